@@ -1,0 +1,134 @@
+//! The mapped bytes as plain memory: addresses, slices, atomics. The only unsafe functions of the crate are here.
+
+use std::mem::MaybeUninit;
+use std::sync::atomic::AtomicU8;
+
+use crate::error::Result;
+use crate::mmap::Mmap;
+
+impl Mmap {
+    /// The address of the first byte; dangling if there is none.
+    ///
+    /// It is valid until the map is resized or dropped. Whoever reads through it shares the bytes with others.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().len(5).map_anonymous()?;
+    /// assert!(!map.as_ptr().is_null());
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn as_ptr(&self) -> *const u8 {
+        self.region().as_ptr()
+    }
+
+    /// The address of the first byte, for writing. See [`as_ptr`](Self::as_ptr).
+    ///
+    /// Writing through it where the map's protection does not allow it ends the process.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().len(5).map_anonymous()?;
+    /// assert_eq!(map.as_mut_ptr().cast_const(), map.as_ptr());
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn as_mut_ptr(&self) -> *mut u8 {
+        self.region().as_ptr()
+    }
+
+    /// The bytes as a slice of atomics: the zero-copy view that needs no promise, as everybody may write to it.
+    ///
+    /// # Errors
+    ///
+    /// [`AccessDenied`](crate::ErrorKind::AccessDenied) on a map that is not writable: an atomic can be stored to.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::Ordering;
+    /// let map = firmmap::MmapOptions::new().len(5).map_anonymous()?;
+    /// map.as_atomic()?[3].fetch_add(7, Ordering::Relaxed);
+    /// assert_eq!(map.get(3)?, 7);
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn as_atomic(&self) -> Result<&[AtomicU8]> {
+        self.check_writable("a view of atomics")?;
+        // SAFETY: the bytes are mapped, writable, and stay so while `self` is borrowed; atomics may be shared with
+        // any other access of theirs kind, and this crate's own accesses are atomic or foreign.
+        Ok(unsafe { std::slice::from_raw_parts(self.as_ptr().cast::<AtomicU8>(), self.len()) })
+    }
+
+    /// The bytes as a plain slice.
+    ///
+    /// # Safety
+    ///
+    /// While the slice lives,
+    ///
+    /// - nobody changes the bytes: not this process through this map or another one of the same file, not any other
+    ///   process;
+    /// - the map has [`Protection::READ`](crate::Protection::READ).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().open("Cargo.toml")?;
+    /// // SAFETY: nobody edits this file while the test runs.
+    /// let bytes = unsafe { map.as_slice() };
+    /// assert!(bytes.starts_with(b"[package]"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub unsafe fn as_slice(&self) -> &[u8] {
+        // SAFETY: the bytes are mapped while `self` is borrowed; the caller promises that they do not change.
+        unsafe { std::slice::from_raw_parts(self.as_ptr(), self.len()) }
+    }
+
+    /// The bytes as a plain mutable slice.
+    ///
+    /// # Safety
+    ///
+    /// While the slice lives,
+    ///
+    /// - nobody else reads or changes the bytes, as for [`as_slice`](Self::as_slice);
+    /// - the map has [`Protection::WRITE`](crate::Protection::WRITE).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut map = firmmap::MmapOptions::new().len(5).map_anonymous()?;
+    /// // SAFETY: nobody else has this memory.
+    /// unsafe { map.as_mut_slice() }.copy_from_slice(b"hello");
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    #[must_use]
+    pub unsafe fn as_mut_slice(&mut self) -> &mut [u8] {
+        // SAFETY: the bytes are mapped while `self` is borrowed; the caller promises that they are ours alone.
+        unsafe { std::slice::from_raw_parts_mut(self.as_mut_ptr(), self.len()) }
+    }
+}
+
+/// An initialised buffer as one that may be written without being read. Only for code that writes initialised bytes.
+pub(crate) fn as_uninit(buffer: &mut [u8]) -> &mut [MaybeUninit<u8>] {
+    let (start, len) = (buffer.as_mut_ptr().cast(), buffer.len());
+    // SAFETY: the same memory; the crate writes nothing but initialised bytes into it.
+    unsafe { std::slice::from_raw_parts_mut(start, len) }
+}
+
+/// Appends `len` bytes, which `fill` writes in full, to `bytes`. If it fails, `bytes` stays as it was.
+pub(crate) fn append(
+    bytes: &mut Vec<u8>,
+    len: usize,
+    fill: impl FnOnce(&mut [MaybeUninit<u8>]) -> Result<&mut [u8]>,
+) -> Result<()> {
+    bytes.reserve_exact(len);
+    let written = fill(&mut bytes.spare_capacity_mut()[..len])?.len();
+    assert_eq!(written, len, "the buffer was filled");
+    // SAFETY: `fill` has returned all `len` bytes as initialised.
+    unsafe { bytes.set_len(bytes.len() + len) };
+    Ok(())
+}

@@ -1,0 +1,207 @@
+//! What can go wrong, in concrete words: which value, and what was allowed.
+
+use std::fmt;
+use std::io;
+
+/// A [`std::result::Result`] whose error is a firmmap [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why an operation on a mapping failed.
+///
+/// [`kind`](Error::kind) tells the cases apart for a program, the `Display` text names the values for a person.
+/// It converts into [`std::io::Error`] without losing the operating system's error code.
+///
+/// # Examples
+///
+/// ```
+/// use firmmap::{ErrorKind, MmapOptions};
+///
+/// let map = MmapOptions::new().len(10).map_anonymous()?;
+/// let error = map.read_exact_at(&mut [0; 4], 8).unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::OutOfRange);
+/// assert_eq!(error.to_string(), "read range 8..12 is outside the map of 10 bytes");
+/// # Ok::<(), firmmap::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Error {
+    detail: Detail,
+}
+
+/// The cases of [`Error`].
+///
+/// # Examples
+///
+/// ```
+/// use firmmap::{ErrorKind, MmapOptions};
+///
+/// let directory = tempfile::tempdir()?;
+/// let path = directory.path().join("short");
+/// std::fs::write(&path, b"12345")?;
+/// let file = std::fs::File::open(&path)?;
+/// let error = MmapOptions::new().len(6).map(&file).unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::LengthBeyondEnd);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The operating system refused; [`Error::os_error`] has its words.
+    Os,
+    /// A position or range that is not inside the map.
+    OutOfRange,
+    /// The offset of a new map lies behind the end of its file.
+    OffsetBeyondEnd,
+    /// The length of a new map reaches behind the end of its file.
+    LengthBeyondEnd,
+    /// The file has no length that could be mapped (a device, a pipe), and none was given.
+    UnknownLength,
+    /// A length or offset that this system cannot address.
+    TooLarge,
+    /// The map does not allow that kind of access.
+    AccessDenied,
+    /// The map is read-only or copy-on-write and therefore keeps its length.
+    NotResizable,
+    /// The map was made without keeping its file ([`MmapOptions::track_file`](crate::MmapOptions::track_file)).
+    NoFile,
+    /// Somebody else is using the map at this moment.
+    InUse,
+    /// This system cannot do it.
+    Unsupported,
+    /// A value that has no meaning here.
+    InvalidInput,
+}
+
+/// The values behind an [`ErrorKind`].
+#[derive(Debug)]
+pub(crate) enum Detail {
+    Os { operation: &'static str, source: io::Error },
+    OutOfRange { operation: &'static str, start: usize, end: Option<usize>, len: usize },
+    OffsetBeyondEnd { offset: u64, file_len: u64 },
+    LengthBeyondEnd { offset: u64, len: usize, file_len: u64 },
+    UnknownLength,
+    TooLarge { what: &'static str, value: u64, limit: u64 },
+    AccessDenied { operation: &'static str, protection: &'static str },
+    NotResizable,
+    NoFile { operation: &'static str },
+    InUse { operation: &'static str },
+    Unsupported { what: &'static str },
+    InvalidInput { what: &'static str },
+}
+
+impl Error {
+    /// Which case it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use firmmap::{ErrorKind, MmapOptions};
+    /// let map = MmapOptions::new().len(1).map_anonymous()?;
+    /// assert_eq!(map.get(1).unwrap_err().kind(), ErrorKind::OutOfRange);
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self.detail {
+            Detail::Os { .. } => ErrorKind::Os,
+            Detail::OutOfRange { .. } => ErrorKind::OutOfRange,
+            Detail::OffsetBeyondEnd { .. } => ErrorKind::OffsetBeyondEnd,
+            Detail::LengthBeyondEnd { .. } => ErrorKind::LengthBeyondEnd,
+            Detail::UnknownLength => ErrorKind::UnknownLength,
+            Detail::TooLarge { .. } => ErrorKind::TooLarge,
+            Detail::AccessDenied { .. } => ErrorKind::AccessDenied,
+            Detail::NotResizable => ErrorKind::NotResizable,
+            Detail::NoFile { .. } => ErrorKind::NoFile,
+            Detail::InUse { .. } => ErrorKind::InUse,
+            Detail::Unsupported { .. } => ErrorKind::Unsupported,
+            Detail::InvalidInput { .. } => ErrorKind::InvalidInput,
+        }
+    }
+
+    /// The operating system's error, where the kind is [`ErrorKind::Os`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use firmmap::MmapOptions;
+    /// let error = MmapOptions::new().len(usize::MAX / 4).map_anonymous().unwrap_err();
+    /// assert!(error.os_error().is_some());
+    /// ```
+    #[must_use]
+    pub fn os_error(&self) -> Option<&io::Error> {
+        match &self.detail {
+            Detail::Os { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+
+    /// An error of the operating system, with what was being done.
+    pub(crate) fn os(operation: &'static str, source: io::Error) -> Self {
+        Detail::Os { operation, source }.into()
+    }
+}
+
+impl From<Detail> for Error {
+    fn from(detail: Detail) -> Self {
+        Self { detail }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.detail {
+            Detail::Os { operation, source } => write!(f, "{operation} failed: {source}"),
+            Detail::OutOfRange { operation, start, end: Some(end), len } => {
+                write!(f, "{operation} range {start}..{end} is outside the map of {len} bytes")
+            }
+            Detail::OutOfRange { operation, start, end: None, len } => {
+                write!(f, "{operation} position {start} is outside the map of {len} bytes")
+            }
+            Detail::OffsetBeyondEnd { offset, file_len } => {
+                write!(f, "offset {offset} lies behind the end of the file of {file_len} bytes")
+            }
+            Detail::LengthBeyondEnd { offset, len, file_len } => {
+                write!(f, "length {len} from offset {offset} reaches behind the end of the file of {file_len} bytes")
+            }
+            Detail::UnknownLength => {
+                f.write_str("the file is not a regular one, so its length is not known: a length must be given")
+            }
+            Detail::TooLarge { what, value, limit } => {
+                write!(f, "{what} {value} is larger than {limit}, the most this system can address")
+            }
+            Detail::AccessDenied { operation, protection } => {
+                write!(f, "{operation} is not possible on a map that is {protection}")
+            }
+            Detail::NotResizable => {
+                f.write_str("only a shared, writable map can be resized; this one is read-only or copy-on-write")
+            }
+            Detail::NoFile { operation } => {
+                write!(f, "{operation} needs the map's file, and the map was made without keeping it")
+            }
+            Detail::InUse { operation } => write!(f, "{operation} is not possible while others use the map"),
+            Detail::Unsupported { what } => write!(f, "this system does not support {what}"),
+            Detail::InvalidInput { what } => f.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.os_error().map(|error| error as _)
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match error.detail {
+            Detail::Os { source, .. } => return source,
+            Detail::OutOfRange { .. } | Detail::InvalidInput { .. } | Detail::TooLarge { .. } => {
+                io::ErrorKind::InvalidInput
+            }
+            Detail::OffsetBeyondEnd { .. } | Detail::LengthBeyondEnd { .. } => io::ErrorKind::UnexpectedEof,
+            Detail::AccessDenied { .. } | Detail::NotResizable => io::ErrorKind::PermissionDenied,
+            Detail::InUse { .. } => io::ErrorKind::ResourceBusy,
+            Detail::UnknownLength | Detail::NoFile { .. } | Detail::Unsupported { .. } => io::ErrorKind::Unsupported,
+        };
+        io::Error::new(kind, error)
+    }
+}

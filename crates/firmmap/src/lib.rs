@@ -1,0 +1,81 @@
+//! Memory-mapped files that behave like byte arrays and like files.
+//!
+//! - [`MmapOptions`] makes mappings: of files, of parts of them at any offset, of anonymous memory.
+//! - [`Mmap`] is the mapped bytes: read, write, search, resize, flush, advise, all without `unsafe`.
+//! - [`MappedFile`] is an `Mmap` with a position: [`Read`](std::io::Read), [`Write`](std::io::Write),
+//!   [`Seek`](std::io::Seek).
+//!
+//! # Examples
+//!
+//! ```
+//! use firmmap::{Access, MmapOptions};
+//!
+//! let directory = tempfile::tempdir()?;
+//! let path = directory.path().join("log");
+//! std::fs::write(&path, "all well\nERROR: no paper\nall well\n")?;
+//!
+//! let log = MmapOptions::new().access(Access::Write).open(&path)?;
+//! let at = log.find(b"ERROR", ..)?.expect("an error is in it");
+//! log.write_all_at(b"fixed", at)?;
+//! log.flush()?;
+//! assert_eq!(std::fs::read_to_string(&path)?, "all well\nfixed: no paper\nall well\n");
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # Why it is safe
+//!
+//! A mapped byte can be changed at any time by another process. So nothing here hands out a `&[u8]` without
+//! `unsafe`: single bytes are relaxed atomics, copies are made by code that the compiler does not look into,
+//! searches check what they found. [`Mmap::as_atomic`] is the safe view without a copy; [`Mmap::as_slice`] is the plain one,
+//! with the promise that it needs. `docs/safety.md` in the repository has the whole argument.
+
+mod access;
+mod advice;
+#[allow(unsafe_code)]
+mod buffer;
+mod error;
+mod file;
+mod mmap;
+mod options;
+mod range;
+mod search;
+#[allow(unsafe_code)]
+mod sys;
+
+#[cfg(unix)]
+pub use access::MapFlags;
+pub use access::{Access, FlushFlags, Protection};
+pub use advice::Advice;
+pub use error::{Error, ErrorKind, Result};
+pub use file::MappedFile;
+pub use mmap::Mmap;
+pub use options::MmapOptions;
+pub use sys::AsSource;
+
+/// The system's page size in bytes: the unit in which memory is mapped, flushed and protected. A power of two.
+///
+/// # Examples
+///
+/// ```
+/// assert!(firmmap::page_size().is_power_of_two());
+/// ```
+#[must_use]
+pub fn page_size() -> usize {
+    sys::page_size()
+}
+
+/// What the system wants the offset of a mapping to be a multiple of, in bytes. This library takes any offset.
+///
+/// # Platform notes
+///
+/// The page size on Unix, 65536 on Windows.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(firmmap::allocation_granularity() % firmmap::page_size(), 0);
+/// ```
+#[must_use]
+pub fn allocation_granularity() -> usize {
+    sys::granularity()
+}

@@ -1,0 +1,474 @@
+//! [`MmapOptions`]: every way to make a mapping.
+
+use std::fs::File;
+use std::path::Path;
+
+use crate::access::{Access, Protection};
+use crate::error::{Detail, Error, Result};
+use crate::mmap::{Mmap, Origin};
+use crate::range;
+use crate::sys::{self, AsSource, Source};
+
+#[cfg(unix)]
+use crate::access::MapFlags;
+
+/// Every way to make a mapping: a builder.
+///
+/// # Platform notes
+///
+/// On Unix this is mmap(2), on Windows `CreateFileMappingW` and `MapViewOfFileEx`. On macOS a file is synchronised with
+/// its storage (`F_FULLFSYNC`) before it is mapped.
+///
+/// # Examples
+///
+/// ```
+/// use firmmap::{Access, MmapOptions};
+///
+/// let directory = tempfile::tempdir()?;
+/// let path = directory.path().join("numbers");
+/// std::fs::write(&path, b"0123456789")?;
+///
+/// let map = MmapOptions::new().offset(3).len(4).open(&path)?;
+/// assert_eq!(map.to_vec(..)?, b"3456");
+///
+/// let map = MmapOptions::new().access(Access::Write).open(&path)?;
+/// map.set(0, b'X')?;
+/// assert_eq!(std::fs::read(&path)?, b"X123456789");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct MmapOptions {
+    offset: u64,
+    len: Option<usize>,
+    access: Access,
+    track_file: bool,
+    extend: bool,
+    protection: Option<Protection>,
+    #[cfg(unix)]
+    flags: Option<MapFlags>,
+    #[cfg(unix)]
+    more_flags: MapFlags,
+    #[cfg(windows)]
+    tag: Option<String>,
+}
+
+impl Default for MmapOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MmapOptions {
+    /// A read-only map of a whole file.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().open("Cargo.toml")?;
+    /// assert!(map.find(b"[package]", ..)?.is_some());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn new() -> Self {
+        Self {
+            offset: 0,
+            len: None,
+            access: Access::Read,
+            track_file: true,
+            extend: false,
+            protection: None,
+            #[cfg(unix)]
+            flags: None,
+            #[cfg(unix)]
+            more_flags: MapFlags::empty(),
+            #[cfg(windows)]
+            tag: None,
+        }
+    }
+
+    /// Where in the file the map starts, in bytes. Any offset will do, aligned or not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().offset(1).open("Cargo.toml")?;
+    /// assert_eq!(map.offset(), 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn offset(mut self, offset: u64) -> Self {
+        self.offset = offset;
+        self
+    }
+
+    /// How many bytes are mapped; zero is allowed. Without it: from the offset to the end of the file.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().len(0).map_anonymous()?;
+    /// assert!(map.is_empty());
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn len(mut self, len: usize) -> Self {
+        self.len = Some(len);
+        self
+    }
+
+    /// How the map may be used. The default is [`Access::Read`]; anonymous maps are always writable.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use firmmap::{Access, MmapOptions};
+    /// let map = MmapOptions::new().access(Access::Copy).open("Cargo.toml")?;
+    /// map.set(0, b'#')?; // the file stays as it is
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn access(mut self, access: Access) -> Self {
+        self.access = access;
+        self
+    }
+
+    /// Whether the map keeps a duplicate of the file's descriptor. The default is `true`.
+    ///
+    /// Without it [`Mmap::file_len`] and [`Mmap::resize`] fail with [`NoFile`](crate::ErrorKind::NoFile), all else
+    /// works. This saves a descriptor where many files are mapped. It means nothing for anonymous maps.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use firmmap::{ErrorKind, MmapOptions};
+    /// let map = MmapOptions::new().track_file(false).open("Cargo.toml")?;
+    /// assert_eq!(map.file_len().unwrap_err().kind(), ErrorKind::NoFile);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn track_file(mut self, track_file: bool) -> Self {
+        self.track_file = track_file;
+        self
+    }
+
+    /// Whether a regular file that is too short for the map is made longer. The default is `false`: an error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use firmmap::{Access, MmapOptions};
+    /// let file = tempfile::tempfile()?;
+    /// let map = MmapOptions::new().len(100).access(Access::Write).extend(true).map(&file)?;
+    /// assert_eq!(map.file_len()?, 100);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn extend(mut self, extend: bool) -> Self {
+        self.extend = extend;
+        self
+    }
+
+    /// The protection of the pages, in place of what [`access`](Self::access) implies.
+    ///
+    /// The map's access is then what protection and flags add up to.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use firmmap::{MmapOptions, Protection};
+    /// let map = MmapOptions::new().protection(Protection::READ | Protection::EXEC).open("Cargo.toml")?;
+    /// assert!(map.protection().contains(Protection::EXEC));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn protection(mut self, protection: Protection) -> Self {
+        self.protection = Some(protection);
+        self
+    }
+
+    /// The flags of mmap(2), in place of what [`access`](Self::access) implies. Unix only.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use firmmap::{Access, MapFlags, MmapOptions, Protection};
+    /// let map = MmapOptions::new()
+    ///     .flags(MapFlags::PRIVATE)
+    ///     .protection(Protection::READ | Protection::WRITE)
+    ///     .open("Cargo.toml")?;
+    /// assert_eq!(map.access(), Access::Copy);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[cfg(unix)]
+    pub fn flags(mut self, flags: MapFlags) -> Self {
+        self.flags = Some(flags);
+        self
+    }
+
+    /// Reads all pages in while mapping, so that the first touch does not wait.
+    ///
+    /// # Platform notes
+    ///
+    /// `MAP_POPULATE` on Linux; no effect elsewhere.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().populate().open("Cargo.toml")?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn populate(self) -> Self {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        return self.more(MapFlags::POPULATE);
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        self
+    }
+
+    /// Uses huge pages: of `1 << log2_size` bytes, or with `None` of the system's usual size.
+    ///
+    /// # Platform notes
+    ///
+    /// `MAP_HUGETLB` on Linux, for anonymous maps, where the administrator has set such pages aside
+    /// (`/proc/sys/vm/nr_hugepages`); no effect elsewhere.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// let map = firmmap::MmapOptions::new().len(4 << 20).huge_pages(Some(21)).map_anonymous()?;
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn huge_pages(self, log2_size: Option<u8>) -> Self {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            let size = i32::from(log2_size.unwrap_or(0) & 0x3f) << libc::MAP_HUGE_SHIFT;
+            self.more(MapFlags::HUGETLB | MapFlags::from_bits_retain(size))
+        }
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        {
+            let _ = log2_size;
+            self
+        }
+    }
+
+    /// Chooses an address that suits a stack.
+    ///
+    /// # Platform notes
+    ///
+    /// `MAP_STACK` on Linux and the BSDs; no effect elsewhere.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().len(65536).stack().private().map_anonymous()?;
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn stack(self) -> Self {
+        #[cfg(any(
+            target_os = "linux",
+            target_os = "android",
+            target_os = "freebsd",
+            target_os = "openbsd",
+            target_os = "netbsd"
+        ))]
+        return self.more(MapFlags::STACK);
+        #[cfg(not(any(
+            target_os = "linux",
+            target_os = "android",
+            target_os = "freebsd",
+            target_os = "openbsd",
+            target_os = "netbsd"
+        )))]
+        self
+    }
+
+    /// Reserves no swap space for the pages: a write can then fail for want of memory.
+    ///
+    /// # Platform notes
+    ///
+    /// `MAP_NORESERVE` on Linux, macOS and NetBSD; no effect elsewhere.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().len(1 << 30).no_reserve().map_anonymous()?;
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn no_reserve(self) -> Self {
+        #[cfg(any(target_os = "linux", target_os = "android", target_os = "netbsd", target_vendor = "apple"))]
+        return self.more(MapFlags::NORESERVE);
+        #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "netbsd", target_vendor = "apple")))]
+        self
+    }
+
+    /// Makes an anonymous map this process's own: a forked child gets a copy. Otherwise both share it.
+    ///
+    /// # Platform notes
+    ///
+    /// Windows does not fork; no effect there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut map = firmmap::MmapOptions::new().len(10).private().map_anonymous()?;
+    /// map.resize(100_000)?; // shared anonymous memory cannot grow, private can
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn private(self) -> Self {
+        self.access(Access::Copy)
+    }
+
+    /// The name of the mapping: an existing one of that name is opened, else it is created. Windows only.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// let map = firmmap::MmapOptions::new().len(100).tag("Local\\counter").map_anonymous()?;
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    #[cfg(windows)]
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.tag = Some(tag.into());
+        self
+    }
+
+    #[cfg(unix)]
+    #[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code))]
+    fn more(mut self, flags: MapFlags) -> Self {
+        self.more_flags |= flags;
+        self
+    }
+
+    /// Maps a file, which stays the caller's: the map keeps a duplicate of its own.
+    ///
+    /// # Errors
+    ///
+    /// - [`OffsetBeyondEnd`](crate::ErrorKind::OffsetBeyondEnd), [`LengthBeyondEnd`](crate::ErrorKind::LengthBeyondEnd):
+    ///   a regular file is too short, and [`extend`](Self::extend) was not asked for.
+    /// - [`UnknownLength`](crate::ErrorKind::UnknownLength): not a regular file, and no length was given.
+    /// - [`TooLarge`](crate::ErrorKind::TooLarge): more bytes than an address can reach.
+    /// - [`Os`](crate::ErrorKind::Os): the system refused, for instance because the file was not opened for writing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use firmmap::MmapOptions;
+    /// let file = std::fs::File::open("Cargo.toml")?;
+    /// let map = MmapOptions::new().map(&file)?;
+    /// drop(file);
+    /// assert_eq!(map.file_len()?, map.len() as u64);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn map<F: AsSource>(&self, file: &F) -> Result<Mmap> {
+        let source = sys::source(file);
+        sys::sync_before_mapping(source);
+        let info = sys::file_info(source).map_err(|error| Error::os("reading the length of the file", error))?;
+        let len = match self.len {
+            Some(len) => len,
+            None if !info.regular => return Err(Detail::UnknownLength.into()),
+            None => {
+                let rest = info.len.checked_sub(self.offset);
+                let rest = rest.ok_or(Detail::OffsetBeyondEnd { offset: self.offset, file_len: info.len })?;
+                usize::try_from(rest).map_err(|_| too_large("the length", rest))?
+            }
+        };
+        let end = self.offset.checked_add(len as u64);
+        let end = end.ok_or(Detail::LengthBeyondEnd { offset: self.offset, len, file_len: info.len })?;
+        if info.regular && end > info.len {
+            if !self.extend {
+                return Err(Detail::LengthBeyondEnd { offset: self.offset, len, file_len: info.len }.into());
+            }
+            sys::extend(source, end).map_err(|error| Error::os("making the file longer", error))?;
+        }
+        let origin = self.origin(Some(source));
+        let file = if self.track_file {
+            Some(sys::duplicate(source).map_err(|error| Error::os("duplicating the descriptor", error))?)
+        } else {
+            None
+        };
+        Mmap::new(origin, Some(source), file, self.offset, len)
+    }
+
+    /// Opens the file at `path`, for writing if [`access`](Self::access) needs it, and maps it.
+    ///
+    /// # Errors
+    ///
+    /// As [`map`](Self::map), and [`Os`](crate::ErrorKind::Os) where the file cannot be opened.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().open("Cargo.toml")?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<Mmap> {
+        let file = File::options().read(true).write(self.access == Access::Write).open(path);
+        self.map(&file.map_err(|error| Error::os("opening the file", error))?)
+    }
+
+    /// Maps memory without a file: [`len`](Self::len) bytes, all zero, shared with children that are forked later
+    /// unless [`private`](Self::private). Always writable, unless [`protection`](Self::protection) says otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) without a length, [`Os`](crate::ErrorKind::Os) where the
+    /// system refuses.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().len(13).map_anonymous()?;
+    /// map.write_all_at(b"Hello world!", 0)?;
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn map_anonymous(&self) -> Result<Mmap> {
+        let len = self.len.ok_or(Detail::InvalidInput { what: "anonymous memory needs a length" })?;
+        Mmap::new(self.origin(None), None, None, self.offset, len)
+    }
+
+    /// What these options add up to.
+    fn origin(&self, source: Option<Source<'_>>) -> Origin {
+        let anonymous = source.is_none();
+        // Read-only anonymous memory would be zeros for ever.
+        let access = if anonymous && self.access == Access::Read { Access::Write } else { self.access };
+        let implied = match access {
+            Access::Read => Protection::READ,
+            Access::Write | Access::Copy => Protection::READ | Protection::WRITE,
+        };
+        let protection = self.protection.unwrap_or(implied);
+        #[cfg(unix)]
+        let (flags, by_hand) = {
+            let implied = if access == Access::Copy { MapFlags::PRIVATE } else { MapFlags::SHARED };
+            (self.flags.unwrap_or(implied) | self.more_flags, self.flags.is_some() || self.protection.is_some())
+        };
+        #[cfg(unix)]
+        let access = match (by_hand, flags.contains(MapFlags::PRIVATE)) {
+            (false, _) => access,
+            _ if !protection.contains(Protection::WRITE) => Access::Read,
+            (true, true) => Access::Copy,
+            (true, false) => Access::Write,
+        };
+        #[cfg(not(unix))]
+        let by_hand = false;
+        Origin {
+            anonymous,
+            access,
+            protection,
+            // Whoever asks for a private map by its flags may resize it, as mremap(2) lets him.
+            resizable: match access {
+                Access::Read => false,
+                Access::Write => true,
+                Access::Copy => by_hand || anonymous,
+            },
+            #[cfg(unix)]
+            flags,
+            #[cfg(windows)]
+            tag: self.tag.clone(),
+        }
+    }
+}
+
+/// The error for a length or offset that cannot be addressed.
+pub(crate) fn too_large(what: &'static str, value: u64) -> Error {
+    Detail::TooLarge { what, value, limit: isize::MAX as u64 }.into()
+}
+
+/// The aligned offset that the system wants, the bytes before the map's first, and the length with them.
+pub(crate) fn aligned(offset: u64, len: usize) -> Result<(u64, usize, usize)> {
+    let (aligned, start) = range::split_offset(offset, sys::granularity());
+    let total = len.checked_add(start).filter(|&total| total <= isize::MAX as usize);
+    Ok((aligned, start, total.ok_or_else(|| too_large("the length", len as u64))?))
+}

@@ -1,0 +1,102 @@
+//! Loads, stores and copies of bytes that others may change at any time.
+//!
+//! Mapped memory is shared with other threads and other processes, so a plain Rust load or store would be a data race.
+//! Single bytes are relaxed atomics. Copies are calls into the C library's `memcpy` and `memmove` through
+//! pointers that the compiler cannot see through: to it they are foreign functions, which it must expect to do
+//! what a loop of relaxed atomic bytes would do, and on every processor that is what they do (a copy is a
+//! sequence of loads and stores, each of at least one byte). A copy that races with a writer holds a mixture of old and
+//! new bytes: an unspecified value, never undefined behaviour.
+
+use std::ffi::{c_int, c_void};
+use std::hint::black_box;
+use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+unsafe extern "C" {
+    fn memcpy(target: *mut c_void, source: *const c_void, len: usize) -> *mut c_void;
+    fn memmove(target: *mut c_void, source: *const c_void, len: usize) -> *mut c_void;
+    fn memset(target: *mut c_void, value: c_int, len: usize) -> *mut c_void;
+}
+
+type Copy = unsafe extern "C" fn(*mut c_void, *const c_void, usize) -> *mut c_void;
+type Fill = unsafe extern "C" fn(*mut c_void, c_int, usize) -> *mut c_void;
+
+/// # Safety
+///
+/// - `address` is mapped and readable.
+#[inline]
+pub(super) unsafe fn load(address: *mut u8) -> u8 {
+    // SAFETY: the caller's promise; a byte is always aligned.
+    unsafe { AtomicU8::from_ptr(address) }.load(Ordering::Relaxed)
+}
+
+/// # Safety
+///
+/// - `address` is mapped and writable.
+#[inline]
+pub(super) unsafe fn store(address: *mut u8, value: u8) {
+    // SAFETY: the caller's promise; a byte is always aligned.
+    unsafe { AtomicU8::from_ptr(address) }.store(value, Ordering::Relaxed);
+}
+
+/// Copies `target.len()` bytes from mapped memory into private memory.
+///
+/// # Safety
+///
+/// - `target.len()` bytes from `source` are mapped and readable.
+#[inline]
+pub(super) unsafe fn copy_out(source: *const u8, target: &mut [MaybeUninit<u8>]) -> &mut [u8] {
+    let (start, len) = (target.as_mut_ptr().cast::<u8>(), target.len());
+    let copy: Copy = black_box(memcpy);
+    // SAFETY: both sides are `len` bytes; private memory that is borrowed exclusively overlaps nothing.
+    unsafe { copy(start.cast(), source.cast(), len) };
+    // SAFETY: the copy has written every byte of `target`.
+    unsafe { std::slice::from_raw_parts_mut(start, len) }
+}
+
+/// Copies `source` into mapped memory, of which it may be a part.
+///
+/// # Safety
+///
+/// - `source.len()` bytes from `target` are mapped and writable.
+#[inline]
+pub(super) unsafe fn copy_in(source: &[u8], target: *mut u8) {
+    // SAFETY: both sides are as long as `source`.
+    unsafe { copy(source.as_ptr(), target, source.len()) };
+}
+
+/// Copies inside mapped memory; the two sides may overlap.
+///
+/// # Safety
+///
+/// - `len` bytes from `source` are mapped and readable.
+/// - `len` bytes from `target` are mapped and writable.
+#[inline]
+pub(super) unsafe fn copy(source: *const u8, target: *mut u8, len: usize) {
+    let copy: Copy = black_box(memmove);
+    // SAFETY: the caller's promise.
+    unsafe { copy(target.cast(), source.cast(), len) };
+}
+
+/// # Safety
+///
+/// - `len` bytes from `target` are mapped and writable.
+#[inline]
+pub(super) unsafe fn fill(target: *mut u8, value: u8, len: usize) {
+    let fill: Fill = black_box(memset);
+    // SAFETY: the caller's promise.
+    unsafe { fill(target.cast(), c_int::from(value), len) };
+}
+
+/// A view for one search. The compiler may read a byte of it twice and get two answers: searches cope with that, as
+/// `docs/safety.md` shows.
+///
+/// # Safety
+///
+/// - `len` bytes from `start` are mapped and readable for `'a`.
+#[inline]
+pub(super) unsafe fn bytes<'a>(start: *const u8, len: usize) -> &'a [u8] {
+    // The optimiser must not connect this slice to any other access.
+    // SAFETY: the caller's promise.
+    unsafe { std::slice::from_raw_parts(black_box(start), len) }
+}

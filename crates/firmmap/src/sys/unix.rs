@@ -1,0 +1,279 @@
+//! Unix: mmap(2) and its family.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::{FileInfo, LenChange, Request};
+use crate::access::{Access, FlushFlags, MapFlags, Protection};
+use crate::advice::Advice;
+use crate::range::{Span, round_up};
+
+/// What a map can be made of.
+pub use std::os::fd::AsFd as AsSource;
+/// A file of the caller's.
+pub(crate) type Source<'a> = BorrowedFd<'a>;
+
+const _: () = assert!(
+    Protection::READ.bits() == libc::PROT_READ as u32
+        && Protection::WRITE.bits() == libc::PROT_WRITE as u32
+        && Protection::EXEC.bits() == libc::PROT_EXEC as u32,
+    "Protection has the numbers of PROT_*"
+);
+
+/// Bytes in a page; a power of two.
+pub(crate) fn page_size() -> usize {
+    static PAGE_SIZE: AtomicUsize = AtomicUsize::new(0);
+    match PAGE_SIZE.load(Ordering::Relaxed) {
+        0 => {
+            // SAFETY: sysconf(3) only reads its argument.
+            let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+            let size = usize::try_from(size).expect("sysconf knows the page size");
+            PAGE_SIZE.store(size, Ordering::Relaxed);
+            size
+        }
+        size => size,
+    }
+}
+
+/// What the offset of a mapping must be a multiple of.
+pub(crate) fn granularity() -> usize {
+    page_size()
+}
+
+/// Length and kind of a file: fstat(2).
+pub(crate) fn file_info(source: Source<'_>) -> io::Result<FileInfo> {
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    use libc::{fstat, stat};
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    use libc::{fstat64 as fstat, stat64 as stat};
+
+    let mut stat = std::mem::MaybeUninit::<stat>::uninit();
+    // SAFETY: the descriptor is open while it is borrowed, and the buffer is a `stat`.
+    if unsafe { fstat(source.as_raw_fd(), stat.as_mut_ptr()) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: fstat has succeeded, so it has filled the buffer.
+    let stat = unsafe { stat.assume_init() };
+    Ok(FileInfo { len: stat.st_size.try_into().unwrap_or(0), regular: stat.st_mode & libc::S_IFMT == libc::S_IFREG })
+}
+
+/// The file to map.
+pub(crate) fn source<F: AsSource>(file: &F) -> Source<'_> {
+    file.as_fd()
+}
+
+/// A descriptor of our own for the same file.
+pub(crate) fn duplicate(source: Source<'_>) -> io::Result<File> {
+    source.try_clone_to_owned().map(File::from)
+}
+
+/// Makes a file longer: ftruncate(2).
+pub(crate) fn extend(source: Source<'_>, len: u64) -> io::Result<()> {
+    duplicate(source)?.set_len(len)
+}
+
+/// macOS: brings the file and its storage together before it is mapped, as a map may otherwise show old bytes.
+pub(crate) fn sync_before_mapping(source: Source<'_>) {
+    #[cfg(target_vendor = "apple")]
+    {
+        // A file that cannot be synchronised (another file system, a device) can still be mapped.
+        // SAFETY: the descriptor is open while it is borrowed; F_FULLFSYNC takes no argument.
+        let _ = unsafe { libc::fcntl(source.as_raw_fd(), libc::F_FULLFSYNC) };
+    }
+    let _ = source;
+}
+
+/// One mapping of the kernel's, unmapped when dropped.
+pub(crate) struct Mapping {
+    base: NonNull<u8>,
+    /// Bytes asked for.
+    len: usize,
+    /// Bytes that munmap(2) needs to be told: `len`, or more with huge pages.
+    mapped_len: usize,
+}
+
+// SAFETY: a mapping belongs to the process, not to a thread; all its methods may run on any thread.
+unsafe impl Send for Mapping {}
+// SAFETY: shared methods only pass the address to system calls, which the kernel serialises.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    pub(crate) fn new(request: &Request<'_>) -> io::Result<Self> {
+        let mapped_len = mapped_len(request)?;
+        Ok(Self { base: map(request, mapped_len)?, len: request.len, mapped_len })
+    }
+
+    pub(crate) fn base(&self) -> *mut u8 {
+        self.base.as_ptr()
+    }
+
+    /// Makes the mapping what `request` says: the same file, offset and flags, another length.
+    fn remap(&mut self, request: &Request<'_>) -> io::Result<()> {
+        let mapped_len = mapped_len(request)?;
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            let base = self.base.as_ptr().cast();
+            // SAFETY: the mapping is ours, and `&mut self` says that nobody holds an address in it.
+            let base = unsafe { libc::mremap(base, self.mapped_len, mapped_len, libc::MREMAP_MAYMOVE) };
+            self.base = mapped(base)?;
+        }
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        {
+            let new = Self::new(request)?;
+            if request.flags.contains(MapFlags::PRIVATE) || request.source.is_none() {
+                let kept = self.len.min(new.len);
+                // SAFETY: both mappings are at least that long, and they are different ones.
+                unsafe { super::memory::copy(self.base.as_ptr(), new.base.as_ptr(), kept) };
+            }
+            *self = new;
+        }
+        self.len = request.len;
+        self.mapped_len = mapped_len;
+        Ok(())
+    }
+
+    /// msync(2).
+    pub(crate) fn flush(&self, span: Span, flags: FlushFlags, _file: Option<&File>) -> io::Result<()> {
+        // SAFETY: the range is in our mapping; msync does not change memory.
+        check(unsafe { libc::msync(self.address(span), span.len, flags.bits()) })
+    }
+
+    /// madvise(2).
+    pub(crate) fn advise(&self, span: Span, advice: Advice) -> io::Result<()> {
+        // SAFETY: the range is in our mapping. Advice may change its bytes, as any other writer may.
+        check(unsafe { libc::madvise(self.address(span), span.len, advice.as_raw()) })
+    }
+
+    /// mlock(2).
+    pub(crate) fn lock(&self, span: Span) -> io::Result<()> {
+        // SAFETY: the range is in our mapping; mlock does not change memory.
+        check(unsafe { libc::mlock(self.address(span), span.len) })
+    }
+
+    /// munlock(2).
+    pub(crate) fn unlock(&self, span: Span) -> io::Result<()> {
+        // SAFETY: the range is in our mapping; munlock does not change memory.
+        check(unsafe { libc::munlock(self.address(span), span.len) })
+    }
+
+    /// mprotect(2).
+    pub(crate) fn protect(&mut self, protection: Protection, _access: Access) -> io::Result<()> {
+        let bits = protection.bits() as libc::c_int;
+        // SAFETY: the mapping is ours, and `&mut self` says that nobody holds an address in it.
+        check(unsafe { libc::mprotect(self.base.as_ptr().cast(), self.mapped_len, bits) })
+    }
+
+    /// Names the mapping in `/proc/PID/maps`: `PR_SET_VMA_ANON_NAME` of prctl(2), Linux 5.17.
+    pub(crate) fn set_name(&self, name: &std::ffi::CStr) -> io::Result<()> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            // prctl(2) takes unsigned longs, also where it means addresses.
+            let base = self.base.as_ptr() as libc::c_ulong;
+            let (operation, what) = (libc::PR_SET_VMA, libc::PR_SET_VMA_ANON_NAME as libc::c_ulong);
+            let len = self.len as libc::c_ulong;
+            // SAFETY: the range is ours; the kernel copies the name, which ends in a zero byte.
+            check(unsafe { libc::prctl(operation, what, base, len, name.as_ptr()) })
+        }
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        {
+            let _ = name;
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    fn address(&self, span: Span) -> *mut libc::c_void {
+        debug_assert!(span.end() <= self.len);
+        self.base.as_ptr().wrapping_add(span.start).cast()
+    }
+}
+
+/// Changes the length of a mapping, and of its file before it. `None` stands for a mapping of zero bytes.
+pub(crate) fn resize(
+    mapping: &mut Option<Mapping>,
+    request: Option<&Request<'_>>,
+    change: &LenChange<'_>,
+) -> io::Result<()> {
+    change.apply()?;
+    let result = match (mapping.as_mut(), request) {
+        (Some(mapping), Some(request)) => mapping.remap(request),
+        (None, Some(request)) => Mapping::new(request).map(|new| *mapping = Some(new)),
+        (_, None) => {
+            *mapping = None;
+            Ok(())
+        }
+    };
+    if result.is_err() {
+        change.undo();
+    }
+    result
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and nobody can use it after it was dropped.
+        let result = unsafe { libc::munmap(self.base.as_ptr().cast(), self.mapped_len) };
+        debug_assert_eq!(result, 0, "munmap: {}", io::Error::last_os_error());
+    }
+}
+
+/// mmap(2).
+fn map(request: &Request<'_>, mapped_len: usize) -> io::Result<NonNull<u8>> {
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    use libc::{mmap, off_t};
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    use libc::{mmap64 as mmap, off64_t as off_t};
+
+    if request.flags.bits() & libc::MAP_FIXED != 0 {
+        // Without an address of our choosing this could only replace what is mapped at zero.
+        return Err(io::Error::from_raw_os_error(libc::EPERM));
+    }
+    let (fd, flags) = match request.source {
+        Some(source) => (source.as_raw_fd(), request.flags),
+        None => (-1, request.flags | MapFlags::ANONYMOUS),
+    };
+    let offset = off_t::try_from(request.offset).map_err(|_| io::Error::from_raw_os_error(libc::EOVERFLOW))?;
+    let protection = request.protection.bits() as libc::c_int;
+    // SAFETY: without MAP_FIXED a new mapping replaces nothing.
+    mapped(unsafe { mmap(std::ptr::null_mut(), mapped_len, protection, flags.bits(), fd, offset) })
+}
+
+/// The result of mmap(2) and mremap(2).
+fn mapped(base: *mut libc::c_void) -> io::Result<NonNull<u8>> {
+    if base == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    NonNull::new(base.cast()).ok_or_else(|| io::Error::from_raw_os_error(libc::EFAULT))
+}
+
+/// How many bytes a mapping takes: with huge pages whole ones, as munmap(2) demands.
+fn mapped_len(request: &Request<'_>) -> io::Result<usize> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if request.flags.contains(MapFlags::HUGETLB) {
+        let unit = huge_page_size(request.flags)?;
+        return round_up(request.len, unit).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM));
+    }
+    // The kernel rounds up itself; what cannot be rounded up cannot be mapped.
+    round_up(request.len, page_size()).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
+    Ok(request.len)
+}
+
+/// The size that the flags ask for (its logarithm is in their upper six bits), else the system's own.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn huge_page_size(flags: MapFlags) -> io::Result<usize> {
+    match (flags.bits() as u32 >> libc::MAP_HUGE_SHIFT) & 0x3f {
+        0 => {
+            let info = std::fs::read_to_string("/proc/meminfo")?;
+            let line = info.lines().find_map(|line| line.strip_prefix("Hugepagesize:"));
+            let kilobytes = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<usize>().ok());
+            kilobytes.map(|size| size * 1024).ok_or_else(|| io::ErrorKind::Unsupported.into())
+        }
+        bits => 1usize.checked_shl(bits).ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL)),
+    }
+}
+
+fn check(result: libc::c_int) -> io::Result<()> {
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

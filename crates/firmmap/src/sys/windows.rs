@@ -1,0 +1,272 @@
+//! Windows: file mapping objects and views of them.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::windows::ffi::OsStrExt;
+use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use windows_sys::Win32::Foundation::INVALID_HANDLE_VALUE;
+use windows_sys::Win32::Storage::FileSystem::{FILE_TYPE_DISK, FlushFileBuffers, GetFileSizeEx, GetFileType};
+use windows_sys::Win32::System::Memory::{
+    CreateFileMappingW, FILE_MAP_COPY, FILE_MAP_EXECUTE, FILE_MAP_READ, FILE_MAP_WRITE, FlushViewOfFile,
+    MEMORY_MAPPED_VIEW_ADDRESS, MapViewOfFile, PAGE_EXECUTE, PAGE_EXECUTE_READ, PAGE_EXECUTE_READWRITE,
+    PAGE_EXECUTE_WRITECOPY, PAGE_NOACCESS, PAGE_READONLY, PAGE_READWRITE, PAGE_WRITECOPY, PrefetchVirtualMemory,
+    UnmapViewOfFile, VirtualLock, VirtualProtect, VirtualUnlock, WIN32_MEMORY_RANGE_ENTRY,
+};
+use windows_sys::Win32::System::SystemInformation::{GetSystemInfo, SYSTEM_INFO};
+use windows_sys::Win32::System::Threading::GetCurrentProcess;
+
+use super::{FileInfo, LenChange, Request};
+use crate::access::{Access, FlushFlags, Protection};
+use crate::advice::Advice;
+use crate::range::Span;
+
+/// What a map can be made of.
+pub use std::os::windows::io::AsHandle as AsSource;
+/// A file of the caller's.
+pub(crate) type Source<'a> = BorrowedHandle<'a>;
+
+fn system_info(field: fn(&SYSTEM_INFO) -> u32, cache: &AtomicUsize) -> usize {
+    match cache.load(Ordering::Relaxed) {
+        0 => {
+            let mut info = SYSTEM_INFO::default();
+            // SAFETY: the call fills the structure.
+            unsafe { GetSystemInfo(&mut info) };
+            let value = field(&info) as usize;
+            cache.store(value, Ordering::Relaxed);
+            value
+        }
+        value => value,
+    }
+}
+
+/// Bytes in a page; a power of two.
+pub(crate) fn page_size() -> usize {
+    static CACHE: AtomicUsize = AtomicUsize::new(0);
+    system_info(|info| info.dwPageSize, &CACHE)
+}
+
+/// What the offset of a mapping must be a multiple of.
+pub(crate) fn granularity() -> usize {
+    static CACHE: AtomicUsize = AtomicUsize::new(0);
+    system_info(|info| info.dwAllocationGranularity, &CACHE)
+}
+
+/// Length and kind of a file: `GetFileSizeEx`, `GetFileType`.
+pub(crate) fn file_info(source: Source<'_>) -> io::Result<FileInfo> {
+    // SAFETY: the handle is open while it is borrowed.
+    let regular = unsafe { GetFileType(source.as_raw_handle()) } == FILE_TYPE_DISK;
+    let mut len = 0i64;
+    // SAFETY: the handle is open while it is borrowed; the call fills the number.
+    check(unsafe { GetFileSizeEx(source.as_raw_handle(), &mut len) })?;
+    Ok(FileInfo { len: len.try_into().unwrap_or(0), regular })
+}
+
+/// The file to map.
+pub(crate) fn source<F: AsSource>(file: &F) -> Source<'_> {
+    file.as_handle()
+}
+
+/// A handle of our own for the same file.
+pub(crate) fn duplicate(source: Source<'_>) -> io::Result<File> {
+    source.try_clone_to_owned().map(File::from)
+}
+
+/// Makes a file longer: `SetEndOfFile`.
+pub(crate) fn extend(source: Source<'_>, len: u64) -> io::Result<()> {
+    duplicate(source)?.set_len(len)
+}
+
+/// Nothing to do here: files and their maps agree.
+pub(crate) fn sync_before_mapping(_source: Source<'_>) {}
+
+/// A view of a file mapping object, both ended when dropped.
+pub(crate) struct Mapping {
+    view: View,
+    /// Keeps a named mapping findable while the view exists.
+    object: OwnedHandle,
+}
+
+struct View {
+    base: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: a view belongs to the process, not to a thread; all its methods may run on any thread.
+unsafe impl Send for View {}
+// SAFETY: shared methods only pass the address to system calls, which the kernel serialises.
+unsafe impl Sync for View {}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        // SAFETY: the view is ours, and nobody can use it after it was dropped.
+        let result = unsafe { UnmapViewOfFile(address(self.base)) };
+        debug_assert_ne!(result, 0, "UnmapViewOfFile: {}", io::Error::last_os_error());
+    }
+}
+
+impl Mapping {
+    pub(crate) fn new(request: &Request<'_>) -> io::Result<Self> {
+        let object = create(request)?;
+        let view = view(&object, request)?;
+        Ok(Self { view, object })
+    }
+
+    pub(crate) fn base(&self) -> *mut u8 {
+        self.view.base.as_ptr()
+    }
+
+    /// `FlushViewOfFile`, and unless it is to be asynchronous `FlushFileBuffers`.
+    pub(crate) fn flush(&self, span: Span, flags: FlushFlags, file: Option<&File>) -> io::Result<()> {
+        // SAFETY: the range is in our view; flushing does not change memory.
+        check(unsafe { FlushViewOfFile(self.address(span), span.len) })?;
+        match file {
+            // SAFETY: the handle is open while it is borrowed.
+            Some(file) if !flags.contains(FlushFlags::ASYNC) => {
+                check(unsafe { FlushFileBuffers(file.as_raw_handle()) })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// `PrefetchVirtualMemory` for what will be needed; nothing else has a counterpart.
+    pub(crate) fn advise(&self, span: Span, advice: Advice) -> io::Result<()> {
+        if advice != Advice::WILL_NEED || span.len == 0 {
+            return Ok(());
+        }
+        let range = WIN32_MEMORY_RANGE_ENTRY { VirtualAddress: self.address(span), NumberOfBytes: span.len };
+        // SAFETY: the pseudo handle of this process is always valid.
+        let process = unsafe { GetCurrentProcess() };
+        // SAFETY: the range is in our view; reading pages in does not change memory.
+        check(unsafe { PrefetchVirtualMemory(process, 1, &range, 0) })
+    }
+
+    /// `VirtualLock`.
+    pub(crate) fn lock(&self, span: Span) -> io::Result<()> {
+        // SAFETY: the range is in our view; locking does not change memory.
+        check(unsafe { VirtualLock(self.address(span), span.len) })
+    }
+
+    /// `VirtualUnlock`.
+    pub(crate) fn unlock(&self, span: Span) -> io::Result<()> {
+        // SAFETY: the range is in our view; unlocking does not change memory.
+        check(unsafe { VirtualUnlock(self.address(span), span.len) })
+    }
+
+    /// `VirtualProtect`.
+    pub(crate) fn protect(&mut self, protection: Protection, access: Access) -> io::Result<()> {
+        let (start, len) = (address(self.view.base).Value, self.view.len);
+        let mut old = 0;
+        // SAFETY: the view is ours, and `&mut self` says that nobody holds an address in it.
+        check(unsafe { VirtualProtect(start, len, page_protection(protection, access), &mut old) })
+    }
+
+    /// There are names for mappings here, but they are given when the mapping is made.
+    pub(crate) fn set_name(&self, _name: &std::ffi::CStr) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn address(&self, span: Span) -> *mut std::ffi::c_void {
+        debug_assert!(span.end() <= self.view.len);
+        let _ = &self.object;
+        self.base().wrapping_add(span.start).cast()
+    }
+}
+
+/// Changes the length of a mapping, and of its file. `None` stands for a mapping of zero bytes.
+///
+/// Memory without a file is copied into a new mapping. A file cannot be made shorter while it is mapped, so it is unmapped
+/// first; if that or the new mapping fails, it is mapped again as it was.
+pub(crate) fn resize(
+    mapping: &mut Option<Mapping>,
+    request: Option<&Request<'_>>,
+    change: &LenChange<'_>,
+) -> io::Result<()> {
+    if change.file.is_none() {
+        let new = request.map(Mapping::new).transpose()?;
+        if let (Some(old), Some(new)) = (&mapping, &new) {
+            let kept = old.view.len.min(new.view.len);
+            // SAFETY: both views are at least that long, and they are different ones.
+            unsafe { super::memory::copy(old.base(), new.base(), kept) };
+        }
+        *mapping = new;
+        return Ok(());
+    }
+    let old_len = mapping.take().map(|mapping| mapping.view.len);
+    let result = change.apply().and_then(|()| {
+        let new = request.map(Mapping::new).transpose();
+        new.inspect_err(|_| change.undo())
+    });
+    match result {
+        Ok(new) => {
+            *mapping = new;
+            Ok(())
+        }
+        Err(error) => {
+            if let (Some(len), Some(request)) = (old_len, request) {
+                *mapping = Mapping::new(&Request { len, ..*request }).ok();
+            }
+            Err(error)
+        }
+    }
+}
+
+/// `CreateFileMappingW`: opens the object if one of that name exists.
+fn create(request: &Request<'_>) -> io::Result<OwnedHandle> {
+    let tag: Option<Vec<u16>> = request.tag.map(|tag| OsStr::new(tag).encode_wide().chain([0]).collect());
+    let tag = tag.as_ref().map_or(ptr::null(), |tag| tag.as_ptr());
+    let file = request.source.map_or(INVALID_HANDLE_VALUE, |source| source.as_raw_handle());
+    let size = request.offset.checked_add(request.len as u64).ok_or(io::ErrorKind::InvalidInput)?;
+    let protection = match page_protection(request.protection, request.access) {
+        // Objects need at least the right to read.
+        PAGE_NOACCESS | PAGE_EXECUTE => PAGE_READONLY,
+        protection => protection,
+    };
+    // SAFETY: the name ends in a zero, the file is open, and no security attributes are given.
+    let handle = unsafe { CreateFileMappingW(file, ptr::null(), protection, (size >> 32) as u32, size as u32, tag) };
+    if handle.is_null() {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the handle is new, and nobody else has it.
+    Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
+}
+
+/// `MapViewOfFile`.
+fn view(object: &OwnedHandle, request: &Request<'_>) -> io::Result<View> {
+    let access = match request.access {
+        Access::Read => FILE_MAP_READ,
+        Access::Write => FILE_MAP_WRITE,
+        Access::Copy => FILE_MAP_COPY,
+    };
+    let execute = if request.protection.contains(Protection::EXEC) { FILE_MAP_EXECUTE } else { 0 };
+    let (high, low) = ((request.offset >> 32) as u32, request.offset as u32);
+    // SAFETY: a new view replaces nothing.
+    let base = unsafe { MapViewOfFile(object.as_raw_handle(), access | execute, high, low, request.len) };
+    let base = NonNull::new(base.Value.cast()).ok_or_else(io::Error::last_os_error)?;
+    Ok(View { base, len: request.len })
+}
+
+fn page_protection(protection: Protection, access: Access) -> u32 {
+    let write = if access == Access::Copy { PAGE_WRITECOPY } else { PAGE_READWRITE };
+    let execute_write = if access == Access::Copy { PAGE_EXECUTE_WRITECOPY } else { PAGE_EXECUTE_READWRITE };
+    let has = |bits| protection.contains(bits);
+    match (has(Protection::EXEC), has(Protection::WRITE), has(Protection::READ)) {
+        (false, true, _) => write,
+        (false, false, true) => PAGE_READONLY,
+        (false, false, false) => PAGE_NOACCESS,
+        (true, true, _) => execute_write,
+        (true, false, true) => PAGE_EXECUTE_READ,
+        (true, false, false) => PAGE_EXECUTE,
+    }
+}
+
+fn address(base: NonNull<u8>) -> MEMORY_MAPPED_VIEW_ADDRESS {
+    MEMORY_MAPPED_VIEW_ADDRESS { Value: base.as_ptr().cast() }
+}
+
+fn check(result: i32) -> io::Result<()> {
+    if result == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
