@@ -1,1 +1,22 @@
-//! x
+//! The Python package `firmmap`: converts arguments, calls the library, converts results.
+
+mod args;
+mod constants;
+mod docs;
+mod errors;
+mod mmap;
+#[allow(unsafe_code)]
+mod sys;
+
+use pyo3::exceptions::PyOSError;
+use pyo3::prelude::*;
+
+/// The native half of the package.
+#[pymodule(gil_used = false)]
+fn _firmmap(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    module.add("mmap", sys::class::class(py)?)?;
+    module.add("error", py.get_type::<PyOSError>())?;
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    constants::add(module)
+}

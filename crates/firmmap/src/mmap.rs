@@ -369,14 +369,33 @@ impl Mmap {
     /// # Ok::<(), firmmap::Error>(())
     /// ```
     pub fn read_strided_at(&self, buffer: &mut [u8], start: usize, step: isize) -> Result<()> {
+        self.read_strided_uninit_at(crate::buffer::as_uninit(buffer), start, step).map(drop)
+    }
+
+    /// As [`read_strided_at`](Self::read_strided_at), into a buffer that has never been written to.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_strided_at`](Self::read_strided_at).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::mem::MaybeUninit;
+    /// let map = firmmap::MmapOptions::new().len(6).map_anonymous()?;
+    /// let mut buffer = [MaybeUninit::uninit(); 3];
+    /// assert_eq!(map.read_strided_uninit_at(&mut buffer, 0, 2)?, [0; 3]);
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn read_strided_uninit_at<'a>(
+        &self,
+        buffer: &'a mut [MaybeUninit<u8>],
+        start: usize,
+        step: isize,
+    ) -> Result<&'a mut [u8]> {
         self.check_readable("read")?;
         self.check_stride("read", start, step, buffer.len())?;
-        let mut index = start;
-        for byte in buffer {
-            *byte = self.region.load(index);
-            index = index.wrapping_add_signed(step);
-        }
-        Ok(())
+        Ok(self.region.read_strided(start, step, buffer))
     }
 
     /// Writes `bytes` to every `step`th place, from `start` on; a negative step goes towards the front.

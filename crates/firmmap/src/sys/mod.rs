@@ -125,6 +125,22 @@ impl Region {
         unsafe { memory::copy_out(source, buffer) }
     }
 
+    /// Copies every `step`th byte, from `start` on, into `buffer` and returns it as initialised.
+    pub(crate) fn read_strided<'a>(
+        &self,
+        start: usize,
+        step: isize,
+        buffer: &'a mut [MaybeUninit<u8>],
+    ) -> &'a mut [u8] {
+        let mut index = start;
+        for byte in &mut *buffer {
+            byte.write(self.load(index));
+            index = index.wrapping_add_signed(step);
+        }
+        // SAFETY: the loop has written every byte.
+        unsafe { buffer.assume_init_mut() }
+    }
+
     /// Copies `bytes` to `start`.
     pub(crate) fn write(&self, bytes: &[u8], start: usize) {
         let target = self.at(Span { start, len: bytes.len() });

@@ -1,0 +1,7 @@
+"""Memory-mapped files that behave like byte arrays and like files.
+
+``import firmmap as mmap`` takes the place of the standard library's module.
+"""
+
+from ._firmmap import *
+from ._firmmap import __version__ as __version__

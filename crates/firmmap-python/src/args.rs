@@ -1,0 +1,110 @@
+//! Arguments: from Python's objects to numbers and bytes, in the order and with the words of the standard library.
+
+use pyo3::Borrowed;
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use crate::sys::number;
+
+pub(crate) use crate::sys::buffer::Argument;
+pub(crate) use crate::sys::call::Args;
+pub(crate) use crate::sys::number::{Slice, byte, int, is_index, item_index, item_value, offset, ssize};
+
+type Object<'a, 'py> = Borrowed<'a, 'py, PyAny>;
+
+/// A number of bytes for `read`: `None`, and nothing at all, mean all of them.
+pub(crate) fn optional_count(object: Option<Object<'_, '_>>) -> PyResult<Option<isize>> {
+    match object {
+        None => Ok(None),
+        Some(object) if object.is_none() => Ok(None),
+        Some(object) if is_index(object) => number::count(object).map(Some),
+        Some(object) => {
+            let class = object.get_type();
+            let name = class.name()?;
+            Err(PyTypeError::new_err(format!("argument should be integer or None, not '{name}'")))
+        }
+    }
+}
+
+/// A bound of a search: `None`, and nothing at all, mean the default.
+pub(crate) fn optional_ssize(object: Option<Object<'_, '_>>) -> PyResult<Option<isize>> {
+    match object {
+        Some(object) if !object.is_none() => ssize(object).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// The arguments of a constructor, taken one after the other as the standard library's own parser does.
+pub(crate) struct Constructor<'a, 'py> {
+    args: &'a Bound<'py, PyTuple>,
+    names: Option<&'a Bound<'py, PyDict>>,
+    index: usize,
+    used: usize,
+    known: Vec<&'static str>,
+}
+
+impl<'a, 'py> Constructor<'a, 'py> {
+    /// `positional` arguments can be given by position or name, `total` in all.
+    pub(crate) fn new(
+        args: &'a Bound<'py, PyTuple>,
+        names: Option<&'a Bound<'py, PyDict>>,
+        positional: usize,
+        total: usize,
+    ) -> PyResult<Self> {
+        let given = args.len() + names.map_or(0, |names| names.len());
+        if given > total {
+            return Err(PyTypeError::new_err(format!("function takes at most {total} arguments ({given} given)")));
+        }
+        if args.len() > positional {
+            let given = args.len();
+            let words = format!("function takes at most {positional} positional arguments ({given} given)");
+            return Err(PyTypeError::new_err(words));
+        }
+        Ok(Self { args, names, index: 0, used: 0, known: Vec::with_capacity(total) })
+    }
+
+    /// The next argument, by its place or its name.
+    pub(crate) fn next(&mut self, name: &'static str) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let index = self.index;
+        self.index += 1;
+        self.known.push(name);
+        let named = match self.names {
+            Some(names) if self.used < names.len() => names.get_item(name)?,
+            _ => None,
+        };
+        self.used += usize::from(named.is_some());
+        match (self.args.get_item(index).ok(), named) {
+            (Some(_), Some(_)) => {
+                let place = index + 1;
+                let words = format!("argument for function given by name ('{name}') and position ({place})");
+                Err(PyTypeError::new_err(words))
+            }
+            (value, named) => Ok(value.or(named)),
+        }
+    }
+
+    /// As [`next`](Self::next), for an argument that must be there.
+    pub(crate) fn required(&mut self, name: &'static str) -> PyResult<Bound<'py, PyAny>> {
+        let place = self.index + 1;
+        let missing = || PyTypeError::new_err(format!("function missing required argument '{name}' (pos {place})"));
+        self.next(name)?.ok_or_else(missing)
+    }
+
+    /// Refuses names that nobody has asked for.
+    pub(crate) fn finish(self) -> PyResult<()> {
+        let Some(names) = self.names.filter(|names| names.len() > self.used) else { return Ok(()) };
+        for name in names.keys() {
+            let name = name.extract::<String>().map_err(|_| PyTypeError::new_err("keywords must be strings"))?;
+            if !self.known.contains(&name.as_str()) {
+                let words = if names.py().version_info() >= (3, 13) {
+                    format!("this function got an unexpected keyword argument '{name}'")
+                } else {
+                    format!("'{name}' is an invalid keyword argument for this function")
+                };
+                return Err(PyTypeError::new_err(words));
+            }
+        }
+        Ok(())
+    }
+}

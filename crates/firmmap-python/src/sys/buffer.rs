@@ -1,0 +1,112 @@
+//! The buffer protocol: bytes that Python lends us, bytes objects that we fill, and the views that we hand out.
+
+use std::ffi::c_int;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use pyo3::{Borrowed, ffi};
+
+/// The bytes of an argument: contiguous memory of a Python object, which is held while this value lives.
+pub(crate) struct Argument<'py> {
+    view: Pin<Box<ffi::Py_buffer>>,
+    py: Python<'py>,
+}
+
+impl<'py> Argument<'py> {
+    /// Asks `object` for its bytes. This may run Python code.
+    #[inline]
+    pub(crate) fn new(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let py = object.py();
+        let mut view = Box::pin(ffi::Py_buffer::new());
+        // SAFETY: the object is alive while it is borrowed; the view stays where it is until it is released.
+        match unsafe { ffi::PyObject_GetBuffer(object.as_ptr(), &mut *view, ffi::PyBUF_SIMPLE) } {
+            0 => Ok(Self { view, py }),
+            _ => Err(PyErr::fetch(py)),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        if self.view.len == 0 {
+            return &[];
+        }
+        // SAFETY: the exporter keeps `len` bytes at `buf` until the view is released. Another thread may write to
+        // them, as it may with the standard library; copies and searches cope with that (`docs/safety.md`).
+        unsafe { std::slice::from_raw_parts(self.view.buf.cast(), self.view.len as usize) }
+    }
+}
+
+impl Drop for Argument<'_> {
+    fn drop(&mut self) {
+        let _ = self.py;
+        // SAFETY: the view was filled by PyObject_GetBuffer and is released once, attached.
+        unsafe { ffi::PyBuffer_Release(&mut *self.view) };
+    }
+}
+
+/// A bytes object whose memory has not been written yet.
+pub(crate) struct NewBytes<'py>(Bound<'py, PyBytes>);
+
+impl<'py> NewBytes<'py> {
+    /// Allocates `len` bytes. Runs no Python code.
+    #[inline]
+    pub(crate) fn new(py: Python<'py>, len: usize) -> PyResult<Self> {
+        // SAFETY: without a source the bytes are left for us to write, as nobody else has the object yet.
+        let object = unsafe { ffi::PyBytes_FromStringAndSize(std::ptr::null(), len as isize) };
+        // SAFETY: a new reference, or null with an exception set.
+        let object = unsafe { Bound::from_owned_ptr_or_err(py, object) }?;
+        // SAFETY: the call above returns bytes objects.
+        Ok(Self(unsafe { object.cast_into_unchecked() }))
+    }
+
+    /// The memory, to be written in full before [`finish`](Self::finish).
+    #[inline]
+    pub(crate) fn memory(&mut self) -> &mut [MaybeUninit<u8>] {
+        // SAFETY: it is a bytes object.
+        let start = unsafe { ffi::PyBytes_AsString(self.0.as_ptr()) };
+        // SAFETY: the object's own memory, which nobody else has seen yet.
+        unsafe { std::slice::from_raw_parts_mut(start.cast(), self.len()) }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        // SAFETY: it is a bytes object.
+        unsafe { ffi::PyBytes_Size(self.0.as_ptr()) as usize }
+    }
+
+    /// The object, after all of its memory was written.
+    #[inline]
+    pub(crate) fn finish(self) -> Bound<'py, PyAny> {
+        self.0.into_any()
+    }
+}
+
+/// What a view of our own memory shows.
+pub(crate) struct Export {
+    pub start: *mut u8,
+    pub len: usize,
+    pub readonly: bool,
+}
+
+/// Fills in a view, whose owner is `object`.
+///
+/// # Safety
+///
+/// - `object` is a live Python object and `view` a buffer that CPython wants filled;
+/// - the memory of `export` stays until the view is released.
+pub(super) unsafe fn fill(
+    object: *mut ffi::PyObject,
+    view: *mut ffi::Py_buffer,
+    export: &Export,
+    flags: c_int,
+) -> PyResult<()> {
+    let (start, len) = (export.start.cast(), export.len as isize);
+    // SAFETY: the caller's promise.
+    let result = unsafe { ffi::PyBuffer_FillInfo(view, object, start, len, c_int::from(export.readonly), flags) };
+    if result < 0 {
+        // SAFETY: our caller is attached, as CPython has called it.
+        return Err(PyErr::fetch(unsafe { Python::assume_attached() }));
+    }
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! How CPython calls us: arguments in, a result or an exception out, never a panic.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use pyo3::exceptions::{PySystemError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+use pyo3::{Borrowed, ffi};
+
+/// Runs `body` for CPython: its error becomes the current exception, its panic a `SystemError`, and the result `failed`.
+///
+/// # Safety
+///
+/// - The thread is attached to the interpreter, as it is in every function that CPython calls.
+#[inline]
+pub(super) unsafe fn enter<'py, T>(failed: T, body: impl FnOnce(Python<'py>) -> PyResult<T>) -> T {
+    // SAFETY: the caller's promise.
+    let py = unsafe { Python::assume_attached() };
+    match catch_unwind(AssertUnwindSafe(|| body(py))) {
+        Ok(Ok(value)) => value,
+        Ok(Err(error)) => {
+            error.restore(py);
+            failed
+        }
+        Err(panic) => {
+            let words = panic.downcast_ref::<String>().map(String::as_str);
+            let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
+            PySystemError::new_err(format!("error inside firmmap: {words}")).restore(py);
+            failed
+        }
+    }
+}
+
+/// The arguments of a call.
+#[derive(Clone, Copy)]
+pub(crate) struct Args<'py> {
+    py: Python<'py>,
+    values: &'py [*mut ffi::PyObject],
+    /// The names of the last of `values`: a tuple, or null.
+    names: *mut ffi::PyObject,
+}
+
+impl<'py> Args<'py> {
+    /// # Safety
+    ///
+    /// - `values` points to `positional` objects and those that `names` names, all alive for `'py`.
+    #[inline]
+    pub(super) unsafe fn new(
+        py: Python<'py>,
+        values: *mut *mut ffi::PyObject,
+        positional: isize,
+        names: *mut ffi::PyObject,
+    ) -> Self {
+        let mut len = positional as usize;
+        if !names.is_null() {
+            // SAFETY: the names are a tuple.
+            len += unsafe { ffi::PyTuple_Size(names) } as usize;
+        }
+        let values = if len == 0 {
+            &[]
+        } else {
+            // SAFETY: the caller's promise.
+            unsafe { std::slice::from_raw_parts(values, len) }
+        };
+        Self { py, values, names }
+    }
+
+    fn named(&self) -> usize {
+        // SAFETY: the names are a tuple where there are any.
+        if self.names.is_null() { 0 } else { unsafe { ffi::PyTuple_Size(self.names) as usize } }
+    }
+
+    /// How many arguments were given by position.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.values.len() - self.named()
+    }
+
+    /// The argument at a position.
+    #[inline]
+    pub(crate) fn get(&self, index: usize) -> Option<Borrowed<'py, 'py, PyAny>> {
+        // SAFETY: `new` was promised live objects.
+        (index < self.len()).then(|| unsafe { Borrowed::from_ptr(self.py, self.values[index]) })
+    }
+
+    /// The arguments that were given by name.
+    pub(crate) fn by_name(&self) -> impl Iterator<Item = (Bound<'py, PyString>, Borrowed<'py, 'py, PyAny>)> + '_ {
+        let positional = self.len();
+        (0..self.named()).map(move |index| {
+            // SAFETY: the names are a tuple with that many items.
+            let name = unsafe { ffi::PyTuple_GetItem(self.names, index as isize) };
+            // SAFETY: the tuple keeps its items alive.
+            let name = unsafe { Borrowed::from_ptr(self.py, name) };
+            // SAFETY: names are strings.
+            let name = unsafe { name.cast_unchecked::<PyString>() };
+            // SAFETY: `new` was promised live objects.
+            (name.to_owned(), unsafe { Borrowed::from_ptr(self.py, self.values[positional + index]) })
+        })
+    }
+
+    /// Refuses a wrong number of arguments, in the standard library's words.
+    #[inline]
+    pub(crate) fn check(&self, function: &str, min: usize, max: usize) -> PyResult<()> {
+        let given = self.len();
+        if (min..=max).contains(&given) { Ok(()) } else { Err(wrong_count(function, min, max, given)) }
+    }
+}
+
+#[cold]
+fn wrong_count(function: &str, min: usize, max: usize, given: usize) -> PyErr {
+    let (bound, limit) = match given {
+        _ if min == max => ("exactly", min),
+        _ if given < min => ("at least", min),
+        _ => ("at most", max),
+    };
+    let plural = if limit == 1 { "" } else { "s" };
+    PyTypeError::new_err(format!("{function}() takes {bound} {limit} argument{plural} ({given} given)"))
+}

@@ -1,0 +1,60 @@
+//! [`Exclusive`]: state that one thread at a time may change.
+//!
+//! With the GIL, whoever runs here is alone already, and a flag guards against calling back into itself. Without the
+//! GIL it is a mutex.
+
+use pyo3::Python;
+
+/// State behind the GIL, or behind a mutex where there is none.
+pub(crate) struct Exclusive<T>(Inner<T>);
+
+#[cfg(not(Py_GIL_DISABLED))]
+struct Inner<T> {
+    busy: std::cell::Cell<bool>,
+    value: std::cell::UnsafeCell<T>,
+}
+
+#[cfg(Py_GIL_DISABLED)]
+type Inner<T> = std::sync::Mutex<T>;
+
+// SAFETY: `with` needs the GIL, so that only one thread at a time gets at the value.
+#[cfg(not(Py_GIL_DISABLED))]
+unsafe impl<T: Send> Sync for Exclusive<T> {}
+
+impl<T> Exclusive<T> {
+    pub(crate) fn new(value: T) -> Self {
+        #[cfg(not(Py_GIL_DISABLED))]
+        return Self(Inner { busy: std::cell::Cell::new(false), value: std::cell::UnsafeCell::new(value) });
+        #[cfg(Py_GIL_DISABLED)]
+        return Self(Inner::new(value));
+    }
+
+    /// Runs `work` with the state. `work` must not call into Python: that could come back here.
+    ///
+    /// # Panics
+    ///
+    /// If it did.
+    #[inline]
+    #[cfg(not(Py_GIL_DISABLED))]
+    pub(crate) fn with<R>(&self, _py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> R {
+        struct Busy<'a>(&'a std::cell::Cell<bool>);
+        impl Drop for Busy<'_> {
+            fn drop(&mut self) {
+                self.0.set(false);
+            }
+        }
+        assert!(!self.0.busy.replace(true), "a map was used from inside its own operation");
+        let _busy = Busy(&self.0.busy);
+        // SAFETY: the token says that we hold the GIL, and the flag that nobody below us on this stack is in here.
+        work(unsafe { &mut *self.0.value.get() })
+    }
+
+    /// Runs `work` with the state. `work` must not call into Python: that could come back here.
+    #[inline]
+    #[cfg(Py_GIL_DISABLED)]
+    pub(crate) fn with<R>(&self, py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> R {
+        use pyo3::sync::MutexExt;
+        // A panic inside leaves nothing half done: every change of the state is one assignment.
+        work(&mut self.0.lock_py_attached(py).unwrap_or_else(|poisoned| poisoned.into_inner()))
+    }
+}

@@ -1,0 +1,12 @@
+//! The border to CPython: everything unsafe about its C interface is in this folder.
+//!
+//! The class is made with `PyType_FromSpec` and not with `#[pyclass]`, for three reasons: `PySequence_GetItem` has to give
+//! bytes where `m[i]` gives an int (so that iteration does what the standard class does), the words of argument errors
+//! are the standard library's, and a call costs no more than one into C.
+
+pub(crate) mod buffer;
+pub(crate) mod call;
+pub(crate) mod cell;
+pub(crate) mod class;
+pub(crate) mod descriptor;
+pub(crate) mod number;

@@ -1,0 +1,130 @@
+//! Numbers and slices from Python objects, converted and refused as the standard library does.
+
+use std::ffi::{c_int, c_long};
+
+use pyo3::exceptions::PyOverflowError;
+use pyo3::prelude::*;
+use pyo3::types::PySlice;
+use pyo3::{Borrowed, ffi};
+
+/// Whether an object is an integer or can stand for one.
+#[inline]
+pub(crate) fn is_index(object: Borrowed<'_, '_, PyAny>) -> bool {
+    // SAFETY: the object is alive while it is borrowed.
+    unsafe { ffi::PyIndex_Check(object.as_ptr()) != 0 }
+}
+
+/// An integer for `m[…]`: too large ones are an `IndexError`.
+#[inline]
+pub(crate) fn item_index(object: Borrowed<'_, '_, PyAny>) -> PyResult<isize> {
+    // SAFETY: the interpreter has set its exception types before any of our code runs.
+    as_ssize(object, unsafe { ffi::PyExc_IndexError })
+}
+
+/// An integer that is to be stored in a byte: too large ones are a `TypeError`.
+pub(crate) fn item_value(object: Borrowed<'_, '_, PyAny>) -> PyResult<isize> {
+    // SAFETY: as in `item_index`.
+    as_ssize(object, unsafe { ffi::PyExc_TypeError })
+}
+
+/// An integer that counts bytes, where `None` was ruled out: too large ones are an `OverflowError`.
+pub(crate) fn count(object: Borrowed<'_, '_, PyAny>) -> PyResult<isize> {
+    // SAFETY: as in `item_index`.
+    as_ssize(object, unsafe { ffi::PyExc_OverflowError })
+}
+
+#[inline]
+fn as_ssize(object: Borrowed<'_, '_, PyAny>, too_large: *mut ffi::PyObject) -> PyResult<isize> {
+    // SAFETY: the object is alive while it is borrowed, the exception type always.
+    checked(object.py(), unsafe { ffi::PyNumber_AsSsize_t(object.as_ptr(), too_large) })
+}
+
+/// The standard library's format `n`: an integer of the size of an address.
+pub(crate) fn ssize(object: Borrowed<'_, '_, PyAny>) -> PyResult<isize> {
+    let py = object.py();
+    // SAFETY: the object is alive while it is borrowed.
+    let number = unsafe { ffi::PyNumber_Index(object.as_ptr()) };
+    // SAFETY: a new reference, or null with an exception set.
+    let number = unsafe { Bound::from_owned_ptr_or_err(py, number) }?;
+    // SAFETY: PyNumber_Index has returned an int.
+    checked(py, unsafe { ffi::PyLong_AsSsize_t(number.as_ptr()) })
+}
+
+/// The format `i`: a C int.
+pub(crate) fn int(object: Borrowed<'_, '_, PyAny>) -> PyResult<c_int> {
+    let value = long(object)?;
+    value.try_into().map_err(|_| {
+        PyOverflowError::new_err(if value < 0 {
+            "signed integer is less than minimum"
+        } else {
+            "signed integer is greater than maximum"
+        })
+    })
+}
+
+/// The format `b`: a byte.
+pub(crate) fn byte(object: Borrowed<'_, '_, PyAny>) -> PyResult<u8> {
+    let value = long(object)?;
+    value.try_into().map_err(|_| {
+        PyOverflowError::new_err(if value < 0 {
+            "unsigned byte integer is less than minimum"
+        } else {
+            "unsigned byte integer is greater than maximum"
+        })
+    })
+}
+
+/// A file offset.
+pub(crate) fn offset(object: Borrowed<'_, '_, PyAny>) -> PyResult<i64> {
+    #[cfg(all(unix, target_pointer_width = "64"))]
+    return long(object);
+    #[cfg(not(all(unix, target_pointer_width = "64")))]
+    // SAFETY: the object is alive while it is borrowed.
+    return checked(object.py(), unsafe { ffi::PyLong_AsLongLong(object.as_ptr()) });
+}
+
+fn long(object: Borrowed<'_, '_, PyAny>) -> PyResult<c_long> {
+    // SAFETY: the object is alive while it is borrowed.
+    checked(object.py(), unsafe { ffi::PyLong_AsLong(object.as_ptr()) })
+}
+
+/// The result of a conversion, whose -1 may stand for an exception.
+#[inline]
+fn checked<T: PartialEq + From<i8>>(py: Python<'_>, value: T) -> PyResult<T> {
+    match (value == T::from(-1)).then(|| PyErr::take(py)).flatten() {
+        Some(error) => Err(error),
+        None => Ok(value),
+    }
+}
+
+/// The three numbers of a slice, before they are fitted to a length.
+#[derive(Clone, Copy)]
+pub(crate) struct Slice {
+    start: isize,
+    stop: isize,
+    step: isize,
+}
+
+impl Slice {
+    /// Converts the numbers, which may run `__index__` methods. `None` if the object is no slice.
+    #[inline]
+    pub(crate) fn unpack(object: Borrowed<'_, '_, PyAny>) -> PyResult<Option<Self>> {
+        if !object.is_exact_instance_of::<PySlice>() {
+            return Ok(None);
+        }
+        let (mut start, mut stop, mut step) = (0, 0, 0);
+        // SAFETY: the object is a slice; the call fills the three numbers.
+        let result = unsafe { ffi::PySlice_Unpack(object.as_ptr(), &mut start, &mut stop, &mut step) };
+        if result < 0 { Err(PyErr::fetch(object.py())) } else { Ok(Some(Self { start, stop, step })) }
+    }
+
+    /// Start, step and count of the places that the slice names in `len` bytes.
+    #[inline]
+    pub(crate) fn fit(self, len: usize) -> (usize, isize, usize) {
+        let (mut start, mut stop) = (self.start, self.stop);
+        // SAFETY: only changes the two numbers. A map has no more than isize::MAX bytes.
+        let count = unsafe { ffi::PySlice_AdjustIndices(len as isize, &mut start, &mut stop, self.step) };
+        // The start of an empty slice with a negative step can be -1.
+        (start.max(0) as usize, self.step, count as usize)
+    }
+}
