@@ -47,6 +47,9 @@ pub struct Error {
 pub enum ErrorKind {
     /// The operating system refused; [`Error::os_error`] has its words.
     Os,
+    /// Bytes of the map could not be read or written: its file was truncated, its disk failed or is full.
+    /// [`Error::fault_offset`] says where. Once the file is whole again, so is the map.
+    Fault,
     /// A position or range that is not inside the map.
     OutOfRange,
     /// The offset of a new map lies behind the end of its file.
@@ -75,6 +78,7 @@ pub enum ErrorKind {
 #[derive(Debug)]
 pub(crate) enum Detail {
     Os { operation: &'static str, source: io::Error },
+    Fault { offset: usize },
     OutOfRange { operation: &'static str, start: usize, end: Option<usize>, len: usize },
     OffsetBeyondEnd { offset: u64, file_len: u64 },
     LengthBeyondEnd { offset: u64, len: usize, file_len: u64 },
@@ -103,6 +107,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self.detail {
             Detail::Os { .. } => ErrorKind::Os,
+            Detail::Fault { .. } => ErrorKind::Fault,
             Detail::OutOfRange { .. } => ErrorKind::OutOfRange,
             Detail::OffsetBeyondEnd { .. } => ErrorKind::OffsetBeyondEnd,
             Detail::LengthBeyondEnd { .. } => ErrorKind::LengthBeyondEnd,
@@ -134,6 +139,29 @@ impl Error {
         }
     }
 
+    /// Where in the map the bytes were missing, where the kind is [`ErrorKind::Fault`]: an index, in bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(unix)] {
+    /// use firmmap::MmapOptions;
+    /// let file = tempfile::tempfile()?;
+    /// file.set_len(100_000)?;
+    /// let map = MmapOptions::new().map(&file)?;
+    /// file.set_len(0)?;
+    /// assert_eq!(map.get(70_000).unwrap_err().fault_offset(), Some(70_000));
+    /// # }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn fault_offset(&self) -> Option<usize> {
+        match self.detail {
+            Detail::Fault { offset } => Some(offset),
+            _ => None,
+        }
+    }
+
     /// An error of the operating system, with what was being done.
     pub(crate) fn os(operation: &'static str, source: io::Error) -> Self {
         Detail::Os { operation, source }.into()
@@ -150,6 +178,12 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.detail {
             Detail::Os { operation, source } => write!(f, "{operation} failed: {source}"),
+            Detail::Fault { offset } => {
+                write!(
+                    f,
+                    "the mapped byte at {offset} is not there: its file was truncated, or its disk failed or is full"
+                )
+            }
             Detail::OutOfRange { operation, start, end: Some(end), len } => {
                 write!(f, "{operation} range {start}..{end} is outside the map of {len} bytes")
             }
@@ -200,6 +234,7 @@ impl From<Error> for io::Error {
             Detail::OffsetBeyondEnd { .. } | Detail::LengthBeyondEnd { .. } => io::ErrorKind::UnexpectedEof,
             Detail::AccessDenied { .. } | Detail::NotResizable => io::ErrorKind::PermissionDenied,
             Detail::InUse { .. } => io::ErrorKind::ResourceBusy,
+            Detail::Fault { .. } => io::ErrorKind::Other,
             Detail::UnknownLength | Detail::NoFile { .. } | Detail::Unsupported { .. } => io::ErrorKind::Unsupported,
         };
         io::Error::new(kind, error)

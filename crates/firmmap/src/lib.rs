@@ -34,6 +34,8 @@ mod advice;
 #[allow(unsafe_code)]
 mod buffer;
 mod error;
+#[allow(unsafe_code)]
+mod fault;
 mod file;
 mod mmap;
 mod options;
@@ -47,6 +49,7 @@ pub use access::MapFlags;
 pub use access::{Access, FlushFlags, Protection};
 pub use advice::Advice;
 pub use error::{Error, ErrorKind, Result};
+pub use fault::{UnreportedFault, fault_guard, on_fault, renew_fault_guard, set_fault_guard, take_fault};
 pub use file::MappedFile;
 pub use mmap::Mmap;
 pub use options::MmapOptions;

@@ -61,9 +61,13 @@ impl Origin {
 /// where the file did, so these bytes are not part of the map; but if the file shrinks inside its last page,
 /// the bytes behind its new end read as zeros without an error.
 ///
+/// A page that cannot be read or written, as its file was truncated or its disk failed or is full, is an
+/// [`ErrorKind::Fault`](crate::ErrorKind::Fault) of the operation that needed it. `docs/faults.md` in the repository
+/// tells what is promised and how it works.
+///
 /// # Platform notes
 ///
-/// A mapped file that another process truncates: on Windows the system refuses the truncation.
+/// Faults are errors on Unix. On Windows the system refuses to truncate a mapped file.
 ///
 /// # Examples
 ///
@@ -103,7 +107,7 @@ impl Mmap {
             Region::empty()
         } else {
             let (aligned, start, total) = aligned(offset, len)?;
-            let region = Region::map(&origin.request(source, aligned, total), start);
+            let region = Region::map(&origin.request(source, aligned, total), start, file.as_ref());
             region.map_err(|error| Error::os("mapping", error))?
         };
         Ok(Self { region, origin, file, offset })
@@ -247,7 +251,7 @@ impl Mmap {
     pub fn get(&self, index: usize) -> Result<u8> {
         self.check_readable("read")?;
         let span = range::checked_index("read", index, self.len())?;
-        Ok(self.region.load(span.start))
+        Ok(self.region.load(span.start)?)
     }
 
     /// Changes the byte at `index`.
@@ -268,8 +272,7 @@ impl Mmap {
     pub fn set(&self, index: usize, value: u8) -> Result<()> {
         self.check_writable("write")?;
         let span = range::checked_index("write", index, self.len())?;
-        self.region.store(span.start, value);
-        Ok(())
+        Ok(self.region.store(span.start, value)?)
     }
 
     /// Reads from `offset` into `buffer`, and returns how many bytes: fewer than asked for only at the end.
@@ -329,7 +332,7 @@ impl Mmap {
     pub fn read_uninit_at<'a>(&self, buffer: &'a mut [MaybeUninit<u8>], offset: usize) -> Result<&'a mut [u8]> {
         self.check_readable("read")?;
         let span = range::checked_len("read", offset, buffer.len(), self.len())?;
-        Ok(self.region.read(span.start, buffer))
+        Ok(self.region.read(span.start, buffer)?)
     }
 
     /// A copy of the bytes of `range`.
@@ -395,7 +398,7 @@ impl Mmap {
     ) -> Result<&'a mut [u8]> {
         self.check_readable("read")?;
         self.check_stride("read", start, step, buffer.len())?;
-        Ok(self.region.read_strided(start, step, buffer))
+        Ok(self.region.read_strided(start, step, buffer)?)
     }
 
     /// Writes `bytes` to every `step`th place, from `start` on; a negative step goes towards the front.
@@ -416,12 +419,7 @@ impl Mmap {
     pub fn write_strided_at(&self, bytes: &[u8], start: usize, step: isize) -> Result<()> {
         self.check_writable("write")?;
         self.check_stride("write", start, step, bytes.len())?;
-        let mut index = start;
-        for &byte in bytes {
-            self.region.store(index, byte);
-            index = index.wrapping_add_signed(step);
-        }
-        Ok(())
+        Ok(self.region.write_strided(bytes, start, step)?)
     }
 
     /// Writes as many of `bytes` as there is room for from `offset` on, and returns how many.
@@ -461,8 +459,7 @@ impl Mmap {
     pub fn write_all_at(&self, bytes: &[u8], offset: usize) -> Result<()> {
         self.check_writable("write")?;
         let span = range::checked_len("write", offset, bytes.len(), self.len())?;
-        self.region.write(bytes, span.start);
-        Ok(())
+        Ok(self.region.write(bytes, span.start)?)
     }
 
     /// Sets every byte of `range` to `value`.
@@ -481,8 +478,7 @@ impl Mmap {
     /// ```
     pub fn fill(&self, range: impl RangeBounds<usize>, value: u8) -> Result<()> {
         self.check_writable("fill")?;
-        self.region.fill(range::checked("fill", range, self.len())?, value);
-        Ok(())
+        Ok(self.region.fill(range::checked("fill", range, self.len())?, value)?)
     }
 
     /// Copies the bytes of `source` to `target`; the two may overlap.
@@ -505,8 +501,53 @@ impl Mmap {
         self.check_writable("copy")?;
         let source = range::checked("copy source", source, self.len())?;
         let target = range::checked_len("copy target", target, source.len, self.len())?;
-        self.region.copy_within(source, target.start);
-        Ok(())
+        Ok(self.region.copy_within(source, target.start)?)
+    }
+
+    /// Reports a fault that nobody was told of: one in memory that was used through [`as_slice`](Self::as_slice),
+    /// [`as_atomic`](Self::as_atomic) or an address. What was read there is zeros, what was written is lost.
+    ///
+    /// Every other operation that can fail reports it too.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`](crate::ErrorKind::Fault), once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(unix)] {
+    /// use std::sync::atomic::Ordering;
+    /// use firmmap::{Access, ErrorKind, MmapOptions};
+    /// let file = tempfile::tempfile()?;
+    /// file.set_len(10_000)?;
+    /// let map = MmapOptions::new().access(Access::Write).map(&file)?;
+    /// file.set_len(0)?;
+    /// assert_eq!(map.as_atomic()?[9_000].load(Ordering::Relaxed), 0); // the process lives
+    /// let error = map.check().unwrap_err(); // and is told
+    /// assert_eq!((error.kind(), error.fault_offset()), (ErrorKind::Fault, Some(9_000)));
+    /// # }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn check(&self) -> Result<()> {
+        Ok(self.region.check()?)
+    }
+
+    /// Ends the mapping, as dropping it does, and reports a last fault that nobody was told of.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`](crate::ErrorKind::Fault). The mapping has ended all the same.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().len(5).map_anonymous()?;
+    /// map.close()?;
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn close(mut self) -> Result<()> {
+        Ok(self.region.close()?)
     }
 
     /// Brings all changes to the disk, and returns when they are there. Does nothing for maps that are
@@ -605,6 +646,7 @@ impl Mmap {
     /// ```
     pub fn flush_with(&self, range: impl RangeBounds<usize>, flags: FlushFlags) -> Result<()> {
         let span = range::checked("flush", range, self.len())?;
+        self.region.check()?;
         if self.origin.access != Access::Write {
             return Ok(());
         }
@@ -754,6 +796,7 @@ impl Mmap {
         if !self.origin.anonymous && self.file.is_none() {
             return Err(Detail::NoFile { operation: "resize" }.into());
         }
+        self.region.check()?;
         let end = self.offset.checked_add(len as u64).filter(|&end| i64::try_from(end).is_ok());
         let end = end.ok_or_else(|| too_large("the new length", len as u64))?;
         let change = LenChange { file: self.file.as_ref(), old: self.file_len()?, new: end };

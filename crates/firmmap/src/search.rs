@@ -9,6 +9,8 @@ use memchr::memmem;
 
 use crate::error::Result;
 use crate::mmap::Mmap;
+use crate::range::Span;
+use crate::sys::STRIDE;
 
 /// How far [`rfind`] looks back at a time: large enough that setting out is cheap, small enough for the cache.
 const BLOCK: usize = 64 * 1024;
@@ -35,8 +37,27 @@ impl Mmap {
     /// ```
     pub fn find(&self, needle: &[u8], range: impl RangeBounds<usize>) -> Result<Option<usize>> {
         let span = self.readable("find", range)?;
-        let found = self.region().search(span, |haystack| find(haystack, needle));
-        Ok(plausible(found, needle.len(), span.len).map(|index| span.start + index))
+        let region = self.region();
+        if span.len <= STRIDE {
+            let found = region.search(span, |haystack| find(haystack, needle))?;
+            return Ok(plausible(found, needle.len(), span.len).map(|index| span.start + index));
+        }
+        let _busy = region.long_operation();
+        let finder = memmem::Finder::new(needle);
+        let mut start = span.start;
+        loop {
+            // Matches that start in this stride.
+            let window = Span { start, len: (STRIDE + needle.len().saturating_sub(1)).min(span.end() - start) };
+            let found = region.search(window, |haystack| match needle {
+                &[byte] => memchr::memchr(byte, haystack),
+                _ => finder.find(haystack),
+            })?;
+            match plausible(found, needle.len(), window.len) {
+                Some(index) => return Ok(Some(start + index)),
+                None if window.end() == span.end() => return Ok(None),
+                None => start += STRIDE,
+            }
+        }
     }
 
     /// The highest index in `range` at which `needle` is found whole.
@@ -58,8 +79,21 @@ impl Mmap {
     /// ```
     pub fn rfind(&self, needle: &[u8], range: impl RangeBounds<usize>) -> Result<Option<usize>> {
         let span = self.readable("rfind", range)?;
-        let found = self.region().search(span, |haystack| rfind(haystack, needle));
-        Ok(plausible(found, needle.len(), span.len).map(|index| span.start + index))
+        let region = self.region();
+        let _busy = (span.len > STRIDE).then(|| region.long_operation());
+        let mut end = span.end();
+        loop {
+            // Matches that start in this stride; all that start behind it have been ruled out.
+            let start = end.saturating_sub(STRIDE).max(span.start);
+            let window_end = (end + needle.len().saturating_sub(1)).min(span.end());
+            let window = Span { start, len: window_end - start };
+            let found = region.search(window, |haystack| rfind(haystack, needle))?;
+            match plausible(found, needle.len(), window.len) {
+                Some(index) => return Ok(Some(start + index)),
+                None if start == span.start => return Ok(None),
+                None => end = start,
+            }
+        }
     }
 
     /// How often `needle` occurs in `range`, counting occurrences that do not overlap.
@@ -81,12 +115,24 @@ impl Mmap {
     /// ```
     pub fn count(&self, needle: &[u8], range: impl RangeBounds<usize>) -> Result<usize> {
         let span = self.readable("count", range)?;
-        let count = self.region().search(span, |haystack| match needle {
-            [] => haystack.len() + 1,
-            &[byte] => memchr::memchr_iter(byte, haystack).count(),
-            _ => memmem::find_iter(haystack, needle).count(),
-        });
-        Ok(count.min(span.len + 1))
+        if needle.is_empty() {
+            return Ok(span.len + 1);
+        }
+        let region = self.region();
+        let _busy = (span.len > STRIDE).then(|| region.long_operation());
+        let finder = memmem::Finder::new(needle);
+        let (mut start, mut count) = (span.start, 0);
+        while start < span.end() {
+            // Matches that start in this stride. The last one may reach into the next, which then starts behind it.
+            let window = Span { start, len: (STRIDE + needle.len() - 1).min(span.end() - start) };
+            let (found, end) = region.search(window, |haystack| match needle {
+                &[byte] => (memchr::memchr_iter(byte, haystack).count(), 0),
+                _ => finder.find_iter(haystack).fold((0, 0), |(count, _), index| (count + 1, index + needle.len())),
+            })?;
+            count += found;
+            start += STRIDE.max(end.min(window.len));
+        }
+        Ok(count)
     }
 }
 

@@ -12,14 +12,24 @@ mod os;
 #[path = "windows.rs"]
 mod os;
 
+#[cfg(unix)]
+#[path = "fault_unix.rs"]
+mod fault_os;
+#[cfg(windows)]
+#[path = "fault_windows.rs"]
+mod fault_os;
+
+use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 
+pub(crate) use fault_os::{cover, drop_aside, install_handler, pause, put_back};
 pub use os::AsSource;
 pub(crate) use os::{Source, duplicate, extend, file_info, granularity, page_size, source, sync_before_mapping};
 
 use crate::access::{Access, FlushFlags, Protection};
 use crate::advice::Advice;
+use crate::fault::{self, Fault, Slot};
 use crate::range::Span;
 
 /// What is to be mapped. `len` is not zero; `offset` is a multiple of [`granularity`].
@@ -50,7 +60,7 @@ pub(crate) struct FileInfo {
 /// What resizing a map does to its file.
 pub(crate) struct LenChange<'a> {
     /// `None` for anonymous memory.
-    pub file: Option<&'a std::fs::File>,
+    pub file: Option<&'a File>,
     pub old: u64,
     pub new: u64,
 }
@@ -75,25 +85,33 @@ pub(crate) struct Region {
     /// Where the region starts in the mapping: what alignment has cost.
     start: usize,
     len: usize,
+    /// The mapping's place in the table of guarded ones, if it is guarded.
+    slot: Option<&'static Slot>,
 }
+
+/// After how many bytes a copy or a search looks whether there was a fault: then it ends there.
+pub(crate) const STRIDE: usize = 1 << 20;
 
 impl Region {
     /// A region without bytes: what the system calls do not offer.
     pub(crate) fn empty() -> Self {
-        Self { mapping: None, start: 0, len: 0 }
+        Self { mapping: None, start: 0, len: 0, slot: None }
     }
 
-    /// Maps `request`, whose length includes the `start` bytes before the region.
-    pub(crate) fn map(request: &Request<'_>, start: usize) -> io::Result<Self> {
+    /// Maps `request`, whose length includes the `start` bytes before the region. `file` is the map's own descriptor.
+    pub(crate) fn map(request: &Request<'_>, start: usize, file: Option<&File>) -> io::Result<Self> {
         let mapping = os::Mapping::new(request)?;
-        Ok(Self { mapping: Some(mapping), start, len: request.len - start })
+        let slot = fault::register(&mapping.site(request, file, start));
+        Ok(Self { mapping: Some(mapping), start, len: request.len - start, slot })
     }
 
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// The address of the first byte; dangling where there is none.
+    #[inline]
     pub(crate) fn as_ptr(&self) -> *mut u8 {
         match &self.mapping {
             // `start` is at most the mapping's length, so this stays inside or one past the end.
@@ -103,26 +121,65 @@ impl Region {
     }
 
     /// The address of `span`: the one check that all reading and writing of mapped bytes passes.
+    #[inline]
     fn at(&self, span: Span) -> *mut u8 {
         assert!(span.start <= self.len && span.len <= self.len - span.start, "span outside of the region");
         self.as_ptr().wrapping_add(span.start)
     }
 
-    pub(crate) fn load(&self, index: usize) -> u8 {
-        // SAFETY: `at` checked that the byte is mapped, and the mapping lives as long as `self`.
-        unsafe { memory::load(self.at(Span { start: index, len: 1 })) }
+    /// Runs `access` on the address of `span`, and tells whether it met a page that could not be read or written, or
+    /// whether one was met before that nobody was told of. The one way to mapped bytes.
+    #[inline]
+    fn guarded<R>(&self, span: Span, access: impl FnOnce(*mut u8) -> R) -> Result<R, Fault> {
+        let address = self.at(span);
+        let Some(slot) = self.slot else { return Ok(access(address)) };
+        let seen = slot.enter()?;
+        let result = access(address);
+        slot.leave(seen)?;
+        Ok(result)
     }
 
-    pub(crate) fn store(&self, index: usize, value: u8) {
+    /// Runs `access` on one part of `span` after the other, with the part's distance from its start.
+    #[inline]
+    fn strides(&self, span: Span, mut access: impl FnMut(*mut u8, usize, usize)) -> Result<(), Fault> {
+        if span.len <= STRIDE {
+            return self.guarded(span, |address| access(address, 0, span.len));
+        }
+        let _busy = self.long_operation();
+        let mut done = 0;
+        while done < span.len {
+            let len = (span.len - done).min(STRIDE);
+            self.guarded(Span { start: span.start + done, len }, |address| access(address, done, len))?;
+            done += len;
+        }
+        Ok(())
+    }
+
+    /// Marks an operation that other threads may see under way.
+    pub(crate) fn long_operation(&self) -> impl Drop + '_ {
+        self.slot.map_or_else(fault::Busy::none, Slot::long_operation)
+    }
+
+    #[inline]
+    pub(crate) fn load(&self, index: usize) -> Result<u8, Fault> {
+        // SAFETY: `guarded` checked that the byte is mapped, and the mapping lives as long as `self`.
+        self.guarded(Span { start: index, len: 1 }, |address| unsafe { memory::load(address) })
+    }
+
+    #[inline]
+    pub(crate) fn store(&self, index: usize, value: u8) -> Result<(), Fault> {
         // SAFETY: as in `load`; callers have checked that the map is writable.
-        unsafe { memory::store(self.at(Span { start: index, len: 1 }), value) }
+        self.guarded(Span { start: index, len: 1 }, |address| unsafe { memory::store(address, value) })
     }
 
     /// Copies the bytes from `start` into `buffer` and returns it as initialised.
-    pub(crate) fn read<'a>(&self, start: usize, buffer: &'a mut [MaybeUninit<u8>]) -> &'a mut [u8] {
-        let source = self.at(Span { start, len: buffer.len() });
-        // SAFETY: `at` checked the source; the buffer is exclusively ours and as long.
-        unsafe { memory::copy_out(source, buffer) }
+    pub(crate) fn read<'a>(&self, start: usize, buffer: &'a mut [MaybeUninit<u8>]) -> Result<&'a mut [u8], Fault> {
+        self.strides(Span { start, len: buffer.len() }, |source, done, len| {
+            // SAFETY: `strides` checked the source; the buffer is exclusively ours and as long.
+            unsafe { memory::copy_out(source, &mut buffer[done..done + len]) };
+        })?;
+        // SAFETY: the strides have covered all of it.
+        Ok(unsafe { buffer.assume_init_mut() })
     }
 
     /// Copies every `step`th byte, from `start` on, into `buffer` and returns it as initialised.
@@ -131,44 +188,68 @@ impl Region {
         start: usize,
         step: isize,
         buffer: &'a mut [MaybeUninit<u8>],
-    ) -> &'a mut [u8] {
-        let mut index = start;
-        for byte in &mut *buffer {
-            byte.write(self.load(index));
-            index = index.wrapping_add_signed(step);
-        }
+    ) -> Result<&'a mut [u8], Fault> {
+        self.guarded(strided(start, step, buffer.len()), |lowest| {
+            let mut address = first(lowest, step, buffer.len());
+            for byte in &mut *buffer {
+                // SAFETY: `guarded` checked the range that the steps stay in.
+                byte.write(unsafe { memory::load(address) });
+                address = address.wrapping_offset(step);
+            }
+        })?;
         // SAFETY: the loop has written every byte.
-        unsafe { buffer.assume_init_mut() }
+        Ok(unsafe { buffer.assume_init_mut() })
+    }
+
+    /// Copies `bytes` to every `step`th place, from `start` on.
+    pub(crate) fn write_strided(&self, bytes: &[u8], start: usize, step: isize) -> Result<(), Fault> {
+        self.guarded(strided(start, step, bytes.len()), |lowest| {
+            let mut address = first(lowest, step, bytes.len());
+            for &byte in bytes {
+                // SAFETY: `guarded` checked the range that the steps stay in; callers, that the map is writable.
+                unsafe { memory::store(address, byte) };
+                address = address.wrapping_offset(step);
+            }
+        })
     }
 
     /// Copies `bytes` to `start`.
-    pub(crate) fn write(&self, bytes: &[u8], start: usize) {
-        let target = self.at(Span { start, len: bytes.len() });
-        // SAFETY: `at` checked the target; callers have checked that the map is writable.
-        unsafe { memory::copy_in(bytes, target) }
+    pub(crate) fn write(&self, bytes: &[u8], start: usize) -> Result<(), Fault> {
+        self.strides(Span { start, len: bytes.len() }, |target, done, len| {
+            // SAFETY: `strides` checked the target; callers have checked that the map is writable.
+            unsafe { memory::copy_in(&bytes[done..done + len], target) }
+        })
     }
 
     /// Copies `source` to `target`, which may overlap.
-    pub(crate) fn copy_within(&self, source: Span, target: usize) {
+    pub(crate) fn copy_within(&self, source: Span, target: usize) -> Result<(), Fault> {
+        // Overlapping copies cannot be made piece by piece from either end without care; one piece it is.
+        let _busy = (source.len > STRIDE).then(|| self.long_operation());
         let to = self.at(Span { start: target, len: source.len });
-        // SAFETY: `at` checked both; callers have checked that the map is writable.
-        unsafe { memory::copy(self.at(source), to, source.len) }
+        // SAFETY: both were checked; callers have checked that the map is writable.
+        self.guarded(source, |from| unsafe { memory::copy(from, to, source.len) })
     }
 
     /// Fills `span` with `value`.
-    pub(crate) fn fill(&self, span: Span, value: u8) {
-        // SAFETY: `at` checked the span; callers have checked that the map is writable.
-        unsafe { memory::fill(self.at(span), value, span.len) }
+    pub(crate) fn fill(&self, span: Span, value: u8) -> Result<(), Fault> {
+        // SAFETY: `strides` checked the span; callers have checked that the map is writable.
+        self.strides(span, |target, _, len| unsafe { memory::fill(target, value, len) })
     }
 
     /// Runs `search` over the bytes of `span` where they are.
     ///
     /// Other processes and threads may change the bytes during the search. `search` must be a pure search whose
     /// result is either checked against `span` or harmless when wrong; `docs/safety.md` has the whole argument.
-    pub(crate) fn search<R>(&self, span: Span, search: impl FnOnce(&[u8]) -> R) -> R {
-        let start = self.at(span);
-        // SAFETY: `at` checked the span; the slice does not outlive this call.
-        search(unsafe { memory::bytes(start, span.len) })
+    #[inline]
+    pub(crate) fn search<R>(&self, span: Span, search: impl FnOnce(&[u8]) -> R) -> Result<R, Fault> {
+        // SAFETY: `guarded` checked the span; the slice does not outlive this call.
+        self.guarded(span, |start| search(unsafe { memory::bytes(start, span.len) }))
+    }
+
+    /// Reports a fault that nobody was told of.
+    #[inline]
+    pub(crate) fn check(&self) -> Result<(), Fault> {
+        self.slot.map_or(Ok(()), |slot| slot.enter().map(drop))
     }
 
     /// Changes the length to that of `request`, which is `None` for zero bytes, and the file's with it.
@@ -178,6 +259,10 @@ impl Region {
         start: usize,
         change: &LenChange<'_>,
     ) -> io::Result<()> {
+        // Its addresses may be somebody else's as soon as the mapping has moved.
+        if let Some(slot) = self.slot {
+            let _ = slot.suspend();
+        }
         let result = os::resize(&mut self.mapping, request, change);
         match (&result, &self.mapping) {
             (Ok(()), _) => {
@@ -188,7 +273,26 @@ impl Region {
             (Err(_), None) => self.len = 0,
             (Err(_), Some(_)) => {}
         }
+        if let (Some(mapping), Some(request)) = (&self.mapping, request) {
+            let site = mapping.site(request, change.file, self.start);
+            match self.slot {
+                Some(slot) => slot.set(&site),
+                None => self.slot = fault::register(&site),
+            }
+        }
         result
+    }
+
+    /// Unmaps. Says whether there was a fault that nobody was told of.
+    pub(crate) fn close(&mut self) -> Result<(), Fault> {
+        let fault = self.slot.take().and_then(|slot| {
+            let fault = slot.suspend();
+            slot.release();
+            fault
+        });
+        self.mapping = None;
+        self.len = 0;
+        fault.map_or(Ok(()), Err)
     }
 
     /// Calls `operation` with the system's view of `span`: page aligned at its start.
@@ -199,7 +303,7 @@ impl Region {
         }
     }
 
-    pub(crate) fn flush(&self, span: Span, flags: FlushFlags, file: Option<&std::fs::File>) -> io::Result<()> {
+    pub(crate) fn flush(&self, span: Span, flags: FlushFlags, file: Option<&File>) -> io::Result<()> {
         self.with_pages(span, |mapping, span| mapping.flush(span, flags, file))
     }
 
@@ -216,10 +320,10 @@ impl Region {
     }
 
     pub(crate) fn protect(&mut self, protection: Protection, access: Access) -> io::Result<()> {
-        match &mut self.mapping {
-            Some(mapping) => mapping.protect(protection, access),
-            None => Ok(()),
-        }
+        let Some(mapping) = &mut self.mapping else { return Ok(()) };
+        mapping.protect(protection, access)?;
+        self.slot.inspect(|slot| slot.set_protection(protection.bits() as i32));
+        Ok(())
     }
 
     pub(crate) fn set_name(&self, name: &std::ffi::CStr) -> io::Result<()> {
@@ -232,4 +336,29 @@ impl Region {
     fn whole(&self) -> Span {
         Span { start: 0, len: self.len }
     }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        // Whoever wants to know of a last fault closes the map.
+        let _ = self.close();
+    }
+}
+
+/// The range that `count` places which lie `step` apart are in. The caller has checked that it is in the map.
+fn strided(start: usize, step: isize, count: usize) -> Span {
+    match span_len(step, count) {
+        0 => Span { start: 0, len: 0 },
+        len => Span { start: if step < 0 { start + 1 - len } else { start }, len },
+    }
+}
+
+/// The bytes from the lowest to the highest of `count` places which lie `step` apart.
+fn span_len(step: isize, count: usize) -> usize {
+    if count == 0 { 0 } else { (count - 1) * step.unsigned_abs() + 1 }
+}
+
+/// The address to begin with, in a range that starts at `lowest`.
+fn first(lowest: *mut u8, step: isize, count: usize) -> *mut u8 {
+    if step < 0 { lowest.wrapping_add(span_len(step, count).saturating_sub(1)) } else { lowest }
 }

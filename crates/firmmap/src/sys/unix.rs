@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::{FileInfo, LenChange, Request};
 use crate::access::{Access, FlushFlags, MapFlags, Protection};
 use crate::advice::Advice;
+use crate::fault::Site;
 use crate::range::{Span, round_up};
 
 /// What a map can be made of.
@@ -93,6 +94,8 @@ pub(crate) struct Mapping {
     len: usize,
     /// Bytes that munmap(2) needs to be told: `len`, or more with huge pages.
     mapped_len: usize,
+    /// Bytes in one of its pages.
+    unit: usize,
 }
 
 // SAFETY: a mapping belongs to the process, not to a thread; all its methods may run on any thread.
@@ -102,17 +105,33 @@ unsafe impl Sync for Mapping {}
 
 impl Mapping {
     pub(crate) fn new(request: &Request<'_>) -> io::Result<Self> {
-        let mapped_len = mapped_len(request)?;
-        Ok(Self { base: map(request, mapped_len)?, len: request.len, mapped_len })
+        let (mapped_len, unit) = mapped_len(request)?;
+        Ok(Self { base: map(request, mapped_len)?, len: request.len, mapped_len, unit })
     }
 
     pub(crate) fn base(&self) -> *mut u8 {
         self.base.as_ptr()
     }
 
+    /// What the handler of faults needs to know: `start` bytes of the mapping lie before the map's first.
+    pub(crate) fn site(&self, request: &Request<'_>, file: Option<&File>, start: usize) -> Site {
+        let anonymous = if request.source.is_none() { libc::MAP_ANON } else { 0 };
+        Site {
+            start: self.base.as_ptr() as usize,
+            // Rounding up cannot fail for what is mapped.
+            len: round_up(self.mapped_len, self.unit).unwrap_or(self.mapped_len),
+            fd: file.map_or(-1, AsRawFd::as_raw_fd),
+            file_offset: request.offset,
+            protection: request.protection.bits() as i32,
+            flags: request.flags.bits() | anonymous,
+            unit: self.unit,
+            origin: self.base.as_ptr() as usize + start,
+        }
+    }
+
     /// Makes the mapping what `request` says: the same file, offset and flags, another length.
     fn remap(&mut self, request: &Request<'_>) -> io::Result<()> {
-        let mapped_len = mapped_len(request)?;
+        let (mapped_len, _) = mapped_len(request)?;
         #[cfg(any(target_os = "linux", target_os = "android"))]
         {
             let base = self.base.as_ptr().cast();
@@ -248,16 +267,17 @@ fn mapped(base: *mut libc::c_void) -> io::Result<NonNull<u8>> {
     NonNull::new(base.cast()).ok_or_else(|| io::Error::from_raw_os_error(libc::EFAULT))
 }
 
-/// How many bytes a mapping takes: with huge pages whole ones, as munmap(2) demands.
-fn mapped_len(request: &Request<'_>) -> io::Result<usize> {
+/// How many bytes a mapping takes, with huge pages whole ones, as munmap(2) demands; and how many a page has.
+fn mapped_len(request: &Request<'_>) -> io::Result<(usize, usize)> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     if request.flags.contains(MapFlags::HUGETLB) {
         let unit = huge_page_size(request.flags)?;
-        return round_up(request.len, unit).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM));
+        let len = round_up(request.len, unit).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
+        return Ok((len, unit));
     }
     // The kernel rounds up itself; what cannot be rounded up cannot be mapped.
     round_up(request.len, page_size()).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
-    Ok(request.len)
+    Ok((request.len, page_size()))
 }
 
 /// The size that the flags ask for (its logarithm is in their upper six bits), else the system's own.

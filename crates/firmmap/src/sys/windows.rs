@@ -22,6 +22,7 @@ use windows_sys::Win32::System::Threading::GetCurrentProcess;
 use super::{FileInfo, LenChange, Request};
 use crate::access::{Access, FlushFlags, Protection};
 use crate::advice::Advice;
+use crate::fault::Site;
 use crate::range::Span;
 
 /// What a map can be made of.
@@ -117,6 +118,20 @@ impl Mapping {
 
     pub(crate) fn base(&self) -> *mut u8 {
         self.view.base.as_ptr()
+    }
+
+    /// What a handler of faults needs to know: `start` bytes of the view lie before the map's first.
+    pub(crate) fn site(&self, request: &Request<'_>, _file: Option<&File>, start: usize) -> Site {
+        Site {
+            start: self.base() as usize,
+            len: self.view.len,
+            fd: -1,
+            file_offset: request.offset,
+            protection: request.protection.bits() as i32,
+            flags: 0,
+            unit: page_size(),
+            origin: self.base() as usize + start,
+        }
     }
 
     /// `FlushViewOfFile`, and unless it is to be asynchronous `FlushFileBuffers`.

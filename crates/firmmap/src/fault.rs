@@ -1,0 +1,527 @@
+//! Which addresses are ours, and what happened to them.
+//!
+//! A page of a mapping can become unreadable at any time. The kernel then sends a signal, in whose handler next to
+//! nothing is allowed. So the mappings are kept in a table that the handler can read: slots that are never freed,
+//! made of atomics, each with a spin lock that is held for a few system calls at most. Nobody who holds one touches
+//! mapped memory, so a handler never waits for the thread that it has interrupted.
+//!
+//! An operation reads the slot's counter of faults before and after ([`Slot::enter`], [`Slot::leave`]). If it changed,
+//! bytes that were read were not the file's; the pages are put back ([`Slot::recover`]) and the operation fails.
+//! `docs/faults.md` has the whole path.
+
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+
+use crate::error::{Detail, Error};
+use crate::sys;
+
+/// An operation met a page that could not be read or written: where, as an index into the map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub offset: usize,
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Detail::Fault { offset: fault.offset }.into()
+    }
+}
+
+/// What the handler needs to know of a mapping.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Site {
+    /// Address of the mapping, and its length in whole pages.
+    pub start: usize,
+    pub len: usize,
+    /// The mapping's file, or -1.
+    pub fd: i32,
+    pub file_offset: u64,
+    /// The arguments of mmap(2).
+    pub protection: i32,
+    pub flags: i32,
+    /// What a page of it measures.
+    pub unit: usize,
+    /// What has to be taken from an address to get an index into the map.
+    pub origin: usize,
+}
+
+/// How many unreadable stretches of one mapping are kept apart until they are put back.
+pub(crate) const STRETCHES: usize = 16;
+
+/// Pages that were replaced by zeros.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Stretch {
+    pub start: usize,
+    pub len: usize,
+    /// Where the pages were moved to, or zero.
+    pub aside: usize,
+}
+
+/// One mapping's place in the table.
+pub(crate) struct Slot {
+    lock: AtomicBool,
+    start: AtomicUsize,
+    len: AtomicUsize,
+    fd: AtomicI32,
+    file_offset: AtomicU64,
+    protection: AtomicI32,
+    flags: AtomicI32,
+    unit: AtomicUsize,
+    origin: AtomicUsize,
+    /// How many faults there were.
+    faults: AtomicU32,
+    /// How many of them somebody was told of.
+    reported: AtomicU32,
+    /// The index of the first that nobody was told of, and its thread.
+    first: AtomicUsize,
+    thread: AtomicUsize,
+    /// The index of the newest fault.
+    last: AtomicUsize,
+    /// Long operations that are under way, and will notice for themselves.
+    busy: AtomicU32,
+    stretches: [[AtomicUsize; 3]; STRETCHES],
+    stretch_count: AtomicUsize,
+    next_free: AtomicPtr<Slot>,
+}
+
+const SLOTS: usize = 64;
+
+struct Chunk {
+    slots: [Slot; SLOTS],
+    next: AtomicPtr<Chunk>,
+}
+
+static FIRST: Chunk = Chunk::new();
+static CHUNKS: AtomicPtr<Chunk> = AtomicPtr::new((&raw const FIRST).cast_mut());
+/// Slots that were used before.
+static FREE: AtomicPtr<Slot> = AtomicPtr::new(ptr::null_mut());
+/// How many slots of the newest chunk were given out.
+static USED: AtomicUsize = AtomicUsize::new(0);
+static TABLE_LOCK: AtomicBool = AtomicBool::new(false);
+
+/// 0 as yet unknown, 1 on, 2 off.
+static GUARD: AtomicU32 = AtomicU32::new(0);
+
+/// Whether mappings are guarded against faults.
+///
+/// # Examples
+///
+/// ```
+/// firmmap::set_fault_guard(false);
+/// assert!(!firmmap::fault_guard());
+/// ```
+#[must_use]
+pub fn fault_guard() -> bool {
+    match GUARD.load(Ordering::Relaxed) {
+        0 => {
+            let on = std::env::var_os("FIRMMAP_FAULT_GUARD").is_none_or(|value| value != "0");
+            GUARD.store(if on { 1 } else { 2 }, Ordering::Relaxed);
+            on
+        }
+        state => state == 1,
+    }
+}
+
+/// Switches the guard against faults on or off for the process. It is on unless the environment has
+/// `FIRMMAP_FAULT_GUARD=0`.
+///
+/// Without the guard a mapping whose file is truncated ends the process when the missing bytes are touched, as
+/// everywhere else. Mappings that are made while the guard is off stay without it; mappings that were made while it
+/// was on are without it as long as it is off.
+///
+/// # Platform notes
+///
+/// The guard is a handler for SIGBUS (on macOS also SIGSEGV). On systems that are not Unix there is none.
+///
+/// # Examples
+///
+/// ```
+/// firmmap::set_fault_guard(true);
+/// assert!(firmmap::fault_guard());
+/// ```
+pub fn set_fault_guard(on: bool) {
+    GUARD.store(if on { 1 } else { 2 }, Ordering::Relaxed);
+}
+
+/// Makes the guard the first handler of its signal again, after another one may have been installed.
+///
+/// Every new mapping does this by itself.
+///
+/// # Examples
+///
+/// ```
+/// firmmap::renew_fault_guard();
+/// ```
+pub fn renew_fault_guard() {
+    if fault_guard() {
+        sys::install_handler();
+    }
+}
+
+/// A function that is called after a fault, in a signal handler: it may do only what is allowed there.
+static NOTIFY: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
+
+/// Has `notify` called after every fault, by the thread that met it, in its signal handler.
+///
+/// For bindings, which have to tell their interpreter of faults in memory that they have lent out. `notify` may do
+/// only what signal-safety(7) allows. There is one such function for the process; the last one wins.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::atomic::{AtomicU32, Ordering};
+/// static FAULTS: AtomicU32 = AtomicU32::new(0);
+/// firmmap::on_fault(|| {
+///     FAULTS.fetch_add(1, Ordering::Relaxed);
+/// });
+/// ```
+pub fn on_fault(notify: fn()) {
+    NOTIFY.store(notify as *mut (), Ordering::Release);
+}
+
+/// A fault that nobody was told of: somebody has used the memory of a map directly.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(firmmap::take_fault(), None);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnreportedFault {
+    /// Where it was, as an index into its map.
+    pub offset: usize,
+    /// The thread that met it: `pthread_self()`.
+    pub thread: usize,
+}
+
+/// Takes one fault that nobody was told of, in any map, and puts that map's pages back.
+///
+/// Maps on which long operations are under way are passed over: the operation will fail and so tell of it.
+///
+/// # Examples
+///
+/// ```
+/// while let Some(fault) = firmmap::take_fault() {
+///     eprintln!("the byte at {} was not there", fault.offset);
+/// }
+/// ```
+#[must_use]
+pub fn take_fault() -> Option<UnreportedFault> {
+    slots().find_map(|slot| {
+        if slot.is_clean() || slot.busy.load(Ordering::Acquire) > 0 {
+            return None;
+        }
+        let _held = slot.hold();
+        if slot.len.load(Ordering::Relaxed) == 0 || slot.is_clean() {
+            return None;
+        }
+        let fault =
+            UnreportedFault { offset: slot.first.load(Ordering::Relaxed), thread: slot.thread.load(Ordering::Relaxed) };
+        slot.put_back();
+        Some(fault)
+    })
+}
+
+/// A spin lock that is held.
+struct Held<'a>(&'a AtomicBool);
+
+impl<'a> Held<'a> {
+    fn take(lock: &'a AtomicBool) -> Self {
+        while lock.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            sys::pause();
+        }
+        Self(lock)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+impl Chunk {
+    const fn new() -> Self {
+        Self { slots: [const { Slot::new() }; SLOTS], next: AtomicPtr::new(ptr::null_mut()) }
+    }
+}
+
+/// All slots that there are, used or not.
+fn slots() -> impl Iterator<Item = &'static Slot> {
+    let mut chunk = CHUNKS.load(Ordering::Acquire);
+    std::iter::from_fn(move || {
+        // SAFETY: chunks are never freed.
+        let current = unsafe { chunk.as_ref() }?;
+        chunk = current.next.load(Ordering::Acquire);
+        Some(current.slots.iter())
+    })
+    .flatten()
+}
+
+/// In the handler: whether `address` is in a guarded mapping, whose page there now can be read.
+pub(crate) fn cover(address: usize, thread: usize) -> bool {
+    GUARD.load(Ordering::Relaxed) == 1 && slots().any(|slot| slot.contains(address) && slot.cover(address, thread))
+}
+
+/// Enters a mapping into the table, if mappings are guarded.
+pub(crate) fn register(site: &Site) -> Option<&'static Slot> {
+    if !fault_guard() || !sys::install_handler() {
+        return None;
+    }
+    let slot = claim();
+    slot.set(site);
+    Some(slot)
+}
+
+fn claim() -> &'static Slot {
+    let _held = Held::take(&TABLE_LOCK);
+    let free = FREE.load(Ordering::Relaxed);
+    // SAFETY: slots are never freed.
+    if let Some(slot) = unsafe { free.as_ref() } {
+        FREE.store(slot.next_free.load(Ordering::Relaxed), Ordering::Relaxed);
+        return slot;
+    }
+    if USED.load(Ordering::Relaxed) == SLOTS {
+        let chunk = Box::new(Chunk::new());
+        chunk.next.store(CHUNKS.load(Ordering::Relaxed), Ordering::Relaxed);
+        CHUNKS.store(Box::into_raw(chunk), Ordering::Release);
+        USED.store(0, Ordering::Relaxed);
+    }
+    // SAFETY: there is always a newest chunk, and chunks are never freed.
+    let newest = unsafe { &*CHUNKS.load(Ordering::Relaxed) };
+    &newest.slots[USED.fetch_add(1, Ordering::Relaxed)]
+}
+
+/// After fork(2), in the child: the threads that held locks are not there.
+pub(crate) fn unlock_after_fork() {
+    TABLE_LOCK.store(false, Ordering::Release);
+    for slot in slots() {
+        slot.lock.store(false, Ordering::Release);
+        slot.busy.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Calls what [`on_fault`] was given.
+pub(crate) fn notify() {
+    let notify = NOTIFY.load(Ordering::Acquire);
+    if !notify.is_null() {
+        // SAFETY: only `on_fault` stores here, and it stores functions of this type.
+        let notify = unsafe { std::mem::transmute::<*mut (), fn()>(notify) };
+        notify();
+    }
+}
+
+impl Slot {
+    const fn new() -> Self {
+        Self {
+            lock: AtomicBool::new(false),
+            start: AtomicUsize::new(0),
+            len: AtomicUsize::new(0),
+            fd: AtomicI32::new(-1),
+            file_offset: AtomicU64::new(0),
+            protection: AtomicI32::new(0),
+            flags: AtomicI32::new(0),
+            unit: AtomicUsize::new(1),
+            origin: AtomicUsize::new(0),
+            faults: AtomicU32::new(0),
+            reported: AtomicU32::new(0),
+            first: AtomicUsize::new(usize::MAX),
+            thread: AtomicUsize::new(0),
+            last: AtomicUsize::new(0),
+            busy: AtomicU32::new(0),
+            stretches: [const { [const { AtomicUsize::new(0) }; 3] }; STRETCHES],
+            stretch_count: AtomicUsize::new(0),
+            next_free: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+
+    fn hold(&self) -> Held<'_> {
+        Held::take(&self.lock)
+    }
+
+    fn contains(&self, address: usize) -> bool {
+        address.wrapping_sub(self.start.load(Ordering::Acquire)) < self.len.load(Ordering::Acquire)
+    }
+
+    fn is_clean(&self) -> bool {
+        self.faults.load(Ordering::Acquire) == self.reported.load(Ordering::Acquire)
+    }
+
+    fn site(&self) -> Site {
+        Site {
+            start: self.start.load(Ordering::Relaxed),
+            len: self.len.load(Ordering::Relaxed),
+            fd: self.fd.load(Ordering::Relaxed),
+            file_offset: self.file_offset.load(Ordering::Relaxed),
+            protection: self.protection.load(Ordering::Relaxed),
+            flags: self.flags.load(Ordering::Relaxed),
+            unit: self.unit.load(Ordering::Relaxed),
+            origin: self.origin.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Says what the slot stands for now.
+    pub(crate) fn set(&self, site: &Site) {
+        let _held = self.hold();
+        self.fd.store(site.fd, Ordering::Relaxed);
+        self.file_offset.store(site.file_offset, Ordering::Relaxed);
+        self.protection.store(site.protection, Ordering::Relaxed);
+        self.flags.store(site.flags, Ordering::Relaxed);
+        self.unit.store(site.unit, Ordering::Relaxed);
+        self.origin.store(site.origin, Ordering::Relaxed);
+        self.start.store(site.start, Ordering::Release);
+        self.len.store(site.len, Ordering::Release);
+    }
+
+    /// Changes the protection that pages get when they are put back.
+    pub(crate) fn set_protection(&self, protection: i32) {
+        let _held = self.hold();
+        self.protection.store(protection, Ordering::Relaxed);
+    }
+
+    /// The mapping is about to go: its addresses may soon be somebody else's. Says what nobody was told of.
+    pub(crate) fn suspend(&self) -> Option<Fault> {
+        let _held = self.hold();
+        let fault = (!self.is_clean()).then(|| Fault { offset: self.first.load(Ordering::Relaxed) });
+        // What was moved aside would otherwise stay there.
+        for stretch in self.take_stretches() {
+            sys::drop_aside(&stretch);
+        }
+        self.start.store(0, Ordering::Relaxed);
+        self.len.store(0, Ordering::Release);
+        self.clean();
+        fault
+    }
+
+    /// Gives the slot back, after [`suspend`](Self::suspend).
+    pub(crate) fn release(&'static self) {
+        let _held = Held::take(&TABLE_LOCK);
+        self.next_free.store(FREE.load(Ordering::Relaxed), Ordering::Relaxed);
+        FREE.store(ptr::from_ref(self).cast_mut(), Ordering::Relaxed);
+    }
+
+    fn clean(&self) {
+        self.first.store(usize::MAX, Ordering::Relaxed);
+        self.reported.store(self.faults.load(Ordering::Relaxed), Ordering::Release);
+    }
+
+    /// Before an operation: the count to compare with afterwards, or a fault that nobody was told of.
+    #[inline]
+    pub(crate) fn enter(&self) -> Result<u32, Fault> {
+        let seen = self.faults.load(Ordering::Acquire);
+        if seen == self.reported.load(Ordering::Relaxed) { Ok(seen) } else { self.check().map(|()| seen) }
+    }
+
+    /// After an operation: whether what it has read was the file's.
+    #[inline]
+    pub(crate) fn leave(&self, seen: u32) -> Result<(), Fault> {
+        // What was read before is read before the count.
+        fence(Ordering::Acquire);
+        if self.faults.load(Ordering::Relaxed) == seen { Ok(()) } else { Err(self.recover()) }
+    }
+
+    /// Reports a fault that nobody was told of.
+    #[cold]
+    pub(crate) fn check(&self) -> Result<(), Fault> {
+        if self.is_clean() { Ok(()) } else { Err(self.recover()) }
+    }
+
+    /// Puts the file's pages back and says where the fault was.
+    #[cold]
+    fn recover(&self) -> Fault {
+        let _held = self.hold();
+        let first = self.first.load(Ordering::Relaxed);
+        self.put_back();
+        // Another thread can have recovered in the meantime, and taken the first place with it.
+        Fault { offset: if first == usize::MAX { self.last.load(Ordering::Relaxed) } else { first } }
+    }
+
+    /// Puts the file's pages back. Where that fails, they stay zeros, and every operation goes on to fail. The slot is
+    /// locked.
+    fn put_back(&self) {
+        let site = self.site();
+        let mut all = true;
+        for stretch in self.take_stretches() {
+            if !sys::put_back(&site, &stretch) {
+                all = false;
+                self.add_stretch(&stretch);
+            }
+        }
+        if all {
+            self.clean();
+        }
+    }
+
+    fn take_stretches(&self) -> impl Iterator<Item = Stretch> + use<> {
+        let count = self.stretch_count.swap(0, Ordering::Relaxed);
+        let mut taken = [Stretch::default(); STRETCHES];
+        for (stretch, kept) in taken.iter_mut().zip(&self.stretches) {
+            let [start, len, aside] = kept.each_ref().map(|field| field.load(Ordering::Relaxed));
+            *stretch = Stretch { start, len, aside };
+        }
+        taken.into_iter().take(count)
+    }
+
+    fn add_stretch(&self, stretch: &Stretch) {
+        let count = self.stretch_count.load(Ordering::Relaxed);
+        if let Some(place) = self.stretches.get(count) {
+            place[0].store(stretch.start, Ordering::Relaxed);
+            place[1].store(stretch.len, Ordering::Relaxed);
+            place[2].store(stretch.aside, Ordering::Relaxed);
+            self.stretch_count.store(count + 1, Ordering::Relaxed);
+            return;
+        }
+        // More than can be kept apart: the last one reaches from the first of both to the end of both. In a private
+        // map that gives up changes in between, which belong to a file that fails in many places.
+        let last = &self.stretches[STRETCHES - 1];
+        let (start, len) = (last[0].load(Ordering::Relaxed), last[1].load(Ordering::Relaxed));
+        let end = (start + len).max(stretch.start + stretch.len);
+        let start = start.min(stretch.start);
+        last[0].store(start, Ordering::Relaxed);
+        last[1].store(end - start, Ordering::Relaxed);
+    }
+
+    /// In the handler: makes the page at `address` readable. `false` if it is not ours after all, or cannot be helped.
+    fn cover(&self, address: usize, thread: usize) -> bool {
+        let _held = self.hold();
+        if !self.contains(address) {
+            return false;
+        }
+        let site = self.site();
+        // Counted before it can be seen.
+        self.faults.fetch_add(1, Ordering::AcqRel);
+        let Some(stretch) = sys::cover(&site, address) else { return false };
+        self.add_stretch(&stretch);
+        let index = address.saturating_sub(site.origin);
+        self.last.store(index, Ordering::Relaxed);
+        if index < self.first.load(Ordering::Relaxed) {
+            self.first.store(index, Ordering::Relaxed);
+            self.thread.store(thread, Ordering::Relaxed);
+        }
+        true
+    }
+
+    /// Marks a long operation, for as long as the result lives.
+    pub(crate) fn long_operation(&self) -> Busy<'_> {
+        self.busy.fetch_add(1, Ordering::Acquire);
+        Busy(Some(&self.busy))
+    }
+}
+
+/// A long operation that is under way.
+pub(crate) struct Busy<'a>(Option<&'a AtomicU32>);
+
+impl Busy<'_> {
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        if let Some(busy) = self.0 {
+            busy.fetch_sub(1, Ordering::Release);
+        }
+    }
+}

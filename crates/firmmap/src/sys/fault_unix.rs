@@ -1,0 +1,367 @@
+//! Unix: the handler of SIGBUS.
+//!
+//! What runs in the handler is [`handler`] and what it calls: system calls and atomics, no locks but the table's own,
+//! no memory from the heap, no thread-locals.
+
+use std::io;
+use std::mem::{MaybeUninit, zeroed};
+use std::os::fd::BorrowedFd;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+
+use libc::{c_int, c_void, sigaction, siginfo_t};
+
+use crate::fault::{self, Site, Stretch};
+use crate::range::round_up;
+
+/// The signals that mean an unreadable page: macOS sends either for a file.
+#[cfg(not(target_vendor = "apple"))]
+const SIGNALS: [c_int; 1] = [libc::SIGBUS];
+#[cfg(target_vendor = "apple")]
+const SIGNALS: [c_int; 2] = [libc::SIGBUS, libc::SIGSEGV];
+
+/// A handler that was there before ours.
+struct Previous {
+    signal: c_int,
+    action: sigaction,
+    /// The one that was there before it.
+    older: *const Previous,
+}
+
+/// The newest handlers before ours, one chain for each of [`SIGNALS`].
+static PREVIOUS: [AtomicPtr<Previous>; SIGNALS.len()] = [const { AtomicPtr::new(ptr::null_mut()) }; SIGNALS.len()];
+static PREPARED: AtomicBool = AtomicBool::new(false);
+
+/// A handler before ours that was called for a fault of somebody else's: the thread, and whom to call if that handler
+/// raises the signal again.
+static CHAIN_THREAD: AtomicUsize = AtomicUsize::new(0);
+static CHAIN_NEXT: AtomicPtr<Previous> = AtomicPtr::new(ptr::null_mut());
+
+/// Makes our handler the first one. Returns whether it is.
+pub(crate) fn install_handler() -> bool {
+    SIGNALS.iter().zip(&PREVIOUS).all(|(&signal, previous)| install(signal, previous).is_ok())
+}
+
+fn install(signal: c_int, previous: &AtomicPtr<Previous>) -> io::Result<()> {
+    let current = current(signal)?;
+    let ours = handler as *const () as usize;
+    if current.sa_sigaction == ours {
+        return Ok(());
+    }
+    if !PREPARED.swap(true, Ordering::AcqRel) {
+        // SAFETY: the function only stores to atomics.
+        unsafe { libc::pthread_atfork(None, None, Some(after_fork)) };
+    }
+    // It stays for ever: a handler that is just running may still look at it. A handler that comes again and again
+    // (faulthandler, switched on and off) is found in the chain.
+    let mut known = previous.load(Ordering::Acquire).cast_const();
+    // SAFETY: nodes are never freed.
+    while let Some(node) = unsafe { known.as_ref() } {
+        if node.action.sa_sigaction == current.sa_sigaction {
+            break;
+        }
+        known = node.older;
+    }
+    if known.is_null() {
+        let terminal = matches!(current.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN);
+        let older = if terminal { ptr::null() } else { previous.load(Ordering::Acquire).cast_const() };
+        known = Box::into_raw(Box::new(Previous { signal, action: current, older }));
+    }
+    previous.store(known.cast_mut(), Ordering::Release);
+    // SAFETY: all zeros is a valid action.
+    let mut action: sigaction = unsafe { zeroed() };
+    action.sa_sigaction = ours;
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+    // SAFETY: the handler keeps to what is allowed in one.
+    check(unsafe { libc::sigaction(signal, &action, ptr::null_mut()) })
+}
+
+fn current(signal: c_int) -> io::Result<sigaction> {
+    let mut current = MaybeUninit::<sigaction>::uninit();
+    // SAFETY: only asks; the buffer is a `sigaction`.
+    check(unsafe { libc::sigaction(signal, ptr::null(), current.as_mut_ptr()) })?;
+    // SAFETY: the call has filled it.
+    Ok(unsafe { current.assume_init() })
+}
+
+extern "C" fn after_fork() {
+    fault::unlock_after_fork();
+}
+
+/// The signal handler.
+unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    let errno = errno_location();
+    // SAFETY: every thread has its errno.
+    let saved = unsafe { *errno };
+    // SAFETY: the kernel passes a whole siginfo_t.
+    let detail = unsafe { &*info };
+    // Positive codes are the kernel's own: a real fault, with an address.
+    if detail.si_code > 0 {
+        // SAFETY: signals with these codes carry an address.
+        let address = unsafe { detail.si_addr() } as usize;
+        if fault::cover(address, thread()) {
+            fault::notify();
+        } else {
+            let newest = newest(signal);
+            // SAFETY: the arguments are those that we were called with.
+            unsafe { forward(newest, true, signal, info, context) };
+        }
+    } else {
+        // SAFETY: the arguments are those that we were called with.
+        unsafe { sent(signal, info, context) };
+    }
+    // SAFETY: as above.
+    unsafe { *errno = saved };
+}
+
+/// A signal that a process has sent, perhaps this one.
+///
+/// # Safety
+///
+/// - The arguments are those of a signal handler.
+unsafe fn sent(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    let next = CHAIN_NEXT.load(Ordering::Acquire);
+    // SAFETY: the caller's promise.
+    let by_ourselves = unsafe { raised_by_this_process(info) };
+    if by_ourselves && CHAIN_THREAD.load(Ordering::Acquire) == thread() {
+        // The handler that we have called for a stranger's fault passes it on to the one before it.
+        // SAFETY: the caller's promise; nodes are never freed.
+        return unsafe { forward(next, false, signal, info, context) };
+    }
+    // A handler that was installed after ours and so is called before it (faulthandler) has had its turn and passes the
+    // signal on, without an address. Returning lets it return too, and the access faults again, into us.
+    // SAFETY: the caller's promise.
+    if by_ourselves && unsafe { interrupted_a_handler(context) } {
+        return;
+    }
+    // SAFETY: the caller's promise.
+    unsafe { forward(newest(signal), false, signal, info, context) }
+}
+
+fn newest(signal: c_int) -> *const Previous {
+    let index = SIGNALS.iter().position(|&known| known == signal).unwrap_or(0);
+    PREVIOUS[index].load(Ordering::Acquire)
+}
+
+/// Does what would have been done without us.
+///
+/// # Safety
+///
+/// - `previous` is null or one of the nodes; the rest are the arguments of a signal handler.
+unsafe fn forward(
+    previous: *const Previous,
+    is_fault: bool,
+    signal: c_int,
+    info: *mut siginfo_t,
+    context: *mut c_void,
+) {
+    // SAFETY: nodes are never freed.
+    let previous = unsafe { previous.as_ref() };
+    let action = previous.map_or(libc::SIG_DFL, |previous| previous.action.sa_sigaction);
+    match (action, previous) {
+        // Real faults cannot be ignored: the kernel would not have asked.
+        (libc::SIG_IGN, _) if !is_fault => {}
+        (libc::SIG_DFL | libc::SIG_IGN, _) | (_, None) => {
+            reset(signal);
+            // A fault comes again as soon as we return, and finds the default. A signal that was sent does not.
+            if !is_fault {
+                // SAFETY: the signal is blocked until we return.
+                unsafe { libc::raise(signal) };
+            }
+        }
+        (action, Some(previous)) => {
+            debug_assert_eq!(previous.signal, signal);
+            CHAIN_NEXT.store(previous.older.cast_mut(), Ordering::Release);
+            CHAIN_THREAD.store(thread(), Ordering::Release);
+            if previous.action.sa_flags & libc::SA_SIGINFO != 0 {
+                type Handler = unsafe extern "C" fn(c_int, *mut siginfo_t, *mut c_void);
+                // SAFETY: the flag says that the action is such a function.
+                let handler = unsafe { std::mem::transmute::<usize, Handler>(action) };
+                // SAFETY: the arguments are those of a signal handler.
+                unsafe { handler(signal, info, context) };
+            } else {
+                // SAFETY: without the flag the action is such a function.
+                let handler = unsafe { std::mem::transmute::<usize, unsafe extern "C" fn(c_int)>(action) };
+                // SAFETY: the argument is that of a signal handler.
+                unsafe { handler(signal) };
+            }
+            // Rust's own handler, for stack overflows, removes every handler when the signal is not one. For a fault
+            // that is what ends the process. A signal that was sent is over, and we must be there for the next fault.
+            if !is_fault && current(signal).is_ok_and(|action| action.sa_sigaction == libc::SIG_DFL) {
+                install_handler();
+            }
+        }
+    }
+}
+
+/// Gives the signal its default action: the end of the process.
+fn reset(signal: c_int) {
+    // SAFETY: all zeros is a valid action, the default one.
+    let action: sigaction = unsafe { zeroed() };
+    const { assert!(libc::SIG_DFL == 0) };
+    // SAFETY: the default action is always allowed.
+    unsafe { libc::sigaction(signal, &action, ptr::null_mut()) };
+}
+
+/// # Safety
+///
+/// - `info` is that of a signal handler.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+unsafe fn raised_by_this_process(info: *const siginfo_t) -> bool {
+    // SAFETY: the caller's promise.
+    let info = unsafe { &*info };
+    // SAFETY: signals with this code carry the sender.
+    info.si_code == libc::SI_TKILL && unsafe { info.si_pid() } == process()
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn process() -> libc::pid_t {
+    // SAFETY: always works.
+    unsafe { libc::getpid() }
+}
+
+/// # Safety
+///
+/// - `info` is that of a signal handler.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+unsafe fn raised_by_this_process(_info: *const siginfo_t) -> bool {
+    false
+}
+
+/// Whether the thread was on its alternate stack, where only signal handlers are.
+///
+/// # Safety
+///
+/// - `context` is that of a signal handler.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+unsafe fn interrupted_a_handler(context: *const c_void) -> bool {
+    // SAFETY: the kernel passes a whole ucontext_t.
+    let context = unsafe { &*context.cast::<libc::ucontext_t>() };
+    context.uc_stack.ss_flags & libc::SS_ONSTACK != 0
+}
+
+/// # Safety
+///
+/// - `context` is that of a signal handler.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+unsafe fn interrupted_a_handler(_context: *const c_void) -> bool {
+    false
+}
+
+/// Puts zeros in place of what cannot be read at `address`: to the end of the mapping where the file is too short, else one
+/// page. `None` if the system refuses.
+pub(crate) fn cover(site: &Site, address: usize) -> Option<Stretch> {
+    let page = address & !(site.unit - 1);
+    let end = site.start + site.len;
+    let one_page = Stretch { start: page, len: site.unit.min(end - page), aside: 0 };
+    let stretch = match behind_the_file(site) {
+        Some(start) if start <= page => Stretch { start, len: end - start, aside: 0 },
+        // A page that the disk has not given.
+        _ if site.fd >= 0 => one_page,
+        // Nobody knows where the file ends now. What is moved aside can be put back without the file.
+        _ => move_aside(page, end - page).unwrap_or(one_page),
+    };
+    let protection = site.protection | libc::PROT_READ;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_FIXED | NORESERVE;
+    let start = stretch.start as *mut c_void;
+    // SAFETY: the range is in our mapping, whose slot is locked: it is still ours.
+    let result = unsafe { libc::mmap(start, stretch.len, protection, flags, -1, 0) };
+    (result != libc::MAP_FAILED).then_some(stretch)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "netbsd", target_vendor = "apple"))]
+const NORESERVE: c_int = libc::MAP_NORESERVE;
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "netbsd", target_vendor = "apple")))]
+const NORESERVE: c_int = 0;
+
+/// The address of the first page that lies behind the end of the file.
+fn behind_the_file(site: &Site) -> Option<usize> {
+    if site.fd < 0 {
+        return None;
+    }
+    // SAFETY: the descriptor belongs to the mapping, whose slot is locked: it is open.
+    let file = unsafe { BorrowedFd::borrow_raw(site.fd) };
+    let info = super::file_info(file).ok().filter(|info| info.regular)?;
+    let bytes = info.len.saturating_sub(site.file_offset).min(site.len as u64) as usize;
+    Some(site.start + round_up(bytes, site.unit)?.min(site.len))
+}
+
+/// Moves pages to another address, unread. They leave an empty mapping behind.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn move_aside(start: usize, len: usize) -> Option<Stretch> {
+    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_DONTUNMAP;
+    // SAFETY: the range is in our mapping, whose slot is locked; it stays mapped.
+    let aside = unsafe { libc::mremap(start as *mut c_void, len, len, flags, ptr::null_mut::<c_void>()) };
+    (aside != libc::MAP_FAILED).then_some(Stretch { start, len, aside: aside as usize })
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn move_aside(_start: usize, _len: usize) -> Option<Stretch> {
+    None
+}
+
+/// Undoes [`cover`]. `false` if the pages are lost.
+pub(crate) fn put_back(site: &Site, stretch: &Stretch) -> bool {
+    let start = stretch.start as *mut c_void;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if stretch.aside != 0 {
+        let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+        // SAFETY: the pages were moved there by us, and the place that they come from is in our mapping.
+        let result = unsafe { libc::mremap(stretch.aside as _, stretch.len, stretch.len, flags, start) };
+        return result != libc::MAP_FAILED;
+    }
+    let private_memory = site.flags & libc::MAP_ANON != 0 && site.flags & libc::MAP_PRIVATE != 0;
+    if site.fd < 0 && !private_memory {
+        return false;
+    }
+    let offset = site.file_offset + (stretch.start - site.start) as u64;
+    let flags = (site.flags & !EAGER) | libc::MAP_FIXED;
+    // SAFETY: the range is in our mapping, whose slot is locked: it is still ours, and so is the descriptor.
+    let result = unsafe { mmap(start, stretch.len, site.protection, flags, site.fd, offset as _) };
+    result != libc::MAP_FAILED
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+use libc::mmap;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use libc::mmap64 as mmap;
+
+/// Flags that read pages in at once: what has just failed would fail again, and slowly.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const EAGER: c_int = libc::MAP_POPULATE;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const EAGER: c_int = 0;
+
+/// Forgets pages that were moved aside.
+pub(crate) fn drop_aside(stretch: &Stretch) {
+    if stretch.aside != 0 {
+        // SAFETY: the pages were moved there by us, and nobody else knows the address.
+        unsafe { libc::munmap(stretch.aside as *mut c_void, stretch.len) };
+    }
+}
+
+/// Lets somebody else run, who holds a lock for a few system calls.
+pub(crate) fn pause() {
+    // SAFETY: always works.
+    unsafe { libc::sched_yield() };
+}
+
+fn thread() -> usize {
+    // SAFETY: always works.
+    (unsafe { libc::pthread_self() }) as usize
+}
+
+fn errno_location() -> *mut c_int {
+    #[cfg(any(target_os = "android", target_os = "netbsd", target_os = "openbsd"))]
+    use libc::__errno as location;
+    #[cfg(target_os = "linux")]
+    use libc::__errno_location as location;
+    #[cfg(any(target_vendor = "apple", target_os = "freebsd"))]
+    use libc::__error as location;
+    // SAFETY: always works.
+    unsafe { location() }
+}
+
+fn check(result: c_int) -> io::Result<()> {
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

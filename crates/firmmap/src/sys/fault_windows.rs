@@ -1,0 +1,27 @@
+//! Windows: no guard. A page of a view that cannot be read raises an in-page error, which ends the process; the system
+//! itself refuses to truncate a mapped file, so that there are fewer ways to come there.
+
+use crate::fault::{Site, Stretch};
+
+/// Returns that there is no handler, so that no mapping is entered into the table.
+pub(crate) fn install_handler() -> bool {
+    false
+}
+
+/// Never called, as no mapping is in the table.
+pub(crate) fn cover(_site: &Site, _address: usize) -> Option<Stretch> {
+    None
+}
+
+/// Never called, as no mapping is in the table.
+pub(crate) fn put_back(_site: &Site, _stretch: &Stretch) -> bool {
+    false
+}
+
+/// Never called, as no mapping is in the table.
+pub(crate) fn drop_aside(_stretch: &Stretch) {}
+
+/// Lets somebody else run.
+pub(crate) fn pause() {
+    std::thread::yield_now();
+}
