@@ -4,6 +4,7 @@ mod args;
 mod constants;
 mod docs;
 mod errors;
+mod faults;
 mod mmap;
 #[allow(unsafe_code)]
 mod sys;
@@ -18,5 +19,9 @@ fn _firmmap(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("mmap", sys::class::class(py)?)?;
     module.add("error", py.get_type::<PyOSError>())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_function(wrap_pyfunction!(faults::fault_guard, module)?)?;
+    module.add_function(wrap_pyfunction!(faults::set_fault_guard, module)?)?;
+    module.add_function(wrap_pyfunction!(faults::renew_fault_guard, module)?)?;
+    faults::connect();
     constants::add(module)
 }

@@ -58,6 +58,13 @@ impl Mmap {
         self.open(py, |_| Ok(()))
     }
 
+    /// The end of an object that was not closed. A last fault is reported as other errors in finalizers are.
+    pub(crate) fn finalize(&self, py: Python<'_>) {
+        if let Err(error) = unmap(self.state.with(py, |state| state.file.take())) {
+            exception(error).write_unraisable(py, None);
+        }
+    }
+
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()> {
         self.open(py, |file| {
             file.set_position(position);
@@ -256,12 +263,15 @@ pub(crate) fn close(this: This<'_>) -> Returned<'_> {
         }
         Ok(state.file.take())
     })?;
-    // Searches that are under way in other threads hold the map; the last one unmaps.
-    match taken {
-        Some(file) if file.len() > DETACHED_COPY => this.py.detach(|| drop(file)),
-        taken => drop(taken),
-    }
-    Ok(none(this.py))
+    let large = taken.as_ref().is_some_and(|file| file.len() > DETACHED_COPY);
+    let result = if large { this.py.detach(|| unmap(taken)) } else { unmap(taken) };
+    result.map(|()| none(this.py)).map_err(exception)
+}
+
+/// Ends a mapping, and reports a last fault. Searches that are under way in other threads hold the map; then it is for
+/// them to unmap and to report.
+fn unmap(file: Option<MappedFile>) -> firmmap::Result<()> {
+    file.and_then(|file| file.into_map().ok()).map_or(Ok(()), firmmap::Mmap::close)
 }
 
 pub(crate) fn enter(this: This<'_>) -> Returned<'_> {
@@ -803,6 +813,7 @@ pub(crate) fn export(this: This<'_>) -> PyResult<Export> {
         if !file.protection().intersects(Protection::READ | Protection::WRITE) {
             return Err(PyBufferError::new_err("mmap is not readable"));
         }
+        file.check().map_err(exception)?;
         state.exports += 1;
         Ok(Export { start: file.as_mut_ptr(), len: file.len(), readonly: this.access == ACCESS_READ })
     })

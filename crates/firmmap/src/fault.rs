@@ -70,6 +70,8 @@ pub(crate) struct Slot {
     origin: AtomicUsize,
     /// How many faults there were.
     faults: AtomicU32,
+    /// How many of them were made good: bytes are the file's again.
+    mended: AtomicU32,
     /// How many of them somebody was told of.
     reported: AtomicU32,
     /// The index of the first that nobody was told of, and its thread.
@@ -145,7 +147,7 @@ pub fn set_fault_guard(on: bool) {
 
 /// Makes the guard the first handler of its signal again, after another one may have been installed.
 ///
-/// Every new mapping does this by itself.
+/// New mappings do this by themselves, but at most once every few milliseconds.
 ///
 /// # Examples
 ///
@@ -209,11 +211,11 @@ pub struct UnreportedFault {
 #[must_use]
 pub fn take_fault() -> Option<UnreportedFault> {
     slots().find_map(|slot| {
-        if slot.is_clean() || slot.busy.load(Ordering::Acquire) > 0 {
+        if slot.is_reported() || slot.busy.load(Ordering::Acquire) > 0 {
             return None;
         }
         let _held = slot.hold();
-        if slot.len.load(Ordering::Relaxed) == 0 || slot.is_clean() {
+        if slot.len.load(Ordering::Relaxed) == 0 || slot.is_reported() {
             return None;
         }
         let fault =
@@ -266,7 +268,7 @@ pub(crate) fn cover(address: usize, thread: usize) -> bool {
 
 /// Enters a mapping into the table, if mappings are guarded.
 pub(crate) fn register(site: &Site) -> Option<&'static Slot> {
-    if !fault_guard() || !sys::install_handler() {
+    if !fault_guard() || !sys::keep_handler() {
         return None;
     }
     let slot = claim();
@@ -325,6 +327,7 @@ impl Slot {
             unit: AtomicUsize::new(1),
             origin: AtomicUsize::new(0),
             faults: AtomicU32::new(0),
+            mended: AtomicU32::new(0),
             reported: AtomicU32::new(0),
             first: AtomicUsize::new(usize::MAX),
             thread: AtomicUsize::new(0),
@@ -344,7 +347,11 @@ impl Slot {
         address.wrapping_sub(self.start.load(Ordering::Acquire)) < self.len.load(Ordering::Acquire)
     }
 
-    fn is_clean(&self) -> bool {
+    fn is_whole(&self) -> bool {
+        self.faults.load(Ordering::Acquire) == self.mended.load(Ordering::Acquire)
+    }
+
+    fn is_reported(&self) -> bool {
         self.faults.load(Ordering::Acquire) == self.reported.load(Ordering::Acquire)
     }
 
@@ -383,14 +390,15 @@ impl Slot {
     /// The mapping is about to go: its addresses may soon be somebody else's. Says what nobody was told of.
     pub(crate) fn suspend(&self) -> Option<Fault> {
         let _held = self.hold();
-        let fault = (!self.is_clean()).then(|| Fault { offset: self.first.load(Ordering::Relaxed) });
+        let fault = (!self.is_reported()).then(|| Fault { offset: self.first.load(Ordering::Relaxed) });
         // What was moved aside would otherwise stay there.
         for stretch in self.take_stretches() {
             sys::drop_aside(&stretch);
         }
         self.start.store(0, Ordering::Relaxed);
         self.len.store(0, Ordering::Release);
-        self.clean();
+        self.told();
+        self.mended.store(self.faults.load(Ordering::Relaxed), Ordering::Release);
         fault
     }
 
@@ -401,16 +409,17 @@ impl Slot {
         FREE.store(ptr::from_ref(self).cast_mut(), Ordering::Relaxed);
     }
 
-    fn clean(&self) {
+    fn told(&self) {
         self.first.store(usize::MAX, Ordering::Relaxed);
         self.reported.store(self.faults.load(Ordering::Relaxed), Ordering::Release);
     }
 
-    /// Before an operation: the count to compare with afterwards, or a fault that nobody was told of.
+    /// Before an operation: the count to compare with afterwards, or a fault that nobody was told of, or that could not be
+    /// made good.
     #[inline]
     pub(crate) fn enter(&self) -> Result<u32, Fault> {
         let seen = self.faults.load(Ordering::Acquire);
-        if seen == self.reported.load(Ordering::Relaxed) { Ok(seen) } else { self.check().map(|()| seen) }
+        if seen == self.mended.load(Ordering::Relaxed) { Ok(seen) } else { self.check().map(|()| seen) }
     }
 
     /// After an operation: whether what it has read was the file's.
@@ -424,7 +433,7 @@ impl Slot {
     /// Reports a fault that nobody was told of.
     #[cold]
     pub(crate) fn check(&self) -> Result<(), Fault> {
-        if self.is_clean() { Ok(()) } else { Err(self.recover()) }
+        if self.is_whole() { Ok(()) } else { Err(self.recover()) }
     }
 
     /// Puts the file's pages back and says where the fault was.
@@ -437,9 +446,10 @@ impl Slot {
         Fault { offset: if first == usize::MAX { self.last.load(Ordering::Relaxed) } else { first } }
     }
 
-    /// Puts the file's pages back. Where that fails, they stay zeros, and every operation goes on to fail. The slot is
-    /// locked.
+    /// Puts the file's pages back, as somebody is being told. Where that fails, they stay zeros, and every operation goes
+    /// on to fail. The slot is locked.
     fn put_back(&self) {
+        self.told();
         let site = self.site();
         let mut all = true;
         for stretch in self.take_stretches() {
@@ -449,7 +459,7 @@ impl Slot {
             }
         }
         if all {
-            self.clean();
+            self.mended.store(self.faults.load(Ordering::Relaxed), Ordering::Release);
         }
     }
 

@@ -3,5 +3,9 @@
 ``import firmmap as mmap`` takes the place of the standard library's module.
 """
 
+from ._faults import MapFaultError as MapFaultError
+from ._faults import watch_faulthandler as _watch_faulthandler
 from ._firmmap import *
 from ._firmmap import __version__ as __version__
+
+_watch_faulthandler()

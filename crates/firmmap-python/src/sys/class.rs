@@ -307,7 +307,7 @@ unsafe fn allocate(py: Python<'_>, class: *mut ffi::PyTypeObject, body: Mmap) ->
 
 unsafe extern "C" fn dealloc(this: *mut ffi::PyObject) {
     let instance = this.cast::<Instance>();
-    let body = |_: Python<'_>| {
+    let body = |py: Python<'_>| {
         // SAFETY: nobody else has the instance any more.
         if !unsafe { (*instance).weak_references }.is_null() {
             // SAFETY: the instance is still whole.
@@ -315,7 +315,9 @@ unsafe extern "C" fn dealloc(this: *mut ffi::PyObject) {
         }
         // SAFETY: the instance is still whole.
         let body = unsafe { &raw mut (*instance).body };
-        // SAFETY: the body was written by `allocate` and is dropped once.
+        // SAFETY: the body was written by `allocate`.
+        unsafe { &*body }.finalize(py);
+        // SAFETY: as above; it is dropped once.
         unsafe { ptr::drop_in_place(body) };
         Ok(())
     };

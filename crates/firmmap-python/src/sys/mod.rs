@@ -9,4 +9,5 @@ pub(crate) mod call;
 pub(crate) mod cell;
 pub(crate) mod class;
 pub(crate) mod descriptor;
+pub(crate) mod interrupt;
 pub(crate) mod number;

@@ -42,6 +42,31 @@ pub(crate) fn install_handler() -> bool {
     SIGNALS.iter().zip(&PREVIOUS).all(|(&signal, previous)| install(signal, previous).is_ok())
 }
 
+/// As [`install_handler`], but asks the system only once in a tick of its clock (a few milliseconds): asking costs
+/// as much as a twentieth of a mapping.
+pub(crate) fn keep_handler() -> bool {
+    static CHECKED: AtomicUsize = AtomicUsize::new(0);
+    let tick = tick();
+    if tick != 0 && CHECKED.swap(tick, Ordering::Relaxed) == tick {
+        return true;
+    }
+    install_handler()
+}
+
+/// A number that changes with every tick, or zero where the clock cannot be read without a system call.
+fn tick() -> usize {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        // SAFETY: all zeros is a valid time.
+        let mut time: libc::timespec = unsafe { zeroed() };
+        // SAFETY: the call fills the time.
+        unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut time) };
+        (time.tv_sec as usize).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as usize)
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    0
+}
+
 fn install(signal: c_int, previous: &AtomicPtr<Previous>) -> io::Result<()> {
     let current = current(signal)?;
     let ours = handler as *const () as usize;

@@ -8,6 +8,11 @@ pub(crate) fn install_handler() -> bool {
     false
 }
 
+/// As [`install_handler`].
+pub(crate) fn keep_handler() -> bool {
+    false
+}
+
 /// Never called, as no mapping is in the table.
 pub(crate) fn cover(_site: &Site, _address: usize) -> Option<Stretch> {
     None
