@@ -9,7 +9,7 @@ use crate::sys::number;
 
 pub(crate) use crate::sys::buffer::Argument;
 pub(crate) use crate::sys::call::Args;
-pub(crate) use crate::sys::number::{Slice, byte, int, is_index, item_index, item_value, offset, ssize};
+pub(crate) use crate::sys::number::{Slice, byte, int, is_index, item_index, item_value, offset, plain, ssize};
 
 type Object<'a, 'py> = Borrowed<'a, 'py, PyAny>;
 

@@ -4,11 +4,14 @@
 //! Python code that closes or resizes the map (C15). What touches the map is one closure under [`Mmap::open`], from
 //! which Python cannot be called. Work on many bytes holds the map and lets go of the GIL.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use firmmap::{Advice, FlushFlags, MappedFile, MmapOptions};
 use pyo3::exceptions::{PyBufferError, PyIndexError, PyOverflowError, PyTypeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyString, PyTuple};
 use pyo3::{Borrowed, IntoPyObjectExt};
 
@@ -86,6 +89,8 @@ enum Job<R, S> {
     Large(Arc<firmmap::Mmap>, S),
 }
 
+static AUDIT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
 /// `mmap(fileno, length, …)`.
 pub(crate) fn new<'py>(args: &Bound<'py, PyTuple>, names: Option<&Bound<'py, PyDict>>) -> PyResult<Mmap> {
     let py = args.py();
@@ -98,7 +103,7 @@ pub(crate) fn new<'py>(args: &Bound<'py, PyTuple>, names: Option<&Bound<'py, PyD
         return Err(PyOverflowError::new_err("memory mapped offset must be positive"));
     }
     let (options, access) = request.options()?;
-    py.import("sys")?.call_method1("audit", ("mmap.__new__", fileno, length, access, offset))?;
+    AUDIT.import(py, "sys", "audit")?.call1((intern!(py, "mmap.__new__"), fileno, length, access, offset))?;
     let map = if fileno == -1 {
         if length == 0 {
             return Err(os_error(errors::INVALID_ARGUMENT));
@@ -292,11 +297,13 @@ pub(crate) fn len(this: This<'_>) -> PyResult<isize> {
 #[inline]
 pub(crate) fn subscript<'py>(this: This<'py>, key: Object<'_, 'py>) -> Returned<'py> {
     let py = this.py;
+    // A plain int needs no look at the map before it is converted.
+    if let Some(index) = args::plain(key) {
+        return this.item(index);
+    }
     this.check_open(py)?;
     if args::is_index(key) {
-        let index = args::item_index(key)?;
-        let byte = this.open(py, |file| file.get(item(file, index)?).map_err(exception))?;
-        return byte.into_bound_py_any(py);
+        return this.item(args::item_index(key)?);
     }
     let slice = Slice::unpack(key)?.ok_or_else(|| PyTypeError::new_err("mmap indices must be integers"))?;
     let job = this.open(py, |file| {
@@ -318,6 +325,14 @@ pub(crate) fn subscript<'py>(this: This<'py>, key: Object<'_, 'py>) -> Returned<
         }
     };
     Ok(bytes.finish())
+}
+
+impl<'py> This<'py> {
+    #[inline]
+    fn item(self, index: isize) -> Returned<'py> {
+        let byte = self.open(self.py, |file| file.get(item(file, index)?).map_err(exception))?;
+        byte.into_bound_py_any(self.py)
+    }
 }
 
 /// The place in the map that an index from Python names.
@@ -353,6 +368,15 @@ pub(crate) fn assign_subscript<'py>(
     value: Option<Object<'_, 'py>>,
 ) -> PyResult<()> {
     let py = this.py;
+    // Two plain ints need no look at the map before they are converted.
+    if let (Some(index), Some(value)) = (args::plain(key), value.and_then(args::plain)) {
+        return this.open(py, |file| {
+            this.check_writable()?;
+            let index = item(file, index)?;
+            let value = u8::try_from(value).map_err(|_| not_a_byte())?;
+            file.set(index, value).map_err(exception)
+        });
+    }
     this.check_open(py)?;
     this.check_writable()?;
     if args::is_index(key) {
@@ -363,8 +387,7 @@ pub(crate) fn assign_subscript<'py>(
         if !args::is_index(value) {
             return Err(PyTypeError::new_err("mmap item value must be an int"));
         }
-        let value = u8::try_from(args::item_value(value)?)
-            .map_err(|_| PyValueError::new_err("mmap item value must be in range(0, 256)"))?;
+        let value = u8::try_from(args::item_value(value)?).map_err(|_| not_a_byte())?;
         return this.open(py, |file| file.set(item(file, index)?, value).map_err(exception));
     }
     let slice = Slice::unpack(key)?.ok_or_else(|| PyTypeError::new_err("mmap indices must be integer"))?;
@@ -385,6 +408,11 @@ pub(crate) fn assign_subscript<'py>(
         Job::Done(()) => Ok(()),
         Job::Large(map, (start, step)) => py.detach(|| scatter(&map, bytes, start, step)).map_err(exception),
     }
+}
+
+#[cold]
+fn not_a_byte() -> PyErr {
+    PyValueError::new_err("mmap item value must be in range(0, 256)")
 }
 
 fn scatter(map: &firmmap::Mmap, bytes: &[u8], start: usize, step: isize) -> firmmap::Result<()> {
@@ -416,17 +444,46 @@ pub(crate) fn sequence_assign(this: This<'_>, index: isize, value: Option<Object
 }
 
 pub(crate) fn find<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
-    search(this, args, "find", firmmap::Mmap::find)
+    search(this, args, "find", Direction::Forward)
 }
 
 pub(crate) fn rfind<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
-    search(this, args, "rfind", firmmap::Mmap::rfind)
+    search(this, args, "rfind", Direction::Backward)
 }
 
-type Search = fn(&firmmap::Mmap, &[u8], std::ops::Range<usize>) -> firmmap::Result<Option<usize>>;
+#[derive(Clone, Copy)]
+enum Direction {
+    Forward,
+    Backward,
+}
+
+impl Direction {
+    #[inline]
+    fn search(self, map: &firmmap::Mmap, needle: &[u8], range: Range<usize>) -> firmmap::Result<Option<usize>> {
+        match self {
+            Self::Forward => map.find(needle, range),
+            Self::Backward => map.rfind(needle, range),
+        }
+    }
+
+    /// Divides a range into what is searched at once, and what is searched after that while other threads run. The two
+    /// share what a match across their border needs.
+    #[inline]
+    fn divide(self, Range { start, end }: Range<usize>, needle: usize) -> (Range<usize>, Option<Range<usize>>) {
+        let near = DETACHED_SEARCH.max(needle.saturating_mul(2));
+        if end - start <= near {
+            return (start..end, None);
+        }
+        let shared = needle.saturating_sub(1);
+        match self {
+            Self::Forward => (start..start + near, Some(start + near - shared..end)),
+            Self::Backward => (end - near..end, Some(start..end - near + shared)),
+        }
+    }
+}
 
 #[inline]
-fn search<'py>(this: This<'py>, args: Args<'py>, name: &str, search: Search) -> Returned<'py> {
+fn search<'py>(this: This<'py>, args: Args<'py>, name: &str, direction: Direction) -> Returned<'py> {
     let py = this.py;
     this.check_open(py)?;
     args.check(name, 1, 3)?;
@@ -443,17 +500,18 @@ fn search<'py>(this: This<'py>, args: Args<'py>, name: &str, search: Search) -> 
         if start > end {
             return Ok(Job::Done(None));
         }
-        if end - start > DETACHED_SEARCH {
-            return Ok(Job::Large(file.share(), start..end));
+        let (near, far) = direction.divide(start..end, needle.bytes().len());
+        let found = direction.search(file, needle.bytes(), near).map_err(exception)?;
+        match far.filter(|_| found.is_none()) {
+            Some(far) => Ok(Job::Large(file.share(), far)),
+            None => Ok(Job::Done(found)),
         }
-        search(file, needle.bytes(), start..end).map(Job::Done).map_err(exception)
     })?;
     let found = match job {
         Job::Done(found) => found,
         Job::Large(map, range) => {
-            // Other threads run meanwhile, and they could change a needle that is a bytearray.
-            let needle = needle.bytes().to_vec();
-            py.detach(|| search(&map, &needle, range)).map_err(exception)?
+            let needle = needle.constant();
+            py.detach(|| direction.search(&map, &needle, range)).map_err(exception)?
         }
     };
     found.map_or(-1, |index| index as isize).into_bound_py_any(py)

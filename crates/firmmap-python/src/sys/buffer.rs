@@ -1,5 +1,6 @@
 //! The buffer protocol: bytes that Python lends us, bytes objects that we fill, and the views that we hand out.
 
+use std::borrow::Cow;
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -8,41 +9,63 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use pyo3::{Borrowed, ffi};
 
-/// The bytes of an argument: contiguous memory of a Python object, which is held while this value lives.
-pub(crate) struct Argument<'py> {
-    view: Pin<Box<ffi::Py_buffer>>,
-    py: Python<'py>,
+/// The bytes of an argument, which is held while this value lives.
+pub(crate) enum Argument<'py> {
+    /// An exact bytes object: its memory is where it is, and does not change.
+    Bytes(Bound<'py, PyBytes>),
+    /// The contiguous memory of another object.
+    View(View<'py>),
+}
+
+/// A view of another object's memory.
+pub(crate) struct View<'py> {
+    buffer: Pin<Box<ffi::Py_buffer>>,
+    _py: Python<'py>,
 }
 
 impl<'py> Argument<'py> {
     /// Asks `object` for its bytes. This may run Python code.
     #[inline]
     pub(crate) fn new(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if object.is_exact_instance_of::<PyBytes>() {
+            // SAFETY: just checked.
+            return Ok(Self::Bytes(unsafe { object.to_owned().cast_into_unchecked() }));
+        }
         let py = object.py();
-        let mut view = Box::pin(ffi::Py_buffer::new());
+        let mut buffer = Box::pin(ffi::Py_buffer::new());
         // SAFETY: the object is alive while it is borrowed; the view stays where it is until it is released.
-        match unsafe { ffi::PyObject_GetBuffer(object.as_ptr(), &mut *view, ffi::PyBUF_SIMPLE) } {
-            0 => Ok(Self { view, py }),
+        match unsafe { ffi::PyObject_GetBuffer(object.as_ptr(), &mut *buffer, ffi::PyBUF_SIMPLE) } {
+            0 => Ok(Self::View(View { buffer, _py: py })),
             _ => Err(PyErr::fetch(py)),
         }
     }
 
     #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
-        if self.view.len == 0 {
-            return &[];
+        match self {
+            Self::Bytes(bytes) => bytes.as_bytes(),
+            Self::View(View { buffer, .. }) if buffer.len == 0 => &[],
+            // SAFETY: the exporter keeps `len` bytes at `buf` until the view is released. Another thread may write to
+            // them, as it may with the standard library; copies and searches cope with that (`docs/safety.md`).
+            Self::View(View { buffer, .. }) => unsafe {
+                std::slice::from_raw_parts(buffer.buf.cast(), buffer.len as usize)
+            },
         }
-        // SAFETY: the exporter keeps `len` bytes at `buf` until the view is released. Another thread may write to
-        // them, as it may with the standard library; copies and searches cope with that (`docs/safety.md`).
-        unsafe { std::slice::from_raw_parts(self.view.buf.cast(), self.view.len as usize) }
+    }
+
+    /// The bytes for work during which other threads run: they could change what is not a bytes object.
+    pub(crate) fn constant(&self) -> Cow<'_, [u8]> {
+        match self {
+            Self::Bytes(bytes) => Cow::Borrowed(bytes.as_bytes()),
+            Self::View(_) => Cow::Owned(self.bytes().to_vec()),
+        }
     }
 }
 
-impl Drop for Argument<'_> {
+impl Drop for View<'_> {
     fn drop(&mut self) {
-        let _ = self.py;
         // SAFETY: the view was filled by PyObject_GetBuffer and is released once, attached.
-        unsafe { ffi::PyBuffer_Release(&mut *self.view) };
+        unsafe { ffi::PyBuffer_Release(&mut *self.buffer) };
     }
 }
 
@@ -58,7 +81,11 @@ impl<'py> NewBytes<'py> {
         // SAFETY: a new reference, or null with an exception set.
         let object = unsafe { Bound::from_owned_ptr_or_err(py, object) }?;
         // SAFETY: the call above returns bytes objects.
-        Ok(Self(unsafe { object.cast_into_unchecked() }))
+        let mut bytes = Self(unsafe { object.cast_into_unchecked() });
+        if len >= HUGE {
+            advise_huge(bytes.memory());
+        }
+        Ok(bytes)
     }
 
     /// The memory, to be written in full before [`finish`](Self::finish).
@@ -80,6 +107,26 @@ impl<'py> NewBytes<'py> {
     pub(crate) fn finish(self) -> Bound<'py, PyAny> {
         self.0.into_any()
     }
+}
+
+/// From this size on, the memory of new bytes objects is asked to be of huge pages: setting up small ones costs more than
+/// copying into them.
+const HUGE: usize = 4 << 20;
+
+/// madvise(2) with `MADV_HUGEPAGE` for the whole pages of `memory`.
+fn advise_huge(memory: &mut [MaybeUninit<u8>]) {
+    #[cfg(target_os = "linux")]
+    {
+        let unit = firmmap::page_size();
+        let start = memory.as_mut_ptr().cast::<u8>();
+        let skip = start.align_offset(unit);
+        let len = memory.len().saturating_sub(skip) & !(unit - 1);
+        // Only advice: a kernel without huge pages refuses it, and nothing is lost.
+        // SAFETY: whole pages inside of memory that is ours; the advice does not change them.
+        unsafe { libc::madvise(start.wrapping_add(skip).cast(), len, libc::MADV_HUGEPAGE) };
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = memory;
 }
 
 /// What a view of our own memory shows.

@@ -14,6 +14,18 @@ pub(crate) fn is_index(object: Borrowed<'_, '_, PyAny>) -> bool {
     unsafe { ffi::PyIndex_Check(object.as_ptr()) != 0 }
 }
 
+/// The value of an exact int that fits: what needs no Python code to run and raises nothing.
+#[inline]
+pub(crate) fn plain(object: Borrowed<'_, '_, PyAny>) -> Option<isize> {
+    // SAFETY: the object is alive while it is borrowed.
+    if unsafe { ffi::PyLong_CheckExact(object.as_ptr()) } == 0 {
+        return None;
+    }
+    // SAFETY: it is an int.
+    let value = unsafe { ffi::PyLong_AsSsize_t(object.as_ptr()) };
+    if value == -1 && PyErr::take(object.py()).is_some() { None } else { Some(value) }
+}
+
 /// An integer for `m[…]`: too large ones are an `IndexError`.
 #[inline]
 pub(crate) fn item_index(object: Borrowed<'_, '_, PyAny>) -> PyResult<isize> {
@@ -35,12 +47,20 @@ pub(crate) fn count(object: Borrowed<'_, '_, PyAny>) -> PyResult<isize> {
 
 #[inline]
 fn as_ssize(object: Borrowed<'_, '_, PyAny>, too_large: *mut ffi::PyObject) -> PyResult<isize> {
+    if let Some(value) = plain(object) {
+        return Ok(value);
+    }
     // SAFETY: the object is alive while it is borrowed, the exception type always.
     checked(object.py(), unsafe { ffi::PyNumber_AsSsize_t(object.as_ptr(), too_large) })
 }
 
 /// The standard library's format `n`: an integer of the size of an address.
+#[inline]
 pub(crate) fn ssize(object: Borrowed<'_, '_, PyAny>) -> PyResult<isize> {
+    plain(object).map_or_else(|| indexed(object), Ok)
+}
+
+fn indexed(object: Borrowed<'_, '_, PyAny>) -> PyResult<isize> {
     let py = object.py();
     // SAFETY: the object is alive while it is borrowed.
     let number = unsafe { ffi::PyNumber_Index(object.as_ptr()) };
