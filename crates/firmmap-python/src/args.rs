@@ -74,7 +74,9 @@ impl<'a, 'py> Constructor<'a, 'py> {
             _ => None,
         };
         self.used += usize::from(named.is_some());
-        match (self.args.get_item(index).ok(), named) {
+        // Asking for what is not there would make an exception.
+        let placed = (index < self.args.len()).then(|| self.args.get_item(index)).transpose()?;
+        match (placed, named) {
             (Some(_), Some(_)) => {
                 let place = index + 1;
                 let words = format!("argument for function given by name ('{name}') and position ({place})");
