@@ -37,6 +37,16 @@ fn a_file_that_was_opened_for_writing_only() {
     }
 }
 
+// B10: a file that was made longer for a map that then could not be made is as long as it was.
+#[test]
+fn extend_for_a_map_that_cannot_be_made() {
+    let scratch = Scratch::new(b"0123456789");
+    let file = File::options().write(true).open(scratch.path()).unwrap();
+    let options = MmapOptions::new().access(Access::Write).extend(true).len(5000);
+    refused_by_system(options.map(&file), libc::EACCES);
+    assert_eq!(scratch.len(), 10);
+}
+
 // B5, B9: every protection with every kind of flags: what may be done, and where changes go.
 #[test]
 fn protections_and_flags() {

@@ -42,7 +42,7 @@ fn pointers() {
     assert_eq!(map.as_ptr(), map.as_mut_ptr().cast_const());
     assert_eq!(map.as_ptr().addr() % page(), 7);
     // SAFETY: the map has 93 bytes, is writable, and this thread alone uses it.
-    unsafe { map.as_mut_ptr().add(92).write(b'!') };
+    unsafe { map.as_mut_ptr().wrapping_add(92).write(b'!') };
     assert_eq!(map.get(92).unwrap(), b'!');
 }
 
