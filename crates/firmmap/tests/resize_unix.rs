@@ -1,0 +1,142 @@
+//! Resizing where it depends on mmap(2) and mremap(2): private maps of files, failures half-way, what is left over.
+
+#![cfg(unix)]
+
+mod common;
+
+use common::{Scratch, assert_bytes, assert_same, page, pattern};
+use firmmap::{Access, MapFlags, MmapOptions, Protection};
+
+fn private() -> MmapOptions {
+    MmapOptions::new().flags(MapFlags::PRIVATE).protection(Protection::READ | Protection::WRITE)
+}
+
+// B9, C9: a private map that was asked for by its flags changes the length of the file, and nothing else of it.
+#[test]
+fn private_maps_of_files() {
+    let contents = pattern(2 * page() + 100);
+    for offset in [0, 5, page() + 1] {
+        let scratch = Scratch::new(&contents);
+        let mut map = private().offset(offset as u64).map(&scratch.file()).unwrap();
+        map.write_all_at(b"own", 3).unwrap();
+        let (mut memory, mut file) = (contents[offset..].to_vec(), contents.clone());
+        memory[3..6].copy_from_slice(b"own");
+        for len in [5 * page(), 3 * page() + 7, page(), 2 * page(), 100, 6] {
+            map.resize(len).unwrap();
+            memory.resize(len, 0);
+            file.resize(offset + len, 0);
+            assert_bytes(&map, &memory);
+            assert_same(&scratch.contents(), &file);
+        }
+    }
+}
+
+// C9: private changes that were cut off do not come back.
+#[test]
+fn cut_bytes_of_private_maps_do_not_come_back() {
+    let scratch = Scratch::new(&[b'f'; 100]);
+    let mut map = private().map(&scratch.file()).unwrap();
+    map.fill(.., b'x').unwrap();
+    map.resize(10).unwrap();
+    map.resize(100).unwrap();
+    assert_bytes(&map, &[&[b'x'; 10][..], &[0; 90]].concat());
+    assert_eq!(scratch.contents(), [&[b'f'; 10][..], &[0; 90]].concat());
+}
+
+// C9, R3: advice for a part makes several kernel mappings of one, which mremap(2) does not take as they are.
+#[cfg(target_os = "linux")]
+#[test]
+fn maps_with_advice_for_a_part_grow() {
+    let contents = pattern(3 * page());
+    let scratch = Scratch::new(&contents);
+    let mut map = scratch.map(Access::Write);
+    map.advise_range(page()..2 * page(), firmmap::Advice::RANDOM).unwrap();
+    map.resize(5 * page()).unwrap();
+    assert_bytes(&map, &[&contents[..], &vec![0; 2 * page()]].concat());
+}
+
+// C9: when the map cannot be what was asked for, the whole file is what it was, also behind the map.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_resize_that_fails_keeps_the_file() {
+    let contents = pattern(10 * page());
+    let scratch = Scratch::new(&contents);
+    let mut map = MmapOptions::new().access(Access::Write).len(3 * page()).open(scratch.path()).unwrap();
+    // Several kernel mappings, which mremap(2) may refuse to grow.
+    map.advise_range(page()..2 * page(), firmmap::Advice::RANDOM).unwrap();
+    match map.resize(4 * page()) {
+        Ok(()) => {
+            assert_bytes(&map, &contents[..4 * page()]);
+            assert_same(&scratch.contents(), &contents[..4 * page()]);
+        }
+        Err(_) => {
+            assert_bytes(&map, &contents[..3 * page()]);
+            assert_same(&scratch.contents(), &contents);
+        }
+    }
+}
+
+// C9, R3: growing a file that can be that long to a length that cannot be mapped.
+#[cfg(target_os = "linux")]
+#[test]
+fn lengths_that_can_be_stored_but_not_mapped() {
+    let Ok(file) = tempfile::tempfile_in("/dev/shm") else {
+        eprintln!("skipped: no /dev/shm here");
+        return;
+    };
+    let options = MmapOptions::new().access(Access::Write).len(2 * page()).extend(true);
+    let mut map = options.map(&file).unwrap();
+    map.write_all_at(&pattern(2 * page()), 0).unwrap();
+    for len in [1 << 50, isize::MAX as usize - page(), isize::MAX as usize] {
+        map.resize(len).unwrap_err();
+        assert_eq!(map.file_len().unwrap(), 2 * page() as u64);
+        assert_bytes(&map, &pattern(2 * page()));
+    }
+    map.resize(0).unwrap();
+    map.resize(isize::MAX as usize).unwrap_err();
+    assert_eq!((map.len(), map.file_len().unwrap()), (0, 0));
+    map.resize(5).unwrap();
+    assert_bytes(&map, &[0; 5]);
+}
+
+// C9: a file that must not change its length.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_cannot_be_resized() {
+    let scratch = Scratch::new(b"0123456789");
+    let mut map = private().map(&std::fs::File::open(scratch.path()).unwrap()).unwrap();
+    for len in [0, 5, 20] {
+        common::refused_by_system(map.resize(len), libc::EINVAL);
+        assert_bytes(&map, b"0123456789");
+    }
+    assert_eq!(scratch.contents(), b"0123456789");
+}
+
+// C9, B1: resizing leaves nothing over, whether it succeeds or fails.
+#[cfg(target_os = "linux")]
+#[test]
+fn nothing_is_left_over() {
+    let scratch = Scratch::new(&pattern(page()));
+    let mut map = scratch.map(Access::Write);
+    for len in [100 * page(), 1, 0, 7, 5 * page(), isize::MAX as usize, usize::MAX, 3 * page()] {
+        let _ = map.resize(len);
+        let mappings = usize::from(!map.is_empty());
+        assert_eq!((scratch.descriptors(), scratch.mappings()), (1, mappings), "after resizing to {len}");
+    }
+    assert_eq!(map.len(), 3 * page());
+    drop(map);
+    assert_eq!((scratch.descriptors(), scratch.mappings()), (0, 0));
+}
+
+// C9, R3: what was set for the pages holds for the new ones, too.
+#[cfg(target_os = "linux")]
+#[test]
+fn advice_for_the_whole_map_survives() {
+    let scratch = Scratch::new(&pattern(page()));
+    let mut map = scratch.map(Access::Write);
+    map.advise(firmmap::Advice::DONT_DUMP).unwrap();
+    map.resize(50 * page()).unwrap();
+    assert!(common::has_vm_flag(&map, "dd"));
+    map.advise(firmmap::Advice::DO_DUMP).unwrap();
+    assert!(!common::has_vm_flag(&map, "dd"));
+}
