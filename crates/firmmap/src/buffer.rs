@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 use std::sync::atomic::AtomicU8;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::mmap::Mmap;
 
 impl Mmap {
@@ -125,7 +125,8 @@ pub(crate) fn append(
     len: usize,
     fill: impl FnOnce(&mut [MaybeUninit<u8>]) -> Result<&mut [u8]>,
 ) -> Result<()> {
-    bytes.reserve_exact(len);
+    let reserved = bytes.try_reserve_exact(len);
+    reserved.map_err(|_| Error::os("allocating the copy", std::io::ErrorKind::OutOfMemory.into()))?;
     let written = fill(&mut bytes.spare_capacity_mut()[..len])?.len();
     assert_eq!(written, len, "the buffer was filled");
     // SAFETY: `fill` has returned all `len` bytes as initialised.

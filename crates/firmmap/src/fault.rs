@@ -9,6 +9,8 @@
 //! bytes that were read were not the file's; the pages are put back ([`Slot::recover`]) and the operation fails.
 //! `docs/faults.md` has the whole path.
 
+#![cfg_attr(not(unix), allow(dead_code, reason = "only the Unix handler calls in here"))]
+
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 

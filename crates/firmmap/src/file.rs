@@ -238,7 +238,6 @@ impl Read for MappedFile {
 
     fn read_to_end(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
         let span = range::clipped(self.position, usize::MAX, self.map.len());
-        bytes.try_reserve(span.len)?;
         crate::buffer::append(bytes, span.len, |buffer| self.map.read_uninit_at(buffer, span.start))?;
         self.position = self.position.max(span.end());
         Ok(span.len)

@@ -16,9 +16,13 @@ use crate::sys::{self, LenChange, Region, Request, Source};
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
     pub anonymous: bool,
-    pub access: Access,
     pub protection: Protection,
+    /// Changes stay in the mapping.
+    pub private: bool,
+    /// While it is writable.
     pub resizable: bool,
+    /// It is or was writable, so that there can be something to flush.
+    pub written: bool,
     #[cfg(unix)]
     pub flags: crate::MapFlags,
     #[cfg(windows)]
@@ -31,7 +35,7 @@ impl Origin {
             source,
             offset,
             len,
-            access: self.access,
+            access: self.access(),
             protection: self.protection,
             #[cfg(unix)]
             flags: self.flags,
@@ -40,9 +44,19 @@ impl Origin {
         }
     }
 
+    /// What protection and flags add up to.
+    fn access(&self) -> Access {
+        match (self.protection.contains(Protection::WRITE), self.private) {
+            (false, true) if cfg!(windows) => Access::Copy,
+            (false, _) => Access::Read,
+            (true, true) => Access::Copy,
+            (true, false) => Access::Write,
+        }
+    }
+
     /// Shared memory without a file has the length it was made with: the kernel does not let it grow.
     fn cannot_grow(&self) -> bool {
-        cfg!(unix) && self.anonymous && self.access != Access::Copy
+        cfg!(unix) && self.anonymous && !self.private
     }
 }
 
@@ -154,7 +168,7 @@ impl Mmap {
         self.offset
     }
 
-    /// How the map may be used: what was asked for, or what protection and flags add up to.
+    /// How the map may be used now: what protection and flags add up to.
     ///
     /// # Examples
     ///
@@ -165,7 +179,7 @@ impl Mmap {
     /// ```
     #[must_use]
     pub fn access(&self) -> Access {
-        self.origin.access
+        self.origin.access()
     }
 
     /// The protection of the pages.
@@ -647,7 +661,7 @@ impl Mmap {
     pub fn flush_with(&self, range: impl RangeBounds<usize>, flags: FlushFlags) -> Result<()> {
         let span = range::checked("flush", range, self.len())?;
         self.region.check()?;
-        if self.origin.access != Access::Write {
+        if self.origin.private || !self.origin.written {
             return Ok(());
         }
         self.region.flush(span, flags, self.file.as_ref()).map_err(|error| Error::os("flush", error))
@@ -754,13 +768,15 @@ impl Mmap {
     /// # Ok::<(), firmmap::Error>(())
     /// ```
     pub fn protect(&mut self, protection: Protection) -> Result<()> {
-        let result = self.region.protect(protection, self.origin.access);
+        let result = self.region.protect(protection, self.origin.access());
         result.map_err(|error| Error::os("changing the protection", error))?;
         self.origin.protection = protection;
+        self.origin.written |= protection.contains(Protection::WRITE);
         Ok(())
     }
 
-    /// Changes the length of the map, and of its file, to `offset() + len` bytes. New bytes are zero.
+    /// Changes the length of the map to `len` bytes, and that of its file to `offset() + len`. Bytes that the file had
+    /// behind the map come into it, further ones are zero.
     ///
     /// # Errors
     ///
@@ -887,7 +903,7 @@ impl fmt::Debug for Mmap {
         f.debug_struct("Mmap")
             .field("len", &self.len())
             .field("offset", &self.offset)
-            .field("access", &self.origin.access)
+            .field("access", &self.origin.access())
             .field("anonymous", &self.origin.anonymous)
             .finish_non_exhaustive()
     }

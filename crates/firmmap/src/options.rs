@@ -371,7 +371,7 @@ impl MmapOptions {
             if !self.extend {
                 return Err(Detail::LengthBeyondEnd { offset: self.offset, len, file_len: info.len }.into());
             }
-            sys::extend(source, end).map_err(|error| Error::os("making the file longer", error))?;
+            sys::set_len(source, end).map_err(|error| Error::os("making the file longer", error))?;
         }
         let origin = self.origin(Some(source));
         let file = if self.track_file {
@@ -379,7 +379,12 @@ impl MmapOptions {
         } else {
             None
         };
-        Mmap::new(origin, Some(source), file, self.offset, len)
+        let map = Mmap::new(origin, Some(source), file, self.offset, len);
+        if map.is_err() && info.regular && end > info.len {
+            // The error to report is that of the mapping.
+            let _ = sys::set_len(source, info.len);
+        }
+        map
     }
 
     /// Opens the file at `path`, for writing if [`access`](Self::access) needs it, and maps it.
@@ -435,24 +440,16 @@ impl MmapOptions {
             (self.flags.unwrap_or(implied) | self.more_flags, self.flags.is_some() || self.protection.is_some())
         };
         #[cfg(unix)]
-        let access = match (by_hand, flags.contains(MapFlags::PRIVATE)) {
-            (false, _) => access,
-            _ if !protection.contains(Protection::WRITE) => Access::Read,
-            (true, true) => Access::Copy,
-            (true, false) => Access::Write,
-        };
+        let private = sys::is_private(flags);
         #[cfg(not(unix))]
-        let by_hand = false;
+        let (private, by_hand) = (access == Access::Copy, false);
         Origin {
             anonymous,
-            access,
             protection,
+            private,
             // Whoever asks for a private map by its flags may resize it, as mremap(2) lets him.
-            resizable: match access {
-                Access::Read => false,
-                Access::Write => true,
-                Access::Copy => by_hand || anonymous,
-            },
+            resizable: !private || by_hand || anonymous,
+            written: protection.contains(Protection::WRITE),
             #[cfg(unix)]
             flags,
             #[cfg(windows)]

@@ -16,10 +16,10 @@ impl Span {
         self.start + self.len
     }
 
-    /// The same range, made larger so that it starts on a multiple of `unit`, a power of two.
+    /// The same range, made larger so that it starts on a multiple of `unit`, a power of two. Nothing stays nothing.
     pub(crate) fn align_start(self, unit: usize) -> Self {
         let start = self.start & !(unit - 1);
-        Self { start, len: self.end() - start }
+        Self { start, len: if self.len == 0 { 0 } else { self.end() - start } }
     }
 
     /// The same range, `distance` bytes further on.
@@ -126,5 +126,6 @@ mod tests {
         assert_eq!(split_offset(4095, 4096), (0, 4095));
         assert_eq!(split_offset((1 << 40) + 5, 65536), (1 << 40, 5));
         assert_eq!(Span { start: 4100, len: 10 }.align_start(4096), Span { start: 4096, len: 14 });
+        assert_eq!(Span { start: 4100, len: 0 }.align_start(4096), Span { start: 4096, len: 0 });
     }
 }

@@ -25,7 +25,9 @@ use std::mem::MaybeUninit;
 
 pub(crate) use fault_os::{cover, drop_aside, install_handler, keep_handler, pause, put_back};
 pub use os::AsSource;
-pub(crate) use os::{Source, duplicate, extend, file_info, granularity, page_size, source, sync_before_mapping};
+#[cfg(unix)]
+pub(crate) use os::is_private;
+pub(crate) use os::{Source, duplicate, file_info, granularity, page_size, set_len, source, sync_before_mapping};
 
 use crate::access::{Access, FlushFlags, Protection};
 use crate::advice::Advice;
@@ -47,6 +49,17 @@ pub(crate) struct Request<'a> {
     /// The name of the mapping in the system's table of names.
     #[cfg(windows)]
     pub tag: Option<&'a str>,
+}
+
+impl Request<'_> {
+    /// Whether what is written stays in the mapping, where it can be written.
+    fn keeps_changes(&self) -> bool {
+        #[cfg(unix)]
+        let private = os::is_private(self.flags);
+        #[cfg(not(unix))]
+        let private = self.access == Access::Copy;
+        (private || self.source.is_none()) && self.protection.contains(Protection::WRITE)
+    }
 }
 
 /// What the system says of a file.
@@ -279,8 +292,21 @@ impl Region {
                 Some(slot) => slot.set(&site),
                 None => self.slot = fault::register(&site),
             }
+            if result.is_ok() && request.keeps_changes() {
+                self.clear_tail();
+            }
         }
         result
+    }
+
+    /// Makes the rest of the last page zeros, which otherwise would come back when the mapping grows again. In a shared
+    /// map of a file that is the system's work.
+    fn clear_tail(&mut self) {
+        let used = self.start + self.len;
+        let rest = used.next_multiple_of(page_size()) - used;
+        let tail = self.as_ptr().wrapping_add(self.len);
+        // SAFETY: mappings are whole pages, and `&mut self` says that nobody else is using this one.
+        unsafe { memory::fill(tail, 0, rest) };
     }
 
     /// Unmaps. Says whether there was a fault that nobody was told of.

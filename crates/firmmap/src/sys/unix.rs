@@ -71,8 +71,8 @@ pub(crate) fn duplicate(source: Source<'_>) -> io::Result<File> {
     source.try_clone_to_owned().map(File::from)
 }
 
-/// Makes a file longer: ftruncate(2).
-pub(crate) fn extend(source: Source<'_>, len: u64) -> io::Result<()> {
+/// Changes the length of a file: ftruncate(2).
+pub(crate) fn set_len(source: Source<'_>, len: u64) -> io::Result<()> {
     duplicate(source)?.set_len(len)
 }
 
@@ -131,26 +131,40 @@ impl Mapping {
 
     /// Makes the mapping what `request` says: the same file, offset and flags, another length.
     fn remap(&mut self, request: &Request<'_>) -> io::Result<()> {
-        let (mapped_len, _) = mapped_len(request)?;
+        let (mapped_len, unit) = mapped_len(request)?;
         #[cfg(any(target_os = "linux", target_os = "android"))]
         {
             let base = self.base.as_ptr().cast();
             // SAFETY: the mapping is ours, and `&mut self` says that nobody holds an address in it.
             let base = unsafe { libc::mremap(base, self.mapped_len, mapped_len, libc::MREMAP_MAYMOVE) };
-            self.base = mapped(base)?;
+            match mapped(base) {
+                Ok(base) => {
+                    (self.base, self.len, self.mapped_len, self.unit) = (base, request.len, mapped_len, unit);
+                    Ok(())
+                }
+                // Advice or protection for a part has made several areas of it, which cannot grow as one.
+                Err(error) if error.raw_os_error() == Some(libc::EFAULT) => self.map_anew(request).map_err(|_| error),
+                Err(error) => Err(error),
+            }
         }
         #[cfg(not(any(target_os = "linux", target_os = "android")))]
-        {
-            let new = Self::new(request)?;
-            if request.flags.contains(MapFlags::PRIVATE) || request.source.is_none() {
-                let kept = self.len.min(new.len);
-                // SAFETY: both mappings are at least that long, and they are different ones.
-                unsafe { super::memory::copy(self.base.as_ptr(), new.base.as_ptr(), kept) };
-            }
-            *self = new;
+        self.map_anew(request)
+    }
+
+    /// [`remap`](Self::remap) where there is no mremap(2): maps a second time, then drops the first.
+    fn map_anew(&mut self, request: &Request<'_>) -> io::Result<()> {
+        let private = is_private(request.flags);
+        if private != request.source.is_none() {
+            // Changes of a private map of a file, and memory that others share, are in the old mapping alone.
+            return Err(io::ErrorKind::Unsupported.into());
         }
-        self.len = request.len;
-        self.mapped_len = mapped_len;
+        let new = Self::new(request)?;
+        if private {
+            let kept = self.len.min(new.len);
+            // SAFETY: both mappings are at least that long, and they are different ones.
+            unsafe { super::memory::copy(self.base.as_ptr(), new.base.as_ptr(), kept) };
+        }
+        *self = new;
         Ok(())
     }
 
@@ -215,19 +229,37 @@ pub(crate) fn resize(
     request: Option<&Request<'_>>,
     change: &LenChange<'_>,
 ) -> io::Result<()> {
-    change.apply()?;
-    let result = match (mapping.as_mut(), request) {
+    let old_len = mapping.as_ref().map_or(0, |mapping| mapping.len);
+    let new_len = request.map_or(0, |request| request.len);
+    // The step that can fail comes first: what follows can be undone, or does not fail (a mapping becomes shorter).
+    if change.new >= change.old || new_len <= old_len {
+        change.apply()?;
+        return remap(mapping, request).inspect_err(|_| change.undo());
+    }
+    // The mapping grows into a part of the file whose end is to be cut off.
+    remap(mapping, request)?;
+    change.apply().inspect_err(|_| {
+        let old = request.filter(|_| old_len > 0).map(|request| Request { len: old_len, ..*request });
+        // The first error is the one to report.
+        let _ = remap(mapping, old.as_ref());
+    })
+}
+
+fn remap(mapping: &mut Option<Mapping>, request: Option<&Request<'_>>) -> io::Result<()> {
+    match (mapping.as_mut(), request) {
         (Some(mapping), Some(request)) => mapping.remap(request),
         (None, Some(request)) => Mapping::new(request).map(|new| *mapping = Some(new)),
         (_, None) => {
             *mapping = None;
             Ok(())
         }
-    };
-    if result.is_err() {
-        change.undo();
     }
-    result
+}
+
+/// Whether changes stay in the mapping.
+pub(crate) fn is_private(flags: MapFlags) -> bool {
+    // With MAP_SHARED_VALIDATE both bits are set.
+    flags.bits() & (libc::MAP_SHARED | libc::MAP_PRIVATE) == libc::MAP_PRIVATE
 }
 
 impl Drop for Mapping {
@@ -245,8 +277,12 @@ fn map(request: &Request<'_>, mapped_len: usize) -> io::Result<NonNull<u8>> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     use libc::{mmap64 as mmap, off64_t as off_t};
 
-    if request.flags.bits() & libc::MAP_FIXED != 0 {
-        // Without an address of our choosing this could only replace what is mapped at zero.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const FIXED: libc::c_int = libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    const FIXED: libc::c_int = libc::MAP_FIXED;
+    if request.flags.bits() & FIXED != 0 {
+        // Without an address of our choosing this could only map address zero.
         return Err(io::Error::from_raw_os_error(libc::EPERM));
     }
     let (fd, flags) = match request.source {

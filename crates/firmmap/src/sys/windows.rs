@@ -76,8 +76,8 @@ pub(crate) fn duplicate(source: Source<'_>) -> io::Result<File> {
     source.try_clone_to_owned().map(File::from)
 }
 
-/// Makes a file longer: `SetEndOfFile`.
-pub(crate) fn extend(source: Source<'_>, len: u64) -> io::Result<()> {
+/// Changes the length of a file: `SetEndOfFile`.
+pub(crate) fn set_len(source: Source<'_>, len: u64) -> io::Result<()> {
     duplicate(source)?.set_len(len)
 }
 
