@@ -1,9 +1,8 @@
 //! The mapped bytes as plain memory: addresses, slices, atomics. The only unsafe functions of the crate are here.
 
-use std::mem::MaybeUninit;
 use std::sync::atomic::AtomicU8;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::mmap::Mmap;
 
 impl Mmap {
@@ -21,7 +20,7 @@ impl Mmap {
     #[inline]
     #[must_use]
     pub fn as_ptr(&self) -> *const u8 {
-        self.region().as_ptr()
+        self.region.as_ptr()
     }
 
     /// The address of the first byte, for writing. See [`as_ptr`](Self::as_ptr).
@@ -38,7 +37,7 @@ impl Mmap {
     #[inline]
     #[must_use]
     pub fn as_mut_ptr(&self) -> *mut u8 {
-        self.region().as_ptr()
+        self.region.as_ptr()
     }
 
     /// The bytes as a slice of atomics: the zero-copy view that needs no promise, as everybody may write to it.
@@ -110,26 +109,4 @@ impl Mmap {
         // SAFETY: the bytes are mapped while `self` is borrowed; the caller promises that they are ours alone.
         unsafe { std::slice::from_raw_parts_mut(self.as_mut_ptr(), self.len()) }
     }
-}
-
-/// An initialised buffer as one that may be written without being read. Only for code that writes initialised bytes.
-pub(crate) fn as_uninit(buffer: &mut [u8]) -> &mut [MaybeUninit<u8>] {
-    let (start, len) = (buffer.as_mut_ptr().cast(), buffer.len());
-    // SAFETY: the same memory; the crate writes nothing but initialised bytes into it.
-    unsafe { std::slice::from_raw_parts_mut(start, len) }
-}
-
-/// Appends `len` bytes, which `fill` writes in full, to `bytes`. If it fails, `bytes` stays as it was.
-pub(crate) fn append(
-    bytes: &mut Vec<u8>,
-    len: usize,
-    fill: impl FnOnce(&mut [MaybeUninit<u8>]) -> Result<&mut [u8]>,
-) -> Result<()> {
-    let reserved = bytes.try_reserve_exact(len);
-    reserved.map_err(|_| Error::os("allocating the copy", std::io::ErrorKind::OutOfMemory.into()))?;
-    let written = fill(&mut bytes.spare_capacity_mut()[..len])?.len();
-    assert_eq!(written, len, "the buffer was filled");
-    // SAFETY: `fill` has returned all `len` bytes as initialised.
-    unsafe { bytes.set_len(bytes.len() + len) };
-    Ok(())
 }

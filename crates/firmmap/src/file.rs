@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::error::{Detail, Result};
 use crate::mmap::Mmap;
-use crate::range;
+use crate::{range, sys};
 
 /// An [`Mmap`] with a position: [`Read`], [`Write`] and [`Seek`] as a file has them.
 ///
@@ -238,7 +238,7 @@ impl Read for MappedFile {
 
     fn read_to_end(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
         let span = range::clipped(self.position, usize::MAX, self.map.len());
-        crate::buffer::append(bytes, span.len, |buffer| self.map.read_uninit_at(buffer, span.start))?;
+        sys::append(bytes, span.len, |buffer| self.map.read_uninit_at(buffer, span.start))?;
         self.position = self.position.max(span.end());
         Ok(span.len)
     }

@@ -33,6 +33,7 @@ mod access;
 mod advice;
 #[allow(unsafe_code)]
 mod buffer;
+mod control;
 mod error;
 #[allow(unsafe_code)]
 mod fault;

@@ -1,16 +1,14 @@
-//! [`Mmap`]: the mapped bytes, without a position.
+//! [`Mmap`]: the mapped bytes, without a position. Searching them is in `search.rs`, control over them in `control.rs`.
 
 use std::fmt;
 use std::fs::File;
 use std::mem::MaybeUninit;
 use std::ops::RangeBounds;
 
-use crate::access::{Access, FlushFlags, Protection};
-use crate::advice::Advice;
+use crate::access::{Access, Protection};
 use crate::error::{Detail, Error, Result};
-use crate::options::{aligned, too_large};
 use crate::range::{self, Span};
-use crate::sys::{self, LenChange, Region, Request, Source};
+use crate::sys::{self, Region, Request, Source};
 
 /// What a mapping was made of: all that is needed to make it again with another length.
 #[derive(Clone, Debug)]
@@ -30,7 +28,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    fn request<'a>(&'a self, source: Option<Source<'a>>, offset: u64, len: usize) -> Request<'a> {
+    pub(crate) fn request<'a>(&'a self, source: Option<Source<'a>>, offset: u64, len: usize) -> Request<'a> {
         Request {
             source,
             offset,
@@ -45,7 +43,7 @@ impl Origin {
     }
 
     /// What protection and flags add up to.
-    fn access(&self) -> Access {
+    pub(crate) fn access(&self) -> Access {
         match (self.protection.contains(Protection::WRITE), self.private) {
             (false, true) if cfg!(windows) => Access::Copy,
             (false, _) => Access::Read,
@@ -55,7 +53,7 @@ impl Origin {
     }
 
     /// Shared memory without a file has the length it was made with: the kernel does not let it grow.
-    fn cannot_grow(&self) -> bool {
+    pub(crate) fn cannot_grow(&self) -> bool {
         cfg!(unix) && self.anonymous && !self.private
     }
 }
@@ -101,10 +99,10 @@ impl Origin {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Mmap {
-    region: Region,
-    origin: Origin,
+    pub(crate) region: Region,
+    pub(crate) origin: Origin,
     /// Our own descriptor, where the file is tracked.
-    file: Option<File>,
+    pub(crate) file: Option<File>,
     /// Where in the file the first byte lies.
     offset: u64,
 }
@@ -120,7 +118,7 @@ impl Mmap {
         let region = if len == 0 {
             Region::empty()
         } else {
-            let (aligned, start, total) = aligned(offset, len)?;
+            let (aligned, start, total) = range::aligned(offset, len, sys::granularity())?;
             let region = Region::map(&origin.request(source, aligned, total), start, file.as_ref());
             region.map_err(|error| Error::os("mapping", error))?
         };
@@ -325,7 +323,7 @@ impl Mmap {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn read_exact_at(&self, buffer: &mut [u8], offset: usize) -> Result<()> {
-        self.read_uninit_at(crate::buffer::as_uninit(buffer), offset).map(drop)
+        self.read_uninit_at(sys::as_uninit(buffer), offset).map(drop)
     }
 
     /// Fills a buffer that has never been written to with the bytes from `offset`, and returns it as initialised.
@@ -365,7 +363,7 @@ impl Mmap {
     pub fn to_vec(&self, range: impl RangeBounds<usize>) -> Result<Vec<u8>> {
         let span = self.readable("read", range)?;
         let mut bytes = Vec::new();
-        crate::buffer::append(&mut bytes, span.len, |buffer| self.read_uninit_at(buffer, span.start))?;
+        sys::append(&mut bytes, span.len, |buffer| self.read_uninit_at(buffer, span.start))?;
         Ok(bytes)
     }
 
@@ -386,7 +384,7 @@ impl Mmap {
     /// # Ok::<(), firmmap::Error>(())
     /// ```
     pub fn read_strided_at(&self, buffer: &mut [u8], start: usize, step: isize) -> Result<()> {
-        self.read_strided_uninit_at(crate::buffer::as_uninit(buffer), start, step).map(drop)
+        self.read_strided_uninit_at(sys::as_uninit(buffer), start, step).map(drop)
     }
 
     /// As [`read_strided_at`](Self::read_strided_at), into a buffer that has never been written to.
@@ -516,348 +514,6 @@ impl Mmap {
         let source = range::checked("copy source", source, self.len())?;
         let target = range::checked_len("copy target", target, source.len, self.len())?;
         Ok(self.region.copy_within(source, target.start)?)
-    }
-
-    /// Reports a fault that nobody was told of: one in memory that was used through [`as_slice`](Self::as_slice),
-    /// [`as_atomic`](Self::as_atomic) or an address. What was read there is zeros, what was written is lost.
-    ///
-    /// Every other operation that can fail reports it too.
-    ///
-    /// # Errors
-    ///
-    /// [`Fault`](crate::ErrorKind::Fault), once.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # #[cfg(unix)] {
-    /// use std::sync::atomic::Ordering;
-    /// use firmmap::{Access, ErrorKind, MmapOptions};
-    /// let file = tempfile::tempfile()?;
-    /// file.set_len(10_000)?;
-    /// let map = MmapOptions::new().access(Access::Write).map(&file)?;
-    /// file.set_len(0)?;
-    /// assert_eq!(map.as_atomic()?[9_000].load(Ordering::Relaxed), 0); // the process lives
-    /// let error = map.check().unwrap_err(); // and is told
-    /// assert_eq!((error.kind(), error.fault_offset()), (ErrorKind::Fault, Some(9_000)));
-    /// # }
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn check(&self) -> Result<()> {
-        Ok(self.region.check()?)
-    }
-
-    /// Ends the mapping, as dropping it does, and reports a last fault that nobody was told of.
-    ///
-    /// # Errors
-    ///
-    /// [`Fault`](crate::ErrorKind::Fault). The mapping has ended all the same.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let map = firmmap::MmapOptions::new().len(5).map_anonymous()?;
-    /// map.close()?;
-    /// # Ok::<(), firmmap::Error>(())
-    /// ```
-    pub fn close(mut self) -> Result<()> {
-        Ok(self.region.close()?)
-    }
-
-    /// Brings all changes to the disk, and returns when they are there. Does nothing for maps that are
-    /// read-only or copy-on-write.
-    ///
-    /// # Errors
-    ///
-    /// [`Os`](crate::ErrorKind::Os) if the disk fails.
-    ///
-    /// # Platform notes
-    ///
-    /// msync(2) with `MS_SYNC`; on Windows `FlushViewOfFile` and `FlushFileBuffers`, the latter only where the map
-    /// keeps its file.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let map = firmmap::MmapOptions::new().len(5).map_anonymous()?;
-    /// map.flush()?;
-    /// # Ok::<(), firmmap::Error>(())
-    /// ```
-    pub fn flush(&self) -> Result<()> {
-        self.flush_with(.., FlushFlags::SYNC)
-    }
-
-    /// Brings the changes in `range`, made larger to whole pages, to the disk. See [`flush`](Self::flush).
-    ///
-    /// # Errors
-    ///
-    /// [`OutOfRange`](crate::ErrorKind::OutOfRange), [`Os`](crate::ErrorKind::Os).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let map = firmmap::MmapOptions::new().len(10_000).map_anonymous()?;
-    /// map.flush_range(5000..)?;
-    /// # Ok::<(), firmmap::Error>(())
-    /// ```
-    pub fn flush_range(&self, range: impl RangeBounds<usize>) -> Result<()> {
-        self.flush_with(range, FlushFlags::SYNC)
-    }
-
-    /// Starts bringing all changes to the disk, and returns at once.
-    ///
-    /// # Errors
-    ///
-    /// [`Os`](crate::ErrorKind::Os).
-    ///
-    /// # Platform notes
-    ///
-    /// Linux keeps track of changed pages itself: `MS_ASYNC` does nothing there.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let map = firmmap::MmapOptions::new().len(5).map_anonymous()?;
-    /// map.flush_async()?;
-    /// # Ok::<(), firmmap::Error>(())
-    /// ```
-    pub fn flush_async(&self) -> Result<()> {
-        self.flush_with(.., FlushFlags::ASYNC)
-    }
-
-    /// Starts bringing the changes in `range` to the disk, and returns at once. See [`flush_async`](Self::flush_async).
-    ///
-    /// # Errors
-    ///
-    /// [`OutOfRange`](crate::ErrorKind::OutOfRange), [`Os`](crate::ErrorKind::Os).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let map = firmmap::MmapOptions::new().len(5).map_anonymous()?;
-    /// map.flush_async_range(..3)?;
-    /// # Ok::<(), firmmap::Error>(())
-    /// ```
-    pub fn flush_async_range(&self, range: impl RangeBounds<usize>) -> Result<()> {
-        self.flush_with(range, FlushFlags::ASYNC)
-    }
-
-    /// Brings the changes in `range` to the disk in the way that `flags` say. See [`flush`](Self::flush).
-    ///
-    /// # Errors
-    ///
-    /// [`OutOfRange`](crate::ErrorKind::OutOfRange); [`Os`](crate::ErrorKind::Os), also for flags that contradict
-    /// each other.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use firmmap::{FlushFlags, MmapOptions};
-    /// let map = MmapOptions::new().len(5).map_anonymous()?;
-    /// map.flush_with(.., FlushFlags::SYNC | FlushFlags::INVALIDATE)?;
-    /// assert!(map.flush_with(.., FlushFlags::SYNC | FlushFlags::ASYNC).is_err() || cfg!(not(unix)));
-    /// # Ok::<(), firmmap::Error>(())
-    /// ```
-    pub fn flush_with(&self, range: impl RangeBounds<usize>, flags: FlushFlags) -> Result<()> {
-        let span = range::checked("flush", range, self.len())?;
-        self.region.check()?;
-        if self.origin.private || !self.origin.written {
-            return Ok(());
-        }
-        self.region.flush(span, flags, self.file.as_ref()).map_err(|error| Error::os("flush", error))
-    }
-
-    /// Tells the system how the whole map is going to be used.
-    ///
-    /// # Errors
-    ///
-    /// [`Os`](crate::ErrorKind::Os) for advice that the system does not know or cannot follow here.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let map = firmmap::MmapOptions::new().open("Cargo.toml")?;
-    /// map.advise(firmmap::Advice::RANDOM)?;
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn advise(&self, advice: Advice) -> Result<()> {
-        self.advise_range(.., advice)
-    }
-
-    /// Tells the system how `range`, made larger to whole pages, is going to be used.
-    ///
-    /// # Errors
-    ///
-    /// [`OutOfRange`](crate::ErrorKind::OutOfRange), [`Os`](crate::ErrorKind::Os).
-    ///
-    /// # Platform notes
-    ///
-    /// madvise(2); see [`Advice`] for Windows.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let map = firmmap::MmapOptions::new().open("Cargo.toml")?;
-    /// map.advise_range(..10, firmmap::Advice::WILL_NEED)?;
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn advise_range(&self, range: impl RangeBounds<usize>, advice: Advice) -> Result<()> {
-        let span = range::checked("advice", range, self.len())?;
-        self.region.advise(span, advice).map_err(|error| Error::os("advice", error))
-    }
-
-    /// Keeps all pages of the map in memory until [`unlock`](Self::unlock).
-    ///
-    /// # Errors
-    ///
-    /// [`Os`](crate::ErrorKind::Os) where the process may not lock that much.
-    ///
-    /// # Platform notes
-    ///
-    /// mlock(2), limited by `RLIMIT_MEMLOCK`; `VirtualLock` on Windows, limited by the working set.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let map = firmmap::MmapOptions::new().len(4096).map_anonymous()?;
-    /// map.lock()?;
-    /// map.unlock()?;
-    /// # Ok::<(), firmmap::Error>(())
-    /// ```
-    pub fn lock(&self) -> Result<()> {
-        self.region.lock().map_err(|error| Error::os("locking", error))
-    }
-
-    /// Undoes [`lock`](Self::lock).
-    ///
-    /// # Errors
-    ///
-    /// [`Os`](crate::ErrorKind::Os); on Windows also for a map that is not locked.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let map = firmmap::MmapOptions::new().len(4096).map_anonymous()?;
-    /// map.lock()?;
-    /// map.unlock()?;
-    /// # Ok::<(), firmmap::Error>(())
-    /// ```
-    pub fn unlock(&self) -> Result<()> {
-        self.region.unlock().map_err(|error| Error::os("unlocking", error))
-    }
-
-    /// Changes what may be done with the pages. Operations that are not allowed any more are errors, not crashes.
-    ///
-    /// # Errors
-    ///
-    /// [`Os`](crate::ErrorKind::Os), for instance making a map writable whose file was opened for reading only.
-    ///
-    /// # Platform notes
-    ///
-    /// mprotect(2); `VirtualProtect` on Windows.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use firmmap::{MmapOptions, Protection};
-    /// let mut map = MmapOptions::new().len(10).map_anonymous()?;
-    /// map.protect(Protection::READ)?;
-    /// assert!(map.set(0, 1).is_err());
-    /// map.protect(Protection::READ | Protection::WRITE)?;
-    /// assert!(map.set(0, 1).is_ok());
-    /// # Ok::<(), firmmap::Error>(())
-    /// ```
-    pub fn protect(&mut self, protection: Protection) -> Result<()> {
-        let result = self.region.protect(protection, self.origin.access());
-        result.map_err(|error| Error::os("changing the protection", error))?;
-        self.origin.protection = protection;
-        self.origin.written |= protection.contains(Protection::WRITE);
-        Ok(())
-    }
-
-    /// Changes the length of the map to `len` bytes, and that of its file to `offset() + len`. Bytes that the file had
-    /// behind the map come into it, further ones are zero.
-    ///
-    /// # Errors
-    ///
-    /// Nothing has changed then.
-    ///
-    /// - [`NotResizable`](crate::ErrorKind::NotResizable): the map is read-only or copy-on-write.
-    /// - [`NoFile`](crate::ErrorKind::NoFile): the map does not keep its file.
-    /// - [`Unsupported`](crate::ErrorKind::Unsupported): shared anonymous memory cannot grow on Unix.
-    /// - [`TooLarge`](crate::ErrorKind::TooLarge), [`Os`](crate::ErrorKind::Os).
-    ///
-    /// # Platform notes
-    ///
-    /// mremap(2) on Linux; elsewhere the file is mapped anew. Windows refuses to shorten a file that is mapped a
-    /// second time.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use firmmap::{Access, MmapOptions};
-    /// let file = tempfile::tempfile()?;
-    /// let mut map = MmapOptions::new().access(Access::Write).map(&file)?;
-    /// map.resize(1000)?;
-    /// assert_eq!((map.len(), map.file_len()?), (1000, 1000));
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn resize(&mut self, len: usize) -> Result<()> {
-        if !self.origin.resizable || !self.origin.protection.contains(Protection::WRITE) {
-            return Err(Detail::NotResizable.into());
-        }
-        if len > self.len() && self.origin.cannot_grow() {
-            return Err(Detail::Unsupported { what: "shared anonymous memory that grows" }.into());
-        }
-        if !self.origin.anonymous && self.file.is_none() {
-            return Err(Detail::NoFile { operation: "resize" }.into());
-        }
-        self.region.check()?;
-        let end = self.offset.checked_add(len as u64).filter(|&end| i64::try_from(end).is_ok());
-        let end = end.ok_or_else(|| too_large("the new length", len as u64))?;
-        let change = LenChange { file: self.file.as_ref(), old: self.file_len()?, new: end };
-        let source = self.file.as_ref().map(sys::source);
-        let (aligned, start, total) = aligned(self.offset, len)?;
-        let request = self.origin.request(source, aligned, total);
-        let result = self.region.resize((len > 0).then_some(&request), start, &change);
-        result.map_err(|error| Error::os("resize", error))
-    }
-
-    /// Gives anonymous memory a name, which `/proc/PID/maps` shows as `[anon_shmem:NAME]` or `[anon:NAME]`.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput): more than 79 bytes, a zero byte, or a map of a file;
-    /// [`Os`](crate::ErrorKind::Os): characters that the kernel does not take, or a kernel without names.
-    ///
-    /// # Platform notes
-    ///
-    /// Linux 5.17 and newer, built with `CONFIG_ANON_VMA_NAME`: prctl(2), `PR_SET_VMA_ANON_NAME`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let map = firmmap::MmapOptions::new().len(4096).map_anonymous()?;
-    /// if map.set_name("table of prices").is_ok() {
-    ///     assert!(std::fs::read_to_string("/proc/self/maps").unwrap().contains("table of prices"));
-    /// }
-    /// # Ok::<(), firmmap::Error>(())
-    /// ```
-    pub fn set_name(&self, name: &str) -> Result<()> {
-        if !self.origin.anonymous {
-            return Err(Detail::InvalidInput { what: "only anonymous memory can have a name" }.into());
-        }
-        if name.len() > 79 {
-            return Err(Detail::InvalidInput { what: "the name of a map has at most 79 bytes" }.into());
-        }
-        let name = std::ffi::CString::new(name);
-        let name = name.map_err(|_| Detail::InvalidInput { what: "the name of a map holds no zero byte" })?;
-        self.region.set_name(&name).map_err(|error| Error::os("naming the map", error))
-    }
-
-    /// The address of the region, for [`crate::buffer`].
-    pub(crate) fn region(&self) -> &Region {
-        &self.region
     }
 
     /// `range` as a span of bytes that can be read.

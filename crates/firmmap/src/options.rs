@@ -362,7 +362,7 @@ impl MmapOptions {
             None => {
                 let rest = info.len.checked_sub(self.offset);
                 let rest = rest.ok_or(Detail::OffsetBeyondEnd { offset: self.offset, file_len: info.len })?;
-                usize::try_from(rest).map_err(|_| too_large("the length", rest))?
+                usize::try_from(rest).map_err(|_| range::too_large("the length", rest))?
             }
         };
         let end = self.offset.checked_add(len as u64);
@@ -456,16 +456,4 @@ impl MmapOptions {
             tag: self.tag.clone(),
         }
     }
-}
-
-/// The error for a length or offset that cannot be addressed.
-pub(crate) fn too_large(what: &'static str, value: u64) -> Error {
-    Detail::TooLarge { what, value, limit: isize::MAX as u64 }.into()
-}
-
-/// The aligned offset that the system wants, the bytes before the map's first, and the length with them.
-pub(crate) fn aligned(offset: u64, len: usize) -> Result<(u64, usize, usize)> {
-    let (aligned, start) = range::split_offset(offset, sys::granularity());
-    let total = len.checked_add(start).filter(|&total| total <= isize::MAX as usize);
-    Ok((aligned, start, total.ok_or_else(|| too_large("the length", len as u64))?))
 }

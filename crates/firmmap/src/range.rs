@@ -2,7 +2,7 @@
 
 use std::ops::{Bound, RangeBounds};
 
-use crate::error::{Detail, Result};
+use crate::error::{Detail, Error, Result};
 
 /// A range that was checked against the length of a map: `start + len` does not overflow and is inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,13 +72,26 @@ pub(crate) fn round_up(value: usize, unit: usize) -> Option<usize> {
 }
 
 /// A file offset as the system wants it: a multiple of `unit` (a power of two), and the bytes left over.
-pub(crate) fn split_offset(offset: u64, unit: usize) -> (u64, usize) {
+fn split_offset(offset: u64, unit: usize) -> (u64, usize) {
     let rest = offset & (unit as u64 - 1);
     // `rest` is less than `unit`, a usize.
     (offset - rest, rest as usize)
 }
 
-fn out_of_range(operation: &'static str, start: usize, end: Option<usize>, len: usize) -> crate::Error {
+/// For a map of `len` bytes at `offset`: the offset that the system wants, a multiple of `unit`; the bytes before the
+/// map's first; and the length with them.
+pub(crate) fn aligned(offset: u64, len: usize, unit: usize) -> Result<(u64, usize, usize)> {
+    let (aligned, start) = split_offset(offset, unit);
+    let total = len.checked_add(start).filter(|&total| total <= isize::MAX as usize);
+    Ok((aligned, start, total.ok_or_else(|| too_large("the length", len as u64))?))
+}
+
+/// The error for a length or offset that cannot be addressed.
+pub(crate) fn too_large(what: &'static str, value: u64) -> Error {
+    Detail::TooLarge { what, value, limit: isize::MAX as u64 }.into()
+}
+
+fn out_of_range(operation: &'static str, start: usize, end: Option<usize>, len: usize) -> Error {
     Detail::OutOfRange { operation, start, end, len }.into()
 }
 

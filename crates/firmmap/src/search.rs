@@ -37,7 +37,7 @@ impl Mmap {
     /// ```
     pub fn find(&self, needle: &[u8], range: impl RangeBounds<usize>) -> Result<Option<usize>> {
         let span = self.readable("find", range)?;
-        let region = self.region();
+        let region = &self.region;
         if span.len <= STRIDE {
             let found = region.search(span, |haystack| find(haystack, needle))?;
             return Ok(plausible(found, needle.len(), span.len).map(|index| span.start + index));
@@ -79,7 +79,7 @@ impl Mmap {
     /// ```
     pub fn rfind(&self, needle: &[u8], range: impl RangeBounds<usize>) -> Result<Option<usize>> {
         let span = self.readable("rfind", range)?;
-        let region = self.region();
+        let region = &self.region;
         let _busy = (span.len > STRIDE).then(|| region.long_operation());
         let mut end = span.end();
         loop {
@@ -118,7 +118,7 @@ impl Mmap {
         if needle.is_empty() {
             return Ok(span.len + 1);
         }
-        let region = self.region();
+        let region = &self.region;
         let _busy = (span.len > STRIDE).then(|| region.long_operation());
         let finder = memmem::Finder::new(needle);
         let (mut start, mut count) = (span.start, 0);

@@ -12,6 +12,8 @@ use std::hint::black_box;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use crate::error::{Error, Result};
+
 unsafe extern "C" {
     fn memcpy(target: *mut c_void, source: *const c_void, len: usize) -> *mut c_void;
     fn memmove(target: *mut c_void, source: *const c_void, len: usize) -> *mut c_void;
@@ -99,4 +101,26 @@ pub(super) unsafe fn bytes<'a>(start: *const u8, len: usize) -> &'a [u8] {
     // The optimiser must not connect this slice to any other access.
     // SAFETY: the caller's promise.
     unsafe { std::slice::from_raw_parts(black_box(start), len) }
+}
+
+/// An initialised buffer as one that may be written without being read. Only for code that writes initialised bytes.
+pub(crate) fn as_uninit(buffer: &mut [u8]) -> &mut [MaybeUninit<u8>] {
+    let (start, len) = (buffer.as_mut_ptr().cast(), buffer.len());
+    // SAFETY: the same memory; the crate writes nothing but initialised bytes into it.
+    unsafe { std::slice::from_raw_parts_mut(start, len) }
+}
+
+/// Appends `len` bytes, which `fill` writes in full, to `bytes`. If it fails, `bytes` stays as it was.
+pub(crate) fn append(
+    bytes: &mut Vec<u8>,
+    len: usize,
+    fill: impl FnOnce(&mut [MaybeUninit<u8>]) -> Result<&mut [u8]>,
+) -> Result<()> {
+    let reserved = bytes.try_reserve_exact(len);
+    reserved.map_err(|_| Error::os("allocating the copy", std::io::ErrorKind::OutOfMemory.into()))?;
+    let written = fill(&mut bytes.spare_capacity_mut()[..len])?.len();
+    assert_eq!(written, len, "the buffer was filled");
+    // SAFETY: `fill` has returned all `len` bytes as initialised.
+    unsafe { bytes.set_len(bytes.len() + len) };
+    Ok(())
 }

@@ -1,0 +1,349 @@
+//! Control over a mapping and its pages: flushing, advice, locking, protection, length, name, end.
+
+use std::ops::RangeBounds;
+
+use crate::access::{FlushFlags, Protection};
+use crate::advice::Advice;
+use crate::error::{Detail, Error, Result};
+use crate::mmap::Mmap;
+use crate::range;
+use crate::sys::{self, LenChange};
+
+impl Mmap {
+    /// Reports a fault that nobody was told of: one in memory that was used through [`as_slice`](Self::as_slice),
+    /// [`as_atomic`](Self::as_atomic) or an address. What was read there is zeros, what was written is lost.
+    ///
+    /// Every other operation that can fail reports it too.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`](crate::ErrorKind::Fault), once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(unix)] {
+    /// use std::sync::atomic::Ordering;
+    /// use firmmap::{Access, ErrorKind, MmapOptions};
+    /// let file = tempfile::tempfile()?;
+    /// file.set_len(10_000)?;
+    /// let map = MmapOptions::new().access(Access::Write).map(&file)?;
+    /// file.set_len(0)?;
+    /// assert_eq!(map.as_atomic()?[9_000].load(Ordering::Relaxed), 0); // the process lives
+    /// let error = map.check().unwrap_err(); // and is told
+    /// assert_eq!((error.kind(), error.fault_offset()), (ErrorKind::Fault, Some(9_000)));
+    /// # }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn check(&self) -> Result<()> {
+        Ok(self.region.check()?)
+    }
+
+    /// Ends the mapping, as dropping it does, and reports a last fault that nobody was told of.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`](crate::ErrorKind::Fault). The mapping has ended all the same.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().len(5).map_anonymous()?;
+    /// map.close()?;
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn close(mut self) -> Result<()> {
+        Ok(self.region.close()?)
+    }
+
+    /// Brings all changes to the disk, and returns when they are there. Does nothing for maps that are
+    /// read-only or copy-on-write.
+    ///
+    /// # Errors
+    ///
+    /// [`Os`](crate::ErrorKind::Os) if the disk fails.
+    ///
+    /// # Platform notes
+    ///
+    /// msync(2) with `MS_SYNC`; on Windows `FlushViewOfFile` and `FlushFileBuffers`, the latter only where the map
+    /// keeps its file.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().len(5).map_anonymous()?;
+    /// map.flush()?;
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn flush(&self) -> Result<()> {
+        self.flush_with(.., FlushFlags::SYNC)
+    }
+
+    /// Brings the changes in `range`, made larger to whole pages, to the disk. See [`flush`](Self::flush).
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfRange`](crate::ErrorKind::OutOfRange), [`Os`](crate::ErrorKind::Os).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().len(10_000).map_anonymous()?;
+    /// map.flush_range(5000..)?;
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn flush_range(&self, range: impl RangeBounds<usize>) -> Result<()> {
+        self.flush_with(range, FlushFlags::SYNC)
+    }
+
+    /// Starts bringing all changes to the disk, and returns at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Os`](crate::ErrorKind::Os).
+    ///
+    /// # Platform notes
+    ///
+    /// Linux keeps track of changed pages itself: `MS_ASYNC` does nothing there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().len(5).map_anonymous()?;
+    /// map.flush_async()?;
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn flush_async(&self) -> Result<()> {
+        self.flush_with(.., FlushFlags::ASYNC)
+    }
+
+    /// Starts bringing the changes in `range` to the disk, and returns at once. See [`flush_async`](Self::flush_async).
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfRange`](crate::ErrorKind::OutOfRange), [`Os`](crate::ErrorKind::Os).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().len(5).map_anonymous()?;
+    /// map.flush_async_range(..3)?;
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn flush_async_range(&self, range: impl RangeBounds<usize>) -> Result<()> {
+        self.flush_with(range, FlushFlags::ASYNC)
+    }
+
+    /// Brings the changes in `range` to the disk in the way that `flags` say. See [`flush`](Self::flush).
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfRange`](crate::ErrorKind::OutOfRange); [`Os`](crate::ErrorKind::Os), also for flags that contradict
+    /// each other.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use firmmap::{FlushFlags, MmapOptions};
+    /// let map = MmapOptions::new().len(5).map_anonymous()?;
+    /// map.flush_with(.., FlushFlags::SYNC | FlushFlags::INVALIDATE)?;
+    /// assert!(map.flush_with(.., FlushFlags::SYNC | FlushFlags::ASYNC).is_err() || cfg!(not(unix)));
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn flush_with(&self, range: impl RangeBounds<usize>, flags: FlushFlags) -> Result<()> {
+        let span = range::checked("flush", range, self.len())?;
+        self.region.check()?;
+        if self.origin.private || !self.origin.written {
+            return Ok(());
+        }
+        self.region.flush(span, flags, self.file.as_ref()).map_err(|error| Error::os("flush", error))
+    }
+
+    /// Tells the system how the whole map is going to be used.
+    ///
+    /// # Errors
+    ///
+    /// [`Os`](crate::ErrorKind::Os) for advice that the system does not know or cannot follow here.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().open("Cargo.toml")?;
+    /// map.advise(firmmap::Advice::RANDOM)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn advise(&self, advice: Advice) -> Result<()> {
+        self.advise_range(.., advice)
+    }
+
+    /// Tells the system how `range`, made larger to whole pages, is going to be used.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfRange`](crate::ErrorKind::OutOfRange), [`Os`](crate::ErrorKind::Os).
+    ///
+    /// # Platform notes
+    ///
+    /// madvise(2); see [`Advice`] for Windows.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().open("Cargo.toml")?;
+    /// map.advise_range(..10, firmmap::Advice::WILL_NEED)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn advise_range(&self, range: impl RangeBounds<usize>, advice: Advice) -> Result<()> {
+        let span = range::checked("advice", range, self.len())?;
+        self.region.advise(span, advice).map_err(|error| Error::os("advice", error))
+    }
+
+    /// Keeps all pages of the map in memory until [`unlock`](Self::unlock).
+    ///
+    /// # Errors
+    ///
+    /// [`Os`](crate::ErrorKind::Os) where the process may not lock that much.
+    ///
+    /// # Platform notes
+    ///
+    /// mlock(2), limited by `RLIMIT_MEMLOCK`; `VirtualLock` on Windows, limited by the working set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().len(4096).map_anonymous()?;
+    /// map.lock()?;
+    /// map.unlock()?;
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn lock(&self) -> Result<()> {
+        self.region.lock().map_err(|error| Error::os("locking", error))
+    }
+
+    /// Undoes [`lock`](Self::lock).
+    ///
+    /// # Errors
+    ///
+    /// [`Os`](crate::ErrorKind::Os); on Windows also for a map that is not locked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().len(4096).map_anonymous()?;
+    /// map.lock()?;
+    /// map.unlock()?;
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn unlock(&self) -> Result<()> {
+        self.region.unlock().map_err(|error| Error::os("unlocking", error))
+    }
+
+    /// Changes what may be done with the pages. Operations that are not allowed any more are errors, not crashes.
+    ///
+    /// # Errors
+    ///
+    /// [`Os`](crate::ErrorKind::Os), for instance making a map writable whose file was opened for reading only.
+    ///
+    /// # Platform notes
+    ///
+    /// mprotect(2); `VirtualProtect` on Windows.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use firmmap::{MmapOptions, Protection};
+    /// let mut map = MmapOptions::new().len(10).map_anonymous()?;
+    /// map.protect(Protection::READ)?;
+    /// assert!(map.set(0, 1).is_err());
+    /// map.protect(Protection::READ | Protection::WRITE)?;
+    /// assert!(map.set(0, 1).is_ok());
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn protect(&mut self, protection: Protection) -> Result<()> {
+        let result = self.region.protect(protection, self.origin.access());
+        result.map_err(|error| Error::os("changing the protection", error))?;
+        self.origin.protection = protection;
+        self.origin.written |= protection.contains(Protection::WRITE);
+        Ok(())
+    }
+
+    /// Changes the length of the map to `len` bytes, and that of its file to `offset() + len`. Bytes that the file had
+    /// behind the map come into it, further ones are zero.
+    ///
+    /// # Errors
+    ///
+    /// Nothing has changed then.
+    ///
+    /// - [`NotResizable`](crate::ErrorKind::NotResizable): the map is read-only or copy-on-write.
+    /// - [`NoFile`](crate::ErrorKind::NoFile): the map does not keep its file.
+    /// - [`Unsupported`](crate::ErrorKind::Unsupported): shared anonymous memory cannot grow on Unix.
+    /// - [`TooLarge`](crate::ErrorKind::TooLarge), [`Os`](crate::ErrorKind::Os).
+    ///
+    /// # Platform notes
+    ///
+    /// mremap(2) on Linux; elsewhere the file is mapped anew. Windows refuses to shorten a file that is mapped a
+    /// second time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use firmmap::{Access, MmapOptions};
+    /// let file = tempfile::tempfile()?;
+    /// let mut map = MmapOptions::new().access(Access::Write).map(&file)?;
+    /// map.resize(1000)?;
+    /// assert_eq!((map.len(), map.file_len()?), (1000, 1000));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn resize(&mut self, len: usize) -> Result<()> {
+        if !self.origin.resizable || !self.origin.protection.contains(Protection::WRITE) {
+            return Err(Detail::NotResizable.into());
+        }
+        if len > self.len() && self.origin.cannot_grow() {
+            return Err(Detail::Unsupported { what: "shared anonymous memory that grows" }.into());
+        }
+        if !self.origin.anonymous && self.file.is_none() {
+            return Err(Detail::NoFile { operation: "resize" }.into());
+        }
+        self.region.check()?;
+        let end = self.offset().checked_add(len as u64).filter(|&end| i64::try_from(end).is_ok());
+        let end = end.ok_or_else(|| range::too_large("the new length", len as u64))?;
+        let change = LenChange { file: self.file.as_ref(), old: self.file_len()?, new: end };
+        let source = self.file.as_ref().map(sys::source);
+        let (aligned, start, total) = range::aligned(self.offset(), len, sys::granularity())?;
+        let request = self.origin.request(source, aligned, total);
+        let result = self.region.resize((len > 0).then_some(&request), start, &change);
+        result.map_err(|error| Error::os("resize", error))
+    }
+
+    /// Gives anonymous memory a name, which `/proc/PID/maps` shows as `[anon_shmem:NAME]` or `[anon:NAME]`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput): more than 79 bytes, a zero byte, or a map of a file;
+    /// [`Os`](crate::ErrorKind::Os): characters that the kernel does not take, or a kernel without names.
+    ///
+    /// # Platform notes
+    ///
+    /// Linux 5.17 and newer, built with `CONFIG_ANON_VMA_NAME`: prctl(2), `PR_SET_VMA_ANON_NAME`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().len(4096).map_anonymous()?;
+    /// if map.set_name("table of prices").is_ok() {
+    ///     assert!(std::fs::read_to_string("/proc/self/maps").unwrap().contains("table of prices"));
+    /// }
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn set_name(&self, name: &str) -> Result<()> {
+        if !self.origin.anonymous {
+            return Err(Detail::InvalidInput { what: "only anonymous memory can have a name" }.into());
+        }
+        if name.len() > 79 {
+            return Err(Detail::InvalidInput { what: "the name of a map has at most 79 bytes" }.into());
+        }
+        let name = std::ffi::CString::new(name);
+        let name = name.map_err(|_| Detail::InvalidInput { what: "the name of a map holds no zero byte" })?;
+        self.region.set_name(&name).map_err(|error| Error::os("naming the map", error))
+    }
+}
