@@ -37,6 +37,9 @@ impl Mmap {
     /// ```
     pub fn find(&self, needle: &[u8], range: impl RangeBounds<usize>) -> Result<Option<usize>> {
         let span = self.readable("find", range)?;
+        if needle.len() > span.len {
+            return self.check().map(|()| None);
+        }
         let region = &self.region;
         if span.len <= STRIDE {
             let found = region.search(span, |haystack| find(haystack, needle))?;
@@ -79,6 +82,9 @@ impl Mmap {
     /// ```
     pub fn rfind(&self, needle: &[u8], range: impl RangeBounds<usize>) -> Result<Option<usize>> {
         let span = self.readable("rfind", range)?;
+        if needle.len() > span.len {
+            return self.check().map(|()| None);
+        }
         let region = &self.region;
         let _busy = (span.len > STRIDE).then(|| region.long_operation());
         let mut end = span.end();
