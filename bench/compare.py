@@ -22,9 +22,8 @@ import time
 from collections.abc import Callable
 from datetime import date
 
-from operations import LARGE, LINE, MIB, OPERATIONS, SMALL, Operation, content, needle
-
 import firmmap
+from operations import LARGE, LINE, MIB, OPERATIONS, SMALL, Operation, content, needle
 
 Loop = Callable[[int], float]
 
@@ -228,13 +227,11 @@ def main() -> None:
         figures["beside"] = others = beside(options.budget * 4)
         print("\nother ways to search 128 MiB: their time / firmmap's")
         for other in others:
-            print(
-                f"{other['way']:42}{other['median']:8.2f}{other['best']:8.2f}{other['gb_per_second']:8.1f} GB/s"
-            )
+            speed = f"{other['gb_per_second']:8.1f} GB/s"
+            print(f"{other['way']:42}{other['median']:8.2f}{other['best']:8.2f}{speed}")
         figures["threads"] = both = threads(options.budget * 4)
-        print(
-            f"\ntwo threads search {both['median']:.2f} times as much as one (best {both['best']:.2f})"
-        )
+        median, best = both["median"], both["best"]
+        print(f"\ntwo threads search {median:.2f} times as much as one (best {best:.2f})")
     if options.json:
         with open(options.json, "w") as file:
             json.dump(figures, file, indent=1)
