@@ -40,9 +40,9 @@ test: lint test-rust test-python test-cpython ## run everything below, and print
 
 .PHONY: test-rust
 test-rust: ## run the Rust tests and the documentation's examples
-	@cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest --root $(TARGET)/tools
+	@cargo nextest --version >/dev/null 2>&1 || cargo install --locked --debug cargo-nextest --root $(TARGET)/tools
 	@$(LOGGED) nextest cargo nextest run --workspace --locked
-	@$(LOGGED) doctest cargo test --doc --workspace --locked
+	@$(LOGGED) doctest cargo test --quiet --doc --workspace --locked
 
 .PHONY: test-python
 test-python: $(WHEEL) ## run pytest under every CPython from 3.11 on

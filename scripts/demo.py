@@ -168,7 +168,7 @@ class Table:
                 best[side] = min(best[side], time.perf_counter() - start)
         result = f"{results[0]:,}" if results[0] == results[1] else f"DIFFERENT: {results}"
         self.agree &= results[0] == results[1]
-        times = f"{best[0] * 1e3:>9,.1f} ms{best[1] * 1e3:>9,.1f} ms"
+        times = f"{best[0] * 1e3:>9,.2f} ms{best[1] * 1e3:>9,.2f} ms"
         print(f"  {label:<44}{times}{best[0] / best[1]:>15.2f}  {result}", flush=True)
 
 
@@ -216,24 +216,26 @@ def large_file(path: Path) -> bool:
         m.flush()
         m.close()
     # What the files hold now is looked at without either module.
-    agree = table.agree and same_files(*copies)
-    print(f"\n  the two edited copies are {'equal' if agree else 'DIFFERENT'}")
+    equal = same_files(*copies)
+    print(f"\n  the two edited copies are {'equal' if equal else 'DIFFERENT'}")
     for copy in copies:
         copy.unlink()
-    return agree
+    return table.agree and equal
 
 
 def main() -> int:
+    given = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+    if given and (not given.is_file() or given.stat().st_size < 16 * EDITS):
+        sys.exit(
+            f"{given} is not a file of at least {16 * EDITS:,} bytes: the demo is about large ones"
+        )
     print("a file, mapped whole")
     hello()
     print("memory without a file")
     memory()
     print("memory that a child process shares")
     fork()
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else assembled()
-    if path.stat().st_size < 16 * EDITS:
-        sys.exit(f"{path} has fewer than {16 * EDITS:,} bytes; the demo is about large files")
-    return 0 if large_file(path) else 1
+    return 0 if large_file(given or assembled()) else 1
 
 
 if __name__ == "__main__":
