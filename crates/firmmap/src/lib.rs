@@ -83,3 +83,8 @@ pub fn page_size() -> usize {
 pub fn allocation_granularity() -> usize {
     sys::granularity()
 }
+
+/// The examples of the README, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

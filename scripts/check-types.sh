@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Checks the types of the tests and scripts, and that the stubs say what the installed package has.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+package=crates/firmmap-python
+mypy --strict "$package/tests" scripts
+mypy --strict "$package/python/firmmap/__init__.pyi"
+
+allowlist=$package/tests/stubtest-allowlist.txt
+arguments=()
+[[ ! -e $allowlist ]] || arguments=(--allowlist "$allowlist")
+python -m mypy.stubtest firmmap ${arguments[@]+"${arguments[@]}"}
