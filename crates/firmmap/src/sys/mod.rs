@@ -49,6 +49,14 @@ pub(crate) struct Request<'a> {
     pub tag: Option<&'a str>,
 }
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+impl Request<'_> {
+    /// Whether the mapping holds nothing but what is in its file.
+    fn is_shared_file(&self) -> bool {
+        self.source.is_some() && !self.flags.contains(crate::access::MapFlags::PRIVATE)
+    }
+}
+
 /// What the system says of a file.
 pub(crate) struct FileInfo {
     /// Bytes.

@@ -137,7 +137,15 @@ impl Mapping {
             let base = self.base.as_ptr().cast();
             // SAFETY: the mapping is ours, and `&mut self` says that nobody holds an address in it.
             let base = unsafe { libc::mremap(base, self.mapped_len, mapped_len, libc::MREMAP_MAYMOVE) };
-            self.base = mapped(base)?;
+            match mapped(base) {
+                Ok(base) => self.base = base,
+                // Pages with different properties (by advice; those put back after a fault have none) do not move
+                // together. What is shared with the file is no less complete when it is mapped anew.
+                Err(error) if error.raw_os_error() == Some(libc::EFAULT) && request.is_shared_file() => {
+                    *self = Self::new(request)?;
+                }
+                Err(error) => return Err(error),
+            }
         }
         #[cfg(not(any(target_os = "linux", target_os = "android")))]
         {
