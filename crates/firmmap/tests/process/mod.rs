@@ -217,3 +217,67 @@ pub fn install_handler(handler: usize, flags: i32) -> libc::sigaction {
     assert_eq!(unsafe { libc::sigaction(libc::SIGBUS, &action, &mut previous) }, 0);
     previous
 }
+
+/// Puts the handler of SIGBUS back that [`install_handler`] has returned.
+pub fn restore_handler(action: &libc::sigaction) {
+    // SAFETY: a whole action, which was in place before.
+    assert_eq!(unsafe { libc::sigaction(libc::SIGBUS, action, std::ptr::null_mut()) }, 0);
+}
+
+/// A mapping that is not the library's, of a file that has no bytes any more.
+pub struct Stranger(pub usize);
+
+impl Stranger {
+    pub fn new() -> Self {
+        Self::at(0)
+    }
+
+    /// At an address of our choosing, where nothing is mapped.
+    pub fn at(address: usize) -> Self {
+        use std::os::fd::AsRawFd;
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(page() as u64).unwrap();
+        let fixed = if address == 0 { 0 } else { libc::MAP_FIXED };
+        let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | fixed);
+        // SAFETY: a new mapping; callers give addresses where there is none.
+        let base = unsafe { libc::mmap(address as _, page(), protection, flags, file.as_raw_fd(), 0) };
+        assert_ne!(base, libc::MAP_FAILED);
+        file.set_len(0).unwrap();
+        Self(base as usize)
+    }
+
+    pub fn peek(&self) -> u8 {
+        peek_at(self.0 as *const u8)
+    }
+}
+
+/// In a handler: puts a page of memory that can be used at `address`.
+pub fn mend(address: usize) {
+    let start = address & !(page() - 1);
+    let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_FIXED);
+    // SAFETY: the page is one of a test's own, which waits for it.
+    unsafe { libc::mmap(start as _, page(), protection, flags, -1, 0) };
+}
+
+/// A signal sent to this process, to be handled before the call returns.
+pub fn kill_ourselves() {
+    // SAFETY: always works.
+    assert_eq!(unsafe { libc::kill(libc::getpid(), libc::SIGBUS) }, 0);
+}
+
+/// A signal sent to this thread.
+pub fn raise() {
+    // SAFETY: always works.
+    assert_eq!(unsafe { libc::raise(libc::SIGBUS) }, 0);
+}
+
+/// A fault of ours, survived: the guard is in place.
+#[track_caller]
+pub fn assert_guarded() {
+    let pages = Pages::new(3);
+    let map = pages.map(Access::Write);
+    pages.truncate(1);
+    assert_fault(map.get(2 * page()), 2 * page()..=2 * page());
+    pages.restore();
+    assert_bytes(&map, &bytes(0, pages.len));
+}
