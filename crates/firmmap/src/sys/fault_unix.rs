@@ -22,10 +22,25 @@ const SIGNALS: [c_int; 2] = [libc::SIGBUS, libc::SIGSEGV];
 
 /// A handler that was there before ours.
 struct Previous {
-    signal: c_int,
     action: sigaction,
     /// The one that was there before it.
     older: *const Previous,
+}
+
+// SAFETY: what the pointer leads to never changes and is never freed.
+unsafe impl Sync for Previous {}
+
+/// No handler, but what the system does by itself. Nothing was there before it.
+static DEFAULT: Previous = Previous::terminal(libc::SIG_DFL);
+static IGNORE: Previous = Previous::terminal(libc::SIG_IGN);
+
+impl Previous {
+    const fn terminal(what: usize) -> Self {
+        // SAFETY: all zeros is a valid action.
+        let mut action: sigaction = unsafe { zeroed() };
+        action.sa_sigaction = what;
+        Self { action, older: ptr::null() }
+    }
 }
 
 /// The newest handlers before ours, one chain for each of [`SIGNALS`].
@@ -77,21 +92,25 @@ fn install(signal: c_int, previous: &AtomicPtr<Previous>) -> io::Result<()> {
         // SAFETY: the function only stores to atomics.
         unsafe { libc::pthread_atfork(None, None, Some(after_fork)) };
     }
-    // It stays for ever: a handler that is just running may still look at it. A handler that comes again and again
-    // (faulthandler, switched on and off) is found in the chain.
-    let mut known = previous.load(Ordering::Acquire).cast_const();
-    // SAFETY: nodes are never freed.
-    while let Some(node) = unsafe { known.as_ref() } {
-        if node.action.sa_sigaction == current.sa_sigaction {
-            break;
+    // No memory is asked for where this runs in our handler, after one that took itself out.
+    let known: *const Previous = match current.sa_sigaction {
+        libc::SIG_DFL => &DEFAULT,
+        libc::SIG_IGN => &IGNORE,
+        handler => {
+            // A node stays for ever: a handler that is just running may still look at it. A handler that comes again and
+            // again (faulthandler, switched on and off) is found in the chain.
+            let newest = previous.load(Ordering::Acquire).cast_const();
+            let mut known = newest;
+            // SAFETY: nodes are never freed.
+            while let Some(node) = unsafe { known.as_ref() } {
+                if node.action.sa_sigaction == handler {
+                    break;
+                }
+                known = node.older;
+            }
+            if known.is_null() { Box::into_raw(Box::new(Previous { action: current, older: newest })) } else { known }
         }
-        known = node.older;
-    }
-    if known.is_null() {
-        let terminal = matches!(current.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN);
-        let older = if terminal { ptr::null() } else { previous.load(Ordering::Acquire).cast_const() };
-        known = Box::into_raw(Box::new(Previous { signal, action: current, older }));
-    }
+    };
     previous.store(known.cast_mut(), Ordering::Release);
     // SAFETY: all zeros is a valid action.
     let mut action: sigaction = unsafe { zeroed() };
@@ -195,7 +214,6 @@ unsafe fn forward(
             }
         }
         (action, Some(previous)) => {
-            debug_assert_eq!(previous.signal, signal);
             CHAIN_NEXT.store(previous.older.cast_mut(), Ordering::Release);
             CHAIN_THREAD.store(thread(), Ordering::Release);
             if previous.action.sa_flags & libc::SA_SIGINFO != 0 {
