@@ -266,6 +266,12 @@ pub(crate) fn cover(address: usize, thread: usize) -> bool {
     GUARD.load(Ordering::Relaxed) == 1 && slots().any(|slot| slot.contains(address) && slot.cover(address, thread))
 }
 
+/// Whether `address` is in a guarded mapping.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn is_guarded(address: usize) -> bool {
+    slots().any(|slot| slot.contains(address))
+}
+
 /// Enters a mapping into the table, if mappings are guarded.
 pub(crate) fn register(site: &Site) -> Option<&'static Slot> {
     if !fault_guard() || !sys::keep_handler() {

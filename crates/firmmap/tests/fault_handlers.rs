@@ -23,6 +23,8 @@ scenarios! {
         a_foreign_fault_with_a_later_handler_that_chains,
         a_foreign_fault_with_a_later_handler_that_chains_to_ours_which_was_renewed,
         a_foreign_fault_with_a_later_handler_like_faulthandler,
+        a_sent_signal_with_a_later_handler_like_faulthandler,
+        a_raised_signal_with_a_later_handler_like_faulthandler_after_a_fault,
         a_foreign_fault_with_a_handler_like_faulthandler_behind_ours;
 }
 
@@ -45,7 +47,7 @@ fn install(handler: usize, flags: i32) {
 
 /// Calls what was there before, as well-behaved handlers do.
 extern "C" fn chains(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    assert!(CALLS.fetch_add(1, Ordering::SeqCst) < 100, "the handlers call each other in a circle");
+    assert!(CALLS.fetch_add(1, Ordering::SeqCst) % 1000 < 100, "the handlers call each other in a circle");
     // SAFETY: what was there is a handler of this type.
     let before = unsafe { std::mem::transmute::<usize, Handler>(BEFORE.load(Ordering::SeqCst)) };
     before(signal, info, context);
@@ -159,6 +161,30 @@ fn a_foreign_fault_with_a_later_handler_like_faulthandler() {
     install(like_faulthandler as *const () as usize, libc::SA_NODEFER | libc::SA_ONSTACK);
     so_far();
     Stranger::new().peek();
+}
+
+/// Without the library, the default would be set that was there before. A sent signal must not pass for a fault of ours.
+fn a_sent_signal_with_a_later_handler_like_faulthandler() {
+    install_handler(libc::SIG_DFL, 0);
+    let pages = Pages::new(2);
+    let _map = pages.map(Access::Write);
+    install(like_faulthandler as *const () as usize, libc::SA_NODEFER | libc::SA_ONSTACK);
+    so_far();
+    kill_ourselves();
+}
+
+fn a_raised_signal_with_a_later_handler_like_faulthandler_after_a_fault() {
+    install_handler(libc::SIG_DFL, 0);
+    let pages = Pages::new(2);
+    let map = pages.map(Access::Write);
+    install(like_faulthandler as *const () as usize, libc::SA_NODEFER | libc::SA_ONSTACK);
+    pages.truncate(0);
+    assert_fault(map.get(1), 1..=1);
+    pages.restore();
+    assert_bytes(&map, &bytes(0, pages.len));
+    install(like_faulthandler as *const () as usize, libc::SA_NODEFER | libc::SA_ONSTACK);
+    so_far();
+    raise();
 }
 
 fn a_foreign_fault_with_a_handler_like_faulthandler_behind_ours() {
