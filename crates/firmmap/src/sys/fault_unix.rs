@@ -115,7 +115,12 @@ fn install(signal: c_int, previous: &AtomicPtr<Previous>) -> io::Result<()> {
     // SAFETY: all zeros is a valid action.
     let mut action: sigaction = unsafe { zeroed() };
     action.sa_sigaction = ours;
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+    // Who ignored the signal has system calls that go on.
+    let restart = if known == &raw const IGNORE { libc::SA_RESTART } else { current.sa_flags & libc::SA_RESTART };
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | restart;
+    // No other handler, which may use mapped memory too, runs in the middle of ours.
+    // SAFETY: the set is part of the action.
+    unsafe { libc::sigfillset(&mut action.sa_mask) };
     // SAFETY: the handler keeps to what is allowed in one.
     check(unsafe { libc::sigaction(signal, &action, ptr::null_mut()) })
 }
@@ -317,6 +322,8 @@ unsafe fn forward(
             unsafe { note(info, previous.older) };
             CHAIN_NEXT.store(previous.older.cast_mut(), Ordering::Release);
             CHAIN_THREAD.store(thread(), Ordering::Release);
+            // SAFETY: the caller's promise.
+            let all = unsafe { block_as_for(previous, signal, context) };
             if previous.action.sa_flags & libc::SA_SIGINFO != 0 {
                 type Handler = unsafe extern "C" fn(c_int, *mut siginfo_t, *mut c_void);
                 // SAFETY: the flag says that the action is such a function.
@@ -329,6 +336,7 @@ unsafe fn forward(
                 // SAFETY: the argument is that of a signal handler.
                 unsafe { handler(signal) };
             }
+            drop(all);
             // SAFETY: the caller's promise.
             unsafe { unnote(info) };
             // Unless the handler has raised the signal again, which comes when we return, it has had its turn.
@@ -342,6 +350,70 @@ unsafe fn forward(
             }
         }
     }
+}
+
+/// Blocks the signals that would be blocked if the kernel had called `previous`, and no others: this one, those that it
+/// wanted, those that were blocked before. Our own handler has them all blocked, as after the result is dropped.
+///
+/// # Safety
+///
+/// - `context` is that of a signal handler.
+unsafe fn block_as_for(previous: &Previous, signal: c_int, context: *const c_void) -> Blocked {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        // SAFETY: the kernel passes a whole ucontext_t.
+        let before = unsafe { &*context.cast::<libc::ucontext_t>() }.uc_sigmask;
+        let mut mask = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: the call fills the set.
+        unsafe { libc::sigemptyset(mask.as_mut_ptr()) };
+        // SAFETY: the call has filled it.
+        let mut mask = unsafe { mask.assume_init() };
+        for other in 1..=64 {
+            // SAFETY: a whole set.
+            let was = unsafe { libc::sigismember(&before, other) } == 1;
+            // SAFETY: a whole set.
+            let wanted = unsafe { libc::sigismember(&previous.action.sa_mask, other) } == 1;
+            if was || wanted || other == signal {
+                // SAFETY: a whole set.
+                unsafe { libc::sigaddset(&mut mask, other) };
+            }
+        }
+        Blocked::set(&mask)
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    {
+        let _ = (previous, signal, context);
+        block_signals()
+    }
+}
+
+/// Signals that are blocked until this is dropped; then those are that were before.
+pub(crate) struct Blocked(libc::sigset_t);
+
+impl Blocked {
+    fn set(mask: &libc::sigset_t) -> Self {
+        let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: one set is whole, the other is filled by the call.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, mask, before.as_mut_ptr()) };
+        // SAFETY: the call cannot fail with these arguments.
+        Self(unsafe { before.assume_init() })
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        // SAFETY: a whole set.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, ptr::null_mut()) };
+    }
+}
+
+/// Blocks all signals, so that no handler runs that may wait for what this thread has locked.
+pub(crate) fn block_signals() -> Blocked {
+    let mut mask = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the call fills the set.
+    unsafe { libc::sigfillset(mask.as_mut_ptr()) };
+    // SAFETY: the call has filled it.
+    Blocked::set(&unsafe { mask.assume_init() })
 }
 
 /// Whether the signal waits for us to return.
