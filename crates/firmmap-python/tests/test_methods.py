@@ -57,6 +57,7 @@ USES: dict[str, Use] = {
     "size": lambda m: m.size(),
     "tell": lambda m: m.tell(),
     "write": lambda m: m.write(b"a"),
+    "write nothing": lambda m: m.write(b""),
     "write_byte": lambda m: m.write_byte(1),
 }
 if not WINDOWS:

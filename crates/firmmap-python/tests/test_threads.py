@@ -255,6 +255,7 @@ def test_everything_at_once(make_file: MakeFile) -> None:
             return firmmap.mmap(file.fileno(), 0)
 
     maps = [new()]
+    lock = threading.Lock()
 
     def use(seed: int) -> Callable[[], None]:
         draw = random.Random(seed)
@@ -265,8 +266,9 @@ def test_everything_at_once(make_file: MakeFile) -> None:
                 try:
                     draw.choice(operations(m, draw.randrange(8 * PAGE)))()
                 except (ValueError, IndexError, BufferError):
-                    if m.closed:
-                        maps[0] = new()
+                    with lock:
+                        if maps[0].closed:
+                            maps[0] = new()
 
         return run
 
