@@ -41,7 +41,7 @@ class Result(unittest.TestResult):
 
 # The large-file tests need this resource; they write sparse files.
 support = importlib.import_module("test.support")
-support.use_resources = ["largefile"]
+vars(support)["use_resources"] = ["largefile"]
 suite = unittest.defaultTestLoader.loadTestsFromName("test.test_mmap")
 result = Result()
 suite.run(result)

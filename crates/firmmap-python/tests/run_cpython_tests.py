@@ -1,4 +1,4 @@
-"""Runs CPython's own test_mmap with the standard module and with firmmap in its place, and compares.
+"""Runs CPython's own test_mmap with the standard module and with firmmap, and compares.
 
 Each interpreter's own, installed copy of the tests is run, each side in a process of its own.
 Without arguments: under the interpreter that runs this script. The differences that are meant

@@ -1,0 +1,47 @@
+"""What the tests share: the module under test, twice, and files to map."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import BinaryIO
+
+import pytest
+
+pytest.register_assert_rewrite("support")
+
+import support  # noqa: E402
+
+MakeFile = Callable[[bytes], BinaryIO]
+
+
+@pytest.fixture(params=["mmap", "firmmap"])
+def mmap(request: pytest.FixtureRequest) -> ModuleType:
+    """The standard module, and ours: a test that takes this runs with both."""
+    return importlib.import_module(request.param)
+
+
+@pytest.fixture
+def make_file(tmp_path: Path) -> Iterator[MakeFile]:
+    """Makes files with the given bytes, open for reading and writing until the test ends."""
+    files: list[BinaryIO] = []
+
+    def make(data: bytes) -> BinaryIO:
+        path = tmp_path / f"file-{len(files)}"
+        path.write_bytes(data)
+        file = path.open("r+b", buffering=0)
+        files.append(file)
+        return files[-1]
+
+    yield make
+    for file in files:
+        file.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says how much test_differential.py has compared."""
+    if support.compared:
+        words = f"mmap and firmmap compared: {support.compared} operations without a difference"
+        terminalreporter.write_line(words)

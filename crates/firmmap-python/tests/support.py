@@ -1,0 +1,57 @@
+"""Helpers for the tests: what a call comes to, and whether it comes to the same in both modules."""
+
+from __future__ import annotations
+
+import mmap as standard
+import subprocess
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import firmmap
+
+PAGE = standard.PAGESIZE
+
+Outcome = tuple[Any, ...]
+
+# Operations that test_differential.py has found to be the same on both sides.
+compared = 0
+
+
+def outcome(call: Callable[[], object]) -> Outcome:
+    """The result of a call and its type, or its exception's type, message and arguments."""
+    try:
+        result = call()
+    except Exception as error:
+        return ("raised", type(error), str(error), error.args)
+    return ("returned", type(result), result)
+
+
+def same(call: Callable[[ModuleType], object]) -> Outcome:
+    """Checks that a call comes to the same with the standard module and with ours; says to what."""
+    expected = outcome(lambda: call(standard))
+    ours = outcome(lambda: call(firmmap))
+    assert ours == expected
+    return expected
+
+
+def run_python(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs a program in an interpreter of its own, which must end well."""
+    command = [sys.executable, "-c", program, *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result
+
+
+class Index:
+    """An object that stands for an integer."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def __index__(self) -> int:
+        return self.value
+
+    def __repr__(self) -> str:
+        return f"Index({self.value})"

@@ -1,0 +1,119 @@
+"""Section D: the constants."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap as standard
+import re
+import shutil
+import subprocess
+import sys
+from types import ModuleType
+
+import firmmap
+import pytest
+
+LINUX = sys.platform == "linux"
+
+# What every supported Linux has, with its numbers there.
+LINUX_NAMES = [
+    *("PROT_NONE", "PROT_READ", "PROT_WRITE", "PROT_EXEC"),
+    *("MAP_SHARED", "MAP_PRIVATE", "MAP_SHARED_VALIDATE", "MAP_FIXED", "MAP_FIXED_NOREPLACE"),
+    *("MAP_ANON", "MAP_ANONYMOUS", "MAP_DENYWRITE", "MAP_EXECUTABLE", "MAP_GROWSDOWN"),
+    *("MAP_HUGETLB", "MAP_LOCKED", "MAP_NONBLOCK", "MAP_NORESERVE", "MAP_POPULATE", "MAP_STACK"),
+    *("MAP_SYNC", "MAP_HUGE_2MB", "MAP_HUGE_1GB"),
+    *("MADV_NORMAL", "MADV_RANDOM", "MADV_SEQUENTIAL", "MADV_WILLNEED", "MADV_DONTNEED"),
+    *("MADV_FREE", "MADV_REMOVE", "MADV_DONTFORK", "MADV_DOFORK", "MADV_MERGEABLE"),
+    *("MADV_UNMERGEABLE", "MADV_HUGEPAGE", "MADV_NOHUGEPAGE", "MADV_DONTDUMP", "MADV_DODUMP"),
+    *("MADV_WIPEONFORK", "MADV_KEEPONFORK", "MADV_COLD", "MADV_PAGEOUT", "MADV_POPULATE_READ"),
+    *("MADV_POPULATE_WRITE", "MADV_DONTNEED_LOCKED", "MADV_COLLAPSE", "MADV_HWPOISON"),
+    *("MS_SYNC", "MS_ASYNC", "MS_INVALIDATE"),
+]
+
+
+def test_every_name_of_the_standard_module() -> None:
+    """D1: each one is there, with the same value."""
+    for name, value in vars(standard).items():
+        if name.startswith("__") or name == "mmap":
+            continue
+        assert getattr(firmmap, name) == value, name
+        assert type(getattr(firmmap, name)) is type(value)
+
+
+def test_every_member_of_the_standard_class() -> None:
+    """D1: and each method and attribute."""
+    assert set(dir(standard.mmap)) <= set(dir(firmmap.mmap))
+
+
+def test_pages_and_errors(mmap: ModuleType) -> None:
+    """D3."""
+    assert mmap.error is OSError
+    assert mmap.PAGESIZE & (mmap.PAGESIZE - 1) == 0
+    assert mmap.ALLOCATIONGRANULARITY % mmap.PAGESIZE == 0
+    if sys.platform != "win32":
+        import resource
+
+        assert mmap.PAGESIZE == mmap.ALLOCATIONGRANULARITY == resource.getpagesize()
+
+
+def test_access(mmap: ModuleType) -> None:
+    """B2: the same numbers everywhere."""
+    names = ("ACCESS_DEFAULT", "ACCESS_READ", "ACCESS_WRITE", "ACCESS_COPY")
+    assert [getattr(mmap, name) for name in names] == [0, 1, 2, 3]
+
+
+@pytest.mark.skipif(not LINUX, reason="Linux")
+@pytest.mark.parametrize("name", LINUX_NAMES)
+def test_linux(name: str) -> None:
+    """D2: on every supported Python."""
+    assert type(getattr(firmmap, name)) is int
+
+
+def test_flush_flags() -> None:
+    """D2: on every system."""
+    for name in ("MS_SYNC", "MS_ASYNC", "MS_INVALIDATE"):
+        assert type(getattr(firmmap, name)) is int
+
+
+def macros(header: str) -> dict[str, int]:
+    """The integers that a header defines under our prefixes, by the C compiler's word."""
+    compiler = shutil.which("gcc")
+    if compiler is None or not LINUX:
+        pytest.skip("needs gcc on Linux")
+
+    def preprocess(program: str, *flags: str) -> str:
+        command = [compiler, "-E", "-P", "-D_GNU_SOURCE", "-x", "c", *flags, "-"]
+        program = f"#include <{header}>\n{program}"
+        return subprocess.run(
+            command, input=program, text=True, capture_output=True, check=True
+        ).stdout
+
+    defined = preprocess("", "-dM")
+    names = re.findall(r"^#define ((?:MAP|PROT|MADV|MS)_\w+) ", defined, re.MULTILINE)
+    # Each name in two parts, which the preprocessor leaves alone, and in one, which it replaces.
+    lines = [f"@ {' '.join(name.split('_', 1))} {name}\n" for name in names]
+    values = {}
+    for line in preprocess("".join(lines)).split("@ ")[1:]:
+        prefix, rest, value = line.strip().split(" ", 2)
+        value = re.sub(r"\b(0[xX][0-9a-fA-F]+|\d+)[uUlL]+\b", r"\1", value)
+        value = re.sub(r"\b0(?=\d)", "0o", value)
+        if "void" not in value:
+            # The constants are C ints.
+            values[f"{prefix}_{rest}"] = ctypes.c_int(eval(value, {"__builtins__": {}})).value
+    return values
+
+
+def test_the_c_library() -> None:
+    """D2: every MAP_*, PROT_*, MADV_* and MS_* of <sys/mman.h> is there with its value."""
+    expected = macros("sys/mman.h")
+    assert len(expected) > 40
+    ours = {name: getattr(firmmap, name, "missing") for name in expected}
+    assert ours == expected
+
+
+def test_the_kernel() -> None:
+    """D2: where a kernel's header has one of our names, it has our value."""
+    expected = macros("linux/mman.h")
+    shared = {name: value for name, value in expected.items() if hasattr(firmmap, name)}
+    assert len(shared) > 10
+    assert {name: getattr(firmmap, name) for name in shared} == shared
