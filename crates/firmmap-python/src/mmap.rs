@@ -105,10 +105,11 @@ pub(crate) fn new<'py>(args: &Bound<'py, PyTuple>, names: Option<&Bound<'py, PyD
     let (options, access) = request.options()?;
     AUDIT.import(py, "sys", "audit")?.call1((intern!(py, "mmap.__new__"), fileno, length, access, offset))?;
     let map = if fileno == -1 {
-        if length == 0 {
+        // The system wants the offset to be right though it means nothing here; `repr` shows it.
+        if length == 0 || is_unaligned(offset as u64) {
             return Err(os_error(errors::INVALID_ARGUMENT));
         }
-        options.len(length as usize).map_anonymous().map_err(exception)?
+        options.offset(offset as u64).len(length as usize).map_anonymous().map_err(exception)?
     } else {
         map_file(&options, fileno, length as usize, offset as u64)?
     };
@@ -132,13 +133,18 @@ fn map_file(options: &MmapOptions, fileno: i32, length: usize, offset: u64) -> P
     };
     match result {
         Ok(map) if map.is_empty() => Err(behind_end(offset == 0)),
-        Ok(_) if !offset.is_multiple_of(firmmap::allocation_granularity() as u64) => {
-            Err(os_error(errors::INVALID_ARGUMENT))
-        }
+        Ok(_) if is_unaligned(offset) => Err(os_error(errors::INVALID_ARGUMENT)),
         Ok(map) => Ok(map),
         Err(error) if error.kind() == firmmap::ErrorKind::OffsetBeyondEnd => Err(behind_end(false)),
+        Err(error) if error.kind() == firmmap::ErrorKind::Os && is_unaligned(offset) => {
+            Err(os_error(errors::INVALID_ARGUMENT))
+        }
         Err(error) => Err(exception(error)),
     }
+}
+
+fn is_unaligned(offset: u64) -> bool {
+    !offset.is_multiple_of(firmmap::allocation_granularity() as u64)
 }
 
 /// The arguments of the constructor.
@@ -219,6 +225,8 @@ impl Request {
     /// What the library is asked for, and the `ACCESS_*` number that the map shows.
     #[cfg(windows)]
     fn options(&self) -> PyResult<(MmapOptions, i32)> {
+        use firmmap::Access;
+
         let access = match self.access {
             ACCESS_READ => Access::Read,
             ACCESS_DEFAULT | ACCESS_WRITE => Access::Write,
@@ -437,7 +445,7 @@ pub(crate) fn sequence_assign(this: This<'_>, index: isize, value: Option<Object
     let value = value.ok_or_else(|| PyTypeError::new_err("mmap object doesn't support item deletion"))?;
     let byte = match value.cast::<PyBytes>() {
         Ok(bytes) if bytes.as_bytes().len() == 1 => bytes.as_bytes()[0],
-        _ => return Err(PyIndexError::new_err("mmap assignment must be length-1 bytes object()")),
+        _ => return Err(PyIndexError::new_err("mmap assignment must be length-1 bytes()")),
     };
     this.check_writable()?;
     this.open(this.py, |file| file.set(index as usize, byte).map_err(exception))
@@ -528,7 +536,7 @@ pub(crate) fn flush<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     this.check_open(py)?;
     args.check("flush", 0, 2)?;
     let offset = args.get(0).map_or(Ok(0), args::ssize)?;
-    let size = args.get(1).map_or(Ok(None), |size| args::ssize(size).map(Some))?;
+    let size = args::optional_ssize(args.get(1))?;
     let mut flags = FlushFlags::SYNC;
     for (name, value) in args.by_name() {
         if name != "flags" {
@@ -566,7 +574,7 @@ pub(crate) fn madvise<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     args.check("madvise", 1, 3)?;
     let option = args.get(0).map_or(Ok(0), args::int)?;
     let start = args.get(1).map_or(Ok(0), args::ssize)?;
-    let length = args.get(2).map_or(Ok(None), |length| args::ssize(length).map(Some))?;
+    let length = args::optional_ssize(args.get(2))?;
     let (map, start, end) = this.open(py, |file| {
         let len = file.len() as isize;
         let length = length.unwrap_or(len);
@@ -725,7 +733,7 @@ pub(crate) fn write<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     this.check_writable()?;
     let job = this.open(py, |file| {
         let position = file.position();
-        if bytes.len() > file.remaining() {
+        if position > file.len() || bytes.len() > file.remaining() {
             return Err(PyValueError::new_err("data out of range"));
         }
         if bytes.len() > DETACHED_COPY {
