@@ -216,6 +216,14 @@ def test_threads_of_the_newest_kind() -> None:
     assert results == [-1, -1, -1]
 
 
+@pytest.mark.skipif(not hasattr(firmmap.mmap, "madvise"), reason="Unix")
+def test_none_reaches_to_the_end() -> None:
+    """C3, C4: None stands for what is left out."""
+    m = firmmap.mmap(-1, 100_000)
+    m.flush(firmmap.PAGESIZE, None)
+    m.madvise(firmmap.MADV_RANDOM, firmmap.PAGESIZE, None)
+
+
 # N4
 
 

@@ -147,11 +147,20 @@ class mmap:
         /,
     ) -> int: ...
     def flush(
-        self, offset: SupportsIndex = 0, size: SupportsIndex = ..., /, *, flags: int = ...
+        self,
+        offset: SupportsIndex = 0,
+        size: SupportsIndex | None = None,
+        /,
+        *,
+        flags: int = ...,
     ) -> None: ...
     if sys.platform != "win32":
         def madvise(
-            self, option: int, start: SupportsIndex = 0, length: SupportsIndex = ..., /
+            self,
+            option: int,
+            start: SupportsIndex = 0,
+            length: SupportsIndex | None = None,
+            /,
         ) -> None: ...
 
     def move(self, dest: SupportsIndex, src: SupportsIndex, count: SupportsIndex, /) -> None: ...
