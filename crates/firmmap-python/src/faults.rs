@@ -48,7 +48,8 @@ pub(crate) fn fault_guard() -> bool {
 
 /// Make the guard the first handler of its signal (SIGBUS) again, after another one was installed.
 ///
-/// faulthandler.enable() and faulthandler.disable() do this by themselves, new maps every few milliseconds.
+/// faulthandler.enable(), faulthandler.disable() and signal.signal() do this by themselves once the package
+/// is imported, new maps every few milliseconds.
 #[pyfunction]
 pub(crate) fn renew_fault_guard() {
     firmmap::renew_fault_guard();

@@ -4,8 +4,8 @@
 """
 
 from ._faults import MapFaultError as MapFaultError
-from ._faults import watch_faulthandler as _watch_faulthandler
+from ._faults import stay_first as _stay_first
 from ._firmmap import *
 from ._firmmap import __version__ as __version__
 
-_watch_faulthandler()
+_stay_first()

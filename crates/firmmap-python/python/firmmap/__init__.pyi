@@ -11,6 +11,14 @@ __version__: Final[str]
 
 error = OSError
 
+class MapFaultError(OSError):
+    offset: int | None
+    def __init__(self, offset: int | None = None) -> None: ...
+
+def fault_guard() -> bool: ...
+def set_fault_guard(on: bool) -> None: ...
+def renew_fault_guard() -> None: ...
+
 ACCESS_DEFAULT: Final[int]
 ACCESS_READ: Final[int]
 ACCESS_WRITE: Final[int]

@@ -1,8 +1,9 @@
-"""MapFaultError, and the care for faulthandler."""
+"""MapFaultError, and the care for whoever else handles its signal."""
 
 import errno
 import faulthandler
 import functools
+import signal
 
 from . import _firmmap
 
@@ -51,14 +52,15 @@ def _renewing(function):
     return wrapper
 
 
-def watch_faulthandler():
-    """Have the guard go before faulthandler, also where that is switched on or off later.
+def stay_first():
+    """Have the guard's handler called before those that are installed later.
 
     A handler that is installed after the guard's runs before it: faulthandler would print a
-    traceback for a fault that ends in an exception. And switching it off installs whatever was
-    there when it was switched on, which may be from before the guard.
+    traceback for a fault that ends in an exception, and one of signal.signal() would let the fault
+    happen again and again. And switching faulthandler off installs whatever was there when it was
+    switched on, which may be from before the guard. All of them still get what is not the guard's.
     """
-    for name in ("enable", "disable"):
-        function = getattr(faulthandler, name)
+    for module, name in ((faulthandler, "enable"), (faulthandler, "disable"), (signal, "signal")):
+        function = getattr(module, name)
         if not hasattr(function, "__wrapped__"):
-            setattr(faulthandler, name, _renewing(function))
+            setattr(module, name, _renewing(function))

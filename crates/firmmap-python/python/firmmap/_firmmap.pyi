@@ -1,0 +1,5 @@
+"""The native half, whose public names are those of the package."""
+
+from typing import Any
+
+def __getattr__(name: str) -> Any: ...
