@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -180,7 +181,8 @@ def run(m: Any, use: Use, change: Change, buffer: type[Changing] = ChangingBuffe
 
 
 def new_map(make_file: MakeFile, size: int) -> Any:
-    file = make_file(b"\n" * size)
+    file = make_file(b"\n" * min(size, 2 * PAGE))
+    os.truncate(file.fileno(), size)
     m = firmmap.mmap(file.fileno(), 0)
     file.close()
     return m
