@@ -89,8 +89,8 @@ fn install(signal: c_int, previous: &AtomicPtr<Previous>) -> io::Result<()> {
         return Ok(());
     }
     if !PREPARED.swap(true, Ordering::AcqRel) {
-        // SAFETY: the function only stores to atomics.
-        unsafe { libc::pthread_atfork(None, None, Some(after_fork)) };
+        // SAFETY: the functions use atomics only.
+        unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(after_fork_in_the_child)) };
     }
     // No memory is asked for where this runs in our handler, after one that took itself out.
     let known: *const Previous = match current.sa_sigaction {
@@ -133,8 +133,17 @@ fn current(signal: c_int) -> io::Result<sigaction> {
     Ok(unsafe { current.assume_init() })
 }
 
+extern "C" fn before_fork() {
+    fault::lock_for_fork();
+}
+
 extern "C" fn after_fork() {
     fault::unlock_after_fork();
+}
+
+extern "C" fn after_fork_in_the_child() {
+    fault::unlock_after_fork();
+    fault::forget_other_threads();
 }
 
 /// The signal handler.
