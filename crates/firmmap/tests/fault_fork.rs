@@ -123,7 +123,7 @@ fn forks_while_other_threads_fault() {
             });
         }
         let _stop = Stop(&done);
-        for _ in 0..100 {
+        for _ in 0..30 {
             in_a_child(|| {
                 for map in maps.as_flattened() {
                     meets(map);

@@ -603,9 +603,27 @@ pub(crate) fn put_back(site: &Site, stretch: &Stretch) -> bool {
         return false;
     }
     let offset = site.file_offset + (stretch.start - site.start) as u64;
-    let flags = (site.flags & !EAGER) | libc::MAP_FIXED;
+    let flags = site.flags & !EAGER;
+    // In two steps, as mmap(2) in the place of the zeros would take them out also where it then fails (a file that was
+    // sealed, a file system that is gone), and leave a gap that anybody's memory could take next.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if site.unit == super::page_size() {
+        // SAFETY: a new mapping replaces nothing; the descriptor is that of our mapping, whose slot is locked.
+        let new = unsafe { mmap(ptr::null_mut(), stretch.len, site.protection, flags, site.fd, offset as _) };
+        if new == libc::MAP_FAILED {
+            return false;
+        }
+        let move_flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+        // SAFETY: the new mapping is ours, and so is the place that it comes to.
+        let result = unsafe { libc::mremap(new, stretch.len, stretch.len, move_flags, start) };
+        if result == libc::MAP_FAILED {
+            // SAFETY: nobody knows the new mapping yet.
+            unsafe { libc::munmap(new, stretch.len) };
+        }
+        return result != libc::MAP_FAILED;
+    }
     // SAFETY: the range is in our mapping, whose slot is locked: it is still ours, and so is the descriptor.
-    let result = unsafe { mmap(start, stretch.len, site.protection, flags, site.fd, offset as _) };
+    let result = unsafe { mmap(start, stretch.len, site.protection, flags | libc::MAP_FIXED, site.fd, offset as _) };
     result != libc::MAP_FAILED
 }
 
