@@ -549,6 +549,8 @@ impl Slot {
         let site = self.site();
         // Counted before it can be seen.
         self.faults.fetch_add(1, Ordering::AcqRel);
+        // By other threads that write to the page as well: the load in `leave` may overtake a store, but not this.
+        sys::seen_by_all_threads();
         // More than can be kept apart: the others go back to what they were. Whoever still uses them comes here again.
         if self.stretch_count.load(Ordering::Relaxed) == STRETCHES {
             self.undo_stretches(&site);

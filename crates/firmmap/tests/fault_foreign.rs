@@ -135,9 +135,8 @@ fn an_earlier_handler_gets_faults_that_are_not_about_pages() {
         // SAFETY: always works.
         let kernel_thread = unsafe { libc::syscall(libc::SYS_gettid) };
         // SAFETY: the buffer is as large as a siginfo_t.
-        let sent = unsafe {
-            libc::syscall(libc::SYS_rt_tgsigqueueinfo, process, kernel_thread, libc::SIGBUS, info.as_ptr())
-        };
+        let sent =
+            unsafe { libc::syscall(libc::SYS_rt_tgsigqueueinfo, process, kernel_thread, libc::SIGBUS, info.as_ptr()) };
         assert_eq!((sent, calls()), (0, 1), "{thread:?}");
         assert_bytes(&map, &bytes(0, pages.len));
     }

@@ -23,7 +23,9 @@ use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 
-pub(crate) use fault_os::{block_signals, cover, drop_aside, install_handler, keep_handler, pause, put_back};
+pub(crate) use fault_os::{
+    block_signals, cover, drop_aside, install_handler, keep_handler, pause, put_back, seen_by_all_threads,
+};
 pub use os::AsSource;
 pub(crate) use os::{Source, duplicate, extend, file_info, granularity, page_size, source, sync_before_mapping};
 

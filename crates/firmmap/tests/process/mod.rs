@@ -288,7 +288,8 @@ impl Stranger {
 /// In a handler: puts a page of memory that can be used at `address`.
 pub fn mend(address: usize) {
     let start = address & !(page() - 1);
-    let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_FIXED);
+    let (protection, flags) =
+        (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_FIXED);
     // SAFETY: the page is one of a test's own, which waits for it.
     unsafe { libc::mmap(start as _, page(), protection, flags, -1, 0) };
 }
