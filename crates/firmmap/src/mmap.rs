@@ -19,6 +19,8 @@ pub(crate) struct Origin {
     pub access: Access,
     pub protection: Protection,
     pub resizable: bool,
+    /// What the offset of a mapping must be a multiple of.
+    pub granularity: usize,
     #[cfg(unix)]
     pub flags: crate::MapFlags,
     #[cfg(windows)]
@@ -31,6 +33,7 @@ impl Origin {
             source,
             offset,
             len,
+            granularity: self.granularity,
             access: self.access,
             protection: self.protection,
             #[cfg(unix)]
@@ -106,7 +109,7 @@ impl Mmap {
         let region = if len == 0 {
             Region::empty()
         } else {
-            let (aligned, start, total) = aligned(offset, len)?;
+            let (aligned, start, total) = aligned(offset, len, origin.granularity)?;
             let region = Region::map(&origin.request(source, aligned, total), start, file.as_ref());
             region.map_err(|error| Error::os("mapping", error))?
         };
@@ -806,7 +809,7 @@ impl Mmap {
         let end = end.ok_or_else(|| too_large("the new length", len as u64))?;
         let change = LenChange { file: self.file.as_ref(), old: self.file_len()?, new: end };
         let source = self.file.as_ref().map(sys::source);
-        let (aligned, start, total) = aligned(self.offset, len)?;
+        let (aligned, start, total) = aligned(self.offset, len, self.origin.granularity)?;
         let request = self.origin.request(source, aligned, total);
         let result = self.region.resize((len > 0).then_some(&request), start, &change);
         result.map_err(|error| Error::os("resize", error))

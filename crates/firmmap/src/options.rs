@@ -373,7 +373,7 @@ impl MmapOptions {
             }
             sys::extend(source, end).map_err(|error| Error::os("making the file longer", error))?;
         }
-        let origin = self.origin(Some(source));
+        let origin = self.origin(Some(source), info.granularity);
         let file = if self.track_file {
             Some(sys::duplicate(source).map_err(|error| Error::os("duplicating the descriptor", error))?)
         } else {
@@ -416,11 +416,11 @@ impl MmapOptions {
     /// ```
     pub fn map_anonymous(&self) -> Result<Mmap> {
         let len = self.len.ok_or(Detail::InvalidInput { what: "anonymous memory needs a length" })?;
-        Mmap::new(self.origin(None), None, None, self.offset, len)
+        Mmap::new(self.origin(None, sys::granularity()), None, None, self.offset, len)
     }
 
     /// What these options add up to.
-    fn origin(&self, source: Option<Source<'_>>) -> Origin {
+    fn origin(&self, source: Option<Source<'_>>, granularity: usize) -> Origin {
         let anonymous = source.is_none();
         // Read-only anonymous memory would be zeros for ever.
         let access = if anonymous && self.access == Access::Read { Access::Write } else { self.access };
@@ -453,6 +453,7 @@ impl MmapOptions {
                 Access::Write => true,
                 Access::Copy => by_hand || anonymous,
             },
+            granularity,
             #[cfg(unix)]
             flags,
             #[cfg(windows)]
@@ -467,8 +468,8 @@ pub(crate) fn too_large(what: &'static str, value: u64) -> Error {
 }
 
 /// The aligned offset that the system wants, the bytes before the map's first, and the length with them.
-pub(crate) fn aligned(offset: u64, len: usize) -> Result<(u64, usize, usize)> {
-    let (aligned, start) = range::split_offset(offset, sys::granularity());
+pub(crate) fn aligned(offset: u64, len: usize, granularity: usize) -> Result<(u64, usize, usize)> {
+    let (aligned, start) = range::split_offset(offset, granularity);
     let total = len.checked_add(start).filter(|&total| total <= isize::MAX as usize);
     Ok((aligned, start, total.ok_or_else(|| too_large("the length", len as u64))?))
 }

@@ -622,9 +622,15 @@ pub(crate) fn put_back(site: &Site, stretch: &Stretch) -> bool {
         }
         return result != libc::MAP_FAILED;
     }
+    // A writable mapping of a file of huge pages would make the file longer.
+    let write = if site.unit == super::page_size() { 0 } else { libc::PROT_WRITE };
+    let (protection, flags) = (site.protection & !write, flags | libc::MAP_FIXED);
     // SAFETY: the range is in our mapping, whose slot is locked: it is still ours, and so is the descriptor.
-    let result = unsafe { mmap(start, stretch.len, site.protection, flags | libc::MAP_FIXED, site.fd, offset as _) };
-    result != libc::MAP_FAILED
+    if unsafe { mmap(start, stretch.len, protection, flags, site.fd, offset as _) } == libc::MAP_FAILED {
+        return false;
+    }
+    // SAFETY: as above.
+    protection == site.protection || unsafe { libc::mprotect(start, stretch.len, site.protection) } == 0
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
