@@ -161,7 +161,10 @@ impl Mapping {
                 // Huge pages do not get more of their kind in place.
                 // Pages with different properties (by advice; those put back after a fault have none) do not move
                 // together. What is shared with the file is no less complete when it is mapped anew.
-                Err(error) if matches!(error.raw_os_error(), Some(libc::EFAULT | libc::EINVAL)) && request.is_shared_file() => {
+                Err(error)
+                    if matches!(error.raw_os_error(), Some(libc::EFAULT | libc::EINVAL))
+                        && request.is_shared_file() =>
+                {
                     *self = Self::new(request)?;
                 }
                 Err(error) => return Err(error),
