@@ -314,7 +314,7 @@ impl Mmap {
         let end = end.ok_or_else(|| range::too_large("the new length", len as u64))?;
         let change = LenChange { file: self.file.as_ref(), old: self.file_len()?, new: end };
         let source = self.file.as_ref().map(sys::source);
-        let (aligned, start, total) = range::aligned(self.offset(), len, sys::granularity())?;
+        let (aligned, start, total) = range::aligned(self.offset(), len, self.origin.granularity)?;
         let request = self.origin.request(source, aligned, total);
         let result = self.region.resize((len > 0).then_some(&request), start, &change);
         result.map_err(|error| Error::os("resize", error))

@@ -305,11 +305,25 @@ fn claim() -> &'static Slot {
     &newest.slots[USED.fetch_add(1, Ordering::Relaxed)]
 }
 
-/// After fork(2), in the child: the threads that held locks are not there.
+/// Before fork(2): takes all locks, so that the child gets nothing that another thread has only half done.
+pub(crate) fn lock_for_fork() {
+    std::mem::forget(Held::take(&TABLE_LOCK));
+    for slot in slots() {
+        std::mem::forget(slot.hold());
+    }
+}
+
+/// After fork(2), on both sides.
 pub(crate) fn unlock_after_fork() {
-    TABLE_LOCK.store(false, Ordering::Release);
     for slot in slots() {
         slot.lock.store(false, Ordering::Release);
+    }
+    TABLE_LOCK.store(false, Ordering::Release);
+}
+
+/// After fork(2), in the child: the threads that were in the middle of operations are not there.
+pub(crate) fn forget_other_threads() {
+    for slot in slots() {
         slot.busy.store(0, Ordering::Relaxed);
     }
 }
@@ -537,6 +551,8 @@ impl Slot {
         let site = self.site();
         // Counted before it can be seen.
         self.faults.fetch_add(1, Ordering::AcqRel);
+        // By other threads that write to the page as well: the load in `leave` may overtake a store, but not this.
+        sys::seen_by_all_threads();
         // More than can be kept apart: the others go back to what they were. Whoever still uses them comes here again.
         if self.stretch_count.load(Ordering::Relaxed) == STRETCHES {
             self.undo_stretches(&site);

@@ -21,6 +21,8 @@ pub(crate) struct Origin {
     pub resizable: bool,
     /// It is or was writable, so that there can be something to flush.
     pub written: bool,
+    /// What the offset of a mapping must be a multiple of.
+    pub granularity: usize,
     #[cfg(unix)]
     pub flags: crate::MapFlags,
     #[cfg(windows)]
@@ -33,6 +35,7 @@ impl Origin {
             source,
             offset,
             len,
+            granularity: self.granularity,
             access: self.access(),
             protection: self.protection,
             #[cfg(unix)]
@@ -118,7 +121,7 @@ impl Mmap {
         let region = if len == 0 {
             Region::empty()
         } else {
-            let (aligned, start, total) = range::aligned(offset, len, sys::granularity())?;
+            let (aligned, start, total) = range::aligned(offset, len, origin.granularity)?;
             let region = Region::map(&origin.request(source, aligned, total), start, file.as_ref());
             region.map_err(|error| Error::os("mapping", error))?
         };

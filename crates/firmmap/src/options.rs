@@ -373,7 +373,7 @@ impl MmapOptions {
             }
             sys::set_len(source, end).map_err(|error| Error::os("making the file longer", error))?;
         }
-        let origin = self.origin(Some(source));
+        let origin = self.origin(Some(source), info.granularity);
         let file = if self.track_file {
             Some(sys::duplicate(source).map_err(|error| Error::os("duplicating the descriptor", error))?)
         } else {
@@ -421,11 +421,11 @@ impl MmapOptions {
     /// ```
     pub fn map_anonymous(&self) -> Result<Mmap> {
         let len = self.len.ok_or(Detail::InvalidInput { what: "anonymous memory needs a length" })?;
-        Mmap::new(self.origin(None), None, None, self.offset, len)
+        Mmap::new(self.origin(None, sys::granularity()), None, None, self.offset, len)
     }
 
     /// What these options add up to.
-    fn origin(&self, source: Option<Source<'_>>) -> Origin {
+    fn origin(&self, source: Option<Source<'_>>, granularity: usize) -> Origin {
         let anonymous = source.is_none();
         // Read-only anonymous memory would be zeros for ever.
         let access = if anonymous && self.access == Access::Read { Access::Write } else { self.access };
@@ -450,6 +450,7 @@ impl MmapOptions {
             // Whoever asks for a private map by its flags may resize it, as mremap(2) lets him.
             resizable: !private || by_hand || anonymous,
             written: protection.contains(Protection::WRITE),
+            granularity,
             #[cfg(unix)]
             flags,
             #[cfg(windows)]

@@ -221,7 +221,7 @@ fn other_signals_whose_handlers_use_the_map_too() {
     };
     pages.truncate(1);
     set_timer(50);
-    while TICKS.load(Ordering::SeqCst) < 500 {
+    while TICKS.load(Ordering::SeqCst) < 150 {
         assert_fault(map.get(2 * page()), 2 * page()..);
     }
     set_timer(0);

@@ -89,8 +89,8 @@ fn install(signal: c_int, previous: &AtomicPtr<Previous>) -> io::Result<()> {
         return Ok(());
     }
     if !PREPARED.swap(true, Ordering::AcqRel) {
-        // SAFETY: the function only stores to atomics.
-        unsafe { libc::pthread_atfork(None, None, Some(after_fork)) };
+        // SAFETY: the functions use atomics only.
+        unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(after_fork_in_the_child)) };
     }
     // No memory is asked for where this runs in our handler, after one that took itself out.
     let known: *const Previous = match current.sa_sigaction {
@@ -133,8 +133,17 @@ fn current(signal: c_int) -> io::Result<sigaction> {
     Ok(unsafe { current.assume_init() })
 }
 
+extern "C" fn before_fork() {
+    fault::lock_for_fork();
+}
+
 extern "C" fn after_fork() {
     fault::unlock_after_fork();
+}
+
+extern "C" fn after_fork_in_the_child() {
+    fault::unlock_after_fork();
+    fault::forget_other_threads();
 }
 
 /// The signal handler.
@@ -594,10 +603,34 @@ pub(crate) fn put_back(site: &Site, stretch: &Stretch) -> bool {
         return false;
     }
     let offset = site.file_offset + (stretch.start - site.start) as u64;
-    let flags = (site.flags & !EAGER) | libc::MAP_FIXED;
+    let flags = site.flags & !EAGER;
+    // In two steps, as mmap(2) in the place of the zeros would take them out also where it then fails (a file that was
+    // sealed, a file system that is gone), and leave a gap that anybody's memory could take next.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if site.unit == super::page_size() {
+        // SAFETY: a new mapping replaces nothing; the descriptor is that of our mapping, whose slot is locked.
+        let new = unsafe { mmap(ptr::null_mut(), stretch.len, site.protection, flags, site.fd, offset as _) };
+        if new == libc::MAP_FAILED {
+            return false;
+        }
+        let move_flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+        // SAFETY: the new mapping is ours, and so is the place that it comes to.
+        let result = unsafe { libc::mremap(new, stretch.len, stretch.len, move_flags, start) };
+        if result == libc::MAP_FAILED {
+            // SAFETY: nobody knows the new mapping yet.
+            unsafe { libc::munmap(new, stretch.len) };
+        }
+        return result != libc::MAP_FAILED;
+    }
+    // A writable mapping of a file of huge pages would make the file longer.
+    let write = if site.unit == super::page_size() { 0 } else { libc::PROT_WRITE };
+    let (protection, flags) = (site.protection & !write, flags | libc::MAP_FIXED);
     // SAFETY: the range is in our mapping, whose slot is locked: it is still ours, and so is the descriptor.
-    let result = unsafe { mmap(start, stretch.len, site.protection, flags, site.fd, offset as _) };
-    result != libc::MAP_FAILED
+    if unsafe { mmap(start, stretch.len, protection, flags, site.fd, offset as _) } == libc::MAP_FAILED {
+        return false;
+    }
+    // SAFETY: as above.
+    protection == site.protection || unsafe { libc::mprotect(start, stretch.len, site.protection) } == 0
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -616,6 +649,24 @@ pub(crate) fn drop_aside(stretch: &Stretch) {
     if stretch.aside != 0 {
         // SAFETY: the pages were moved there by us, and nobody else knows the address.
         unsafe { libc::munmap(stretch.aside as *mut c_void, stretch.len) };
+    }
+}
+
+/// Lets every thread of the process see what this one has stored, before anything that it does from now on: also a thread that
+/// stores to a page and then asks whether there was a fault, which costs it no fence of its own this way.
+pub(crate) fn seen_by_all_threads() {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        let membarrier = |command: libc::c_long| {
+            // SAFETY: the commands change no memory.
+            unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
+        };
+        const PRIVATE_EXPEDITED: libc::c_long = 1 << 3;
+        const REGISTER_PRIVATE_EXPEDITED: libc::c_long = 1 << 4;
+        // A process has to register once; a kernel that does not know the call does without.
+        if !membarrier(PRIVATE_EXPEDITED) && membarrier(REGISTER_PRIVATE_EXPEDITED) {
+            membarrier(PRIVATE_EXPEDITED);
+        }
     }
 }
 

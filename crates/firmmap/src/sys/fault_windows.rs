@@ -26,6 +26,9 @@ pub(crate) fn put_back(_site: &Site, _stretch: &Stretch) -> bool {
 /// Never called, as no mapping is in the table.
 pub(crate) fn drop_aside(_stretch: &Stretch) {}
 
+/// Never called, as no mapping is in the table.
+pub(crate) fn seen_by_all_threads() {}
+
 /// There are no signals that could be blocked.
 pub(crate) struct Blocked;
 

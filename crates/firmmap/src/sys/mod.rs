@@ -23,7 +23,9 @@ use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 
-pub(crate) use fault_os::{block_signals, cover, drop_aside, install_handler, keep_handler, pause, put_back};
+pub(crate) use fault_os::{
+    block_signals, cover, drop_aside, install_handler, keep_handler, pause, put_back, seen_by_all_threads,
+};
 pub(crate) use memory::{append, as_uninit};
 pub use os::AsSource;
 #[cfg(unix)]
@@ -35,12 +37,15 @@ use crate::advice::Advice;
 use crate::fault::{self, Fault, Slot};
 use crate::range::Span;
 
-/// What is to be mapped. `len` is not zero; `offset` is a multiple of [`granularity`].
+/// What is to be mapped. `len` is not zero; `offset` is a multiple of `granularity`.
 pub(crate) struct Request<'a> {
     /// The file, or `None` for anonymous memory.
     pub source: Option<Source<'a>>,
     pub offset: u64,
     pub len: usize,
+    /// That of the file, or the system's.
+    #[cfg_attr(windows, allow(dead_code, reason = "it is the system's"))]
+    pub granularity: usize,
     #[cfg_attr(unix, allow(dead_code, reason = "flags and protection say it"))]
     pub access: Access,
     pub protection: Protection,
@@ -69,6 +74,8 @@ pub(crate) struct FileInfo {
     pub len: u64,
     /// It is a regular file, so that `len` limits what can be mapped.
     pub regular: bool,
+    /// What the offset of a mapping must be a multiple of: [`granularity`], or more for a file of huge pages.
+    pub granularity: usize,
 }
 
 /// What resizing a map does to its file.

@@ -58,7 +58,26 @@ pub(crate) fn file_info(source: Source<'_>) -> io::Result<FileInfo> {
     }
     // SAFETY: fstat has succeeded, so it has filled the buffer.
     let stat = unsafe { stat.assume_init() };
-    Ok(FileInfo { len: stat.st_size.try_into().unwrap_or(0), regular: stat.st_mode & libc::S_IFMT == libc::S_IFREG })
+    let regular = stat.st_mode & libc::S_IFMT == libc::S_IFREG;
+    let granularity = huge_page_of(source, stat.st_blksize as usize).unwrap_or_else(page_size);
+    Ok(FileInfo { len: stat.st_size.try_into().unwrap_or(0), regular, granularity })
+}
+
+/// The size of a file's pages, if it lives in memory of huge ones. `block` is what fstat(2) calls a good size for input and
+/// output: there, that of a page.
+fn huge_page_of(source: Source<'_>, block: usize) -> Option<usize> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if block > page_size() && block.is_power_of_two() {
+        let mut system = std::mem::MaybeUninit::<libc::statfs64>::uninit();
+        // SAFETY: the descriptor is open while it is borrowed, and the buffer is a `statfs64`.
+        if unsafe { libc::fstatfs64(source.as_raw_fd(), system.as_mut_ptr()) } == 0 {
+            // SAFETY: fstatfs has succeeded, so it has filled the buffer.
+            let system = unsafe { system.assume_init() };
+            return (system.f_type == libc::HUGETLBFS_MAGIC).then_some(block);
+        }
+    }
+    let _ = (source, block);
+    None
 }
 
 /// The file to map.
@@ -142,8 +161,11 @@ impl Mapping {
                     (self.base, self.len, self.mapped_len, self.unit) = (base, request.len, mapped_len, unit);
                     Ok(())
                 }
-                // Advice or protection for a part has made several areas of it, which cannot grow as one.
-                Err(error) if error.raw_os_error() == Some(libc::EFAULT) => self.map_anew(request).map_err(|_| error),
+                // Advice or protection for a part has made several areas of it, which cannot grow as one. Huge pages do
+                // not get more of their kind in place.
+                Err(error) if matches!(error.raw_os_error(), Some(libc::EFAULT | libc::EINVAL)) => {
+                    self.map_anew(request).map_err(|_| error)
+                }
                 Err(error) => Err(error),
             }
         }
@@ -306,14 +328,15 @@ fn mapped(base: *mut libc::c_void) -> io::Result<NonNull<u8>> {
 /// How many bytes a mapping takes, with huge pages whole ones, as munmap(2) demands; and how many a page has.
 fn mapped_len(request: &Request<'_>) -> io::Result<(usize, usize)> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    if request.flags.contains(MapFlags::HUGETLB) {
-        let unit = huge_page_size(request.flags)?;
-        let len = round_up(request.len, unit).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
-        return Ok((len, unit));
-    }
-    // The kernel rounds up itself; what cannot be rounded up cannot be mapped.
-    round_up(request.len, page_size()).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
-    Ok((request.len, page_size()))
+    let unit = match request.source {
+        None if request.flags.contains(MapFlags::HUGETLB) => huge_page_size(request.flags)?,
+        _ => request.granularity,
+    };
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let unit = request.granularity;
+    // What cannot be rounded up cannot be mapped. The kernel rounds up to its usual pages itself.
+    let len = round_up(request.len, unit).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
+    Ok((if unit > page_size() { len } else { request.len }, unit))
 }
 
 /// The size that the flags ask for (its logarithm is in their upper six bits), else the system's own.

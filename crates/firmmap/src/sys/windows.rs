@@ -63,7 +63,7 @@ pub(crate) fn file_info(source: Source<'_>) -> io::Result<FileInfo> {
     let mut len = 0i64;
     // SAFETY: the handle is open while it is borrowed; the call fills the number.
     check(unsafe { GetFileSizeEx(source.as_raw_handle(), &mut len) })?;
-    Ok(FileInfo { len: len.try_into().unwrap_or(0), regular })
+    Ok(FileInfo { len: len.try_into().unwrap_or(0), regular, granularity: granularity() })
 }
 
 /// The file to map.

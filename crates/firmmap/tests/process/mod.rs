@@ -170,11 +170,16 @@ pub fn assert_bytes(map: &Mmap, expected: &[u8]) {
 pub struct Pages {
     pub file: File,
     pub len: usize,
+    content: Vec<u8>,
 }
 
 impl Pages {
     pub fn new(count: usize) -> Self {
-        let pages = Self { file: tempfile::tempfile().unwrap(), len: count * page() };
+        Self::of(tempfile::tempfile().unwrap(), count)
+    }
+
+    pub fn of(file: File, count: usize) -> Self {
+        let pages = Self { file, len: count * page(), content: bytes(0, count * page()) };
         pages.restore();
         pages
     }
@@ -187,7 +192,7 @@ impl Pages {
     /// The file is as it was.
     pub fn restore(&self) {
         self.file.set_len(self.len as u64).unwrap();
-        self.file.write_all_at(&bytes(0, self.len), 0).unwrap();
+        self.file.write_all_at(&self.content, 0).unwrap();
     }
 
     pub fn map(&self, access: Access) -> Mmap {
