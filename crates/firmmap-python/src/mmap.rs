@@ -136,11 +136,15 @@ fn map_file(options: &MmapOptions, fileno: i32, length: usize, offset: u64) -> P
         Ok(_) if is_unaligned(offset) => Err(os_error(errors::INVALID_ARGUMENT)),
         Ok(map) => Ok(map),
         Err(error) if error.kind() == firmmap::ErrorKind::OffsetBeyondEnd => Err(behind_end(false)),
-        Err(error) if error.kind() == firmmap::ErrorKind::Os && is_unaligned(offset) => {
-            Err(os_error(errors::INVALID_ARGUMENT))
-        }
+        // The system looks at the offset before it looks at what the file allows.
+        Err(error) if is_unaligned(offset) && refused_to_map(&error) => Err(os_error(errors::INVALID_ARGUMENT)),
         Err(error) => Err(exception(error)),
     }
+}
+
+/// Whether the system has refused for another reason than a wrong descriptor.
+fn refused_to_map(error: &firmmap::Error) -> bool {
+    error.os_error().is_some_and(|error| error.raw_os_error() != Some(errors::BAD_DESCRIPTOR))
 }
 
 fn is_unaligned(offset: u64) -> bool {

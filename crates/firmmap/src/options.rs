@@ -441,6 +441,9 @@ impl MmapOptions {
         };
         #[cfg(unix)]
         let private = sys::is_private(flags);
+        // With that flag the system does not look at the file.
+        #[cfg(unix)]
+        let anonymous = anonymous || flags.contains(MapFlags::ANONYMOUS);
         #[cfg(not(unix))]
         let (private, by_hand) = (access == Access::Copy, false);
         Origin {
