@@ -421,7 +421,8 @@ impl Slot {
     #[inline]
     pub(crate) fn enter(&self) -> Result<u32, Fault> {
         let seen = self.faults.load(Ordering::Acquire);
-        if seen == self.mended.load(Ordering::Relaxed) { Ok(seen) } else { self.check().map(|()| seen) }
+        // What is read next must not be read before this.
+        if seen == self.mended.load(Ordering::Acquire) { Ok(seen) } else { self.check().map(|()| seen) }
     }
 
     /// After an operation: whether what it has read was the file's.
@@ -452,17 +453,21 @@ impl Slot {
     /// on to fail. The slot is locked.
     fn put_back(&self) {
         self.told();
-        let site = self.site();
+        if self.undo_stretches(&self.site()) {
+            self.mended.store(self.faults.load(Ordering::Relaxed), Ordering::Release);
+        }
+    }
+
+    /// Replaces the zeros by the file's pages. Whether that worked for all of them; the rest stays noted.
+    fn undo_stretches(&self, site: &Site) -> bool {
         let mut all = true;
         for stretch in self.take_stretches() {
-            if !sys::put_back(&site, &stretch) {
+            if !sys::put_back(site, &stretch) {
                 all = false;
                 self.add_stretch(&stretch);
             }
         }
-        if all {
-            self.mended.store(self.faults.load(Ordering::Relaxed), Ordering::Release);
-        }
+        all
     }
 
     fn take_stretches(&self) -> impl Iterator<Item = Stretch> + use<> {
@@ -484,14 +489,34 @@ impl Slot {
             self.stretch_count.store(count + 1, Ordering::Relaxed);
             return;
         }
-        // More than can be kept apart: the last one reaches from the first of both to the end of both. In a private
-        // map that gives up changes in between, which belong to a file that fails in many places.
+        // More than can be kept apart, and the system has refused to put any of them back: the last one reaches from
+        // the first of both to the end of both. In a private map that gives up changes in between.
         let last = &self.stretches[STRETCHES - 1];
-        let (start, len) = (last[0].load(Ordering::Relaxed), last[1].load(Ordering::Relaxed));
-        let end = (start + len).max(stretch.start + stretch.len);
-        let start = start.min(stretch.start);
+        let [last_start, last_len, aside] = last.each_ref().map(|field| field.load(Ordering::Relaxed));
+        for stretch in [stretch, &Stretch { start: last_start, len: last_len, aside }] {
+            sys::drop_aside(stretch);
+        }
+        let end = (last_start + last_len).max(stretch.start + stretch.len);
+        let start = last_start.min(stretch.start);
         last[0].store(start, Ordering::Relaxed);
         last[1].store(end - start, Ordering::Relaxed);
+        last[2].store(0, Ordering::Relaxed);
+    }
+
+    /// From `address` up to where the next stretch starts; `None` inside of a stretch. The slot is locked.
+    fn gap(&self, address: usize) -> Option<usize> {
+        let count = self.stretch_count.load(Ordering::Relaxed);
+        let mut end = self.start.load(Ordering::Relaxed) + self.len.load(Ordering::Relaxed);
+        for [start, len, _] in &self.stretches[..count] {
+            let start = start.load(Ordering::Relaxed);
+            if address.wrapping_sub(start) < len.load(Ordering::Relaxed) {
+                return None;
+            }
+            if start > address {
+                end = end.min(start);
+            }
+        }
+        Some(end)
     }
 
     /// In the handler: makes the page at `address` readable. `false` if it is not ours after all, or cannot be helped.
@@ -503,8 +528,15 @@ impl Slot {
         let site = self.site();
         // Counted before it can be seen.
         self.faults.fetch_add(1, Ordering::AcqRel);
-        let Some(stretch) = sys::cover(&site, address) else { return false };
-        self.add_stretch(&stretch);
+        // More than can be kept apart: the others go back to what they were. Whoever still uses them comes here again.
+        if self.stretch_count.load(Ordering::Relaxed) == STRETCHES {
+            self.undo_stretches(&site);
+        }
+        // Inside of a stretch, another thread has met the same page and was here first.
+        if let Some(end) = self.gap(address) {
+            let Some(stretch) = sys::cover(&site, address, end) else { return false };
+            self.add_stretch(&stretch);
+        }
         let index = address.saturating_sub(site.origin);
         self.last.store(index, Ordering::Relaxed);
         if index < self.first.load(Ordering::Relaxed) {

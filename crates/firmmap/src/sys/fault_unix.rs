@@ -273,25 +273,35 @@ unsafe fn interrupted_a_handler(_context: *const c_void) -> bool {
     false
 }
 
-/// Puts zeros in place of what cannot be read at `address`: to the end of the mapping where the file is too short, else one
-/// page. `None` if the system refuses.
-pub(crate) fn cover(site: &Site, address: usize) -> Option<Stretch> {
+/// Puts zeros in place of what cannot be read at `address`: to `end` where the file is too short, else one page. There is
+/// nothing but the mapping's own pages between the two. `None` if the system refuses.
+pub(crate) fn cover(site: &Site, address: usize, end: usize) -> Option<Stretch> {
     let page = address & !(site.unit - 1);
-    let end = site.start + site.len;
     let one_page = Stretch { start: page, len: site.unit.min(end - page), aside: 0 };
-    let stretch = match behind_the_file(site) {
-        Some(start) if start <= page => Stretch { start, len: end - start, aside: 0 },
-        // A page that the disk has not given.
-        _ if site.fd >= 0 => one_page,
-        // Nobody knows where the file ends now. What is moved aside can be put back without the file.
-        _ => move_aside(page, end - page).unwrap_or(one_page),
-    };
+    if site.fd < 0 {
+        // Nobody knows where the file ends now. What is moved aside can be put back without the file. Parts of the
+        // mapping that were given different advice cannot be moved together.
+        let moved = move_aside(page, end - page).or_else(|| move_aside(one_page.start, one_page.len));
+        return replace(site, moved.unwrap_or(one_page));
+    }
+    let rest = behind_the_file(site).filter(|&start| start <= page);
+    // Zeros for all of the rest may be more memory than the system has to give.
+    let replaced = rest.and_then(|start| replace(site, Stretch { start, len: end - start, aside: 0 }));
+    // A page that the disk has not given.
+    replaced.or_else(|| replace(site, one_page))
+}
+
+fn replace(site: &Site, stretch: Stretch) -> Option<Stretch> {
     let protection = site.protection | libc::PROT_READ;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_FIXED | NORESERVE;
     let start = stretch.start as *mut c_void;
     // SAFETY: the range is in our mapping, whose slot is locked: it is still ours.
     let result = unsafe { libc::mmap(start, stretch.len, protection, flags, -1, 0) };
-    (result != libc::MAP_FAILED).then_some(stretch)
+    if result == libc::MAP_FAILED {
+        drop_aside(&stretch);
+        return None;
+    }
+    Some(stretch)
 }
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "netbsd", target_vendor = "apple"))]

@@ -14,7 +14,7 @@ pub(crate) fn keep_handler() -> bool {
 }
 
 /// Never called, as no mapping is in the table.
-pub(crate) fn cover(_site: &Site, _address: usize) -> Option<Stretch> {
+pub(crate) fn cover(_site: &Site, _address: usize, _end: usize) -> Option<Stretch> {
     None
 }
 

@@ -1,0 +1,219 @@
+//! Scenarios that run in a process of their own, and the files that they truncate.
+//!
+//! A test executes its own test binary again and asks for one scenario in it. So a death by SIGBUS is a result like any
+//! other, and what a scenario does to its process (handlers, limits) stays there.
+
+#![allow(unsafe_code)]
+#![allow(dead_code, reason = "every test binary uses its own part")]
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Output};
+
+use firmmap::{Access, ErrorKind, Mmap, MmapOptions};
+
+/// Names the scenario that a child process is to run.
+pub const SCENARIO: &str = "FIRMMAP_SCENARIO";
+
+/// How long a scenario may take, in seconds, before it counts as hanging.
+const TIMEOUT: u32 = 300;
+
+/// Declares the tests of a file: `lives` must end well, `dies` must be ended by SIGBUS. Each name is a function of the file.
+#[macro_export]
+macro_rules! scenarios {
+    (lives: $($lives:ident),* $(,)?; dies: $($dies:ident),* $(,)?;) => {
+        mod in_a_process_of_its_own {
+            $(#[test] fn $lives() { $crate::process::child(stringify!($lives)).lives(); })*
+            $(#[test] fn $dies() { $crate::process::child(stringify!($dies)).dies(); })*
+        }
+
+        #[test]
+        #[ignore = "the tests run it, each with a scenario of its own"]
+        fn scenario() {
+            let Ok(name) = std::env::var($crate::process::SCENARIO) else { return };
+            $crate::process::prepare();
+            match name.as_str() {
+                $(stringify!($lives) => $lives(),)*
+                $(stringify!($dies) => $dies(),)*
+                _ => panic!("there is no scenario {name}"),
+            }
+        }
+    };
+}
+
+/// A child process that will run a scenario.
+pub struct Child(Command);
+
+pub fn child(scenario: &str) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    // With one thread for all tests, the test harness runs them on the main thread.
+    command.args(["scenario", "--exact", "--ignored", "--nocapture", "--test-threads=1"]);
+    command.env(SCENARIO, scenario).env("RUST_BACKTRACE", "0");
+    Child(command)
+}
+
+impl Child {
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.0.env(name, value);
+        self
+    }
+
+    /// Runs the scenario, which must end well, and returns what it has printed.
+    pub fn lives(self) -> String {
+        let output = self.run();
+        assert!(output.status.success(), "{}\n{}", output.status, text(&output));
+        let text = text(&output);
+        assert!(text.contains("1 passed"), "{text}");
+        for line in text.lines().filter(|line| line.contains("skipped:")) {
+            println!("{line}");
+        }
+        text
+    }
+
+    /// Runs the scenario, which must be ended by SIGBUS after it has come `so far`.
+    pub fn dies(self) -> String {
+        let output = self.run();
+        assert_eq!(output.status.signal(), Some(libc::SIGBUS), "{}\n{}", output.status, text(&output));
+        let text = text(&output);
+        assert!(text.contains("so far"), "{text}");
+        text
+    }
+
+    fn run(mut self) -> Output {
+        self.0.output().unwrap()
+    }
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// In the child: it must not hang, and leave no core file when it dies.
+pub fn prepare() {
+    // SAFETY: only sets a timer.
+    unsafe { libc::alarm(TIMEOUT) };
+    let limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the limit is a whole `rlimit`.
+    unsafe { libc::setrlimit(libc::RLIMIT_CORE, &limit) };
+}
+
+/// In a scenario that is going to die: it has come to the point where it should.
+pub fn so_far() {
+    println!("so far, so good");
+}
+
+/// In a scenario that this system cannot run.
+pub fn skipped(why: &str) {
+    println!("skipped: {why}");
+}
+
+pub fn page() -> usize {
+    firmmap::page_size()
+}
+
+/// What a test file holds at `position`: never zero, so that zeros that are not the file's are seen.
+pub fn byte(position: usize) -> u8 {
+    (position % 251) as u8 + 1
+}
+
+pub fn bytes(start: usize, len: usize) -> Vec<u8> {
+    (start..start + len).map(byte).collect()
+}
+
+/// Asserts that a map holds `expected`, and prints the first difference only.
+#[track_caller]
+pub fn assert_bytes(map: &Mmap, expected: &[u8]) {
+    let found = map.to_vec(..).unwrap();
+    assert_eq!(found.len(), expected.len());
+    if let Some(index) = found.iter().zip(expected).position(|(found, expected)| found != expected) {
+        panic!("the byte at {index} is {} and not {}", found[index], expected[index]);
+    }
+}
+
+/// A file of whole pages that hold [`bytes`].
+pub struct Pages {
+    pub file: File,
+    pub len: usize,
+}
+
+impl Pages {
+    pub fn new(count: usize) -> Self {
+        let pages = Self { file: tempfile::tempfile().unwrap(), len: count * page() };
+        pages.restore();
+        pages
+    }
+
+    /// The file ends after this many pages.
+    pub fn truncate(&self, pages: usize) {
+        self.file.set_len((pages * page()) as u64).unwrap();
+    }
+
+    /// The file is as it was.
+    pub fn restore(&self) {
+        self.file.set_len(self.len as u64).unwrap();
+        self.file.write_all_at(&bytes(0, self.len), 0).unwrap();
+    }
+
+    pub fn map(&self, access: Access) -> Mmap {
+        MmapOptions::new().access(access).map(&self.file).unwrap()
+    }
+
+    pub fn untracked(&self, access: Access) -> Mmap {
+        MmapOptions::new().access(access).track_file(false).map(&self.file).unwrap()
+    }
+}
+
+/// Asserts that an operation has met a missing byte in `range`.
+#[track_caller]
+pub fn assert_fault<T: std::fmt::Debug>(result: firmmap::Result<T>, range: impl std::ops::RangeBounds<usize>) {
+    let error = result.expect_err("the bytes are missing");
+    assert_eq!(error.kind(), ErrorKind::Fault, "{error}");
+    let offset = error.fault_offset().unwrap();
+    assert!(range.contains(&offset), "the fault was at {offset}");
+}
+
+/// As [`assert_fault`], for operations that give errors of the standard library.
+#[track_caller]
+pub fn assert_io_fault<T: std::fmt::Debug>(result: io::Result<T>, range: impl std::ops::RangeBounds<usize>) {
+    let error = result.expect_err("the bytes are missing");
+    let error = error.into_inner().expect("an error of ours").downcast::<firmmap::Error>().expect("an error of ours");
+    assert_fault::<()>(Err(*error), range);
+}
+
+/// Reads a byte of a map as whoever has its address does. The compiler must not know that it does so twice.
+pub fn peek(map: &Mmap, index: usize) -> u8 {
+    assert!(index < map.len());
+    peek_at(map.as_ptr().wrapping_add(index))
+}
+
+pub fn peek_at(address: *const u8) -> u8 {
+    // SAFETY: the callers' addresses are mapped; who else looks at them does so in the same way.
+    unsafe { address.read_volatile() }
+}
+
+/// Writes a byte as whoever has the address of a map does.
+pub fn poke(map: &Mmap, index: usize, value: u8) {
+    assert!(index < map.len());
+    // SAFETY: the map is writable in the tests that use this.
+    unsafe { map.as_mut_ptr().wrapping_add(index).write_volatile(value) };
+}
+
+/// Areas of memory that the process has mapped, of which `path` is a part of the name.
+pub fn areas(path: &str) -> usize {
+    std::fs::read_to_string("/proc/self/maps").unwrap().lines().filter(|line| line.contains(path)).count()
+}
+
+/// A handler of SIGBUS that is not the library's. Returns the one that was there.
+pub fn install_handler(handler: usize, flags: i32) -> libc::sigaction {
+    // SAFETY: all zeros is a valid action.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler;
+    action.sa_flags = flags;
+    // SAFETY: as above.
+    let mut previous: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: both are whole actions; the tests' handlers do what is allowed in one.
+    assert_eq!(unsafe { libc::sigaction(libc::SIGBUS, &action, &mut previous) }, 0);
+    previous
+}
