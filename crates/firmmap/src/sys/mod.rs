@@ -237,11 +237,19 @@ impl Region {
 
     /// Copies `source` to `target`, which may overlap.
     pub(crate) fn copy_within(&self, source: Span, target: usize) -> Result<(), Fault> {
-        // Overlapping copies cannot be made piece by piece from either end without care; one piece it is.
         let _busy = (source.len > STRIDE).then(|| self.long_operation());
-        let to = self.at(Span { start: target, len: source.len });
-        // SAFETY: both were checked; callers have checked that the map is writable.
-        self.guarded(source, |from| unsafe { memory::copy(from, to, source.len) })
+        let mut done = 0;
+        while done < source.len {
+            let len = (source.len - done).min(STRIDE);
+            // From the end at which no piece is overwritten before its turn.
+            let distance = if target <= source.start { done } else { source.len - done - len };
+            let to = self.at(Span { start: target + distance, len });
+            let from = Span { start: source.start + distance, len };
+            // SAFETY: both were checked; callers have checked that the map is writable.
+            self.guarded(from, |from| unsafe { memory::copy(from, to, len) })?;
+            done += len;
+        }
+        if source.len == 0 { self.check() } else { Ok(()) }
     }
 
     /// Fills `span` with `value`.
