@@ -195,6 +195,7 @@ impl Mmap {
     /// ```
     pub fn advise_range(&self, range: impl RangeBounds<usize>, advice: Advice) -> Result<()> {
         let span = range::checked("advice", range, self.len())?;
+        self.region.check()?;
         self.region.advise(span, advice).map_err(|error| Error::os("advice", error))
     }
 
@@ -217,6 +218,7 @@ impl Mmap {
     /// # Ok::<(), firmmap::Error>(())
     /// ```
     pub fn lock(&self) -> Result<()> {
+        self.region.check()?;
         self.region.lock().map_err(|error| Error::os("locking", error))
     }
 
@@ -235,6 +237,7 @@ impl Mmap {
     /// # Ok::<(), firmmap::Error>(())
     /// ```
     pub fn unlock(&self) -> Result<()> {
+        self.region.check()?;
         self.region.unlock().map_err(|error| Error::os("unlocking", error))
     }
 
@@ -260,6 +263,8 @@ impl Mmap {
     /// # Ok::<(), firmmap::Error>(())
     /// ```
     pub fn protect(&mut self, protection: Protection) -> Result<()> {
+        // Pages that are not in their place would come back with the old protection.
+        self.region.check()?;
         let result = self.region.protect(protection, self.origin.access());
         result.map_err(|error| Error::os("changing the protection", error))?;
         self.origin.protection = protection;

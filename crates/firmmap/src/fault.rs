@@ -3,7 +3,8 @@
 //! A page of a mapping can become unreadable at any time. The kernel then sends a signal, in whose handler next to
 //! nothing is allowed. So the mappings are kept in a table that the handler can read: slots that are never freed,
 //! made of atomics, each with a spin lock that is held for a few system calls at most. Nobody who holds one touches
-//! mapped memory, so a handler never waits for the thread that it has interrupted.
+//! mapped memory, and no signal comes while one is held whose mapping others can touch, so a handler never waits for the
+//! thread that it has interrupted.
 //!
 //! An operation reads the slot's counter of faults before and after ([`Slot::enter`], [`Slot::leave`]). If it changed,
 //! bytes that were read were not the file's; the pages are put back ([`Slot::recover`]) and the operation fails.
@@ -216,6 +217,7 @@ pub fn take_fault() -> Option<UnreportedFault> {
         if slot.is_reported() || slot.busy.load(Ordering::Acquire) > 0 {
             return None;
         }
+        let _blocked = sys::block_signals();
         let _held = slot.hold();
         if slot.len.load(Ordering::Relaxed) == 0 || slot.is_reported() {
             return None;
@@ -266,6 +268,12 @@ fn slots() -> impl Iterator<Item = &'static Slot> {
 /// In the handler: whether `address` is in a guarded mapping, whose page there now can be read.
 pub(crate) fn cover(address: usize, thread: usize) -> bool {
     GUARD.load(Ordering::Relaxed) == 1 && slots().any(|slot| slot.contains(address) && slot.cover(address, thread))
+}
+
+/// Whether `address` is in a guarded mapping.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn is_guarded(address: usize) -> bool {
+    slots().any(|slot| slot.contains(address))
 }
 
 /// Enters a mapping into the table, if mappings are guarded.
@@ -442,6 +450,7 @@ impl Slot {
     /// Puts the file's pages back and says where the fault was.
     #[cold]
     fn recover(&self) -> Fault {
+        let _blocked = sys::block_signals();
         let _held = self.hold();
         let first = self.first.load(Ordering::Relaxed);
         self.put_back();

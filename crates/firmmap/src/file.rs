@@ -242,6 +242,19 @@ impl Read for MappedFile {
         self.position = self.position.max(span.end());
         Ok(span.len)
     }
+
+    /// In one piece, so that a fault leaves the position and `text` as they were.
+    fn read_to_string(&mut self, text: &mut String) -> io::Result<usize> {
+        let mut bytes = Vec::new();
+        let count = self.read_to_end(&mut bytes)?;
+        let read = String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        if text.is_empty() {
+            *text = read;
+        } else {
+            text.push_str(&read);
+        }
+        Ok(count)
+    }
 }
 
 impl Write for MappedFile {

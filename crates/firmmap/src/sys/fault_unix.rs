@@ -22,10 +22,25 @@ const SIGNALS: [c_int; 2] = [libc::SIGBUS, libc::SIGSEGV];
 
 /// A handler that was there before ours.
 struct Previous {
-    signal: c_int,
     action: sigaction,
     /// The one that was there before it.
     older: *const Previous,
+}
+
+// SAFETY: what the pointer leads to never changes and is never freed.
+unsafe impl Sync for Previous {}
+
+/// No handler, but what the system does by itself. Nothing was there before it.
+static DEFAULT: Previous = Previous::terminal(libc::SIG_DFL);
+static IGNORE: Previous = Previous::terminal(libc::SIG_IGN);
+
+impl Previous {
+    const fn terminal(what: usize) -> Self {
+        // SAFETY: all zeros is a valid action.
+        let mut action: sigaction = unsafe { zeroed() };
+        action.sa_sigaction = what;
+        Self { action, older: ptr::null() }
+    }
 }
 
 /// The newest handlers before ours, one chain for each of [`SIGNALS`].
@@ -77,26 +92,35 @@ fn install(signal: c_int, previous: &AtomicPtr<Previous>) -> io::Result<()> {
         // SAFETY: the function only stores to atomics.
         unsafe { libc::pthread_atfork(None, None, Some(after_fork)) };
     }
-    // It stays for ever: a handler that is just running may still look at it. A handler that comes again and again
-    // (faulthandler, switched on and off) is found in the chain.
-    let mut known = previous.load(Ordering::Acquire).cast_const();
-    // SAFETY: nodes are never freed.
-    while let Some(node) = unsafe { known.as_ref() } {
-        if node.action.sa_sigaction == current.sa_sigaction {
-            break;
+    // No memory is asked for where this runs in our handler, after one that took itself out.
+    let known: *const Previous = match current.sa_sigaction {
+        libc::SIG_DFL => &DEFAULT,
+        libc::SIG_IGN => &IGNORE,
+        handler => {
+            // A node stays for ever: a handler that is just running may still look at it. A handler that comes again and
+            // again (faulthandler, switched on and off) is found in the chain.
+            let newest = previous.load(Ordering::Acquire).cast_const();
+            let mut known = newest;
+            // SAFETY: nodes are never freed.
+            while let Some(node) = unsafe { known.as_ref() } {
+                if node.action.sa_sigaction == handler {
+                    break;
+                }
+                known = node.older;
+            }
+            if known.is_null() { Box::into_raw(Box::new(Previous { action: current, older: newest })) } else { known }
         }
-        known = node.older;
-    }
-    if known.is_null() {
-        let terminal = matches!(current.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN);
-        let older = if terminal { ptr::null() } else { previous.load(Ordering::Acquire).cast_const() };
-        known = Box::into_raw(Box::new(Previous { signal, action: current, older }));
-    }
+    };
     previous.store(known.cast_mut(), Ordering::Release);
     // SAFETY: all zeros is a valid action.
     let mut action: sigaction = unsafe { zeroed() };
     action.sa_sigaction = ours;
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+    // Who ignored the signal has system calls that go on.
+    let restart = if known == &raw const IGNORE { libc::SA_RESTART } else { current.sa_flags & libc::SA_RESTART };
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | restart;
+    // No other handler, which may use mapped memory too, runs in the middle of ours.
+    // SAFETY: the set is part of the action.
+    unsafe { libc::sigfillset(&mut action.sa_mask) };
     // SAFETY: the handler keeps to what is allowed in one.
     check(unsafe { libc::sigaction(signal, &action, ptr::null_mut()) })
 }
@@ -124,12 +148,11 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
     if detail.si_code > 0 {
         // SAFETY: signals with these codes carry an address.
         let address = unsafe { detail.si_addr() } as usize;
-        if fault::cover(address, thread()) {
+        if is_about_a_page(detail.si_code) && fault::cover(address, thread()) {
             fault::notify();
         } else {
-            let newest = newest(signal);
             // SAFETY: the arguments are those that we were called with.
-            unsafe { forward(newest, true, signal, info, context) };
+            unsafe { forward(next(signal, info), true, signal, info, context) };
         }
     } else {
         // SAFETY: the arguments are those that we were called with.
@@ -139,16 +162,28 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
     unsafe { *errno = saved };
 }
 
+/// Whether zeros in place of the page help: not where an access should have been aligned.
+fn is_about_a_page(code: c_int) -> bool {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    return code != libc::BUS_ADRALN;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    {
+        let _ = code;
+        true
+    }
+}
+
 /// A signal that a process has sent, perhaps this one.
 ///
 /// # Safety
 ///
 /// - The arguments are those of a signal handler.
 unsafe fn sent(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
-    let next = CHAIN_NEXT.load(Ordering::Acquire);
     // SAFETY: the caller's promise.
     let by_ourselves = unsafe { raised_by_this_process(info) };
     if by_ourselves && CHAIN_THREAD.load(Ordering::Acquire) == thread() {
+        let next = CHAIN_NEXT.load(Ordering::Acquire);
+        CHAIN_THREAD.store(0, Ordering::Release);
         // The handler that we have called for a stranger's fault passes it on to the one before it.
         // SAFETY: the caller's promise; nodes are never freed.
         return unsafe { forward(next, false, signal, info, context) };
@@ -156,17 +191,99 @@ unsafe fn sent(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // A handler that was installed after ours and so is called before it (faulthandler) has had its turn and passes the
     // signal on, without an address. Returning lets it return too, and the access faults again, into us.
     // SAFETY: the caller's promise.
-    if by_ourselves && unsafe { interrupted_a_handler(context) } {
+    if by_ourselves && unsafe { interrupted_a_handler_of_our_fault(context) } {
         return;
     }
     // SAFETY: the caller's promise.
-    unsafe { forward(newest(signal), false, signal, info, context) }
+    unsafe { forward(next(signal, info), false, signal, info, context) }
 }
 
-fn newest(signal: c_int) -> *const Previous {
-    let index = SIGNALS.iter().position(|&known| known == signal).unwrap_or(0);
-    PREVIOUS[index].load(Ordering::Acquire)
+/// Whom a signal goes to that is not about a mapping of ours.
+fn next(signal: c_int, info: *const siginfo_t) -> *const Previous {
+    // SAFETY: our callers pass the info of the handler.
+    match unsafe { noted(info) } {
+        Some(next) => next,
+        None => previous(signal).load(Ordering::Acquire),
+    }
 }
+
+fn previous(signal: c_int) -> &'static AtomicPtr<Previous> {
+    let index = SIGNALS.iter().position(|&known| known == signal);
+    &PREVIOUS[index.unwrap_or(0)]
+}
+
+/// A handler that we call may have been installed after ours, and call ours in its turn. Then the signal must go to the one
+/// before it, and not round in a circle. So the signal itself carries a note whom to call next, in bytes at the end
+/// of its siginfo_t that the kernel sets to zero.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Note {
+    tag: usize,
+    next: *const Previous,
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+impl Note {
+    const PLACE: usize = size_of::<siginfo_t>() - size_of::<Self>();
+
+    /// A number that nobody else writes there.
+    fn tag() -> usize {
+        (&raw const PREVIOUS).addr()
+    }
+}
+
+/// The note in a signal.
+///
+/// # Safety
+///
+/// - `info` is that of a signal handler.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+unsafe fn noted(info: *const siginfo_t) -> Option<*const Previous> {
+    // SAFETY: the place is inside of the siginfo_t, and all of that can be read.
+    let note = unsafe { info.byte_add(Note::PLACE).cast::<Note>().read() };
+    (note.tag == Note::tag()).then_some(note.next)
+}
+
+/// Notes in a signal whom to call next, until [`unnote`].
+///
+/// # Safety
+///
+/// - `info` is that of a signal handler.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+unsafe fn note(info: *mut siginfo_t, next: *const Previous) {
+    // SAFETY: the place is inside of the siginfo_t, and no signal of ours has anything there.
+    unsafe { info.byte_add(Note::PLACE).cast::<Note>().write(Note { tag: Note::tag(), next }) }
+}
+
+/// # Safety
+///
+/// - `info` is that of a signal handler.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+unsafe fn unnote(info: *mut siginfo_t) {
+    // SAFETY: as in `note`.
+    unsafe { info.byte_add(Note::PLACE).cast::<Note>().write(Note { tag: 0, next: ptr::null() }) }
+}
+
+/// # Safety
+///
+/// - None: there is no room for notes on this system.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+unsafe fn noted(_info: *const siginfo_t) -> Option<*const Previous> {
+    None
+}
+
+/// # Safety
+///
+/// - None.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+unsafe fn note(_info: *mut siginfo_t, _next: *const Previous) {}
+
+/// # Safety
+///
+/// - None.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+unsafe fn unnote(_info: *mut siginfo_t) {}
 
 /// Does what would have been done without us.
 ///
@@ -195,9 +312,18 @@ unsafe fn forward(
             }
         }
         (action, Some(previous)) => {
-            debug_assert_eq!(previous.signal, signal);
+            if previous.action.sa_flags & libc::SA_RESETHAND != 0 {
+                // It wanted to be called once.
+                let newest = self::previous(signal);
+                let (this, default) = (ptr::from_ref(previous).cast_mut(), (&raw const DEFAULT).cast_mut());
+                let _ = newest.compare_exchange(this, default, Ordering::AcqRel, Ordering::Relaxed);
+            }
+            // SAFETY: the caller's promise.
+            unsafe { note(info, previous.older) };
             CHAIN_NEXT.store(previous.older.cast_mut(), Ordering::Release);
             CHAIN_THREAD.store(thread(), Ordering::Release);
+            // SAFETY: the caller's promise.
+            let all = unsafe { block_as_for(previous, signal, context) };
             if previous.action.sa_flags & libc::SA_SIGINFO != 0 {
                 type Handler = unsafe extern "C" fn(c_int, *mut siginfo_t, *mut c_void);
                 // SAFETY: the flag says that the action is such a function.
@@ -210,6 +336,13 @@ unsafe fn forward(
                 // SAFETY: the argument is that of a signal handler.
                 unsafe { handler(signal) };
             }
+            drop(all);
+            // SAFETY: the caller's promise.
+            unsafe { unnote(info) };
+            // Unless the handler has raised the signal again, which comes when we return, it has had its turn.
+            if !is_pending(signal) {
+                CHAIN_THREAD.store(0, Ordering::Release);
+            }
             // Rust's own handler, for stack overflows, removes every handler when the signal is not one. For a fault
             // that is what ends the process. A signal that was sent is over, and we must be there for the next fault.
             if !is_fault && current(signal).is_ok_and(|action| action.sa_sigaction == libc::SIG_DFL) {
@@ -217,6 +350,83 @@ unsafe fn forward(
             }
         }
     }
+}
+
+/// Blocks the signals that would be blocked if the kernel had called `previous`, and no others: this one, those that it
+/// wanted, those that were blocked before. Our own handler has them all blocked, as after the result is dropped.
+///
+/// # Safety
+///
+/// - `context` is that of a signal handler.
+unsafe fn block_as_for(previous: &Previous, signal: c_int, context: *const c_void) -> Blocked {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        // SAFETY: the kernel passes a whole ucontext_t.
+        let before = unsafe { &*context.cast::<libc::ucontext_t>() }.uc_sigmask;
+        let mut mask = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: the call fills the set.
+        unsafe { libc::sigemptyset(mask.as_mut_ptr()) };
+        // SAFETY: the call has filled it.
+        let mut mask = unsafe { mask.assume_init() };
+        for other in 1..=64 {
+            // SAFETY: a whole set.
+            let was = unsafe { libc::sigismember(&before, other) } == 1;
+            // SAFETY: a whole set.
+            let wanted = unsafe { libc::sigismember(&previous.action.sa_mask, other) } == 1;
+            if was || wanted || other == signal {
+                // SAFETY: a whole set.
+                unsafe { libc::sigaddset(&mut mask, other) };
+            }
+        }
+        Blocked::set(&mask)
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    {
+        let _ = (previous, signal, context);
+        block_signals()
+    }
+}
+
+/// Signals that are blocked until this is dropped; then those are that were before.
+pub(crate) struct Blocked(libc::sigset_t);
+
+impl Blocked {
+    fn set(mask: &libc::sigset_t) -> Self {
+        let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: one set is whole, the other is filled by the call.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, mask, before.as_mut_ptr()) };
+        // SAFETY: the call cannot fail with these arguments.
+        Self(unsafe { before.assume_init() })
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        // SAFETY: a whole set.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, ptr::null_mut()) };
+    }
+}
+
+/// Blocks all signals, so that no handler runs that may wait for what this thread has locked.
+pub(crate) fn block_signals() -> Blocked {
+    let mut mask = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the call fills the set.
+    unsafe { libc::sigfillset(mask.as_mut_ptr()) };
+    // SAFETY: the call has filled it.
+    Blocked::set(&unsafe { mask.assume_init() })
+}
+
+/// Whether the signal waits for us to return.
+fn is_pending(signal: c_int) -> bool {
+    let mut pending = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the call fills the set.
+    if unsafe { libc::sigpending(pending.as_mut_ptr()) } != 0 {
+        return false;
+    }
+    // SAFETY: the call has filled it.
+    let pending = unsafe { pending.assume_init() };
+    // SAFETY: a whole set.
+    unsafe { libc::sigismember(&pending, signal) == 1 }
 }
 
 /// Gives the signal its default action: the end of the process.
@@ -253,23 +463,57 @@ unsafe fn raised_by_this_process(_info: *const siginfo_t) -> bool {
     false
 }
 
-/// Whether the thread was on its alternate stack, where only signal handlers are.
+/// Whether the thread was on its alternate stack, where only signal handlers are, and the last fault that it met is one of
+/// ours that nobody has seen to.
 ///
 /// # Safety
 ///
 /// - `context` is that of a signal handler.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-unsafe fn interrupted_a_handler(context: *const c_void) -> bool {
+unsafe fn interrupted_a_handler_of_our_fault(context: *const c_void) -> bool {
     // SAFETY: the kernel passes a whole ucontext_t.
     let context = unsafe { &*context.cast::<libc::ucontext_t>() };
-    context.uc_stack.ss_flags & libc::SS_ONSTACK != 0
+    let Some((stack_pointer, address, written)) = registers(context) else { return false };
+    // Since Linux 4.7 `uc_stack` does not say `SS_ONSTACK` any more: what is left is to compare addresses.
+    let stack = &context.uc_stack;
+    let on_stack = stack_pointer.wrapping_sub(stack.ss_sp.addr()) < stack.ss_size;
+    on_stack && fault::is_guarded(address) && !can_be_used(address, written)
+}
+
+/// Where the interrupted code had its stack; the address of the last access of its thread that ended in a signal, which is still
+/// there when the signal is raised again; and whether that was a write. `None` on processors that we do not know.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn registers(context: &libc::ucontext_t) -> Option<(usize, usize, bool)> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        const WRITE: i64 = 2;
+        let [pointer, address, error] =
+            [libc::REG_RSP, libc::REG_CR2, libc::REG_ERR].map(|register| context.uc_mcontext.gregs[register as usize]);
+        Some((pointer as usize, address as usize, error & WRITE != 0))
+    }
+    #[cfg(target_arch = "aarch64")]
+    return Some((context.uc_mcontext.sp as usize, context.uc_mcontext.fault_address as usize, false));
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        let _ = context;
+        None
+    }
+}
+
+/// Whether the page at `address` is there, without touching it. Before Linux 5.14 nobody can tell: then it is not.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn can_be_used(address: usize, to_write: bool) -> bool {
+    let start = address & !(super::page_size() - 1);
+    let advice = if to_write { libc::MADV_POPULATE_WRITE } else { libc::MADV_POPULATE_READ };
+    // SAFETY: reading a page in changes no byte.
+    unsafe { libc::madvise(start as *mut c_void, super::page_size(), advice) == 0 }
 }
 
 /// # Safety
 ///
 /// - `context` is that of a signal handler.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-unsafe fn interrupted_a_handler(_context: *const c_void) -> bool {
+unsafe fn interrupted_a_handler_of_our_fault(_context: *const c_void) -> bool {
     false
 }
 

@@ -26,6 +26,14 @@ pub(crate) fn put_back(_site: &Site, _stretch: &Stretch) -> bool {
 /// Never called, as no mapping is in the table.
 pub(crate) fn drop_aside(_stretch: &Stretch) {}
 
+/// There are no signals that could be blocked.
+pub(crate) struct Blocked;
+
+/// Does nothing.
+pub(crate) fn block_signals() -> Blocked {
+    Blocked
+}
+
 /// Lets somebody else run.
 pub(crate) fn pause() {
     std::thread::yield_now();

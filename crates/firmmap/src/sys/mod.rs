@@ -23,7 +23,7 @@ use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 
-pub(crate) use fault_os::{cover, drop_aside, install_handler, keep_handler, pause, put_back};
+pub(crate) use fault_os::{block_signals, cover, drop_aside, install_handler, keep_handler, pause, put_back};
 pub(crate) use memory::{append, as_uninit};
 pub use os::AsSource;
 #[cfg(unix)]

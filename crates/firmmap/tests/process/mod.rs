@@ -18,7 +18,7 @@ use firmmap::{Access, ErrorKind, Mmap, MmapOptions};
 pub const SCENARIO: &str = "FIRMMAP_SCENARIO";
 
 /// How long a scenario may take, in seconds, before it counts as hanging.
-const TIMEOUT: u32 = 300;
+const TIMEOUT: u32 = 120;
 
 /// Declares the tests of a file: `lives` must end well, `dies` must be ended by SIGBUS. Each name is a function of the file.
 #[macro_export]
@@ -33,12 +33,11 @@ macro_rules! scenarios {
         #[ignore = "the tests run it, each with a scenario of its own"]
         fn scenario() {
             let Ok(name) = std::env::var($crate::process::SCENARIO) else { return };
-            $crate::process::prepare();
-            match name.as_str() {
+            $crate::process::on_the_main_thread(|| match name.as_str() {
                 $(stringify!($lives) => $lives(),)*
                 $(stringify!($dies) => $dies(),)*
                 _ => panic!("there is no scenario {name}"),
-            }
+            });
         }
     };
 }
@@ -48,8 +47,7 @@ pub struct Child(Command);
 
 pub fn child(scenario: &str) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    // With one thread for all tests, the test harness runs them on the main thread.
-    command.args(["scenario", "--exact", "--ignored", "--nocapture", "--test-threads=1"]);
+    command.args(["scenario", "--exact", "--ignored", "--nocapture"]);
     command.env(SCENARIO, scenario).env("RUST_BACKTRACE", "0");
     Child(command)
 }
@@ -90,13 +88,49 @@ fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// In the child: it must not hang, and leave no core file when it dies.
-pub fn prepare() {
-    // SAFETY: only sets a timer.
-    unsafe { libc::alarm(TIMEOUT) };
-    let limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the limit is a whole `rlimit`.
-    unsafe { libc::setrlimit(libc::RLIMIT_CORE, &limit) };
+/// Runs a scenario on the only thread of a process, which has the standard library's handler as every Rust program has, and ends
+/// as it has ended. (The test harness has a thread for each test. A signal sent to the process would go to any of them.)
+pub fn on_the_main_thread(scenario: impl FnOnce()) {
+    // SAFETY: the harness's other thread waits for this one and holds no locks.
+    match unsafe { libc::fork() } {
+        0 => {
+            // It must not hang, not live on alone, and leave no core file when it dies.
+            // SAFETY: only sets a timer.
+            unsafe { libc::alarm(TIMEOUT) };
+            #[cfg(target_os = "linux")]
+            // SAFETY: only stores a number.
+            unsafe {
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL)
+            };
+            let limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            // SAFETY: the limit is a whole `rlimit`.
+            unsafe { libc::setrlimit(libc::RLIMIT_CORE, &limit) };
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(scenario));
+            std::process::exit(if result.is_ok() { 0 } else { 101 });
+        }
+        child => {
+            let status = wait_for(child);
+            if let Some(signal) = status.signal() {
+                let limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+                // SAFETY: the limit is a whole `rlimit`.
+                unsafe { libc::setrlimit(libc::RLIMIT_CORE, &limit) };
+                // SAFETY: every signal has a default.
+                unsafe { libc::signal(signal, libc::SIG_DFL) };
+                // SAFETY: always works.
+                unsafe { libc::raise(signal) };
+            }
+            assert!(status.success(), "{status}");
+        }
+    }
+}
+
+/// How a child process has ended.
+pub fn wait_for(child: libc::pid_t) -> std::process::ExitStatus {
+    assert!(child > 0, "{}", io::Error::last_os_error());
+    let mut status = 0;
+    // SAFETY: the child is ours, and nobody else waits for it.
+    while unsafe { libc::waitpid(child, &mut status, 0) } != child {}
+    std::process::ExitStatus::from_raw(status)
 }
 
 /// In a scenario that is going to die: it has come to the point where it should.
@@ -216,4 +250,68 @@ pub fn install_handler(handler: usize, flags: i32) -> libc::sigaction {
     // SAFETY: both are whole actions; the tests' handlers do what is allowed in one.
     assert_eq!(unsafe { libc::sigaction(libc::SIGBUS, &action, &mut previous) }, 0);
     previous
+}
+
+/// Puts the handler of SIGBUS back that [`install_handler`] has returned.
+pub fn restore_handler(action: &libc::sigaction) {
+    // SAFETY: a whole action, which was in place before.
+    assert_eq!(unsafe { libc::sigaction(libc::SIGBUS, action, std::ptr::null_mut()) }, 0);
+}
+
+/// A mapping that is not the library's, of a file that has no bytes any more.
+pub struct Stranger(pub usize);
+
+impl Stranger {
+    pub fn new() -> Self {
+        Self::at(0)
+    }
+
+    /// At an address of our choosing, where nothing is mapped.
+    pub fn at(address: usize) -> Self {
+        use std::os::fd::AsRawFd;
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(page() as u64).unwrap();
+        let fixed = if address == 0 { 0 } else { libc::MAP_FIXED };
+        let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | fixed);
+        // SAFETY: a new mapping; callers give addresses where there is none.
+        let base = unsafe { libc::mmap(address as _, page(), protection, flags, file.as_raw_fd(), 0) };
+        assert_ne!(base, libc::MAP_FAILED);
+        file.set_len(0).unwrap();
+        Self(base as usize)
+    }
+
+    pub fn peek(&self) -> u8 {
+        peek_at(self.0 as *const u8)
+    }
+}
+
+/// In a handler: puts a page of memory that can be used at `address`.
+pub fn mend(address: usize) {
+    let start = address & !(page() - 1);
+    let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_FIXED);
+    // SAFETY: the page is one of a test's own, which waits for it.
+    unsafe { libc::mmap(start as _, page(), protection, flags, -1, 0) };
+}
+
+/// A signal sent to this process, to be handled before the call returns.
+pub fn kill_ourselves() {
+    // SAFETY: always works.
+    assert_eq!(unsafe { libc::kill(libc::getpid(), libc::SIGBUS) }, 0);
+}
+
+/// A signal sent to this thread.
+pub fn raise() {
+    // SAFETY: always works.
+    assert_eq!(unsafe { libc::raise(libc::SIGBUS) }, 0);
+}
+
+/// A fault of ours, survived: the guard is in place.
+#[track_caller]
+pub fn assert_guarded() {
+    let pages = Pages::new(3);
+    let map = pages.map(Access::Write);
+    pages.truncate(1);
+    assert_fault(map.get(2 * page()), 2 * page()..=2 * page());
+    pages.restore();
+    assert_bytes(&map, &bytes(0, pages.len));
 }
