@@ -4,8 +4,8 @@
 """
 
 from ._faults import MapFaultError as MapFaultError
-from ._faults import watch_faulthandler as _watch_faulthandler
+from ._faults import connect as _connect
 from ._firmmap import *
 from ._firmmap import __version__ as __version__
 
-_watch_faulthandler()
+_connect()
