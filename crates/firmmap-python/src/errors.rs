@@ -4,12 +4,15 @@ use firmmap::{Error, ErrorKind};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::faults::MapFaultError;
+use crate::faults::{self, MapFaultError};
 
 /// The exception that the standard library raises in the same case, with its words where it has any.
 pub(crate) fn exception(error: Error) -> PyErr {
     match error.kind() {
-        ErrorKind::Fault => MapFaultError::new_err((error.fault_offset(),)),
+        ErrorKind::Fault => {
+            faults::told();
+            MapFaultError::new_err((error.fault_offset(),))
+        }
         ErrorKind::Os => system_error(&std::io::Error::from(error)),
         ErrorKind::OffsetBeyondEnd => PyValueError::new_err("mmap offset is greater than file size"),
         ErrorKind::LengthBeyondEnd => PyValueError::new_err("mmap length is greater than file size"),

@@ -1,34 +1,93 @@
 //! Faults as exceptions: `MapFaultError`, and how it reaches code that uses the memory of a map directly.
 
-use firmmap::take_fault;
+use firmmap::{take_fault_of, waiting_faults};
+use pyo3::PyTypeInfo;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 
 use crate::sys::interrupt;
 
 pyo3::import_exception!(firmmap._faults, MapFaultError);
 
-/// Connects the library's faults to the interpreter.
-pub(crate) fn connect() {
+/// The functions of `_faults.py` that are called from here.
+static MAKE_ERROR: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static HAS_MOVED_ON: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+/// Connects the library's faults to the interpreter. `_faults.py` calls it, once all that is used later is there: later
+/// can be while another exception is on its way, or while the interpreter shuts down.
+#[pyfunction(name = "_connect_faults")]
+pub(crate) fn connect<'py>(
+    late: Bound<'py, PyType>,
+    make_error: Bound<'py, PyAny>,
+    has_moved_on: Bound<'py, PyAny>,
+    main: usize,
+) {
+    let py = late.py();
+    let _ = MapFaultError::type_object(py);
+    let _ = MAKE_ERROR.set(py, make_error.unbind());
+    let _ = HAS_MOVED_ON.set(py, has_moved_on.unbind());
+    interrupt::connect(late, main);
     firmmap::on_fault(interrupt::request);
 }
 
-/// Raises the faults that nobody was told of, in the threads that met them. Runs in the main thread.
-pub(crate) fn deliver(py: Python<'_>) -> PyResult<()> {
-    while let Some(fault) = take_fault() {
-        let here = py.import("threading")?.call_method0("get_ident")?.extract::<usize>()? == fault.thread;
-        if here || !raise_there(py, fault.thread, fault.offset)? {
-            return Err(MapFaultError::new_err((fault.offset,)));
-        }
-    }
-    Ok(())
+/// Tells the library's Python half that it is in a child process.
+#[pyfunction(name = "_faults_after_fork")]
+pub(crate) fn after_fork() {
+    interrupt::after_fork();
 }
 
-/// Raises in another thread, which may be none of Python's or gone.
-fn raise_there(py: Python<'_>, thread: usize, offset: usize) -> PyResult<bool> {
-    // Only a class can be raised in another thread, so the offset has to be in the class.
-    let class = py.import("firmmap._faults")?.call_method1("fault_at", (offset,))?.cast_into::<PyType>()?;
-    Ok(interrupt::raise_in_thread(thread, &class))
+/// The signal handler that would be called now.
+#[pyfunction(name = "_fault_handler")]
+pub(crate) fn handler() -> usize {
+    firmmap::fault_handler()
+}
+
+/// Takes a handler that was switched off out of the chain.
+#[pyfunction(name = "_forget_fault_handler")]
+pub(crate) fn forget_handler(handler: usize) {
+    firmmap::forget_fault_handler(handler);
+}
+
+/// Where the faults were that this thread is just being told of.
+#[pyfunction(name = "_claim_faults")]
+pub(crate) fn claim() -> Vec<usize> {
+    interrupt::was_raised();
+    own_faults()
+}
+
+fn own_faults() -> Vec<usize> {
+    let here = interrupt::thread();
+    std::iter::from_fn(|| take_fault_of(here)).map(|fault| fault.offset).collect()
+}
+
+/// An operation has told this thread of a fault: it need not be told a second time.
+pub(crate) fn told() {
+    interrupt::retract(|thread| waiting_faults().iter().any(|fault| fault.thread == thread));
+}
+
+/// Raises the faults that their threads were not told of, in these threads. Runs in the main thread.
+pub(crate) fn deliver(py: Python<'_>) -> PyResult<()> {
+    let here = interrupt::thread();
+    let mut offsets = own_faults();
+    for fault in waiting_faults().into_iter().filter(|fault| fault.thread != here) {
+        let reachable = fault.thread_lives() && !has_moved_on(py, fault.thread);
+        // The fault stays with its map until the thread has been told.
+        if reachable && interrupt::raise_in_thread(fault.thread) {
+            continue;
+        }
+        offsets.extend(take_fault_of(fault.thread).filter(|fault| !fault.told).map(|fault| fault.offset));
+    }
+    match MAKE_ERROR.get(py) {
+        Some(make_error) if !offsets.is_empty() => Err(PyErr::from_value(make_error.bind(py).call1((offsets,))?)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether another thread has long left what it was doing: an exception would hit what has nothing to do with the fault.
+fn has_moved_on(py: Python<'_>, thread: usize) -> bool {
+    let answer = HAS_MOVED_ON.get(py).and_then(|function| function.bind(py).call1((thread,)).ok());
+    answer.and_then(|answer| answer.is_truthy().ok()).unwrap_or(true)
 }
 
 /// Switch the guard against faults on or off for the process.

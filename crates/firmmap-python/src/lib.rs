@@ -19,9 +19,13 @@ fn _firmmap(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("mmap", sys::class::class(py)?)?;
     module.add("error", py.get_type::<PyOSError>())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_function(wrap_pyfunction!(faults::connect, module)?)?;
+    module.add_function(wrap_pyfunction!(faults::after_fork, module)?)?;
+    module.add_function(wrap_pyfunction!(faults::claim, module)?)?;
+    module.add_function(wrap_pyfunction!(faults::handler, module)?)?;
+    module.add_function(wrap_pyfunction!(faults::forget_handler, module)?)?;
     module.add_function(wrap_pyfunction!(faults::fault_guard, module)?)?;
     module.add_function(wrap_pyfunction!(faults::set_fault_guard, module)?)?;
     module.add_function(wrap_pyfunction!(faults::renew_fault_guard, module)?)?;
-    faults::connect();
     constants::add(module)
 }

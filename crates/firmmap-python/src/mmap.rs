@@ -19,6 +19,7 @@ use crate::args::{self, Args, Argument, Constructor, Slice};
 use crate::constants::{ACCESS_COPY, ACCESS_DEFAULT, ACCESS_READ, ACCESS_WRITE};
 use crate::errors::{self, closed as closed_error, exception, os_error};
 use crate::sys::buffer::{Export, NewBytes};
+use crate::sys::call::unraisable;
 use crate::sys::cell::Exclusive;
 use crate::sys::class::{This, is_exact};
 use crate::sys::descriptor;
@@ -64,7 +65,7 @@ impl Mmap {
     /// The end of an object that was not closed. A last fault is reported as other errors in finalizers are.
     pub(crate) fn finalize(&self, py: Python<'_>) {
         if let Err(error) = unmap(self.state.with(py, |state| state.file.take())) {
-            exception(error).write_unraisable(py, None);
+            unraisable(py, exception(error));
         }
     }
 

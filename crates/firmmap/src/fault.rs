@@ -75,19 +75,34 @@ pub(crate) struct Slot {
     faults: AtomicU32,
     /// How many of them were made good: bytes are the file's again.
     mended: AtomicU32,
-    /// How many of them somebody was told of.
-    reported: AtomicU32,
-    /// The index of the first that nobody was told of, and its thread.
-    first: AtomicUsize,
-    thread: AtomicUsize,
+    /// The threads that have met them.
+    witnesses: [Witness; WITNESSES],
     /// The index of the newest fault.
     last: AtomicUsize,
-    /// Long operations that are under way, and will notice for themselves.
-    busy: AtomicU32,
+    /// The threads in whose long operations a fault will be noticed.
+    busy: [AtomicUsize; BUSY],
     stretches: [[AtomicUsize; 3]; STRETCHES],
     stretch_count: AtomicUsize,
     next_free: AtomicPtr<Slot>,
 }
+
+/// How many threads are told of the faults in one mapping each for itself.
+const WITNESSES: usize = 8;
+
+/// A thread that has met a fault and was not told.
+struct Witness {
+    /// `pthread_self()`; zero where the place is free.
+    thread: AtomicUsize,
+    /// The kernel's number of it.
+    id: AtomicI32,
+    /// The lowest index.
+    first: AtomicUsize,
+    /// Whether some operation has told of it, in another thread.
+    told: AtomicBool,
+}
+
+/// How many threads can have a long operation on one mapping under way so that it is known.
+const BUSY: usize = 8;
 
 const SLOTS: usize = 64;
 
@@ -163,6 +178,31 @@ pub fn renew_fault_guard() {
     }
 }
 
+/// The handler of faults that the system would call now, as an address; zero if there is none.
+///
+/// # Examples
+///
+/// ```
+/// let handler = firmmap::fault_handler();
+/// firmmap::forget_fault_handler(handler);
+/// ```
+#[must_use]
+pub fn fault_handler() -> usize {
+    sys::current_handler()
+}
+
+/// Tells the guard that `handler`, which [`fault_handler`] has given after it was installed, is not at work any more though
+/// it was not the one that the system called: the faults of others go to the handler before it.
+///
+/// For bindings whose interpreter has handlers of its own that can be switched off.
+///
+/// # Examples
+///
+/// See [`fault_handler`].
+pub fn forget_fault_handler(handler: usize) {
+    sys::forget_handler(handler);
+}
+
 /// A function that is called after a fault, in a signal handler: it may do only what is allowed there.
 static NOTIFY: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
 
@@ -184,7 +224,7 @@ pub fn on_fault(notify: fn()) {
     NOTIFY.store(notify as *mut (), Ordering::Release);
 }
 
-/// A fault that nobody was told of: somebody has used the memory of a map directly.
+/// A fault that its thread was not told of: somebody has used the memory of a map directly.
 ///
 /// # Examples
 ///
@@ -194,15 +234,38 @@ pub fn on_fault(notify: fn()) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnreportedFault {
-    /// Where it was, as an index into its map.
+    /// Where it was, as an index into its map: the lowest one, if there were several.
     pub offset: usize,
     /// The thread that met it: `pthread_self()`.
     pub thread: usize,
+    /// Whether an operation on the map has told of it, in another thread.
+    pub told: bool,
+    /// The kernel's number of the thread.
+    id: i32,
 }
 
-/// Takes one fault that nobody was told of, in any map, and puts that map's pages back.
+impl UnreportedFault {
+    /// Whether the thread that met the fault is still there. The number in [`thread`](Self::thread) can be another
+    /// thread's by now.
+    ///
+    /// # Platform notes
+    ///
+    /// Known on Linux; elsewhere the answer is always yes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(firmmap::waiting_faults().iter().all(|fault| fault.thread_lives()));
+    /// ```
+    #[must_use]
+    pub fn thread_lives(&self) -> bool {
+        sys::thread_lives(self.id)
+    }
+}
+
+/// Takes one fault that its thread was not told of, in any map, and puts that map's pages back.
 ///
-/// Maps on which long operations are under way are passed over: the operation will fail and so tell of it.
+/// Threads that have a long operation on the map under way are passed over: the operation will fail and so tell of it.
 ///
 /// # Examples
 ///
@@ -213,20 +276,37 @@ pub struct UnreportedFault {
 /// ```
 #[must_use]
 pub fn take_fault() -> Option<UnreportedFault> {
-    slots().find_map(|slot| {
-        if slot.is_reported() || slot.busy.load(Ordering::Acquire) > 0 {
-            return None;
-        }
-        let _blocked = sys::block_signals();
-        let _held = slot.hold();
-        if slot.len.load(Ordering::Relaxed) == 0 || slot.is_reported() {
-            return None;
-        }
-        let fault =
-            UnreportedFault { offset: slot.first.load(Ordering::Relaxed), thread: slot.thread.load(Ordering::Relaxed) };
-        slot.put_back();
-        Some(fault)
-    })
+    let here = sys::thread();
+    slots().find_map(|slot| slot.take(|thread| thread == here || !slot.is_busy(thread)))
+}
+
+/// As [`take_fault`], but only faults that `thread` has met.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(firmmap::take_fault_of(0), None);
+/// ```
+#[must_use]
+pub fn take_fault_of(thread: usize) -> Option<UnreportedFault> {
+    slots().find_map(|slot| slot.take(|witness| witness == thread))
+}
+
+/// The faults that [`take_fault`] would give, which stay untold; their maps' pages are put back.
+///
+/// For bindings that can have an error raised in another thread, but not at once.
+///
+/// # Examples
+///
+/// ```
+/// assert!(firmmap::waiting_faults().is_empty());
+/// ```
+#[must_use]
+pub fn waiting_faults() -> Vec<UnreportedFault> {
+    let here = sys::thread();
+    slots()
+        .flat_map(|slot| slot.waiting(|thread| thread == here || !slot.is_busy(thread)).into_iter().flatten())
+        .collect()
 }
 
 /// A spin lock that is held.
@@ -324,7 +404,7 @@ pub(crate) fn unlock_after_fork() {
 /// After fork(2), in the child: the threads that were in the middle of operations are not there.
 pub(crate) fn forget_other_threads() {
     for slot in slots() {
-        slot.busy.store(0, Ordering::Relaxed);
+        slot.busy.iter().for_each(|thread| thread.store(0, Ordering::Relaxed));
     }
 }
 
@@ -335,6 +415,32 @@ pub(crate) fn notify() {
         // SAFETY: only `on_fault` stores here, and it stores functions of this type.
         let notify = unsafe { std::mem::transmute::<*mut (), fn()>(notify) };
         notify();
+    }
+}
+
+impl Witness {
+    const fn new() -> Self {
+        Self {
+            thread: AtomicUsize::new(0),
+            id: AtomicI32::new(0),
+            first: AtomicUsize::new(0),
+            told: AtomicBool::new(false),
+        }
+    }
+
+    /// What it has met, if anything.
+    fn fault(&self) -> Option<UnreportedFault> {
+        let thread = self.thread.load(Ordering::Acquire);
+        (thread != 0).then(|| UnreportedFault {
+            offset: self.first.load(Ordering::Relaxed),
+            thread,
+            told: self.told.load(Ordering::Relaxed),
+            id: self.id.load(Ordering::Relaxed),
+        })
+    }
+
+    fn forget(&self) {
+        self.thread.store(0, Ordering::Release);
     }
 }
 
@@ -352,11 +458,9 @@ impl Slot {
             origin: AtomicUsize::new(0),
             faults: AtomicU32::new(0),
             mended: AtomicU32::new(0),
-            reported: AtomicU32::new(0),
-            first: AtomicUsize::new(usize::MAX),
-            thread: AtomicUsize::new(0),
+            witnesses: [const { Witness::new() }; WITNESSES],
             last: AtomicUsize::new(0),
-            busy: AtomicU32::new(0),
+            busy: [const { AtomicUsize::new(0) }; BUSY],
             stretches: [const { [const { AtomicUsize::new(0) }; 3] }; STRETCHES],
             stretch_count: AtomicUsize::new(0),
             next_free: AtomicPtr::new(ptr::null_mut()),
@@ -375,8 +479,19 @@ impl Slot {
         self.faults.load(Ordering::Acquire) == self.mended.load(Ordering::Acquire)
     }
 
-    fn is_reported(&self) -> bool {
-        self.faults.load(Ordering::Acquire) == self.reported.load(Ordering::Acquire)
+    /// What the witnesses have met.
+    fn present(&self) -> impl Iterator<Item = UnreportedFault> {
+        self.witnesses.iter().filter_map(Witness::fault)
+    }
+
+    /// The lowest index of what nobody was told of.
+    fn untold(&self) -> Option<usize> {
+        self.present().filter(|fault| !fault.told).map(|fault| fault.offset).min()
+    }
+
+    /// Whether the thread has a long operation under way here.
+    fn is_busy(&self, thread: usize) -> bool {
+        self.busy.iter().any(|busy| busy.load(Ordering::Acquire) == thread)
     }
 
     fn site(&self) -> Site {
@@ -414,14 +529,14 @@ impl Slot {
     /// The mapping is about to go: its addresses may soon be somebody else's. Says what nobody was told of.
     pub(crate) fn suspend(&self) -> Option<Fault> {
         let _held = self.hold();
-        let fault = (!self.is_reported()).then(|| Fault { offset: self.first.load(Ordering::Relaxed) });
+        let fault = self.untold().map(|offset| Fault { offset });
         // What was moved aside would otherwise stay there.
         for stretch in self.take_stretches() {
             sys::drop_aside(&stretch);
         }
         self.start.store(0, Ordering::Relaxed);
         self.len.store(0, Ordering::Release);
-        self.told();
+        self.witnesses.iter().for_each(Witness::forget);
         self.mended.store(self.faults.load(Ordering::Relaxed), Ordering::Release);
         fault
     }
@@ -431,11 +546,6 @@ impl Slot {
         let _held = Held::take(&TABLE_LOCK);
         self.next_free.store(FREE.load(Ordering::Relaxed), Ordering::Relaxed);
         FREE.store(ptr::from_ref(self).cast_mut(), Ordering::Relaxed);
-    }
-
-    fn told(&self) {
-        self.first.store(usize::MAX, Ordering::Relaxed);
-        self.reported.store(self.faults.load(Ordering::Relaxed), Ordering::Release);
     }
 
     /// Before an operation: the count to compare with afterwards, or a fault that nobody was told of, or that could not be
@@ -461,22 +571,65 @@ impl Slot {
         if self.is_whole() { Ok(()) } else { Err(self.recover()) }
     }
 
-    /// Puts the file's pages back and says where the fault was.
+    /// Puts the file's pages back and says where the fault was: this thread's own, or else one of another thread's that
+    /// nobody was told of. The other thread is still to be told, where there is somebody to do that.
     #[cold]
     fn recover(&self) -> Fault {
         let _blocked = sys::block_signals();
         let _held = self.hold();
-        let first = self.first.load(Ordering::Relaxed);
+        let here = sys::thread();
+        let own = self.witnesses.iter().find(|witness| witness.thread.load(Ordering::Relaxed) == here);
+        let offset = if let Some(witness) = own {
+            witness.forget();
+            Some(witness.first.load(Ordering::Relaxed))
+        } else {
+            let offset = self.untold();
+            let deliverable = !NOTIFY.load(Ordering::Acquire).is_null();
+            for witness in &self.witnesses {
+                witness.told.store(true, Ordering::Relaxed);
+                if !deliverable {
+                    witness.forget();
+                }
+            }
+            offset
+        };
         self.put_back();
-        // Another thread can have recovered in the meantime, and taken the first place with it.
-        Fault { offset: if first == usize::MAX { self.last.load(Ordering::Relaxed) } else { first } }
+        // Another thread can have recovered in the meantime.
+        Fault { offset: offset.unwrap_or_else(|| self.last.load(Ordering::Relaxed)) }
     }
 
-    /// Puts the file's pages back, as somebody is being told. Where that fails, they stay zeros, and every operation goes
-    /// on to fail. The slot is locked.
+    /// The faults of the threads that are `wanted`; if there are any, the file's pages are put back.
+    fn waiting(&self, wanted: impl Fn(usize) -> bool) -> [Option<UnreportedFault>; WITNESSES] {
+        let mut faults = [None; WITNESSES];
+        // Mostly there is none, and no lock is needed to see that.
+        if self.present().any(|fault| wanted(fault.thread)) {
+            let _blocked = sys::block_signals();
+            let _held = self.hold();
+            for (place, fault) in faults.iter_mut().zip(self.present().filter(|fault| wanted(fault.thread))) {
+                *place = Some(fault);
+            }
+            self.put_back();
+        }
+        faults
+    }
+
+    /// Takes a fault of one of the threads that are `wanted`.
+    fn take(&self, wanted: impl Fn(usize) -> bool) -> Option<UnreportedFault> {
+        self.present().find(|fault| wanted(fault.thread))?;
+        let _blocked = sys::block_signals();
+        let _held = self.hold();
+        let mut faults = self.witnesses.iter().filter_map(|witness| Some((witness, witness.fault()?)));
+        let (witness, fault) = faults.find(|(_, fault)| wanted(fault.thread))?;
+        witness.forget();
+        self.put_back();
+        Some(fault)
+    }
+
+    /// Puts the file's pages back. Operations go on to fail where that fails, and as long as there is something that
+    /// nobody was told of. The slot is locked.
     fn put_back(&self) {
-        self.told();
-        if self.undo_stretches(&self.site()) {
+        let whole = self.undo_stretches(&self.site());
+        if whole && self.untold().is_none() {
             self.mended.store(self.faults.load(Ordering::Relaxed), Ordering::Release);
         }
     }
@@ -564,22 +717,35 @@ impl Slot {
         }
         let index = address.saturating_sub(site.origin);
         self.last.store(index, Ordering::Relaxed);
-        if index < self.first.load(Ordering::Relaxed) {
-            self.first.store(index, Ordering::Relaxed);
-            self.thread.store(thread, Ordering::Relaxed);
-        }
+        self.add_witness(thread, index);
         true
+    }
+
+    /// Notes who has met a fault. The slot is locked.
+    fn add_witness(&self, thread: usize, index: usize) {
+        let place = |wanted| self.witnesses.iter().find(|witness| witness.thread.load(Ordering::Relaxed) == wanted);
+        // Where there are too many, one of them is told for the others.
+        let witness = place(thread).or_else(|| place(0)).unwrap_or(&self.witnesses[WITNESSES - 1]);
+        let known = witness.fault().filter(|fault| fault.thread == thread || !fault.told);
+        let first = known.map_or(index, |fault| fault.offset.min(index));
+        witness.first.store(first, Ordering::Relaxed);
+        witness.told.store(false, Ordering::Relaxed);
+        if known.is_none() {
+            witness.id.store(sys::thread_id(), Ordering::Relaxed);
+            witness.thread.store(thread, Ordering::Release);
+        }
     }
 
     /// Marks a long operation, for as long as the result lives.
     pub(crate) fn long_operation(&self) -> Busy<'_> {
-        self.busy.fetch_add(1, Ordering::Acquire);
-        Busy(Some(&self.busy))
+        let here = sys::thread();
+        let taken = |place: &&AtomicUsize| place.compare_exchange(0, here, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        Busy(self.busy.iter().find(taken))
     }
 }
 
 /// A long operation that is under way.
-pub(crate) struct Busy<'a>(Option<&'a AtomicU32>);
+pub(crate) struct Busy<'a>(Option<&'a AtomicUsize>);
 
 impl Busy<'_> {
     pub(crate) fn none() -> Self {
@@ -589,8 +755,8 @@ impl Busy<'_> {
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
-        if let Some(busy) = self.0 {
-            busy.fetch_sub(1, Ordering::Release);
+        if let Some(place) = self.0 {
+            place.store(0, Ordering::Release);
         }
     }
 }

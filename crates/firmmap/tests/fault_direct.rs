@@ -1,5 +1,6 @@
 //! F3, F7: memory that is used directly, what is told of it, and the switch.
 
+#![allow(clippy::multiple_unsafe_ops_per_block, clippy::unit_arg)]
 #![cfg(unix)]
 #![allow(unsafe_code)]
 

@@ -2,6 +2,7 @@
 //!
 //! Rust's standard library has a handler of its own for SIGBUS, in place in every scenario until it says otherwise.
 
+#![allow(clippy::multiple_unsafe_ops_per_block, clippy::unit_arg)]
 #![cfg(unix)]
 #![allow(unsafe_code)]
 

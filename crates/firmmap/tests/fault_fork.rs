@@ -1,5 +1,6 @@
 //! F5: fork, threads, and maps that come and go while others fault.
 
+#![allow(clippy::multiple_unsafe_ops_per_block, clippy::unit_arg)]
 #![cfg(unix)]
 #![allow(unsafe_code)]
 

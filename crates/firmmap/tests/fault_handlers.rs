@@ -1,5 +1,6 @@
 //! F5: handlers of others that are installed after ours, and signals that come while ours runs.
 
+#![allow(clippy::multiple_unsafe_ops_per_block, clippy::unit_arg)]
 #![cfg(any(target_os = "linux", target_os = "android"))]
 #![allow(unsafe_code)]
 

@@ -1,5 +1,6 @@
 //! F1, F2, F8: every operation on a map whose file was truncated, on every kind of map.
 
+#![allow(clippy::multiple_unsafe_ops_per_block, clippy::unit_arg)]
 #![cfg(unix)]
 #![allow(unsafe_code)]
 

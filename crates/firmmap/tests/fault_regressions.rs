@@ -1,5 +1,6 @@
 //! Faults: what a review of the guard has found. One scenario for each, in a process of its own.
 
+#![allow(clippy::multiple_unsafe_ops_per_block, clippy::unit_arg)]
 #![cfg(any(target_os = "linux", target_os = "android"))]
 #![allow(unsafe_code)]
 

@@ -1,5 +1,6 @@
 //! Faults on what not every system has: huge pages, a full disk.
 
+#![allow(clippy::multiple_unsafe_ops_per_block, clippy::unit_arg)]
 #![cfg(any(target_os = "linux", target_os = "android"))]
 #![allow(unsafe_code)]
 

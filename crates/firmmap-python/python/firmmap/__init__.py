@@ -4,8 +4,8 @@
 """
 
 from ._faults import MapFaultError as MapFaultError
-from ._faults import stay_first as _stay_first
+from ._faults import connect as _connect
 from ._firmmap import *
 from ._firmmap import __version__ as __version__
 
-_stay_first()
+_connect()

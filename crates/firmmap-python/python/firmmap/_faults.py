@@ -1,9 +1,11 @@
-"""MapFaultError, and the care for whoever else handles its signal."""
+"""MapFaultError, and the care for whoever else wants its signal."""
 
 import errno
 import faulthandler
 import functools
+import os
 import signal
+import sys
 
 from . import _firmmap
 
@@ -25,41 +27,102 @@ class MapFaultError(OSError):
         self.offset = offset
 
     def __reduce__(self):
-        return MapFaultError, (self.offset,)
+        kind = type(self)
+        return MapFaultError if kind is _LateFault else kind, (self.offset,), self.__dict__
 
 
 MapFaultError.__module__ = "firmmap"
 
 
-def fault_at(offset):
-    """A class that raises itself with an offset: all that can be raised in another thread."""
+class _LateFault(MapFaultError):
+    """As MapFaultError. Only a class can be raised in another thread; it finds out where itself."""
 
     def __init__(self):
-        MapFaultError.__init__(self, offset)
+        offsets = _firmmap._claim_faults()
+        super().__init__(*offsets[:1])
+        _note(self, offsets[1:])
 
-    names = {"__init__": __init__, "__module__": "firmmap", "__doc__": MapFaultError.__doc__}
-    return type("MapFaultError", (MapFaultError,), names)
+
+_LateFault.__name__ = _LateFault.__qualname__ = "MapFaultError"
+_LateFault.__module__ = "firmmap"
+
+
+def _make_error(offsets):
+    """The exception for several faults, of which some may be in other maps."""
+    error = MapFaultError(offsets[0])
+    _note(error, offsets[1:])
+    return error
+
+
+def _note(error, offsets):
+    for offset in offsets:
+        error.add_note(f"The mapped byte at {offset}, perhaps of another map, was not there either.")
+
+
+# Modules in which threads wait for work, and hand over what they have done. None of their code
+# touches mapped memory.
+_MACHINERY = frozenset(
+    {
+        "asyncio.base_events",
+        "asyncio.events",
+        "asyncio.runners",
+        "concurrent.futures._base",
+        "concurrent.futures.thread",
+        "multiprocessing.connection",
+        "multiprocessing.pool",
+        "multiprocessing.queues",
+        "queue",
+        "selectors",
+        "threading",
+    }
+)
+
+
+def _has_moved_on(thread):
+    """Whether a thread has gone on to something else after it has met a fault.
+
+    An exception would then end the loop of a worker of a pool, say, and lose its next task.
+    """
+    frame = sys._current_frames().get(thread)
+    return frame is None or frame.f_globals.get("__name__") in _MACHINERY
+
+
+_handlers_of_faulthandler = set()
 
 
 def _renewing(function):
     @functools.wraps(function)
     def wrapper(*args, **kwargs):
+        before = _firmmap._fault_handler()
         try:
             return function(*args, **kwargs)
         finally:
+            if function.__name__ == "enable" and _firmmap._fault_handler() != before:
+                _handlers_of_faulthandler.add(_firmmap._fault_handler())
+            if function.__name__ == "disable":
+                # It has put back what was there before it, which may have been the guard. To the
+                # guard it was the one before.
+                for handler in _handlers_of_faulthandler:
+                    _firmmap._forget_fault_handler(handler)
             _firmmap.renew_fault_guard()
 
     return wrapper
 
 
-def stay_first():
-    """Have the guard's handler called before those that are installed later.
+def connect():
+    """Connect the guard to the interpreter, and have it go before other handlers.
 
     A handler that is installed after the guard's runs before it: faulthandler would print a
-    traceback for a fault that ends in an exception, and one of signal.signal() would let the fault
-    happen again and again. And switching faulthandler off installs whatever was there when it was
-    switched on, which may be from before the guard. All of them still get what is not the guard's.
+    traceback for a fault that ends in an exception, and one of signal.signal() would have it happen
+    again for ever. And switching faulthandler off installs whatever was there when it was switched
+    on, which may be from before the guard. All of them still get what is none of the guard's.
     """
+    # Whoever imports it first is the main thread to it: so not from here.
+    threading = sys.modules.get("threading")
+    main = threading.main_thread().ident if threading else 0
+    _firmmap._connect_faults(_LateFault, _make_error, _has_moved_on, main)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_firmmap._faults_after_fork)
     for module, name in ((faulthandler, "enable"), (faulthandler, "disable"), (signal, "signal")):
         function = getattr(module, name)
         if not hasattr(function, "__wrapped__"):

@@ -31,6 +31,16 @@ pub(super) unsafe fn enter<'py, T>(failed: T, body: impl FnOnce(Python<'py>) -> 
     }
 }
 
+/// Reports an error where none can be raised, and leaves alone an exception that is just on its way.
+pub(crate) fn unraisable(py: Python<'_>, error: PyErr) {
+    let [mut class, mut value, mut trace] = [std::ptr::null_mut(); 3];
+    // SAFETY: attached, as the token says; takes the exception that is on its way, if there is one.
+    unsafe { ffi::PyErr_Fetch(&mut class, &mut value, &mut trace) };
+    error.write_unraisable(py, None);
+    // SAFETY: attached; gives back what was taken.
+    unsafe { ffi::PyErr_Restore(class, value, trace) };
+}
+
 /// The arguments of a call.
 #[derive(Clone, Copy)]
 pub(crate) struct Args<'py> {

@@ -57,6 +57,27 @@ pub(crate) fn install_handler() -> bool {
     SIGNALS.iter().zip(&PREVIOUS).all(|(&signal, previous)| install(signal, previous).is_ok())
 }
 
+/// The handler that would be called now: an address, or zero for what the system does by itself.
+pub(crate) fn current_handler() -> usize {
+    current(libc::SIGBUS).map_or(0, |action| action.sa_sigaction)
+}
+
+/// Passes nothing on to `handler` any more. Only the newest one before ours can be forgotten: the older ones are not
+/// called by us alone.
+pub(crate) fn forget_handler(handler: usize) {
+    for previous in &PREVIOUS {
+        let newest = previous.load(Ordering::Acquire);
+        // SAFETY: nodes are never freed.
+        if let Some(node) = unsafe { newest.as_ref() }
+            && node.action.sa_sigaction == handler
+            && !matches!(handler, libc::SIG_DFL | libc::SIG_IGN)
+        {
+            let older = if node.older.is_null() { &raw const DEFAULT } else { node.older };
+            let _ = previous.compare_exchange(newest, older.cast_mut(), Ordering::AcqRel, Ordering::Relaxed);
+        }
+    }
+}
+
 /// As [`install_handler`], but asks the system only once in a tick of its clock (a few milliseconds): asking costs
 /// as much as a twentieth of a mapping.
 pub(crate) fn keep_handler() -> bool {
@@ -472,8 +493,10 @@ unsafe fn raised_by_this_process(_info: *const siginfo_t) -> bool {
     false
 }
 
-/// Whether the thread was on its alternate stack, where only signal handlers are, and the last fault that it met is one of
-/// ours that nobody has seen to.
+/// Whether the thread was in a signal handler, and the last fault that it met is one of ours that nobody has seen to.
+///
+/// On its alternate stack there are only signal handlers. A thread that has none, as those that Python starts, has what the
+/// kernel has saved of the interrupted code on its stack, above the handler's own frames.
 ///
 /// # Safety
 ///
@@ -486,7 +509,9 @@ unsafe fn interrupted_a_handler_of_our_fault(context: *const c_void) -> bool {
     // Since Linux 4.7 `uc_stack` does not say `SS_ONSTACK` any more: what is left is to compare addresses.
     let stack = &context.uc_stack;
     let on_stack = stack_pointer.wrapping_sub(stack.ss_sp.addr()) < stack.ss_size;
-    on_stack && fault::is_guarded(address) && !can_be_used(address, written)
+    fault::is_guarded(address)
+        && !can_be_used(address, written)
+        && (on_stack || saved::is_above(stack_pointer, address))
 }
 
 /// Where the interrupted code had its stack; the address of the last access of its thread that ended in a signal, which is still
@@ -506,6 +531,73 @@ fn registers(context: &libc::ucontext_t) -> Option<(usize, usize, bool)> {
     {
         let _ = context;
         None
+    }
+}
+
+/// What the kernel saves, for a signal handler, of the code that a fault has interrupted.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod saved {
+    use libc::{c_void, iovec};
+
+    /// How far up to look: the handlers of faulthandler and the like need a few hundred bytes.
+    const REACH: usize = 32 * 1024;
+    /// How many words to read at a time.
+    const PIECE: usize = 64;
+    const WORD: usize = size_of::<usize>();
+
+    /// The error code, the number of the trap, the signal mask, the address: the end of `gregset_t`.
+    #[cfg(target_arch = "x86_64")]
+    const LEN: usize = 4;
+    /// The address, 31 registers, stack pointer, program counter, state, padding, and the first two fields of what always
+    /// follows (`struct fpsimd_context`).
+    #[cfg(target_arch = "aarch64")]
+    const LEN: usize = 37;
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    const LEN: usize = 1;
+
+    /// Whether these words tell of a fault at `address`.
+    fn tells(words: &[usize], address: usize) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        {
+            const PAGE_FAULT: usize = 14;
+            matches!(words, &[error, PAGE_FAULT, _, at] if at == address && error <= 0xffff)
+        }
+        #[cfg(target_arch = "aarch64")]
+        {
+            const MAGIC_AND_SIZE: usize = 528 << 32 | 0x4650_8001;
+            words.first() == Some(&address) && words.last() == Some(&MAGIC_AND_SIZE)
+        }
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+        {
+            let _ = (words, address);
+            false
+        }
+    }
+
+    /// Looks for it on the stack, which may end soon: so the kernel is asked for what is there.
+    pub(super) fn is_above(stack_pointer: usize, address: usize) -> bool {
+        let mut place = stack_pointer & !(WORD - 1);
+        let end = place.saturating_add(REACH);
+        // One piece, and before it the last words of the piece before it: what is looked for may be in both.
+        let mut words = [0usize; LEN - 1 + PIECE];
+        while place < end {
+            // Up to the end of a page: the next one may not be there.
+            let len = (PIECE * WORD).min(4096 - place % 4096);
+            let count = len / WORD;
+            let local = iovec { iov_base: words[LEN - 1..].as_mut_ptr().cast(), iov_len: len };
+            let remote = iovec { iov_base: place as *mut c_void, iov_len: len };
+            // SAFETY: copies at most `len` bytes into the array, and fails where there is nothing to be read.
+            let copied = unsafe { libc::process_vm_readv(super::process(), &local, 1, &remote, 1, 0) };
+            if copied != len as isize {
+                return false;
+            }
+            if words[..LEN - 1 + count].windows(LEN).any(|words| tells(words, address)) {
+                return true;
+            }
+            words.copy_within(count..count + LEN - 1, 0);
+            place += len;
+        }
+        false
     }
 }
 
@@ -676,9 +768,31 @@ pub(crate) fn pause() {
     unsafe { libc::sched_yield() };
 }
 
-fn thread() -> usize {
+/// The calling thread: `pthread_self()`.
+pub(crate) fn thread() -> usize {
     // SAFETY: always works.
     (unsafe { libc::pthread_self() }) as usize
+}
+
+/// The kernel's number of the calling thread, where it has one that [`thread_lives`] knows.
+pub(crate) fn thread_id() -> i32 {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    // SAFETY: always works.
+    return unsafe { libc::gettid() };
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    0
+}
+
+/// Whether a thread of this process has that number.
+pub(crate) fn thread_lives(id: i32) -> bool {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    // SAFETY: signal zero is none: the call only looks whether it could be sent.
+    return unsafe { libc::syscall(libc::SYS_tgkill, process(), id, 0) } == 0;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    {
+        let _ = id;
+        true
+    }
 }
 
 fn errno_location() -> *mut c_int {

@@ -8,6 +8,14 @@ pub(crate) fn install_handler() -> bool {
     false
 }
 
+/// There is none.
+pub(crate) fn current_handler() -> usize {
+    0
+}
+
+/// There is nothing to forget.
+pub(crate) fn forget_handler(_handler: usize) {}
+
 /// As [`install_handler`].
 pub(crate) fn keep_handler() -> bool {
     false
@@ -40,4 +48,19 @@ pub(crate) fn block_signals() -> Blocked {
 /// Lets somebody else run.
 pub(crate) fn pause() {
     std::thread::yield_now();
+}
+
+/// The calling thread. No fault is ever noted, so that nobody asks.
+pub(crate) fn thread() -> usize {
+    0
+}
+
+/// Never called, as no mapping is in the table.
+pub(crate) fn thread_id() -> i32 {
+    0
+}
+
+/// Never called, as no mapping is in the table.
+pub(crate) fn thread_lives(_id: i32) -> bool {
+    true
 }

@@ -24,7 +24,8 @@ use std::io;
 use std::mem::MaybeUninit;
 
 pub(crate) use fault_os::{
-    block_signals, cover, drop_aside, install_handler, keep_handler, pause, put_back, seen_by_all_threads,
+    block_signals, cover, current_handler, drop_aside, forget_handler, install_handler, keep_handler, pause, put_back,
+    seen_by_all_threads, thread, thread_id, thread_lives,
 };
 pub(crate) use memory::{append, as_uninit};
 pub use os::AsSource;
@@ -242,18 +243,26 @@ impl Region {
         })
     }
 
-    /// Copies `source` to `target`, which may overlap.
+    /// Copies `source` to `target`, which may overlap. What could not be read is not written: so each piece goes through
+    /// memory of our own, small enough to stay in the cache.
     pub(crate) fn copy_within(&self, source: Span, target: usize) -> Result<(), Fault> {
+        const SMALL: usize = 1024;
+        const PIECE: usize = 128 * 1024;
+        if source.len <= SMALL {
+            return self.copy_pieces(source, target, &mut [MaybeUninit::uninit(); SMALL]);
+        }
         let _busy = (source.len > STRIDE).then(|| self.long_operation());
+        self.copy_pieces(source, target, Box::new_uninit_slice(source.len.min(PIECE)).as_mut())
+    }
+
+    fn copy_pieces(&self, source: Span, target: usize, buffer: &mut [MaybeUninit<u8>]) -> Result<(), Fault> {
         let mut done = 0;
         while done < source.len {
-            let len = (source.len - done).min(STRIDE);
+            let len = (source.len - done).min(buffer.len());
             // From the end at which no piece is overwritten before its turn.
             let distance = if target <= source.start { done } else { source.len - done - len };
-            let to = self.at(Span { start: target + distance, len });
-            let from = Span { start: source.start + distance, len };
-            // SAFETY: both were checked; callers have checked that the map is writable.
-            self.guarded(from, |from| unsafe { memory::copy(from, to, len) })?;
+            let bytes = self.read(source.start + distance, &mut buffer[..len])?;
+            self.write(bytes, target + distance)?;
             done += len;
         }
         if source.len == 0 { self.check() } else { Ok(()) }

@@ -1,0 +1,641 @@
+"""F3: faults of whoever uses the memory of a map directly."""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import ctypes
+import errno
+import gc
+import hashlib
+import operator
+import os
+import re
+import struct
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fault_support import (
+    KINDS,
+    PAGE,
+    MapFaultError,
+    Victim,
+    areas,
+    chance,
+    firmmap,
+    lives,
+    only_linux,
+    victim,
+)
+
+pytestmark = only_linux
+
+N = 4 * PAGE
+LEFT = 2 * PAGE
+LOST = 3 * PAGE + 5
+LIBC: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> Iterator[Victim]:
+    with victim(tmp_path) as it:
+        it.truncate(LEFT)
+        yield it
+
+
+def until(done: Callable[[], bool]) -> None:
+    """Waits, in Python, so that this thread can be told meanwhile."""
+    deadline = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def address(m: Any) -> tuple[int, Any]:
+    """Where the map lies, and what keeps it there."""
+    holder = (ctypes.c_char * len(m)).from_buffer(m)
+    return ctypes.addressof(holder), holder
+
+
+# In the main thread: raised before the next statement.
+
+
+def sum_of_numpy(m: Any) -> object:
+    numpy = pytest.importorskip("numpy")
+    return numpy.frombuffer(m, dtype="u1").sum()
+
+
+def copied_by_numpy(m: Any) -> object:
+    numpy = pytest.importorskip("numpy")
+    return numpy.frombuffer(m, dtype="u1")[LEFT:].copy()
+
+
+def by_index(m: Any) -> object:
+    with memoryview(m) as view:
+        value = view[LOST]
+        chance()
+        return value
+
+
+def string_at(m: Any) -> object:
+    start, _ = address(m)
+    return ctypes.string_at(start + LOST, 20)
+
+
+def written_by_memoryview(m: Any) -> object:
+    with memoryview(m) as view:
+        view[LOST] = 1
+        chance()
+
+
+def written_by_struct(m: Any) -> object:
+    return struct.pack_into("<Q", m, LOST, 1)
+
+
+def written_by_c(m: Any) -> object:
+    start, _ = address(m)
+    return LIBC.memset(ctypes.c_void_p(start + LOST), 1, 10)
+
+
+USES: list[Callable[[Any], object]] = [
+    by_index,
+    sum_of_numpy,
+    copied_by_numpy,
+    string_at,
+    written_by_memoryview,
+    written_by_struct,
+    written_by_c,
+    lambda m: bytes(memoryview(m)),
+    lambda m: bytes(m),
+    lambda m: bytearray(m),
+    lambda m: b"".join([m]),
+    lambda m: memoryview(m).tolist(),
+    lambda m: memoryview(m)[LEFT:] == bytes(LEFT),
+    lambda m: re.search(rb"not in there", m),
+    lambda m: len(re.findall(rb"\d+\n", m)),
+    lambda m: struct.unpack_from("<Q", m, LOST),
+    lambda m: hashlib.sha256(m).digest(),
+    lambda m: hashlib.md5(memoryview(m)[LEFT : LEFT + 100]).digest(),
+    lambda m: zlib.crc32(m),
+    lambda m: zlib.compress(m),
+    lambda m: int.from_bytes(m, "little"),
+]
+NAMES = [
+    *(use.__name__ for use in USES[:7]),
+    *("bytes(view) bytes(map) bytearray join tolist compare search findall unpack".split()),
+    *("sha256 md5 crc32 compress from_bytes".split()),
+]
+
+
+@pytest.mark.parametrize("use", USES, ids=NAMES)
+def test_main_thread_is_told_before_it_goes_on(one: Victim, use: Callable[[Any], object]) -> None:
+    """F3, F2: no wrong number, an exception; and the same use of the whole file gives the right one."""
+    with pytest.raises(MapFaultError) as caught:
+        use(one.map)
+        chance()
+    assert LEFT <= caught.value.offset < N
+    assert caught.value.errno == errno.EIO
+    del caught
+    gc.collect()
+    # Told once: nothing is left over for anybody else.
+    assert one.map.flush() is None
+    one.restore()
+    assert one.map[:] == one.bytes
+    use(one.map)
+    chance()
+    gc.collect()
+    one.map.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_map_is_guarded(tmp_path: Path, kind: str) -> None:
+    """F3, F2."""
+    with victim(tmp_path, kind) as it:
+        it.truncate(LEFT)
+        with pytest.raises(MapFaultError):
+            bytes(it.map)
+        it.restore()
+        assert bytes(it.map) == it.bytes
+        it.map.close()
+
+
+def test_offset_of_a_direct_access_is_exact(one: Victim) -> None:
+    """F3: also where the page was touched in its middle."""
+    for place in (LEFT, LEFT + 1, N - 1):
+        with memoryview(one.map) as view:
+            with pytest.raises(MapFaultError) as caught:
+                view[place]
+                chance()
+            assert caught.value.offset == place
+    one.map.close()
+
+
+def test_lost_write_is_lost_and_said_to_be(one: Victim) -> None:
+    """F3: the file does not have it, the map does not pretend to."""
+    with memoryview(one.map) as view, pytest.raises(MapFaultError):
+        view[LOST : LOST + 3] = b"new"
+        chance()
+    one.restore()
+    assert one.map[LOST : LOST + 3] == one.bytes[LOST : LOST + 3]
+    assert os.pread(one.fd, 3, LOST) == one.bytes[LOST : LOST + 3]
+    one.map.close()
+
+
+def test_faults_in_two_maps_are_told_together(one: Victim, tmp_path: Path) -> None:
+    """F3: one exception for both, so that the second does not hit whoever handles the first."""
+    one.restore()
+    other = firmmap.mmap(one.fd, N)
+    one.truncate(LEFT)
+    with memoryview(one.map) as first, memoryview(other) as second:
+        with pytest.raises(MapFaultError) as caught:
+            first[LOST] + second[LOST + 1]
+            chance()
+        chance()
+        text = " ".join([str(caught.value), *caught.value.__notes__])
+        assert str(LOST) in text
+        assert str(LOST + 1) in text
+    for m in (one.map, other):
+        m.flush()
+        m.close()
+
+
+# By the next operation, flush or close at the latest: those that come before the next bytecode that looks. Adding has no
+# such bytecode, and what it calls next is C.
+
+TELLING: dict[str, Callable[[Any], Callable[[], object]]] = {
+    "flush": lambda m: m.flush,
+    "close": lambda m: m.close,
+    "read": lambda m: m.read,
+    "read_byte": lambda m: m.read_byte,
+    "readline": lambda m: m.readline,
+    "index": lambda m: partial(operator.getitem, m, 0),
+    "slice": lambda m: partial(operator.getitem, m, slice(0, 9, 2)),
+    "assignment": lambda m: partial(operator.setitem, m, 0, 48),
+    "find": lambda m: partial(m.find, b"1"),
+    "rfind": lambda m: partial(m.rfind, b"1", 0, 30),
+    "write": lambda m: partial(m.write, b"0"),
+    "write_byte": lambda m: partial(m.write_byte, 48),
+    "move": lambda m: partial(m.move, 0, 1, 1),
+    "memoryview": lambda m: partial(memoryview, m),
+    "resize": lambda m: partial(m.resize, N),
+    "madvise": lambda m: partial(m.madvise, firmmap.MADV_NORMAL),
+}
+
+
+@pytest.mark.parametrize("name", TELLING)
+def test_next_operation_tells_what_nobody_was_told(one: Victim, name: str) -> None:
+    """F3: it comes first; after it nothing is left to be told."""
+    m = one.map
+    operation = TELLING[name](m)
+    with pytest.raises(MapFaultError) as caught:
+        b"" + m, operation()
+    chance()
+    assert caught.value.offset == LEFT
+    if name == "close":
+        assert m.closed
+        return
+    assert m.tell() == 0
+    m.flush()
+    m.close()
+
+
+def test_operations_that_touch_nothing_tell_nothing(one: Victim) -> None:
+    """F3: len(), tell(), seek(), size() and repr() work on; the main thread is told all the same."""
+    m = one.map
+    with pytest.raises(MapFaultError):
+        b"" + m, len(m), m.tell(), m.seek(3), m.size(), repr(m)
+    m.close()
+
+
+# Nobody will ever call an operation again.
+
+
+@pytest.fixture
+def unraisable(monkeypatch: pytest.MonkeyPatch) -> list[BaseException | None]:
+    """What sys.unraisablehook is given."""
+    caught: list[BaseException | None] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda what: caught.append(what.exc_value))
+    return caught
+
+
+def dropped(one: Victim) -> list[Any]:
+    """The map, with nothing else that keeps it."""
+    box = [one.map]
+    one.map = None
+    return box
+
+
+def test_dropped_map_reports_to_the_hook(
+    one: Victim, unraisable: list[BaseException | None]
+) -> None:
+    """F3: bytes() has the only reference, and gives it back before the next bytecode."""
+    box = dropped(one)
+    result = bytes(box.pop())
+    chance()
+    assert len(result) == N
+    assert [getattr(error, "offset", None) for error in unraisable] == [LEFT]
+    assert isinstance(unraisable[0], MapFaultError)
+
+
+def test_dropped_map_leaves_an_exception_alone_that_is_under_way(
+    one: Victim, unraisable: list[BaseException | None]
+) -> None:
+    """F3: float() fails for a reason of its own, and drops the map on the way."""
+    box = dropped(one)
+    with pytest.raises(ValueError, match="could not convert"):
+        float(box.pop())
+    chance()
+    assert [type(error) for error in unraisable] == [MapFaultError]
+
+
+def test_first_exception_of_a_process_can_be_that_one() -> None:
+    """F3: nothing has to be imported for it, which fails while another exception is under way."""
+    out, err = lives(
+        """
+        import firmmap
+        file, m = mapped(firmmap)
+        box = [m]
+        del m
+        file.truncate(0)
+        try:
+            float(box.pop())
+        except ValueError as error:
+            print("alive", error.__context__)
+        """
+    )
+    assert out == "alive None\n"
+    assert "MapFaultError" in err
+    assert "panicked" not in err
+
+
+def test_process_that_ends_with_an_untold_fault_says_so() -> None:
+    """F3: it was the last thing that the program has done."""
+    out, err = lives(
+        """
+        import firmmap
+        file, m = mapped(firmmap)
+        file.truncate(0)
+        print("alive")
+        total = b"" + m
+        """
+    )
+    assert out == "alive\n"
+    assert "MapFaultError" in err
+    assert "SystemError" not in err
+
+
+# In other threads.
+
+
+def in_thread(work: Callable[[], object], *, is_python: bool = True) -> list[BaseException]:
+    """Runs work in a new thread, while this one is busy in Python. What was raised in it."""
+    caught: list[BaseException] = []
+    done = []
+
+    def run() -> None:
+        try:
+            work()
+            chance()
+        except BaseException as error:
+            caught.append(error)
+        finally:
+            done.append(True)
+
+    _thread.start_new_thread(run, ())
+    until(lambda: bool(done))
+    return caught
+
+
+HOLDING: dict[str, Callable[[Any], object]] = {
+    "index": by_index,
+    "bytes": bytes,
+    "search": lambda m: re.search(rb"not in there", m),
+    "struct": lambda m: struct.pack_into("<Q", m, LOST, 1),
+    "write": written_by_memoryview,
+}
+
+
+@pytest.mark.parametrize("name", HOLDING)
+def test_thread_that_holds_the_gil_is_told_before_it_goes_on(one: Victim, name: str) -> None:
+    """F3: there, and nowhere else."""
+    for _ in range(5):
+        caught = in_thread(lambda: HOLDING[name](one.map))
+        assert [type(error).__name__ for error in caught] == ["MapFaultError"]
+        assert isinstance(caught[0], MapFaultError)
+        assert LEFT <= caught[0].offset < N
+        del caught
+        gc.collect()
+        one.map.flush()
+    one.restore()
+    assert in_thread(lambda: HOLDING[name](one.map)) == []
+    gc.collect()
+    one.map.close()
+
+
+def test_thread_is_told_while_the_main_thread_waits(one: Victim) -> None:
+    """F3: it needs nobody's help for that."""
+    told: list[int] = []
+
+    def work() -> None:
+        for _ in range(20):
+            try:
+                bytes(one.map)
+                chance()
+            except MapFaultError as error:
+                told.append(error.offset)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert told == [LEFT] * 20
+    one.map.flush()
+    one.map.close()
+
+
+def test_thread_that_has_let_go_of_the_gil_is_told(one: Victim) -> None:
+    """F3: in the middle of a call into C, of which the main thread learns first."""
+    start, holder = address(one.map)
+    buffer = ctypes.create_string_buffer(N)
+    told = 0
+    for _ in range(100):
+        caught: list[BaseException] = []
+        try:
+            caught = in_thread(lambda: LIBC.memcpy(buffer, ctypes.c_void_p(start), N))
+        except MapFaultError:
+            # The thread had come to its end before it could be told.
+            told += 1
+        told += len(caught)
+        assert all(isinstance(error, MapFaultError) for error in caught)
+    assert told == 100
+    one.map.flush()
+    del holder
+    gc.collect()
+    one.map.close()
+
+
+def test_fault_of_a_thread_that_is_gone_is_told_in_the_main_thread(one: Victim) -> None:
+    """F3: this one has never run any Python."""
+    start, holder = address(one.map)
+    thread = ctypes.c_ulong()
+    with pytest.raises(MapFaultError) as caught:
+        arguments = (LIBC.strlen, ctypes.c_void_p(start + LOST))
+        assert LIBC.pthread_create(ctypes.byref(thread), None, *arguments) == 0
+        LIBC.pthread_join(thread, None)
+        until(lambda: False)
+    assert caught.value.offset == LOST
+    one.map.flush()
+    del holder
+    gc.collect()
+    one.map.close()
+
+
+def test_new_thread_is_not_told_of_what_an_old_one_has_met(one: Victim) -> None:
+    """F3: the system gives the number of a thread that is gone to the next one."""
+    start, holder = address(one.map)
+
+    def work() -> None:
+        chance()
+        chance()
+
+    told = 0
+    for _ in range(50):
+        thread = ctypes.c_ulong()
+        try:
+            assert (
+                LIBC.pthread_create(
+                    ctypes.byref(thread), None, LIBC.strlen, ctypes.c_void_p(start + LOST)
+                )
+                == 0
+            )
+            LIBC.pthread_join(thread, None)
+            assert in_thread(work) == []
+        except MapFaultError:
+            told += 1
+    assert told == 50
+    del holder
+    gc.collect()
+    one.map.close()
+
+
+def test_operation_in_another_thread_does_not_take_the_report_away(one: Victim) -> None:
+    """F3: both are told, the thread with the operation and the one that has met the fault."""
+    start, holder = address(one.map)
+    buffer = ctypes.create_string_buffer(N)
+    ends = threading.Event()
+
+    def poke() -> None:
+        while not ends.is_set():
+            with contextlib.suppress(MapFaultError):
+                one.map[0]
+
+    thread = threading.Thread(target=poke)
+    thread.start()
+    silent = 0
+    try:
+        for _ in range(1000):
+            try:
+                LIBC.memcpy(buffer, ctypes.c_void_p(start + N - 1), 1)
+                chance()
+                silent += 1
+            except MapFaultError:
+                pass
+    finally:
+        ends.set()
+        thread.join()
+    assert silent == 0
+    del holder
+    gc.collect()
+    one.map.close()
+
+
+def test_large_operation_in_another_thread_does_not_either(tmp_path: Path) -> None:
+    """F3: not even while it is under way, without the GIL."""
+    length = 64 * 2**20
+    path = tmp_path / "large"
+    with path.open("w+b") as file:
+        file.truncate(length)
+        m = firmmap.mmap(file.fileno(), 0)
+        start, holder = address(m)
+        file.truncate(length - 4 * PAGE)
+        ends = threading.Event()
+
+        def search() -> None:
+            while not ends.is_set():
+                with contextlib.suppress(MapFaultError):
+                    m.find(b"x", 0, length - 8 * PAGE)
+
+        thread = threading.Thread(target=search)
+        thread.start()
+        silent = 0
+        buffer = ctypes.create_string_buffer(8)
+        try:
+            for _ in range(100):
+                try:
+                    LIBC.memcpy(buffer, ctypes.c_void_p(start + length - 8), 8)
+                    chance()
+                    silent += 1
+                except MapFaultError:
+                    pass
+        finally:
+            ends.set()
+            thread.join()
+        assert silent == 0
+        del holder
+        gc.collect()
+        m.close()
+
+
+def test_pool_of_threads_goes_on(one: Victim) -> None:
+    """F3: some task fails, or whoever waits for it; no worker dies, no task is lost, nobody hangs."""
+    start, holder = address(one.map)
+    buffer = ctypes.create_string_buffer(N)
+
+    def task(_: int) -> int:
+        LIBC.memcpy(buffer, ctypes.c_void_p(start), N)
+        return buffer[0][0]
+
+    told = 0
+    pool = ThreadPoolExecutor(2)
+    for turn in range(50):
+        try:
+            futures = [pool.submit(task, number) for number in range(4)]
+            done, missing = wait_for(futures, timeout=60)
+            assert not missing, turn
+            told += sum(isinstance(future.exception(), MapFaultError) for future in done)
+        except MapFaultError:
+            told += 1
+    with contextlib.suppress(MapFaultError):
+        pool.shutdown()
+    assert told >= 25
+    with contextlib.suppress(MapFaultError):
+        one.map.flush()
+    del holder
+    gc.collect()
+    one.map.close()
+
+
+def test_operation_that_tells_takes_back_what_was_asked_for(one: Victim) -> None:
+    """F3: a thread is told once, not a second time in the middle of its handling of the first."""
+    m = one.map
+    log: list[str] = []
+
+    def work() -> None:
+        for _ in range(20):
+            try:
+                b"" + m, m[LOST]
+            except MapFaultError:
+                try:
+                    chance()
+                    log.append("once")
+                except MapFaultError:
+                    log.append("twice")
+
+    assert in_thread(work) == []
+    assert log == ["once"] * 20
+    m.close()
+
+
+# What is not a fault.
+
+
+def test_system_calls_on_missing_pages_fail_by_themselves(one: Victim) -> None:
+    """F3: the kernel tells its caller: EFAULT, or how far it has come. The process lives."""
+    with memoryview(one.map) as view:
+        reader, writer = os.pipe()
+        try:
+            with pytest.raises(OSError, match="Bad address") as caught:
+                os.write(writer, view[LOST:])
+            assert caught.value.errno == errno.EFAULT
+            os.write(writer, b"123")
+            with pytest.raises(OSError, match="Bad address"):
+                os.readv(reader, [view[LOST:]])
+        finally:
+            os.close(reader)
+            os.close(writer)
+    one.map.flush()
+    one.map.close()
+
+
+def test_copies_between_maps_and_buffers(one: Victim) -> None:
+    """F1, F3: an argument that lies in a map, this one or another, is memory that is used directly."""
+    whole = firmmap.mmap(-1, N)
+    with memoryview(one.map) as view:
+        for work in (
+            lambda: whole.write(view),
+            lambda: whole.__setitem__(slice(0, N), view),
+            lambda: whole.find(view[LEFT : LEFT + 40]),
+        ):
+            with pytest.raises(MapFaultError):
+                work()
+                chance()
+            whole.seek(0)
+        with pytest.raises(MapFaultError):
+            one.map[:PAGE] = view[LEFT : LEFT + PAGE]
+            chance()
+    one.map.flush()
+    one.map.close()
+    whole.close()
+
+
+def test_nothing_is_left_behind(tmp_path: Path) -> None:
+    """F2, F3: areas and descriptors are as many as before."""
+    for kind in KINDS:
+        descriptors = len(os.listdir("/proc/self/fd"))
+        for _ in range(20):
+            with victim(tmp_path, kind) as it:
+                for left in (LEFT, PAGE, 0):
+                    it.truncate(left)
+                    with pytest.raises(MapFaultError):
+                        zlib.crc32(it.map)
+                it.map.close()
+        assert len(os.listdir("/proc/self/fd")) == descriptors
+        assert areas("victim") == 0
