@@ -2,6 +2,7 @@
 
 mod args;
 mod constants;
+mod create;
 mod docs;
 mod errors;
 mod faults;

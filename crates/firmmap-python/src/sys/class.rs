@@ -11,8 +11,8 @@ use pyo3::{Borrowed, ffi};
 
 use super::buffer;
 use super::call::{Args, enter};
-use crate::docs;
 use crate::mmap::{self, Mmap};
+use crate::{create, docs};
 
 /// The memory of an instance.
 #[repr(C)]
@@ -280,7 +280,7 @@ unsafe extern "C" fn new(
         // SAFETY: CPython passes a live dict, or null.
         let names = unsafe { Bound::from_borrowed_ptr_or_opt(py, names) };
         let names = names.map(Bound::cast_into).transpose()?;
-        let body = mmap::new(&args.cast_into()?, names.as_ref())?;
+        let body = create::new(&args.cast_into()?, names.as_ref())?;
         // SAFETY: the class is ours or a subclass, as CPython has checked.
         unsafe { allocate(py, class, body) }
     };

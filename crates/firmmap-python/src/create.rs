@@ -1,0 +1,170 @@
+//! The constructor of the class `mmap`: from arguments to a mapping.
+
+use firmmap::{MappedFile, MmapOptions};
+use pyo3::exceptions::{PyOverflowError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyTuple};
+
+use crate::args::{self, Constructor};
+use crate::constants::{ACCESS_COPY, ACCESS_DEFAULT, ACCESS_READ, ACCESS_WRITE};
+use crate::errors::{self, exception, os_error};
+use crate::mmap::Mmap;
+use crate::sys::descriptor;
+
+static AUDIT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+/// `mmap(fileno, length, …)`.
+pub(crate) fn new<'py>(args: &Bound<'py, PyTuple>, names: Option<&Bound<'py, PyDict>>) -> PyResult<Mmap> {
+    let py = args.py();
+    let request = Request::parse(args, names)?;
+    let Request { fileno, length, offset, .. } = request;
+    if length < 0 {
+        return Err(PyOverflowError::new_err("memory mapped length must be positive"));
+    }
+    if offset < 0 {
+        return Err(PyOverflowError::new_err("memory mapped offset must be positive"));
+    }
+    let (options, access) = request.options()?;
+    AUDIT.import(py, "sys", "audit")?.call1((intern!(py, "mmap.__new__"), fileno, length, access, offset))?;
+    let map = if fileno == -1 {
+        // The system wants the offset to be right though it means nothing here; `repr` shows it.
+        if length == 0 || is_unaligned(offset as u64) {
+            return Err(os_error(errors::INVALID_ARGUMENT));
+        }
+        options.offset(offset as u64).len(length as usize).map_anonymous().map_err(exception)?
+    } else {
+        map_file(&options, fileno, length as usize, offset as u64)?
+    };
+    Ok(Mmap::new(MappedFile::new(map), access, request.track_file))
+}
+
+/// Maps a file as the standard library does, which knows neither empty maps nor offsets that are not aligned.
+fn map_file(options: &MmapOptions, fileno: i32, length: usize, offset: u64) -> PyResult<firmmap::Mmap> {
+    let source = descriptor::borrow(fileno).map_err(|error| errors::system_error(&error))?;
+    let options = options.clone().offset(offset);
+    let options = if length > 0 { options.len(length) } else { options };
+    let result = options.map(&source);
+    let empty = || source.try_clone_to_owned().and_then(|file| std::fs::File::from(file).metadata());
+    let behind_end = |offset_is_zero: bool| {
+        if offset_is_zero || empty().is_ok_and(|data| data.len() == 0) {
+            PyValueError::new_err("cannot mmap an empty file")
+        } else {
+            PyValueError::new_err("mmap offset is greater than file size")
+        }
+    };
+    match result {
+        Ok(map) if map.is_empty() => Err(behind_end(offset == 0)),
+        Ok(_) if is_unaligned(offset) => Err(os_error(errors::INVALID_ARGUMENT)),
+        Ok(map) => Ok(map),
+        Err(error) if error.kind() == firmmap::ErrorKind::OffsetBeyondEnd => Err(behind_end(false)),
+        // The system looks at the offset before it looks at what the file allows.
+        Err(error) if is_unaligned(offset) && refused_to_map(&error) => Err(os_error(errors::INVALID_ARGUMENT)),
+        Err(error) => Err(exception(error)),
+    }
+}
+
+/// Whether the system has refused for another reason than a wrong descriptor.
+fn refused_to_map(error: &firmmap::Error) -> bool {
+    error.os_error().is_some_and(|error| error.raw_os_error() != Some(errors::BAD_DESCRIPTOR))
+}
+
+fn is_unaligned(offset: u64) -> bool {
+    !offset.is_multiple_of(firmmap::allocation_granularity() as u64)
+}
+
+/// The arguments of the constructor.
+struct Request {
+    fileno: i32,
+    length: isize,
+    #[cfg(unix)]
+    flags: i32,
+    #[cfg(unix)]
+    prot: i32,
+    #[cfg(windows)]
+    tag: Option<String>,
+    access: i32,
+    offset: i64,
+    track_file: bool,
+}
+
+impl Request {
+    fn parse<'py>(args: &Bound<'py, PyTuple>, names: Option<&Bound<'py, PyDict>>) -> PyResult<Self> {
+        let int = |object: Option<Bound<'py, PyAny>>, default: i32| match object {
+            Some(object) => args::int(object.as_borrowed()),
+            None => Ok(default),
+        };
+        #[cfg(unix)]
+        const POSITIONAL: usize = 6;
+        #[cfg(not(unix))]
+        const POSITIONAL: usize = 5;
+        let mut args = Constructor::new(args, names, POSITIONAL, POSITIONAL + 1)?;
+        let request = Self {
+            fileno: args::int(args.required("fileno")?.as_borrowed())?,
+            length: args::ssize(args.required("length")?.as_borrowed())?,
+            #[cfg(unix)]
+            flags: int(args.next("flags")?, libc::MAP_SHARED)?,
+            #[cfg(unix)]
+            prot: int(args.next("prot")?, libc::PROT_READ | libc::PROT_WRITE)?,
+            #[cfg(windows)]
+            tag: args.next("tagname")?.map_or(Ok(None), |tag| tag.extract())?,
+            access: int(args.next("access")?, ACCESS_DEFAULT)?,
+            offset: args.next("offset")?.map_or(Ok(0), |object| args::offset(object.as_borrowed()))?,
+            track_file: args.next("trackfd")?.map_or(Ok(true), |object| object.is_truthy())?,
+        };
+        args.finish()?;
+        Ok(request)
+    }
+
+    /// What the library is asked for, and the `ACCESS_*` number that the map shows.
+    #[cfg(unix)]
+    fn options(&self) -> PyResult<(MmapOptions, i32)> {
+        use firmmap::{MapFlags, Protection};
+        use libc::{MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE};
+
+        const READ_WRITE: i32 = PROT_READ | PROT_WRITE;
+        if self.access != ACCESS_DEFAULT && (self.flags != MAP_SHARED || self.prot != READ_WRITE) {
+            return Err(PyValueError::new_err("mmap can't specify both access and flags, prot."));
+        }
+        let (flags, prot, access) = match self.access {
+            ACCESS_READ => (MAP_SHARED, PROT_READ, ACCESS_READ),
+            ACCESS_WRITE => (MAP_SHARED, READ_WRITE, ACCESS_WRITE),
+            ACCESS_COPY => (MAP_PRIVATE, READ_WRITE, ACCESS_COPY),
+            ACCESS_DEFAULT => (
+                self.flags,
+                self.prot,
+                match self.prot & READ_WRITE {
+                    READ_WRITE => ACCESS_DEFAULT,
+                    PROT_WRITE => ACCESS_WRITE,
+                    _ => ACCESS_READ,
+                },
+            ),
+            _ => return Err(PyValueError::new_err("mmap invalid access parameter.")),
+        };
+        let options = MmapOptions::new()
+            .flags(MapFlags::from_bits_retain(flags))
+            .protection(Protection::from_bits_retain(prot as u32))
+            .track_file(self.track_file);
+        Ok((options, access))
+    }
+
+    /// What the library is asked for, and the `ACCESS_*` number that the map shows.
+    #[cfg(windows)]
+    fn options(&self) -> PyResult<(MmapOptions, i32)> {
+        use firmmap::Access;
+
+        let access = match self.access {
+            ACCESS_READ => Access::Read,
+            ACCESS_DEFAULT | ACCESS_WRITE => Access::Write,
+            ACCESS_COPY => Access::Copy,
+            _ => return Err(PyValueError::new_err("mmap invalid access parameter.")),
+        };
+        let options = MmapOptions::new().access(access).extend(true).track_file(self.track_file);
+        let options = match self.tag.as_deref() {
+            Some(tag) if !tag.is_empty() => options.tag(tag),
+            _ => options,
+        };
+        Ok((options, self.access))
+    }
+}
