@@ -18,20 +18,27 @@ mod fault_os;
 #[cfg(windows)]
 #[path = "fault_windows.rs"]
 mod fault_os;
+#[cfg(unix)]
+#[path = "pages_unix.rs"]
+mod pages;
 
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 
 pub(crate) use fault_os::{
-    block_signals, cover, current_handler, drop_aside, forget_handler, install_handler, keep_handler, pause, put_back,
-    seen_by_all_threads, thread, thread_id, thread_lives,
+    block_signals, current_handler, forget_handler, install_handler, keep_handler, pause, thread, thread_id,
+    thread_lives,
 };
+#[cfg(windows)]
+pub(crate) use fault_os::{cover, drop_aside, put_back, seen_by_all_threads};
 pub(crate) use memory::{append, as_uninit};
 pub use os::AsSource;
 #[cfg(unix)]
 pub(crate) use os::is_private;
 pub(crate) use os::{Source, duplicate, file_info, granularity, page_size, set_len, source, sync_before_mapping};
+#[cfg(unix)]
+pub(crate) use pages::{cover, drop_aside, put_back, seen_by_all_threads};
 
 use crate::access::{Access, FlushFlags, Protection};
 use crate::advice::Advice;
