@@ -3,7 +3,6 @@
 //! [`cover`] runs in a signal handler: system calls only.
 
 use std::os::fd::BorrowedFd;
-use std::ptr;
 
 use libc::{c_int, c_void};
 
@@ -63,7 +62,7 @@ fn behind_the_file(site: &Site) -> Option<usize> {
 fn move_aside(start: usize, len: usize) -> Option<Stretch> {
     let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_DONTUNMAP;
     // SAFETY: the range is in our mapping, whose slot is locked; it stays mapped.
-    let aside = unsafe { libc::mremap(start as *mut c_void, len, len, flags, ptr::null_mut::<c_void>()) };
+    let aside = unsafe { libc::mremap(start as *mut c_void, len, len, flags, std::ptr::null_mut::<c_void>()) };
     (aside != libc::MAP_FAILED).then_some(Stretch { start, len, aside: aside as usize })
 }
 
@@ -93,7 +92,7 @@ pub(crate) fn put_back(site: &Site, stretch: &Stretch) -> bool {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     if site.unit == super::page_size() {
         // SAFETY: a new mapping replaces nothing; the descriptor is that of our mapping, whose slot is locked.
-        let new = unsafe { mmap(ptr::null_mut(), stretch.len, site.protection, flags, site.fd, offset as _) };
+        let new = unsafe { mmap(std::ptr::null_mut(), stretch.len, site.protection, flags, site.fd, offset as _) };
         if new == libc::MAP_FAILED {
             return false;
         }

@@ -150,9 +150,9 @@ impl Mapping {
 
     /// Makes the mapping what `request` says: the same file, offset and flags, another length.
     fn remap(&mut self, request: &Request<'_>) -> io::Result<()> {
-        let (mapped_len, unit) = mapped_len(request)?;
         #[cfg(any(target_os = "linux", target_os = "android"))]
         {
+            let (mapped_len, unit) = mapped_len(request)?;
             let base = self.base.as_ptr().cast();
             // SAFETY: the mapping is ours, and `&mut self` says that nobody holds an address in it.
             let base = unsafe { libc::mremap(base, self.mapped_len, mapped_len, libc::MREMAP_MAYMOVE) };
