@@ -4,15 +4,18 @@ use firmmap::{take_fault_of, waiting_faults};
 use pyo3::PyTypeInfo;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyType;
+use pyo3::types::{PyDict, PyType};
 
 use crate::sys::interrupt;
 
 pyo3::import_exception!(firmmap._faults, MapFaultError);
 
-/// The functions of `_faults.py` that are called from here.
+/// `_faults.py`'s function that makes an exception for several faults.
 static MAKE_ERROR: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-static HAS_MOVED_ON: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+/// Names of modules in which threads wait for work, and hand over what they have done.
+static MACHINERY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+/// `sys._current_frames`.
+static CURRENT_FRAMES: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 /// Connects the library's faults to the interpreter. `_faults.py` calls it, once all that is used later is there: later
 /// can be while another exception is on its way, or while the interpreter shuts down.
@@ -20,15 +23,17 @@ static HAS_MOVED_ON: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 pub(crate) fn connect<'py>(
     late: Bound<'py, PyType>,
     make_error: Bound<'py, PyAny>,
-    has_moved_on: Bound<'py, PyAny>,
+    machinery: Bound<'py, PyAny>,
     main: usize,
-) {
+) -> PyResult<()> {
     let py = late.py();
     let _ = MapFaultError::type_object(py);
     let _ = MAKE_ERROR.set(py, make_error.unbind());
-    let _ = HAS_MOVED_ON.set(py, has_moved_on.unbind());
+    let _ = MACHINERY.set(py, machinery.unbind());
+    CURRENT_FRAMES.import(py, "sys", "_current_frames")?;
     interrupt::connect(late, main);
     firmmap::on_fault(interrupt::request);
+    Ok(())
 }
 
 /// Tells the library's Python half that it is in a child process.
@@ -63,7 +68,11 @@ fn own_faults() -> Vec<usize> {
 
 /// An operation has told this thread of a fault: it need not be told a second time.
 pub(crate) fn told() {
-    interrupt::retract(|thread| waiting_faults().iter().any(|fault| fault.thread == thread));
+    interrupt::retract(is_waiting);
+}
+
+fn is_waiting(thread: usize) -> bool {
+    waiting_faults().iter().any(|fault| fault.thread == thread)
 }
 
 /// Raises the faults that their threads were not told of, in these threads. Runs in the main thread.
@@ -71,7 +80,11 @@ pub(crate) fn deliver(py: Python<'_>) -> PyResult<()> {
     let here = interrupt::thread();
     let mut offsets = own_faults();
     for fault in waiting_faults().into_iter().filter(|fault| fault.thread != here) {
-        let reachable = fault.thread_lives() && !has_moved_on(py, fault.thread);
+        let reachable = fault.thread_lives() && !has_moved_on(py, fault.thread).unwrap_or(true);
+        // An operation without the GIL may have told the thread in the meantime.
+        if !is_waiting(fault.thread) {
+            continue;
+        }
         // The fault stays with its map until the thread has been told.
         if reachable && interrupt::raise_in_thread(fault.thread) {
             continue;
@@ -84,10 +97,16 @@ pub(crate) fn deliver(py: Python<'_>) -> PyResult<()> {
     }
 }
 
-/// Whether another thread has long left what it was doing: an exception would hit what has nothing to do with the fault.
-fn has_moved_on(py: Python<'_>, thread: usize) -> bool {
-    let answer = HAS_MOVED_ON.get(py).and_then(|function| function.bind(py).call1((thread,)).ok());
-    answer.and_then(|answer| answer.is_truthy().ok()).unwrap_or(true)
+/// Whether another thread has left what it was doing: it waits for work, or hands over what it has done. An exception would
+/// end the loop of a worker of a pool, say, and lose its next task. Runs no Python code, in which other threads and other
+/// signals could have their turn.
+fn has_moved_on(py: Python<'_>, thread: usize) -> PyResult<bool> {
+    let (Some(current_frames), Some(machinery)) = (CURRENT_FRAMES.get(py), MACHINERY.get(py)) else { return Ok(true) };
+    let frames = current_frames.bind(py).call0()?.cast_into::<PyDict>()?;
+    let Some(frame) = frames.get_item(thread)? else { return Ok(true) };
+    let globals = frame.getattr("f_globals")?.cast_into::<PyDict>()?;
+    let Some(module) = globals.get_item("__name__")? else { return Ok(false) };
+    machinery.bind(py).contains(module)
 }
 
 /// Switch the guard against faults on or off for the process.

@@ -401,7 +401,8 @@ pub(crate) fn flush<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
             return Err(PyValueError::new_err("flush values out of range"));
         }
         if matches!(this.access, ACCESS_READ | ACCESS_COPY) {
-            return Ok(None);
+            // There is nothing to write, but there may be something to tell.
+            return file.check().map(|()| None).map_err(exception);
         }
         let (start, end) = (offset as usize, (offset + size) as usize);
         if !start.is_multiple_of(firmmap::page_size()) {

@@ -60,7 +60,7 @@ def _note(error, offsets):
 
 
 # Modules in which threads wait for work, and hand over what they have done. None of their code
-# touches mapped memory.
+# touches mapped memory, and an exception there would hit what has nothing to do with the fault.
 _MACHINERY = frozenset(
     {
         "asyncio.base_events",
@@ -76,15 +76,6 @@ _MACHINERY = frozenset(
         "threading",
     }
 )
-
-
-def _has_moved_on(thread):
-    """Whether a thread has gone on to something else after it has met a fault.
-
-    An exception would then end the loop of a worker of a pool, say, and lose its next task.
-    """
-    frame = sys._current_frames().get(thread)
-    return frame is None or frame.f_globals.get("__name__") in _MACHINERY
 
 
 _handlers_of_faulthandler = set()
@@ -120,7 +111,7 @@ def connect():
     # Whoever imports it first is the main thread to it: so not from here.
     threading = sys.modules.get("threading")
     main = threading.main_thread().ident if threading else 0
-    _firmmap._connect_faults(_LateFault, _make_error, _has_moved_on, main)
+    _firmmap._connect_faults(_LateFault, _make_error, _MACHINERY, main)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_firmmap._faults_after_fork)
     for module, name in ((faulthandler, "enable"), (faulthandler, "disable"), (signal, "signal")):
