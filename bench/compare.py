@@ -47,9 +47,7 @@ def loop(operation: Operation, module: object, fd: int) -> Loop:
     return run
 
 
-def pairs(
-    first: Loop, second: Loop, turns: int | None, budget: float
-) -> tuple[list[float], list[float], int]:
+def pairs(first: Loop, second: Loop, turns: int | None, budget: float) -> tuple[list[float], list[float], int]:
     """Times of both, taken alternately."""
     count = turns or 1
     while turns is None and first(count) < 0.002:
@@ -187,9 +185,7 @@ def machine() -> str:
     model = platform.processor() or platform.machine()
     try:
         with open("/proc/cpuinfo") as info:
-            model = next(
-                line.split(":")[1].strip() for line in info if line.startswith("model name")
-            )
+            model = next(line.split(":")[1].strip() for line in info if line.startswith("model name"))
     except (OSError, StopIteration):
         pass
     return f"{os.cpu_count()} x {model}, {platform.system()} {platform.release()}"

@@ -57,15 +57,11 @@ SMALL = [
 
 LARGE = [
     *(
-        Operation(
-            f"find() absent, {n} bytes", f"m.find({needle(n)!r}, 0)", size=128 * MIB, target=4
-        )
+        Operation(f"find() absent, {n} bytes", f"m.find({needle(n)!r}, 0)", size=128 * MIB, target=4)
         for n in (2, 4, 8, 16, 64)
     ),
     *(
-        Operation(
-            f"rfind() absent, {n} bytes", f"m.rfind({needle(n)!r}, 0)", size=128 * MIB, target=6
-        )
+        Operation(f"rfind() absent, {n} bytes", f"m.rfind({needle(n)!r}, 0)", size=128 * MIB, target=6)
         for n in (2, 4, 8, 16, 64)
     ),
     Operation("find() one byte", "m.find(b'#', 0)", size=128 * MIB),
@@ -84,9 +80,7 @@ WORST = [
     Operation("find() b+a*31 in a*n", "m.find(b'b' + b'a' * 31, 0)", size=4 * MIB, data="a"),
     Operation("rfind() a*31+b in a*n", "m.rfind(b'a' * 31 + b'b', 0)", size=4 * MIB, data="a"),
     Operation("rfind() b+a*31 in a*n", "m.rfind(b'b' + b'a' * 31, 0)", size=4 * MIB, data="a"),
-    Operation(
-        "find() abab... in periodic", "m.find(b'ab' * 15 + b'aa', 0)", size=4 * MIB, data="ab"
-    ),
+    Operation("find() abab... in periodic", "m.find(b'ab' * 15 + b'aa', 0)", size=4 * MIB, data="ab"),
     Operation("find() common bytes", "m.find(b'ta eht', 0)", size=4 * MIB),
     Operation("find() longer than the map", "m.find(b'a' * 8192, 0)", size=4096, data="a"),
     Operation("find() match at the very end", "m.find(b'END', 0)", size=4 * MIB, data="end"),

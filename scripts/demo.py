@@ -73,9 +73,7 @@ def fork() -> None:
 def sources() -> Iterator[Path]:
     """Files of Python and of the Rust toolchain: texts first, then libraries."""
     sysroot = Path(
-        subprocess.run(
-            ["rustc", "--print", "sysroot"], capture_output=True, text=True, check=True
-        ).stdout.strip()
+        subprocess.run(["rustc", "--print", "sysroot"], capture_output=True, text=True, check=True).stdout.strip()
     )
     library = Path(sysconfig.get_path("stdlib"))
     for folder, pattern in [
@@ -226,9 +224,7 @@ def large_file(path: Path) -> bool:
 def main() -> int:
     given = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     if given and (not given.is_file() or given.stat().st_size < 16 * EDITS):
-        sys.exit(
-            f"{given} is not a file of at least {16 * EDITS:,} bytes: the demo is about large ones"
-        )
+        sys.exit(f"{given} is not a file of at least {16 * EDITS:,} bytes: the demo is about large ones")
     print("a file, mapped whole")
     hello()
     print("memory without a file")

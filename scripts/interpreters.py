@@ -43,9 +43,7 @@ def candidates() -> list[Path]:
 def main() -> None:
     best: dict[str, tuple[tuple[str, str], str]] = {}
     for path in candidates():
-        probe = subprocess.run(
-            [path, "-c", PROBE], capture_output=True, text=True, check=False, cwd="/"
-        )
+        probe = subprocess.run([path, "-c", PROBE], capture_output=True, text=True, check=False, cwd="/")
         words = probe.stdout.split(maxsplit=5)
         # A shim of pyenv for a version that is not switched on fails here.
         if probe.returncode != 0 or len(words) != 6 or words[0] != "cpython":

@@ -54,9 +54,7 @@ INDEX_USES: dict[str, Use] = {
     "m[i:j:k]": lambda m, index, _: m[index(len(m)) : index(0) : index(-3)],
     "m[i:] = v": lambda m, index, _: m.__setitem__(slice(index(0), None), bytes(len(m))),
     "m[:i] = v": lambda m, index, _: m.__setitem__(slice(None, index(len(m))), bytes(len(m))),
-    "m[::i] = v": lambda m, index, _: m.__setitem__(
-        slice(None, None, index(2)), bytes((len(m) + 1) // 2)
-    ),
+    "m[::i] = v": lambda m, index, _: m.__setitem__(slice(None, None, index(2)), bytes((len(m) + 1) // 2)),
     "m[i:] = itself": lambda m, index, _: m.__setitem__(slice(index(0), None), m),
     "del m[i]": lambda m, index, _: m.__delitem__(index(0)),
     "del m[i:]": lambda m, index, _: m.__delitem__(slice(index(0), None)),
@@ -97,9 +95,7 @@ if sys.platform != "win32":
 # Each with `data`, which makes an object whose __buffer__ changes the map.
 BUFFER_USES: dict[str, Use] = {
     "m[:] = v": lambda m, _, data: m.__setitem__(slice(None), data(bytes(len(m)))),
-    "m[::2] = v": lambda m, _, data: m.__setitem__(
-        slice(None, None, 2), data(bytes((len(m) + 1) // 2))
-    ),
+    "m[::2] = v": lambda m, _, data: m.__setitem__(slice(None, None, 2), data(bytes((len(m) + 1) // 2))),
     "m[i:] = v": lambda m, index, data: m.__setitem__(slice(index(0), None), data(bytes(len(m)))),
     "write(v)": lambda m, _, data: m.write(data(bytes(len(m)))),
     "write(v) at the end": lambda m, _, data: (m.seek(-1, 2), m.write(data(b"a"))),

@@ -84,9 +84,7 @@ def macros(header: str) -> dict[str, int]:
     def preprocess(program: str, *flags: str) -> str:
         command = [compiler, "-E", "-P", "-D_GNU_SOURCE", "-x", "c", *flags, "-"]
         program = f"#include <{header}>\n{program}"
-        return subprocess.run(
-            command, input=program, text=True, capture_output=True, check=True
-        ).stdout
+        return subprocess.run(command, input=program, text=True, capture_output=True, check=True).stdout
 
     defined = preprocess("", "-dM")
     names = re.findall(r"^#define ((?:MAP|PROT|MADV|MS)_\w+) ", defined, re.MULTILINE)

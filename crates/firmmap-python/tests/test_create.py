@@ -207,9 +207,7 @@ def test_flags_and_prot(mmap: ModuleType, make_file: MakeFile) -> None:
 )
 @pytest.mark.parametrize("prot", [1, 2, 3, 5, 7])
 @pytest.mark.parametrize("anonymous", [False, True], ids=["file", "anonymous"])
-def test_combinations_of_flags(
-    make_file: MakeFile, flags: tuple[str, ...], prot: int, anonymous: bool
-) -> None:
+def test_combinations_of_flags(make_file: MakeFile, flags: tuple[str, ...], prot: int, anonymous: bool) -> None:
     """B9: every combination comes to the same with the standard library."""
     fd = -1 if anonymous else make_file(DATA).fileno()
     number = 0

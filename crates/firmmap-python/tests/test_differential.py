@@ -14,6 +14,7 @@ What differs on purpose, and how the comparison copes:
     N3  flush(flags=), set_name                           not used
     N3  size() of anonymous memory                        ours must be the length; not tried there
     N4  an empty needle behind the end                    ours must be -1; not tried there
+    C3  flush(offset, None), C4 madvise(o, start, None)   None is not passed
     C3  flush(offset) alone                               only with offset 0
     C3  flush(offset, -1) is "to the end" from 3.15 on    -1 is not passed as a size
     C9  resize to 0 or to too much fails after the file   ours must fail and leave the file;
@@ -128,9 +129,7 @@ KINDS: list[Callable[[bytes], Any]] = [
     lambda value: memoryview(bytearray(value)),
 ]
 bytes_like = st.builds(lambda kind, value: kind(value), st.sampled_from(KINDS), data)
-payload: st.SearchStrategy[Any] = st.deferred(
-    lambda: st.one_of(*[bytes_like] * 9, wrong, st.just(5))
-)
+payload: st.SearchStrategy[Any] = st.deferred(lambda: st.one_of(*[bytes_like] * 9, wrong, st.just(5)))
 which = st.integers(0, 2)
 
 METHODS = (
@@ -331,9 +330,7 @@ class Comparison(RuleBasedStateMachine):
     @rule(constructor=constructors())
     def make(self, constructor: tuple[Any, tuple[Any, ...], dict[str, Any]]) -> None:
         source, arguments, names = constructor
-        given = (
-            dict(zip(("flags", "prot", "access", "offset"), arguments[1:], strict=False)) | names
-        )
+        given = dict(zip(("flags", "prot", "access", "offset"), arguments[1:], strict=False)) | names
         prot = given.get("prot", 3)
         if sys.version_info < (3, 13) and 1 + len(arguments) + len(names) > 6:
             return  # N1: with trackfd it is one argument more, which shows in the words.
@@ -397,12 +394,8 @@ class Comparison(RuleBasedStateMachine):
         self.on_map(which, lambda m: operator.setitem(m, key, value))
 
     @has_maps
-    @rule(
-        which=which, key=slices, unit=st.binary(min_size=1, max_size=3), kind=st.sampled_from(KINDS)
-    )
-    def set_slice_that_fits(
-        self, which: int, key: slice, unit: bytes, kind: Callable[[bytes], Any]
-    ) -> None:
+    @rule(which=which, key=slices, unit=st.binary(min_size=1, max_size=3), kind=st.sampled_from(KINDS))
+    def set_slice_that_fits(self, which: int, key: slice, unit: bytes, kind: Callable[[bytes], Any]) -> None:
         result = outcome(lambda: len(self.sides[0].maps[which % len(self.notes)][key]))
         size = result[2] if result[0] == "returned" else 1
         value = kind((unit * size)[:size])
@@ -489,7 +482,7 @@ class Comparison(RuleBasedStateMachine):
     )
     def flush(self, which: int, arguments: tuple[Any, ...]) -> None:
         size = arguments[-1] if len(arguments) == 2 else None
-        if -1 not in (size, getattr(size, "value", None)):
+        if -1 not in (size, getattr(size, "value", None)) and None not in arguments[1:]:
             self.on_map(which, lambda m: m.flush(*arguments))
 
     @has_maps
@@ -504,7 +497,8 @@ class Comparison(RuleBasedStateMachine):
         ),
     )
     def madvise(self, which: int, option: Any, arguments: tuple[Any, ...]) -> None:
-        self.on_map(which, lambda m: m.madvise(option, *arguments))
+        if None not in arguments[1:]:
+            self.on_map(which, lambda m: m.madvise(option, *arguments))
 
     @has_maps
     @rule(

@@ -131,8 +131,8 @@ USES: list[Callable[[Any], object]] = [
 ]
 NAMES = [
     *(use.__name__ for use in USES[:7]),
-    *("bytes(view) bytes(map) bytearray join tolist compare search findall unpack".split()),
-    *("sha256 md5 crc32 compress from_bytes".split()),
+    *(["bytes(view)", "bytes(map)", "bytearray", "join", "tolist", "compare", "search", "findall", "unpack"]),
+    *(["sha256", "md5", "crc32", "compress", "from_bytes"]),
 ]
 
 
@@ -294,9 +294,7 @@ def dropped(one: Victim) -> list[Any]:
     return box
 
 
-def test_dropped_map_reports_to_the_hook(
-    one: Victim, unraisable: list[BaseException | None]
-) -> None:
+def test_dropped_map_reports_to_the_hook(one: Victim, unraisable: list[BaseException | None]) -> None:
     """F3: bytes() has the only reference, and gives it back before the next bytecode."""
     box = dropped(one)
     result = bytes(box.pop())
@@ -470,12 +468,7 @@ def test_new_thread_is_not_told_of_what_an_old_one_has_met(one: Victim) -> None:
     for _ in range(50):
         thread = ctypes.c_ulong()
         try:
-            assert (
-                LIBC.pthread_create(
-                    ctypes.byref(thread), None, LIBC.strlen, ctypes.c_void_p(start + LOST)
-                )
-                == 0
-            )
+            assert LIBC.pthread_create(ctypes.byref(thread), None, LIBC.strlen, ctypes.c_void_p(start + LOST)) == 0
             LIBC.pthread_join(thread, None)
             assert in_thread(work) == []
         except MapFaultError:

@@ -88,9 +88,7 @@ def test_fault_of_a_stranger_where_a_map_of_ours_was_is_deadly() -> None:
 
 
 @BOTH
-@pytest.mark.parametrize(
-    "send", ["os.kill(os.getpid(), signal.SIGBUS)", "signal.raise_signal(signal.SIGBUS)"]
-)
+@pytest.mark.parametrize("send", ["os.kill(os.getpid(), signal.SIGBUS)", "signal.raise_signal(signal.SIGBUS)"])
 def test_sent_signal_is_deadly(guard: str, send: str) -> None:
     """F4: sent to oneself, and meant."""
     out, err = dies(guard + f"print('so far', flush=True)\n{send}\nprint('survived')")
@@ -681,9 +679,7 @@ def test_switched_off_and_on_by_a_function() -> None:
     dies("import firmmap\nfirmmap.set_fault_guard(False)\nsurvive()")
     dies(GUARDED + "file, m = guarded\nfirmmap.set_fault_guard(False)\nfile.truncate(0)\nm[5]")
     lives("import firmmap\nfirmmap.set_fault_guard(False)\nfirmmap.set_fault_guard(True)\nsurvive()")
-    lives(
-        "import firmmap\nfirmmap.set_fault_guard(True)\nsurvive()", env={"FIRMMAP_FAULT_GUARD": "0"}
-    )
+    lives("import firmmap\nfirmmap.set_fault_guard(True)\nsurvive()", env={"FIRMMAP_FAULT_GUARD": "0"})
     dies(
         """
         import firmmap

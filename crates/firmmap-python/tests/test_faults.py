@@ -122,9 +122,7 @@ def moved(operation: Operation, m: Any) -> bool:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
-def test_file_truncated_before_the_operation(
-    tmp_path: Path, operation: Operation, kind: str
-) -> None:
+def test_file_truncated_before_the_operation(tmp_path: Path, operation: Operation, kind: str) -> None:
     """F1, F2: an error with the place, the position unmoved; whole again once the file is."""
     with prepared(tmp_path, operation, kind) as one:
         m, whole = one.map, one.bytes
@@ -239,9 +237,7 @@ def truncating_process(one: Victim) -> Iterator[None]:
 
 @pytest.mark.parametrize("other", [truncating_thread, truncating_process])
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
-def test_file_truncated_during_the_operation(
-    tmp_path: Path, operation: Operation, other: Truncating
-) -> None:
+def test_file_truncated_during_the_operation(tmp_path: Path, operation: Operation, other: Truncating) -> None:
     """F1: either the right answer or an error, never a byte that was not in the file."""
     with prepared(tmp_path, operation, "shared") as one:
         m, whole = one.map, one.bytes
@@ -500,9 +496,7 @@ def late_fault(offset: int) -> Any:
     "again",
     [copy.copy, copy.deepcopy, *(lambda e, n=n: pickle.loads(pickle.dumps(e, n)) for n in range(6))],
 )
-def test_exception_is_copied_and_pickled(
-    make: Callable[[int], Any], again: Callable[[Any], Any]
-) -> None:
+def test_exception_is_copied_and_pickled(make: Callable[[int], Any], again: Callable[[Any], Any]) -> None:
     """F1: whole, with its notes, to another process too."""
     error = make(12345)
     error.add_note("while reading the index")

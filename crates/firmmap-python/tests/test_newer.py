@@ -205,9 +205,7 @@ def test_threads_of_the_newest_kind() -> None:
     """N3: two threads that search one map while a third writes; more is in test_threads.py."""
     m = firmmap.mmap(-1, 2**20)
     results: list[int] = []
-    threads = [
-        threading.Thread(target=lambda: results.append(m.find(b"never there"))) for _ in range(2)
-    ]
+    threads = [threading.Thread(target=lambda: results.append(m.find(b"never there"))) for _ in range(2)]
     threads.append(threading.Thread(target=lambda: results.append(-m.write(b"x"))))
     for thread in threads:
         thread.start()

@@ -109,9 +109,7 @@ def test_bad_keys(key: Any) -> None:
     """A1: exceptions for wrong indices are the standard library's."""
     assert same(lambda mmap: filled(mmap, b"0123456789")[key])[0] == "raised"
     assert same(lambda mmap: operator.setitem(filled(mmap, b"0123456789"), key, 1))[0] == "raised"
-    assert same(lambda mmap: operator.setitem(filled(mmap, b"0123456789"), key, b"1"))[0] == (
-        "raised"
-    )
+    assert same(lambda mmap: operator.setitem(filled(mmap, b"0123456789"), key, b"1"))[0] == ("raised")
 
 
 @pytest.mark.parametrize("value", BAD_VALUES, ids=repr)
@@ -516,11 +514,7 @@ def test_repr(mmap: ModuleType, make_file: MakeFile) -> None:
     m = mmap.mmap(fd, 0, access=mmap.ACCESS_READ, offset=PAGE)
     m.seek(7)
     assert (
-        repr(m)
-        == str(m)
-        == (
-            f"<mmap.mmap closed=False, access=ACCESS_READ, length={2 * PAGE}, pos=7, offset={PAGE}>"
-        )
+        repr(m) == str(m) == (f"<mmap.mmap closed=False, access=ACCESS_READ, length={2 * PAGE}, pos=7, offset={PAGE}>")
     )
     m.close()
     assert repr(m) == "<mmap.mmap closed=True>"

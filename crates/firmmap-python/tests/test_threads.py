@@ -92,9 +92,7 @@ def test_reads_share_the_position() -> None:
 
         together(*[read] * THREADS)
         assert sum(map(len, pieces)) == len(m)
-        assert sorted(pieces) == sorted(
-            m[index : index + piece] for index in range(0, len(m), piece)
-        )
+        assert sorted(pieces) == sorted(m[index : index + piece] for index in range(0, len(m), piece))
 
 
 def test_lines_share_the_position() -> None:
@@ -318,9 +316,7 @@ OPERATIONS: dict[str, Callable[[Any], object]] = {
 }
 
 
-@pytest.mark.skipif(
-    not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="there is no GIL to let go of"
-)
+@pytest.mark.skipif(not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="there is no GIL to let go of")
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_the_gil_is_released(name: str, make_file: MakeFile) -> None:
     """N3, C2, C3: another thread makes progress during one large operation.

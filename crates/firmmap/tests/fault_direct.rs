@@ -285,7 +285,7 @@ fn kinds(pages: &Pages) -> Vec<Mmap> {
 }
 
 fn a_file_that_another_thread_truncates_during_operations() {
-    let pages = Pages::new(300);
+    let pages = Pages::of(memory_file(), 300);
     let maps = kinds(&pages);
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -300,7 +300,7 @@ fn a_file_that_another_thread_truncates_during_operations() {
 }
 
 fn a_file_that_another_process_truncates_during_operations() {
-    let pages = Pages::new(300);
+    let pages = Pages::of(memory_file(), 300);
     let maps = kinds(&pages);
     // SAFETY: this is the only thread.
     match unsafe { libc::fork() } {

@@ -21,8 +21,7 @@ class MapFaultError(OSError):
         where = "" if offset is None else f" at {offset}"
         super().__init__(
             errno.EIO,
-            f"the mapped byte{where} is not there: "
-            "its file was truncated, or its disk failed or is full",
+            f"the mapped byte{where} is not there: its file was truncated, or its disk failed or is full",
         )
         self.offset = offset
 

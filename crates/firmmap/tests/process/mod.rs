@@ -166,6 +166,24 @@ pub fn assert_bytes(map: &Mmap, expected: &[u8]) {
     }
 }
 
+/// A file in memory. While it is truncated and grows again by what is written at its end, it never holds a zero that nobody has
+/// written. Files of ext4 can: a program in C that reads them through mmap(2), with others that write and flush, meets pages of
+/// zeros.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub fn memory_file() -> File {
+    use std::os::fd::FromRawFd;
+    // SAFETY: the name ends in a zero byte.
+    let fd = unsafe { libc::memfd_create(c"firmmap-test".as_ptr(), libc::MFD_CLOEXEC) };
+    assert!(fd >= 0, "{}", io::Error::last_os_error());
+    // SAFETY: a new descriptor of ours.
+    unsafe { File::from_raw_fd(fd) }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub fn memory_file() -> File {
+    tempfile::tempfile().unwrap()
+}
+
 /// A file of whole pages that hold [`bytes`].
 pub struct Pages {
     pub file: File,
