@@ -118,7 +118,7 @@ fn operate(map: &Mmap, content: &[u8], random: &mut Random, tally: &mut Tally) {
     let len = random.below(map.len() - start) + 1;
     let part = start..start + len;
     let operation = random.below(if map.access() == Access::Read { 8 } else { 12 });
-    match operation {
+    let right = match operation {
         0 => tally.take(map.to_vec(part.clone())).is_none_or(|found| found == content[part]),
         1 => tally.take(map.get(start)).is_none_or(|found| found == content[start]),
         2 => tally.take(map.find(b"\0", part)).is_none_or(|found| found.is_none()),
@@ -149,9 +149,8 @@ fn operate(map: &Mmap, content: &[u8], random: &mut Random, tally: &mut Tally) {
         9 => tally.take(map.set(start, content[start])).is_none_or(|()| true),
         10 => tally.take(map.copy_within(..map.len() - 251, 251)).is_none_or(|()| true),
         _ => tally.take(map.flush()).is_none_or(|()| true),
-    }
-    .then_some(())
-    .unwrap_or_else(|| panic!("operation {operation} on {start}..{} returned wrong bytes", start + len));
+    };
+    assert!(right, "operation {operation} on {start}..{} returned wrong bytes", start + len);
 }
 
 /// Operations on a map that has just failed, for as long as it goes on to fail, and not for ever.

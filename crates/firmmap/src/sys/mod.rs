@@ -121,9 +121,6 @@ pub(crate) struct Region {
 /// After how many bytes a copy or a search looks whether there was a fault: then it ends there.
 pub(crate) const STRIDE: usize = 1 << 20;
 
-/// How many bytes a copy inside of a map moves at a time: few enough for the processor's nearest cache.
-const PIECE: usize = 16 * 1024;
-
 impl Region {
     /// A region without bytes: what the system calls do not offer.
     pub(crate) fn empty() -> Self {
