@@ -1,4 +1,4 @@
-"""What the tests of faults share: files that lose their pages, and programs in processes of their own."""
+"""What the tests of faults share: files that lose pages, and programs in their own processes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def periodic(length: int, start: int = 0) -> bytes:
 
 @dataclass
 class Victim:
-    """A mapped file, of which pages can be taken away and given back. Places count from the map's start."""
+    """A mapped file that can lose pages and get them back. Places count from the map's start."""
 
     path: Path
     fd: int
@@ -67,7 +67,16 @@ class Victim:
             place += os.pwrite(self.fd, whole[place : place + (1 << 20)], place)
 
 
-KINDS = ("shared", "read-only", "copy", "private", "untracked", "untracked copy", "deleted", "offset")
+KINDS = (
+    "shared",
+    "read-only",
+    "copy",
+    "private",
+    "untracked",
+    "untracked copy",
+    "deleted",
+    "offset",
+)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Threads that map, read, search, write, resize and drop, while another process truncates the files.
+"""Threads map, read, search, write, resize and drop, while another process truncates the files.
 
     FIRMMAP_STRESS_FAULTS=100000 python stress_faults.py
 

@@ -42,6 +42,9 @@ pytestmark = only_linux
 N = 4 * PAGE
 LEFT = 2 * PAGE
 LOST = 3 * PAGE + 5
+# Without types, which have too much to say of what is generic.
+CALL: Any = operator.call
+VIEW: Any = memoryview
 LIBC: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
@@ -95,10 +98,11 @@ def written_by_memoryview(m: Any) -> object:
     with memoryview(m) as view:
         view[LOST] = 1
         chance()
+    return None
 
 
-def written_by_struct(m: Any) -> object:
-    return struct.pack_into("<Q", m, LOST, 1)
+def written_by_struct(m: Any) -> None:
+    struct.pack_into("<Q", m, LOST, 1)
 
 
 def written_by_c(m: Any) -> object:
@@ -131,14 +135,14 @@ USES: list[Callable[[Any], object]] = [
 ]
 NAMES = [
     *(use.__name__ for use in USES[:7]),
-    *(["bytes(view)", "bytes(map)", "bytearray", "join", "tolist", "compare", "search", "findall", "unpack"]),
-    *(["sha256", "md5", "crc32", "compress", "from_bytes"]),
+    *("bytes(view)", "bytes(map)", "bytearray", "join", "tolist", "compare", "search", "findall"),
+    *("unpack", "sha256", "md5", "crc32", "compress", "from_bytes"),
 ]
 
 
 @pytest.mark.parametrize("use", USES, ids=NAMES)
 def test_main_thread_is_told_before_it_goes_on(one: Victim, use: Callable[[Any], object]) -> None:
-    """F3, F2: no wrong number, an exception; and the same use of the whole file gives the right one."""
+    """F3, F2: no wrong number, an exception; and none any more once the file is whole again."""
     with pytest.raises(MapFaultError) as caught:
         use(one.map)
         chance()
@@ -208,7 +212,8 @@ def test_faults_in_two_maps_are_told_together(one: Victim, tmp_path: Path) -> No
         m.close()
 
 
-# By the next operation, flush or close at the latest: those that come before the next bytecode that looks.
+# By the next operation, flush or close at the latest: if they come before the next bytecode
+# that looks.
 
 TELLING: dict[str, Callable[[Any], Callable[[], object]]] = {
     "flush": lambda m: m.flush,
@@ -224,7 +229,7 @@ TELLING: dict[str, Callable[[Any], Callable[[], object]]] = {
     "write": lambda m: partial(m.write, b"0"),
     "write_byte": lambda m: partial(m.write_byte, 48),
     "move": lambda m: partial(m.move, 0, 1, 1),
-    "memoryview": lambda m: partial(memoryview, m),
+    "memoryview": lambda m: partial(VIEW, m),
     "resize": lambda m: partial(m.resize, N),
     "madvise": lambda m: partial(m.madvise, firmmap.MADV_NORMAL),
 }
@@ -233,9 +238,9 @@ TELLING: dict[str, Callable[[Any], Callable[[], object]]] = {
 def told_by(m: Any, operation: Callable[[], object]) -> None:
     """Has a fault, an operation and a third function follow each other without a bytecode."""
     after: list[int] = []
-    works = [partial(operator.add, b"", m), operation, partial(after.append, 1)]
+    works: list[Any] = [partial(operator.add, b"", m), operation, partial(after.append, 1)]
     with pytest.raises(MapFaultError) as caught:
-        list(map(operator.call, works))
+        list(map(CALL, works))
     assert after == [], "it was not the operation that has told of it"
     assert caught.value.offset == LEFT
 
@@ -269,7 +274,7 @@ def test_every_kind_of_map_tells(tmp_path: Path, kind: str, name: str) -> None:
 
 
 def test_operations_that_touch_nothing_tell_nothing(one: Victim) -> None:
-    """F3: len(), tell(), seek(), size() and repr() work on; the main thread is told all the same."""
+    """F3: len(), tell(), seek(), size() and repr() work on; the main thread is told anyway."""
     m = one.map
     with pytest.raises(MapFaultError):
         b"" + m, len(m), m.tell(), m.seek(3), m.size(), repr(m)
@@ -548,7 +553,7 @@ def test_large_operation_in_another_thread_does_not_either(tmp_path: Path) -> No
 
 
 def test_pool_of_threads_goes_on(one: Victim) -> None:
-    """F3: some task fails, or whoever waits for it; no worker dies, no task is lost, nobody hangs."""
+    """F3: a task fails, or who waits for it; no worker dies, no task is lost, nobody hangs."""
     start, holder = address(one.map)
     buffer = ctypes.create_string_buffer(N)
 
@@ -619,14 +624,15 @@ def test_system_calls_on_missing_pages_fail_by_themselves(one: Victim) -> None:
 
 
 def test_copies_between_maps_and_buffers(one: Victim) -> None:
-    """F1, F3: an argument that lies in a map, this one or another, is memory that is used directly."""
+    """F1, F3: an argument that lies in a map, of whichever object, is memory used directly."""
     whole = firmmap.mmap(-1, N)
     with memoryview(one.map) as view:
-        for work in (
-            lambda: whole.write(view),
-            lambda: whole.__setitem__(slice(0, N), view),
+        works: list[Callable[[], object]] = [
+            partial(whole.write, view),
+            partial(operator.setitem, whole, slice(0, N), view),
             lambda: whole.find(view[LEFT : LEFT + 40]),
-        ):
+        ]
+        for work in works:
             with pytest.raises(MapFaultError):
                 work()
                 chance()

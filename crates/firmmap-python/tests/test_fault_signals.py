@@ -1,4 +1,4 @@
-"""F4, F5, F7: the signal of a fault, and everybody else who wants it. One process for each scenario."""
+"""F4, F5, F7: the signal of a fault, and who else wants it. One process for each scenario."""
 
 from __future__ import annotations
 
@@ -112,7 +112,8 @@ def test_signal_from_another_process_is_deadly(guard: str) -> None:
 
 HANDLER = "got = []\nsignal.signal(signal.SIGBUS, lambda *_: got.append(1))\n"
 SENDING = """
-for send in (lambda: signal.raise_signal(signal.SIGBUS), lambda: os.kill(os.getpid(), signal.SIGBUS)):
+BUS = signal.SIGBUS
+for send in (lambda: signal.raise_signal(BUS), lambda: os.kill(os.getpid(), BUS)):
     for turn in range(3):
         before = len(got)
         send()
@@ -238,7 +239,7 @@ print("alive")
 
 @pytest.mark.parametrize("name", ENABLING)
 def test_faulthandler(name: str) -> None:
-    """F5: nothing is printed, neither for maps that were there before nor for new ones; in any thread."""
+    """F5: nothing is printed, for maps from before and for new ones; in any thread."""
     for script in (ENABLING[name] + IN_MAIN, "import firmmap\n" + IN_MAIN + ENABLING[name]):
         out, err = lives(script + FAULTS)
         assert (out, err) == ("alive\n", "")
@@ -262,7 +263,7 @@ def test_faulthandler_still_has_the_faults_of_strangers(name: str) -> None:
 @pytest.mark.parametrize("thread", ["main", "other"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_faulthandler_enabled_behind_the_guards_back(thread: str, when: str) -> None:
-    """F5: through a reference from before firmmap: it may print its traceback once, the process lives."""
+    """F5: through a reference from before firmmap: it may print once, the process lives."""
     setup = (
         "from faulthandler import enable\nimport firmmap\n"
         + ("enable()\n" + IN_MAIN if when == "before" else IN_MAIN + "enable()\n")
@@ -492,7 +493,9 @@ def test_fault_that_is_untold_at_the_fork_is_told_on_both_sides() -> None:
         import firmmap
         file, m = mapped(firmmap)
         file.truncate(PAGE)
-        sys.unraisablehook = lambda what: os.write(1, b"told %s\\n" % type(what.exc_value).__name__.encode())
+        def hook(what):
+            os.write(1, b"told %s\\n" % type(what.exc_value).__name__.encode())
+        sys.unraisablehook = hook
         # Adding meets the fault, and forking is the next call.
         try:
             b"" + m, os.fork()

@@ -165,7 +165,7 @@ def test_large_file_truncated_before_the_operation(tmp_path: Path, operation: Op
 
 @pytest.mark.parametrize("place", [LEFT, LEFT + 1, 3 * PAGE, N - 1])
 def test_offset_of_single_accesses_is_exact(tmp_path: Path, place: int) -> None:
-    """F1: the offset is the index in the map, also if the map does not start where the file does."""
+    """F1: the offset is the index in the map, also if that does not start with the file."""
     for kind in ("shared", "offset", "untracked"):
         with victim(tmp_path, kind) as one:
             one.truncate(LEFT)
@@ -465,7 +465,7 @@ def test_dropped_while_truncated(tmp_path: Path) -> None:
 def test_exception_is_an_os_error() -> None:
     """F1."""
     error = MapFaultError(5)
-    assert isinstance(error, OSError)
+    assert issubclass(MapFaultError, OSError)
     assert MapFaultError.__mro__[1] is OSError
     assert (error.errno, error.offset) == (errno.EIO, 5)
     assert MapFaultError.__module__ == "firmmap"
@@ -494,7 +494,11 @@ def late_fault(offset: int) -> Any:
 @pytest.mark.parametrize("make", [MapFaultError, late_fault])
 @pytest.mark.parametrize(
     "again",
-    [copy.copy, copy.deepcopy, *(lambda e, n=n: pickle.loads(pickle.dumps(e, n)) for n in range(6))],
+    [
+        copy.copy,
+        copy.deepcopy,
+        *(lambda e, n=n: pickle.loads(pickle.dumps(e, n)) for n in range(6)),
+    ],
 )
 def test_exception_is_copied_and_pickled(make: Callable[[int], Any], again: Callable[[Any], Any]) -> None:
     """F1: whole, with its notes, to another process too."""

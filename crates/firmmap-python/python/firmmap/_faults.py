@@ -77,7 +77,7 @@ _MACHINERY = frozenset(
 )
 
 
-_handlers_of_faulthandler = set()
+_handlers_of_faulthandler: set[int] = set()
 
 
 def _renewing(function):
