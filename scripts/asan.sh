@@ -14,7 +14,10 @@ case $target in
 esac
 
 # The tests need SIGBUS for themselves: they look at who gets it, and at death by it.
-# Scenarios end without cleaning up, so that only the other tests are looked at for leaks.
 export RUSTFLAGS="-Zsanitizer=address ${RUSTFLAGS:-}"
 export ASAN_OPTIONS="handle_sigbus=0:handle_segv=1:allow_user_segv_handler=1:detect_stack_use_after_return=1:${ASAN_OPTIONS:-}"
-exec cargo +nightly nextest run -p firmmap --target "$target" "$@"
+# What its runtime does not let be seen: mlock(2), which it takes for itself and does nothing; a limit on memory, of which it needs
+# too much; how much stack a handler needs without its checks.
+left_out='lock_and_unlock|locked_maps_can_be_resized|little_memory_is_enough_for_a_large_map|the_handler_is_content_with_a_small_stack'
+echo "left out: $left_out"
+exec cargo +nightly nextest run -p firmmap --target "$target" -E "not test(/(^|::)($left_out)\$/)" "$@"

@@ -1,10 +1,19 @@
 #!/usr/bin/env bash
-# Prints the closing lines of all test runners, from what scripts/logged.sh has kept.
+# Prints the closing lines of test runners, from what scripts/logged.sh has kept.
+# usage: scripts/summary.sh NAME…
 set -euo pipefail
 cd "$TARGET/test-logs"
 echo
-echo "== all tests passed"
-grep -hE '^ *Summary \[' nextest
-grep -hE '^test result:' doctest
-grep -hE '^== CPython|^(=+ )?[0-9]+ (passed|skipped).* in ' pytest
-grep -hE '^test_mmap of CPython|^skipped:' cpython
+echo "== all of this passed: $*"
+for name; do
+    case $name in
+    doctest | windows-doctest) lines='^test result:' ;;
+    pytest) lines='^== CPython|^(=+ )?[0-9]+ (passed|skipped).* in ' ;;
+    cpython) lines='^test_mmap of CPython|^skipped:' ;;
+    windows-extension) lines='^the Python' ;;
+    targets | wheel) lines='^(checked|ran|not run): ' ;;
+    *) lines='^ *Summary \[|^left out: ' ;;
+    esac
+    # Each line once, with where it comes from.
+    grep -hE "$lines" "$name" | sed "s/^ */$name: /"
+done

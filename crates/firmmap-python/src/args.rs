@@ -9,7 +9,9 @@ use crate::sys::number;
 
 pub(crate) use crate::sys::buffer::Argument;
 pub(crate) use crate::sys::call::Args;
-pub(crate) use crate::sys::number::{Slice, byte, int, is_index, item_index, item_value, offset, plain, ssize};
+pub(crate) use crate::sys::number::{
+    Slice, byte, clipped, int, is_index, item_index, item_value, offset, plain, python_int, ssize,
+};
 
 type Object<'a, 'py> = Borrowed<'a, 'py, PyAny>;
 

@@ -9,9 +9,9 @@ use pyo3::types::{PyDict, PyTuple};
 
 use crate::args::{self, Constructor};
 use crate::constants::{ACCESS_COPY, ACCESS_DEFAULT, ACCESS_READ, ACCESS_WRITE};
-use crate::errors::{self, exception, os_error};
+use crate::errors::{self, exception};
 use crate::mmap::Mmap;
-use crate::sys::descriptor;
+use crate::sys::descriptor::{self, Source};
 
 static AUDIT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
@@ -28,21 +28,24 @@ pub(crate) fn new<'py>(args: &Bound<'py, PyTuple>, names: Option<&Bound<'py, PyD
     }
     let (options, access) = request.options()?;
     AUDIT.import(py, "sys", "audit")?.call1((intern!(py, "mmap.__new__"), fileno, length, access, offset))?;
-    let map = if fileno == -1 {
+    // On Windows 0 does the same, which much code there relies on.
+    let map = if fileno == -1 || (cfg!(windows) && fileno == 0) {
+        if length == 0 {
+            return Err(errors::no_length());
+        }
         // The system wants the offset to be right though it means nothing here; `repr` shows it.
-        if length == 0 || is_unaligned(offset as u64) {
-            return Err(os_error(errors::INVALID_ARGUMENT));
+        if is_unaligned(offset as u64) {
+            return Err(errors::misaligned());
         }
         options.offset(offset as u64).len(length as usize).map_anonymous().map_err(exception)?
     } else {
-        map_file(&options, fileno, length as usize, offset as u64)?
+        map_file(&options, descriptor::borrow(py, fileno)?, length as usize, offset as u64)?
     };
     Ok(Mmap::new(MappedFile::new(map), access, request.track_file))
 }
 
 /// Maps a file as the standard library does, which knows neither empty maps nor offsets that are not aligned.
-fn map_file(options: &MmapOptions, fileno: i32, length: usize, offset: u64) -> PyResult<firmmap::Mmap> {
-    let source = descriptor::borrow(fileno).map_err(|error| errors::system_error(&error))?;
+fn map_file(options: &MmapOptions, source: Source, length: usize, offset: u64) -> PyResult<firmmap::Mmap> {
     let options = options.clone().offset(offset);
     let options = if length > 0 { options.len(length) } else { options };
     let result = options.map(&source);
@@ -56,18 +59,18 @@ fn map_file(options: &MmapOptions, fileno: i32, length: usize, offset: u64) -> P
     };
     match result {
         Ok(map) if map.is_empty() => Err(behind_end(offset == 0)),
-        Ok(_) if is_unaligned(offset) => Err(os_error(errors::INVALID_ARGUMENT)),
+        Ok(_) if is_unaligned(offset) => Err(errors::misaligned()),
         Ok(map) => Ok(map),
         Err(error) if error.kind() == firmmap::ErrorKind::OffsetBeyondEnd => Err(behind_end(false)),
         // The system looks at the offset before it looks at what the file allows.
-        Err(error) if is_unaligned(offset) && refused_to_map(&error) => Err(os_error(errors::INVALID_ARGUMENT)),
+        Err(error) if is_unaligned(offset) && refused_to_map(&error) => Err(errors::misaligned()),
         Err(error) => Err(exception(error)),
     }
 }
 
 /// Whether the system has refused for another reason than a wrong descriptor.
 fn refused_to_map(error: &firmmap::Error) -> bool {
-    error.os_error().is_some_and(|error| error.raw_os_error() != Some(errors::BAD_DESCRIPTOR))
+    error.os_error().is_some_and(|error| !errors::is_bad_descriptor(error))
 }
 
 fn is_unaligned(offset: u64) -> bool {

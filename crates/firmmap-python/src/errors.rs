@@ -7,6 +7,8 @@ use pyo3::prelude::*;
 use crate::faults::{self, MapFaultError};
 
 /// The exception that the standard library raises in the same case, with its words where it has any.
+#[cold]
+#[inline(never)]
 pub(crate) fn exception(error: Error) -> PyErr {
     match error.kind() {
         ErrorKind::Fault => {
@@ -30,24 +32,60 @@ pub(crate) const INVALID_ARGUMENT: i32 = 22;
 pub(crate) const BAD_DESCRIPTOR: i32 = 9;
 const PERMISSION_DENIED: i32 = 13;
 
+/// What the system says of a length of zero.
+pub(crate) fn no_length() -> PyErr {
+    const INVALID_PARAMETER: i32 = 87;
+    refused(INVALID_ARGUMENT, INVALID_PARAMETER)
+}
+
+/// What the system says of an offset that is not aligned.
+pub(crate) fn misaligned() -> PyErr {
+    const MAPPED_ALIGNMENT: i32 = 1132;
+    refused(INVALID_ARGUMENT, MAPPED_ALIGNMENT)
+}
+
+/// The system's error as it would be on Unix or on Windows.
+fn refused(unix: i32, windows: i32) -> PyErr {
+    if cfg!(windows) { system_error(&std::io::Error::from_raw_os_error(windows)) } else { os_error(unix) }
+}
+
+/// Whether the system has refused a wrong descriptor.
+pub(crate) fn is_bad_descriptor(error: &std::io::Error) -> bool {
+    const INVALID_HANDLE: i32 = 6;
+    error.raw_os_error() == Some(if cfg!(windows) { INVALID_HANDLE } else { BAD_DESCRIPTOR })
+}
+
 /// An `OSError` with a C error number and its usual words. Does not call into Python: the exception is made later.
 pub(crate) fn os_error(number: i32) -> PyErr {
-    let words = std::io::Error::from_raw_os_error(number).to_string();
-    let suffix = format!(" (os error {number})");
-    PyOSError::new_err((number, words.trim_end_matches(&suffix).to_owned()))
+    let words = match number {
+        // Windows has other numbers, with other words.
+        INVALID_ARGUMENT => "Invalid argument".to_owned(),
+        BAD_DESCRIPTOR => "Bad file descriptor".to_owned(),
+        _ => words_of(&std::io::Error::from_raw_os_error(number)),
+    };
+    PyOSError::new_err((number, words))
 }
 
 /// What the system has refused.
 pub(crate) fn system_error(error: &std::io::Error) -> PyErr {
     match error.raw_os_error() {
         #[cfg(windows)]
-        Some(number) => PyOSError::new_err((0, error.to_string(), None::<String>, number)),
+        Some(number) => PyOSError::new_err((0, words_of(error), None::<String>, number, None::<String>)),
         #[cfg(not(windows))]
         Some(number) => os_error(number),
         None => PyOSError::new_err(error.to_string()),
     }
 }
 
+/// The system's words, as Python has them: without the number, and on Windows without the full stop.
+fn words_of(error: &std::io::Error) -> String {
+    let words = error.to_string();
+    let words = words.rsplit_once(" (os error ").map_or(words.as_str(), |(words, _)| words);
+    if cfg!(windows) { words.trim_end_matches(['.', ' ']).to_owned() } else { words.to_owned() }
+}
+
+#[cold]
+#[inline(never)]
 pub(crate) fn closed() -> PyErr {
     PyValueError::new_err("mmap closed or invalid")
 }

@@ -6,6 +6,7 @@ mod create;
 mod docs;
 mod errors;
 mod faults;
+mod mapped_file;
 mod mmap;
 #[allow(unsafe_code)]
 mod sys;
@@ -18,6 +19,10 @@ use pyo3::prelude::*;
 fn _firmmap(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     module.add("mmap", sys::class::class(py)?)?;
+    module.add("MappedFile", sys::mapped_file::class(py)?)?;
+    module.add_class::<mapped_file::residency::Residency>()?;
+    module.add_function(wrap_pyfunction!(mapped_file::open::open, module)?)?;
+    module.add_function(wrap_pyfunction!(mapped_file::open::anonymous, module)?)?;
     module.add("error", py.get_type::<PyOSError>())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_function(wrap_pyfunction!(faults::connect, module)?)?;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap as standard
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from typing import Any
 import firmmap
 
 PAGE = standard.PAGESIZE
+# What an offset must be a multiple of.
+UNIT = standard.ALLOCATIONGRANULARITY
 
 Outcome = tuple[Any, ...]
 
@@ -34,6 +37,28 @@ def same(call: Callable[[ModuleType], object]) -> Outcome:
     ours = outcome(lambda: call(firmmap))
     assert ours == expected
     return expected
+
+
+def pread(fd: int, count: int, offset: int) -> bytes:
+    """os.pread(), which Windows does not have."""
+    if sys.platform != "win32":
+        return os.pread(fd, count, offset)
+    before = os.lseek(fd, 0, os.SEEK_CUR)
+    os.lseek(fd, offset, os.SEEK_SET)
+    data = os.read(fd, count)
+    os.lseek(fd, before, os.SEEK_SET)
+    return data
+
+
+def pwrite(fd: int, data: bytes, offset: int) -> None:
+    """os.pwrite(), which Windows does not have."""
+    if sys.platform != "win32":
+        os.pwrite(fd, data, offset)
+        return
+    before = os.lseek(fd, 0, os.SEEK_CUR)
+    os.lseek(fd, offset, os.SEEK_SET)
+    os.write(fd, data)
+    os.lseek(fd, before, os.SEEK_SET)
 
 
 def run_python(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:

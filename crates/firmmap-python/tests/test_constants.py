@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import errno
 import mmap as standard
 import re
 import shutil
@@ -29,6 +31,16 @@ LINUX_NAMES = [
     *("MADV_POPULATE_WRITE", "MADV_DONTNEED_LOCKED", "MADV_COLLAPSE", "MADV_HWPOISON"),
     *("MS_SYNC", "MS_ASYNC", "MS_INVALIDATE"),
 ]
+
+# Newer than the headers of most systems, or not in them: the kernel's numbers, the same on x86-64 and aarch64.
+LINUX_NUMBERS = {
+    "PROT_SEM": 0x8,
+    "MAP_DROPPABLE": 0x8,
+    "MAP_UNINITIALIZED": 0x400_0000,
+    "MAP_HUGE_16KB": 14 << 26,
+    "MADV_GUARD_INSTALL": 102,
+    "MADV_GUARD_REMOVE": 103,
+}
 
 
 def test_every_name_of_the_standard_module() -> None:
@@ -67,6 +79,30 @@ def test_access(mmap: ModuleType) -> None:
 def test_linux(name: str) -> None:
     """D2: on every supported Python."""
     assert type(getattr(firmmap, name)) is int
+
+
+@pytest.mark.skipif(not LINUX, reason="Linux")
+@pytest.mark.parametrize(("name", "number"), LINUX_NUMBERS.items())
+def test_newer_than_the_headers(name: str, number: int) -> None:
+    """D2."""
+    assert getattr(firmmap, name) == number
+
+
+@pytest.mark.skipif(not LINUX, reason="Linux")
+def test_droppable_memory_and_guard_pages() -> None:
+    """D2: a kernel that knows these numbers takes them; others refuse them."""
+    pages = 4 * firmmap.PAGESIZE
+    with contextlib.suppress(OSError, ValueError):
+        firmmap.mmap(-1, pages, flags=firmmap.MAP_DROPPABLE | firmmap.MAP_ANONYMOUS).close()
+    with firmmap.mmap(-1, pages, flags=firmmap.MAP_PRIVATE) as m:
+        m[:3] = b"abc"
+        try:
+            m.madvise(firmmap.MADV_GUARD_INSTALL, firmmap.PAGESIZE, firmmap.PAGESIZE)
+        except OSError as error:
+            assert error.errno == errno.EINVAL  # before Linux 6.13
+        else:
+            m.madvise(firmmap.MADV_GUARD_REMOVE, firmmap.PAGESIZE, firmmap.PAGESIZE)
+        assert m[:3] == b"abc" and m[firmmap.PAGESIZE] == 0
 
 
 def test_flush_flags() -> None:

@@ -237,9 +237,9 @@ def truncating_process(one: Victim) -> Iterator[None]:
 
 @pytest.mark.parametrize("other", [truncating_thread, truncating_process])
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
-def test_file_truncated_during_the_operation(tmp_path: Path, operation: Operation, other: Truncating) -> None:
+def test_file_truncated_during_the_operation(steady_path: Path, operation: Operation, other: Truncating) -> None:
     """F1: either the right answer or an error, never a byte that was not in the file."""
-    with prepared(tmp_path, operation, "shared") as one:
+    with prepared(steady_path, operation, "shared") as one:
         m, whole = one.map, one.bytes
         faults = answers = 0
         deadline = time.monotonic() + 60
@@ -264,9 +264,9 @@ def test_file_truncated_during_the_operation(tmp_path: Path, operation: Operatio
 
 
 @pytest.mark.parametrize("kind", ["read-only", "copy", "untracked"])
-def test_other_kinds_truncated_during_reads(tmp_path: Path, kind: str) -> None:
+def test_other_kinds_truncated_during_reads(steady_path: Path, kind: str) -> None:
     """F1, F2: the same for maps that are not the usual one."""
-    with victim(tmp_path, kind) as one:
+    with victim(steady_path, kind) as one:
         m, whole = one.map, one.bytes
         faults = answers = 0
         deadline = time.monotonic() + 60

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import os
 import sys
 from collections.abc import Callable
@@ -9,10 +10,9 @@ from types import ModuleType
 from typing import Any
 
 import firmmap
-import numpy as np
 import pytest
 from conftest import MakeFile
-from support import PAGE, Index, outcome, same
+from support import PAGE, UNIT, Index, outcome, pread, pwrite, same
 
 WINDOWS = sys.platform == "win32"
 Use = Callable[[Any], object]
@@ -320,7 +320,7 @@ def test_find_takes_any_bytes(mmap: ModuleType, method: str) -> None:
     search = getattr(m, method)
     assert search(bytearray(b"needle")) == want
     assert search(memoryview(b"--needle--")[2:8]) == want
-    assert search(np.frombuffer(b"needle", np.uint8)) == want
+    assert search(array.array("B", b"needle")) == want
     assert search(filled(mmap, b"needle")) == want
     assert search(m) == 0
     assert search(b"needle", Index(-100), Index(100)) == want
@@ -365,7 +365,7 @@ def test_flush(mmap: ModuleType, make_file: MakeFile) -> None:
     assert m.flush(3 * PAGE, 10) is None
     assert m.flush(3 * PAGE, 0) is None
     assert m.flush(Index(0), Index(5)) is None
-    assert os.pread(file.fileno(), 4 * PAGE, 0) == b"x" * len(m)
+    assert pread(file.fileno(), 4 * PAGE, 0) == b"x" * len(m)
 
 
 @pytest.mark.parametrize("offset", [1, 100, PAGE - 1, PAGE + 1, 3 * PAGE + 9])
@@ -405,7 +405,7 @@ def test_flush_does_nothing_without_a_shared_file(mmap: ModuleType, make_file: M
         for bad in ((0, 101), (101, 0), (-1, 5), (0, -5)):
             with pytest.raises(ValueError):
                 m.flush(*bad)
-        assert os.pread(file.fileno(), 100, 0) == bytes(100)
+        assert pread(file.fileno(), 100, 0) == bytes(100)
     m = filled(mmap, b"abc")
     assert m.flush() is None
 
@@ -567,10 +567,10 @@ def test_readline(mmap: ModuleType, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 100, PAGE, PAGE + 1, 3 * PAGE, 10 * PAGE + 5])
-@pytest.mark.parametrize("offset", [0, PAGE])
+@pytest.mark.parametrize("offset", [0, UNIT])
 def test_resize(mmap: ModuleType, make_file: MakeFile, size: int, offset: int) -> None:
     """C9: the map and its file, both ways."""
-    data = bytes(range(1, 251)) * 50
+    data = bytes(range(1, 251)) * (50 * UNIT // PAGE)
     file, m = file_map(mmap, make_file, data, offset=offset)
     m.seek(1)
     assert m.resize(size) is None
@@ -580,7 +580,7 @@ def test_resize(mmap: ModuleType, make_file: MakeFile, size: int, offset: int) -
     assert os.fstat(file.fileno()).st_size == offset + size
     m[-1] = 255
     m.flush()
-    assert os.pread(file.fileno(), size, offset) == want[:-1] + b"\xff"
+    assert pread(file.fileno(), size, offset) == want[:-1] + b"\xff"
 
 
 def test_resize_leaves_the_position(mmap: ModuleType, make_file: MakeFile) -> None:
@@ -641,7 +641,7 @@ def test_resize_to_nothing(make_file: MakeFile) -> None:
     with pytest.raises(OSError):
         m.resize(0)
     assert (len(m), m.size(), m[:]) == (3, 3, b"abc")
-    assert os.pread(file.fileno(), 10, 0) == b"abc"
+    assert pread(file.fileno(), 10, 0) == b"abc"
 
 
 @pytest.mark.skipif(WINDOWS, reason="Unix")
@@ -689,7 +689,7 @@ def test_resize_of_a_private_file_map(make_file: MakeFile) -> None:
 
         def go(mmap: ModuleType, size: int = size) -> object:
             os.truncate(file.fileno(), 0)
-            os.pwrite(file.fileno(), b"0123456789" * 1000, 0)
+            pwrite(file.fileno(), b"0123456789" * 1000, 0)
             m = mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE)
             m[0] = 65
             result = outcome(lambda: m.resize(size))
@@ -726,11 +726,11 @@ def test_seek(mmap: ModuleType) -> None:
 
 def test_size(mmap: ModuleType, make_file: MakeFile) -> None:
     """C11: the file's length now, whatever is mapped."""
-    file = make_file(bytes(3 * PAGE))
-    m = mmap.mmap(file.fileno(), 100, offset=PAGE)
-    assert (m.size(), len(m)) == (3 * PAGE, 100)
-    os.truncate(file.fileno(), 10 * PAGE + 3)
-    assert (m.size(), len(m)) == (10 * PAGE + 3, 100)
+    file = make_file(bytes(3 * UNIT))
+    m = mmap.mmap(file.fileno(), 100, offset=UNIT)
+    assert (m.size(), len(m)) == (3 * UNIT, 100)
+    os.truncate(file.fileno(), 10 * UNIT + 3)
+    assert (m.size(), len(m)) == (10 * UNIT + 3, 100)
 
 
 # C13: write.
@@ -746,7 +746,7 @@ def test_write(mmap: ModuleType) -> None:
     with pytest.raises(ValueError, match=r"^data out of range$"):
         m.write(b"1234")
     assert (m.tell(), m[:]) == (7, b"abcdefg\0\0\0")
-    assert (m.write(np.array([1, 2, 3], "u1")), m.tell()) == (3, 10)
+    assert (m.write(array.array("B", [1, 2, 3])), m.tell()) == (3, 10)
     assert m.write(b"") == 0
     with pytest.raises(ValueError):
         m.write(b"1")

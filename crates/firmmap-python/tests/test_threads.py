@@ -238,7 +238,7 @@ def operations(m: Any, number: int) -> list[Callable[[], object]]:
         lambda: repr(m),
         lambda: len(m),
         lambda: bytes(m),
-        lambda: m.madvise(0),
+        lambda: m.madvise(0) if sys.platform != "win32" else None,
         lambda: m.closed,
         lambda: m.close() if number < 50 else None,
     ]

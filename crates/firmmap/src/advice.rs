@@ -123,5 +123,5 @@ advice! {
     /// As `DONT_NEED`, for locked pages too (Linux 5.18).
     DONT_NEED_LOCKED = libc::MADV_DONTNEED_LOCKED;
     /// Make huge pages of the range, now (Linux 6.1).
-    COLLAPSE = libc::MADV_COLLAPSE;
+    COLLAPSE = 25; // `MADV_COLLAPSE`, which libc has not for musl
 }

@@ -1,4 +1,4 @@
-//! Control over a mapping and its pages: flushing, advice, locking, protection, length, name, end.
+//! Control over a mapping and its pages: flushing, advice, locking, protection, name, end. The length is in `growth.rs`.
 
 use std::ops::RangeBounds;
 
@@ -7,7 +7,6 @@ use crate::advice::Advice;
 use crate::error::{Detail, Error, Result};
 use crate::mmap::Mmap;
 use crate::range;
-use crate::sys::{self, LenChange};
 
 impl Mmap {
     /// Reports a fault that nobody was told of: one in memory that was used through [`as_slice`](Self::as_slice),
@@ -65,7 +64,7 @@ impl Mmap {
     ///
     /// # Platform notes
     ///
-    /// msync(2) with `MS_SYNC`; on Windows `FlushViewOfFile` and `FlushFileBuffers`, the latter only where the map
+    /// msync(2) with `MS_SYNC`; on macOS `F_FULLFSYNC` too, where the map keeps its file; on Windows `FlushViewOfFile` and `FlushFileBuffers`, the latter only where the map
     /// keeps its file.
     ///
     /// # Examples
@@ -199,7 +198,8 @@ impl Mmap {
         self.region.advise(span, advice).map_err(|error| Error::os("advice", error))
     }
 
-    /// Keeps all pages of the map in memory until [`unlock`](Self::unlock).
+    /// Keeps all pages of the map in memory until [`unlock`](Self::unlock): those that it has now. What the map grows by later
+    /// is not locked, and a map that moves may lose its lock.
     ///
     /// # Errors
     ///
@@ -272,54 +272,6 @@ impl Mmap {
         Ok(())
     }
 
-    /// Changes the length of the map to `len` bytes, and that of its file to `offset() + len`. Bytes that the file had
-    /// behind the map come into it, further ones are zero.
-    ///
-    /// # Errors
-    ///
-    /// Nothing has changed then.
-    ///
-    /// - [`NotResizable`](crate::ErrorKind::NotResizable): the map is read-only or copy-on-write.
-    /// - [`NoFile`](crate::ErrorKind::NoFile): the map does not keep its file.
-    /// - [`Unsupported`](crate::ErrorKind::Unsupported): shared anonymous memory cannot grow on Unix.
-    /// - [`TooLarge`](crate::ErrorKind::TooLarge), [`Os`](crate::ErrorKind::Os).
-    ///
-    /// # Platform notes
-    ///
-    /// mremap(2) on Linux; elsewhere the file is mapped anew. Windows refuses to shorten a file that is mapped a
-    /// second time.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use firmmap::{Access, MmapOptions};
-    /// let file = tempfile::tempfile()?;
-    /// let mut map = MmapOptions::new().access(Access::Write).map(&file)?;
-    /// map.resize(1000)?;
-    /// assert_eq!((map.len(), map.file_len()?), (1000, 1000));
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn resize(&mut self, len: usize) -> Result<()> {
-        if !self.origin.resizable || !self.origin.protection.contains(Protection::WRITE) {
-            return Err(Detail::NotResizable.into());
-        }
-        if len > self.len() && self.origin.cannot_grow() {
-            return Err(Detail::Unsupported { what: "shared anonymous memory that grows" }.into());
-        }
-        if !self.origin.anonymous && self.file.is_none() {
-            return Err(Detail::NoFile { operation: "resize" }.into());
-        }
-        self.region.check()?;
-        let end = self.offset().checked_add(len as u64).filter(|&end| i64::try_from(end).is_ok());
-        let end = end.ok_or_else(|| range::too_large("the new length", len as u64))?;
-        let change = LenChange { file: self.file.as_ref(), old: self.file_len()?, new: end };
-        let source = self.file.as_ref().map(sys::source);
-        let (aligned, start, total) = range::aligned(self.offset(), len, self.origin.granularity)?;
-        let request = self.origin.request(source, aligned, total);
-        let result = self.region.resize((len > 0).then_some(&request), start, &change);
-        result.map_err(|error| Error::os("resize", error))
-    }
-
     /// Gives anonymous memory a name, which `/proc/PID/maps` shows as `[anon_shmem:NAME]` or `[anon:NAME]`.
     ///
     /// # Errors
@@ -343,6 +295,9 @@ impl Mmap {
     pub fn set_name(&self, name: &str) -> Result<()> {
         if !self.origin.anonymous {
             return Err(Detail::InvalidInput { what: "only anonymous memory can have a name" }.into());
+        }
+        if self.file.is_some() {
+            return Err(Detail::Unsupported { what: "names for shared memory that can grow" }.into());
         }
         if name.len() > 79 {
             return Err(Detail::InvalidInput { what: "the name of a map has at most 79 bytes" }.into());

@@ -24,7 +24,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// ```
 #[derive(Debug)]
 pub struct Error {
-    detail: Detail,
+    /// Boxed, so that results fit into registers: what succeeds should not pay for what fails.
+    detail: Box<Detail>,
 }
 
 /// The cases of [`Error`].
@@ -60,6 +61,9 @@ pub enum ErrorKind {
     UnknownLength,
     /// A length or offset that this system cannot address.
     TooLarge,
+    /// The map cannot become that long without moving, and must not move: it is used through `&self`.
+    /// [`Mmap::capacity`](crate::Mmap::capacity) says how long it can become.
+    BeyondCapacity,
     /// The map does not allow that kind of access.
     AccessDenied,
     /// The map is read-only or copy-on-write and therefore keeps its length.
@@ -84,12 +88,15 @@ pub(crate) enum Detail {
     LengthBeyondEnd { offset: u64, len: usize, file_len: u64 },
     UnknownLength,
     TooLarge { what: &'static str, value: u64, limit: u64 },
+    BeyondCapacity { operation: &'static str, len: usize, capacity: usize },
+    Shorter { wanted: usize, len: usize },
     AccessDenied { operation: &'static str, protection: &'static str },
     NotResizable,
     NoFile { operation: &'static str },
     InUse { operation: &'static str },
     Unsupported { what: &'static str },
     InvalidInput { what: &'static str },
+    UnknownMode { mode: String },
 }
 
 impl Error {
@@ -105,7 +112,7 @@ impl Error {
     /// ```
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
-        match self.detail {
+        match *self.detail {
             Detail::Os { .. } => ErrorKind::Os,
             Detail::Fault { .. } => ErrorKind::Fault,
             Detail::OutOfRange { .. } => ErrorKind::OutOfRange,
@@ -113,12 +120,14 @@ impl Error {
             Detail::LengthBeyondEnd { .. } => ErrorKind::LengthBeyondEnd,
             Detail::UnknownLength => ErrorKind::UnknownLength,
             Detail::TooLarge { .. } => ErrorKind::TooLarge,
+            Detail::BeyondCapacity { .. } => ErrorKind::BeyondCapacity,
+            Detail::Shorter { .. } => ErrorKind::InvalidInput,
             Detail::AccessDenied { .. } => ErrorKind::AccessDenied,
             Detail::NotResizable => ErrorKind::NotResizable,
             Detail::NoFile { .. } => ErrorKind::NoFile,
             Detail::InUse { .. } => ErrorKind::InUse,
             Detail::Unsupported { .. } => ErrorKind::Unsupported,
-            Detail::InvalidInput { .. } => ErrorKind::InvalidInput,
+            Detail::InvalidInput { .. } | Detail::UnknownMode { .. } => ErrorKind::InvalidInput,
         }
     }
 
@@ -133,7 +142,7 @@ impl Error {
     /// ```
     #[must_use]
     pub fn os_error(&self) -> Option<&io::Error> {
-        match &self.detail {
+        match &*self.detail {
             Detail::Os { source, .. } => Some(source),
             _ => None,
         }
@@ -156,7 +165,7 @@ impl Error {
     /// ```
     #[must_use]
     pub fn fault_offset(&self) -> Option<usize> {
-        match self.detail {
+        match *self.detail {
             Detail::Fault { offset } => Some(offset),
             _ => None,
         }
@@ -169,14 +178,15 @@ impl Error {
 }
 
 impl From<Detail> for Error {
+    #[cold]
     fn from(detail: Detail) -> Self {
-        Self { detail }
+        Self { detail: Box::new(detail) }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.detail {
+        match &*self.detail {
             Detail::Os { operation, source } => write!(f, "{operation} failed: {source}"),
             Detail::Fault { offset } => {
                 write!(
@@ -202,6 +212,12 @@ impl fmt::Display for Error {
             Detail::TooLarge { what, value, limit } => {
                 write!(f, "{what} {value} is larger than {limit}, the most this system can address")
             }
+            Detail::BeyondCapacity { operation, len, capacity } => {
+                write!(f, "{operation} to {len} bytes is beyond the map's capacity of {capacity} bytes")
+            }
+            Detail::Shorter { wanted, len } => {
+                write!(f, "the map of {len} bytes cannot grow to {wanted}, which is less")
+            }
             Detail::AccessDenied { operation, protection } => {
                 write!(f, "{operation} is not possible on a map that is {protection}")
             }
@@ -214,6 +230,9 @@ impl fmt::Display for Error {
             Detail::InUse { operation } => write!(f, "{operation} is not possible while others use the map"),
             Detail::Unsupported { what } => write!(f, "this system does not support {what}"),
             Detail::InvalidInput { what } => f.write_str(what),
+            Detail::UnknownMode { mode } => {
+                write!(f, "mode {mode:?} is none of \"r\", \"r+\", \"w+\", \"x+\", \"c\"")
+            }
         }
     }
 }
@@ -226,11 +245,17 @@ impl std::error::Error for Error {
 
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
-        let kind = match error.detail {
-            Detail::Os { source, .. } => return source,
-            Detail::OutOfRange { .. } | Detail::InvalidInput { .. } | Detail::TooLarge { .. } => {
-                io::ErrorKind::InvalidInput
-            }
+        if let Detail::Os { source, .. } = *error.detail {
+            return source;
+        }
+        let kind = match *error.detail {
+            Detail::Os { .. } => unreachable!("was returned"),
+            Detail::OutOfRange { .. }
+            | Detail::InvalidInput { .. }
+            | Detail::UnknownMode { .. }
+            | Detail::Shorter { .. }
+            | Detail::TooLarge { .. } => io::ErrorKind::InvalidInput,
+            Detail::BeyondCapacity { .. } => io::ErrorKind::FileTooLarge,
             Detail::OffsetBeyondEnd { .. } | Detail::LengthBeyondEnd { .. } => io::ErrorKind::UnexpectedEof,
             Detail::AccessDenied { .. } | Detail::NotResizable => io::ErrorKind::PermissionDenied,
             Detail::InUse { .. } => io::ErrorKind::ResourceBusy,

@@ -2,8 +2,8 @@
 //!
 //! - [`MmapOptions`] makes mappings: of files, of parts of them at any offset, of anonymous memory.
 //! - [`Mmap`] is the mapped bytes: read, write, search, resize, flush, advise, all without `unsafe`.
-//! - [`MappedFile`] is an `Mmap` with a position: [`Read`](std::io::Read), [`Write`](std::io::Write),
-//!   [`Seek`](std::io::Seek).
+//! - [`MappedFile`] is an `Mmap` with a position: [`Read`](std::io::Read), [`BufRead`](std::io::BufRead),
+//!   [`Write`](std::io::Write), [`Seek`](std::io::Seek). Opened for writing, it grows as files do.
 //!
 //! # Examples
 //!
@@ -19,6 +19,26 @@
 //! log.write_all_at(b"fixed", at)?;
 //! log.flush()?;
 //! assert_eq!(std::fs::read_to_string(&path)?, "all well\nfixed: no paper\nall well\n");
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # Files that grow
+//!
+//! [`MappedFile::open`] opens a file as numpy's `memmap` does, and what is written behind its end makes it longer. With
+//! [`MmapOptions::capacity`] addresses are set aside, so that the map grows in its place: under views, and while other threads
+//! use it. The file is as long as what was written, at every moment.
+//!
+//! ```
+//! use std::io::Write;
+//! use firmmap::{MmapOptions, Mode};
+//!
+//! let directory = tempfile::tempdir()?;
+//! let path = directory.path().join("log");
+//! let mut log = MmapOptions::new().capacity(1 << 30).open_mode(&path, Mode::Create)?;
+//! log.write_all(b"one line\nanother\n")?;
+//! assert_eq!(std::fs::metadata(&path)?.len(), 17);
+//! let lines: Vec<_> = log.lines(..).collect::<Result<_, _>>()?;
+//! assert_eq!(lines, [&b"one line\n"[..], b"another\n"]);
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
@@ -38,9 +58,14 @@ mod error;
 #[allow(unsafe_code)]
 mod fault;
 mod file;
+mod find_iter;
+mod growth;
+mod lines;
 mod mmap;
+mod mode;
 mod options;
 mod range;
+mod residency;
 mod search;
 #[allow(unsafe_code)]
 mod sys;
@@ -55,8 +80,12 @@ pub use fault::{
     take_fault, take_fault_of, waiting_faults,
 };
 pub use file::MappedFile;
+pub use find_iter::FindIter;
+pub use lines::Lines;
 pub use mmap::Mmap;
+pub use mode::Mode;
 pub use options::MmapOptions;
+pub use residency::Residency;
 pub use sys::AsSource;
 
 /// The system's page size in bytes: the unit in which memory is mapped, flushed and protected. A power of two.
@@ -91,3 +120,8 @@ pub fn allocation_granularity() -> usize {
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// The examples of the guide, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide.md")]
+struct Guide;

@@ -7,6 +7,7 @@ use std::ops::RangeBounds;
 
 use crate::access::{Access, Protection};
 use crate::error::{Detail, Error, Result};
+use crate::growth::Growth;
 use crate::range::{self, Span};
 use crate::sys::{self, Region, Request, Source};
 
@@ -23,6 +24,8 @@ pub(crate) struct Origin {
     pub written: bool,
     /// What the offset of a mapping must be a multiple of.
     pub granularity: usize,
+    /// How many bytes of address space were asked for, at least.
+    pub capacity: usize,
     #[cfg(unix)]
     pub flags: crate::MapFlags,
     #[cfg(windows)]
@@ -55,9 +58,19 @@ impl Origin {
         }
     }
 
-    /// Shared memory without a file has the length it was made with: the kernel does not let it grow.
-    pub(crate) fn cannot_grow(&self) -> bool {
-        cfg!(unix) && self.anonymous && !self.private
+    /// How many bytes a mapping for `len` gets: more, where the system lets a mapping be longer than its file.
+    pub(crate) fn room(&self, len: usize) -> usize {
+        if self.reserves() { len.max(self.capacity) } else { len }
+    }
+
+    /// Whether a mapping can be longer than what is used of it.
+    pub(crate) fn reserves(&self) -> bool {
+        // A mapping of huge pages makes its file longer, or has them taken away from others.
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let huge = self.flags.contains(crate::MapFlags::HUGETLB) || self.granularity > sys::page_size();
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        let huge = false;
+        sys::RESERVES && !huge
     }
 }
 
@@ -82,7 +95,8 @@ impl Origin {
 ///
 /// # Platform notes
 ///
-/// Faults are errors on Unix. On Windows the system refuses to truncate a mapped file.
+/// On Windows the system refuses to truncate a mapped file, and memory of a map that is used directly is guarded only
+/// against pages that have lost their protection; `docs/platforms.md` has the details.
 ///
 /// # Examples
 ///
@@ -108,24 +122,28 @@ pub struct Mmap {
     pub(crate) file: Option<File>,
     /// Where in the file the first byte lies.
     offset: u64,
+    /// Who makes the map longer.
+    pub(crate) growth: Growth,
 }
 
 impl Mmap {
+    /// Maps `source`. `file` is the descriptor that the caller will put into the map.
     pub(crate) fn new(
         origin: Origin,
         source: Option<Source<'_>>,
-        file: Option<File>,
+        file: Option<&File>,
         offset: u64,
         len: usize,
     ) -> Result<Self> {
-        let region = if len == 0 {
+        let room = origin.room(len);
+        let region = if room == 0 {
             Region::empty()
         } else {
-            let (aligned, start, total) = range::aligned(offset, len, origin.granularity)?;
-            let region = Region::map(&origin.request(source, aligned, total), start, file.as_ref());
+            let (aligned, start, total) = range::aligned(offset, room, origin.granularity)?;
+            let region = Region::map(&origin.request(source, aligned, total), start, len, file);
             region.map_err(|error| Error::os("mapping", error))?
         };
-        Ok(Self { region, origin, file, offset })
+        Ok(Self { region, origin, file: None, offset, growth: Growth::default() })
     }
 
     /// The number of bytes.
@@ -210,7 +228,7 @@ impl Mmap {
         self.origin.anonymous
     }
 
-    /// The map's own duplicate of its file, if it keeps one.
+    /// The map's own duplicate of its file, if it keeps one. Memory has none.
     ///
     /// # Examples
     ///
@@ -221,11 +239,11 @@ impl Mmap {
     /// ```
     #[must_use]
     pub fn file(&self) -> Option<&File> {
-        self.file.as_ref()
+        self.file.as_ref().filter(|_| !self.origin.anonymous)
     }
 
     /// The length of the file now, in bytes: it can be more or less than what is mapped. For anonymous memory, the
-    /// length of the map.
+    /// length of the map; for such memory that can grow, the length that any process has given it.
     ///
     /// # Errors
     ///
@@ -304,9 +322,11 @@ impl Mmap {
     /// assert_eq!(map.read_at(&mut [1; 100], 3)?, 2);
     /// # Ok::<(), firmmap::Error>(())
     /// ```
+    #[inline]
     pub fn read_at(&self, buffer: &mut [u8], offset: usize) -> Result<usize> {
+        self.check_readable("read")?;
         let span = range::clipped(offset, buffer.len(), self.len());
-        self.read_exact_at(&mut buffer[..span.len], span.start)?;
+        self.region.read(span.start, sys::as_uninit(&mut buffer[..span.len]))?;
         Ok(span.len)
     }
 
@@ -325,6 +345,7 @@ impl Mmap {
     /// assert_eq!(&head, b"[package]");
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[inline]
     pub fn read_exact_at(&self, buffer: &mut [u8], offset: usize) -> Result<()> {
         self.read_uninit_at(sys::as_uninit(buffer), offset).map(drop)
     }
@@ -344,6 +365,7 @@ impl Mmap {
     /// assert_eq!(map.read_uninit_at(&mut buffer, 0)?, [0; 4]);
     /// # Ok::<(), firmmap::Error>(())
     /// ```
+    #[inline(always)]
     pub fn read_uninit_at<'a>(&self, buffer: &'a mut [MaybeUninit<u8>], offset: usize) -> Result<&'a mut [u8]> {
         self.check_readable("read")?;
         let span = range::checked_len("read", offset, buffer.len(), self.len())?;
@@ -471,6 +493,7 @@ impl Mmap {
     /// assert!(map.write_all_at(b"abc", 3).is_err());
     /// # Ok::<(), firmmap::Error>(())
     /// ```
+    #[inline(always)]
     pub fn write_all_at(&self, bytes: &[u8], offset: usize) -> Result<()> {
         self.check_writable("write")?;
         let span = range::checked_len("write", offset, bytes.len(), self.len())?;
@@ -520,6 +543,7 @@ impl Mmap {
     }
 
     /// `range` as a span of bytes that can be read.
+    #[inline]
     pub(crate) fn readable(&self, operation: &'static str, range: impl RangeBounds<usize>) -> Result<Span> {
         self.check_readable(operation)?;
         range::checked(operation, range, self.len())

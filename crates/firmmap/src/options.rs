@@ -1,13 +1,16 @@
 //! [`MmapOptions`]: every way to make a mapping.
 
 use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use crate::access::{Access, Protection};
 use crate::error::{Detail, Error, Result};
+use crate::file::MappedFile;
 use crate::mmap::{Mmap, Origin};
+use crate::mode::Mode;
 use crate::range;
-use crate::sys::{self, AsSource, Source};
+use crate::sys::{self, AsSource, FileInfo, How, LenChange, Source};
 
 #[cfg(unix)]
 use crate::access::MapFlags;
@@ -16,8 +19,9 @@ use crate::access::MapFlags;
 ///
 /// # Platform notes
 ///
-/// On Unix this is mmap(2), on Windows `CreateFileMappingW` and `MapViewOfFileEx`. On macOS a file is synchronised with
-/// its storage (`F_FULLFSYNC`) before it is mapped.
+/// On Unix this is mmap(2), on Windows `CreateFileMappingW` and `MapViewOfFile`. On macOS a file is synchronised with
+/// its storage (`F_FULLFSYNC`) before it is mapped. Where memory cannot be
+/// mapped (WebAssembly) every way to make a mapping is an error, [`Unsupported`](crate::ErrorKind::Unsupported).
 ///
 /// # Examples
 ///
@@ -41,6 +45,7 @@ use crate::access::MapFlags;
 pub struct MmapOptions {
     offset: u64,
     len: Option<usize>,
+    capacity: usize,
     access: Access,
     track_file: bool,
     extend: bool,
@@ -73,6 +78,7 @@ impl MmapOptions {
         Self {
             offset: 0,
             len: None,
+            capacity: 0,
             access: Access::Read,
             track_file: true,
             extend: false,
@@ -111,6 +117,32 @@ impl MmapOptions {
     /// ```
     pub fn len(mut self, len: usize) -> Self {
         self.len = Some(len);
+        self
+    }
+
+    /// How long the map can become without moving, in bytes: as much address space is reserved.
+    ///
+    /// Growth up to there works through `&self`, while views exist and while other threads use the map:
+    /// [`Mmap::grow`], [`Mmap::append`], [`Mmap::refresh`]. Address space is not memory: a terabyte over an empty file costs
+    /// nothing. It counts for a limit on the process's addresses (`RLIMIT_AS`).
+    ///
+    /// # Platform notes
+    ///
+    /// On Windows a view cannot be longer than its file: nothing is reserved, and nothing grows through `&self`. The same is
+    /// so for maps of huge pages.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use firmmap::{Access, MmapOptions};
+    /// let file = tempfile::tempfile()?;
+    /// let map = MmapOptions::new().capacity(1 << 30).access(Access::Write).map(&file)?;
+    /// # #[cfg(unix)]
+    /// map.append(b"the first bytes of the file")?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn capacity(mut self, bytes: usize) -> Self {
+        self.capacity = bytes;
         self
     }
 
@@ -313,10 +345,17 @@ impl MmapOptions {
 
     /// The name of the mapping: an existing one of that name is opened, else it is created. Windows only.
     ///
+    /// The name lasts as long as some map has it. An existing mapping has the length that it was made with: a map of it
+    /// can be shorter, not longer. It may not hold a zero character.
+    ///
     /// # Examples
     ///
-    /// ```no_run
-    /// let map = firmmap::MmapOptions::new().len(100).tag("Local\\counter").map_anonymous()?;
+    /// ```
+    /// use firmmap::MmapOptions;
+    /// let map = MmapOptions::new().len(100).tag("Local\\counter").map_anonymous()?;
+    /// map.set(0, 7)?;
+    /// let same = MmapOptions::new().len(100).tag("Local\\counter").map_anonymous()?;
+    /// assert_eq!(same.get(0)?, 7);
     /// # Ok::<(), firmmap::Error>(())
     /// ```
     #[cfg(windows)]
@@ -353,9 +392,31 @@ impl MmapOptions {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn map<F: AsSource>(&self, file: &F) -> Result<Mmap> {
+        supported()?;
         let source = sys::source(file);
+        let kept = if self.track_file { Some(duplicate(source)?) } else { None };
+        let mut map = self.map_source(source, kept.as_ref(), |len, info| self.extended(len, info))?;
+        map.file = kept;
+        Ok(map)
+    }
+
+    /// How a file that is too short is made longer, without any mode.
+    fn extended(&self, len: usize, info: &FileInfo) -> Result<How> {
+        if self.extend { Ok(How::Length) } else { Err(beyond_end(self.offset, len, info.len).into()) }
+    }
+
+    /// Maps `source`. `kept` is the file that the map will keep, which the caller then puts there. A file that is too short is
+    /// made longer in the way that `extend` says, if at all.
+    fn map_source(
+        &self,
+        source: Source<'_>,
+        kept: Option<&File>,
+        extend: impl FnOnce(usize, &FileInfo) -> Result<How>,
+    ) -> Result<Mmap> {
+        #[cfg(windows)]
+        self.check_tag()?;
         sys::sync_before_mapping(source);
-        let info = sys::file_info(source).map_err(|error| Error::os("reading the length of the file", error))?;
+        let info = sys::file_info(source).map_err(reading_the_length)?;
         let len = match self.len {
             Some(len) => len,
             None if !info.regular => return Err(Detail::UnknownLength.into()),
@@ -366,23 +427,21 @@ impl MmapOptions {
             }
         };
         let end = self.offset.checked_add(len as u64);
-        let end = end.ok_or(Detail::LengthBeyondEnd { offset: self.offset, len, file_len: info.len })?;
-        if info.regular && end > info.len {
-            if !self.extend {
-                return Err(Detail::LengthBeyondEnd { offset: self.offset, len, file_len: info.len }.into());
-            }
-            sys::set_len(source, end).map_err(|error| Error::os("making the file longer", error))?;
-        }
-        let origin = self.origin(Some(source), info.granularity);
-        let file = if self.track_file {
-            Some(sys::duplicate(source).map_err(|error| Error::os("duplicating the descriptor", error))?)
+        let end = end.ok_or_else(|| beyond_end(self.offset, len, info.len))?;
+        let made_longer = if info.regular && end > info.len {
+            let how = extend(len, &info)?;
+            let file = duplicate(source)?;
+            let change = LenChange { file: Some(&file), old: info.len, new: end, how };
+            change.apply().map_err(|error| Error::os("making the file longer", error))?;
+            Some(file)
         } else {
             None
         };
-        let map = Mmap::new(origin, Some(source), file, self.offset, len);
-        if map.is_err() && info.regular && end > info.len {
+        let origin = self.origin(Some(source), info.granularity);
+        let map = Mmap::new(origin, Some(source), kept, self.offset, len);
+        if let (Err(_), Some(file)) = (&map, made_longer) {
             // The error to report is that of the mapping.
-            let _ = sys::set_len(source, info.len);
+            let _ = file.set_len(info.len);
         }
         map
     }
@@ -400,8 +459,137 @@ impl MmapOptions {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn open(&self, path: impl AsRef<Path>) -> Result<Mmap> {
+        supported()?;
         let file = File::options().read(true).write(self.access == Access::Write).open(path);
-        self.map(&file.map_err(|error| Error::os("opening the file", error))?)
+        let file = file.map_err(opening)?;
+        // It is nobody else's: no duplicate is needed.
+        let kept = self.track_file.then_some(&file);
+        let mut map = self.map_source(sys::source(&file), kept, |len, info| self.extended(len, info))?;
+        map.file = self.track_file.then_some(file);
+        Ok(map)
+    }
+
+    /// Opens the file at `path` as `mode` says and maps it: from [`offset`](Self::offset) to its end, or
+    /// [`len`](Self::len) bytes. The mode takes the place of [`access`](Self::access) and [`extend`](Self::extend).
+    ///
+    /// Opened in a mode that writes, a regular file grows with the map: [`MappedFile`]. One that is too short for the range
+    /// is made longer, with room on the disk. Empty files can be mapped.
+    ///
+    /// # Errors
+    ///
+    /// As [`map`](Self::map): the range must be inside the file in modes that do not write. And
+    /// [`Os`](crate::ErrorKind::Os) where the file cannot be opened, or where the disk is full.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::Write;
+    /// use firmmap::{MmapOptions, Mode};
+    ///
+    /// let directory = tempfile::tempdir()?;
+    /// let path = directory.path().join("log");
+    /// let mut log = MmapOptions::new().capacity(1 << 30).open_mode(&path, Mode::CreateNew)?;
+    /// log.write_all(b"started\n")?;
+    /// assert_eq!(std::fs::read(&path)?, b"started\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn open_mode(&self, path: impl AsRef<Path>, mode: Mode) -> Result<MappedFile> {
+        supported()?;
+        let file = mode.options().open(path).map_err(opening)?;
+        let (mut map, growable) = self.map_in_mode(sys::source(&file), self.track_file.then_some(&file), mode)?;
+        map.file = self.track_file.then_some(file);
+        Ok(MappedFile::with_growth(map, growable))
+    }
+
+    /// As [`open_mode`](Self::open_mode), for a file that is open already. It stays the caller's.
+    ///
+    /// [`Mode::Create`] truncates it.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_mode`](Self::open_mode), and [`InvalidInput`](crate::ErrorKind::InvalidInput) for [`Mode::CreateNew`],
+    /// which needs a path.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use firmmap::{MmapOptions, Mode};
+    /// let file = tempfile::tempfile()?;
+    /// let mut map = MmapOptions::new().map_mode(&file, Mode::ReadWrite)?;
+    /// map.truncate(100)?;
+    /// assert_eq!(file.metadata()?.len(), 100);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn map_mode<F: AsSource>(&self, file: &F, mode: Mode) -> Result<MappedFile> {
+        supported()?;
+        let source = sys::source(file);
+        match mode {
+            Mode::CreateNew => {
+                return Err(Detail::InvalidInput { what: "mode \"x+\" makes a new file: it needs a path" }.into());
+            }
+            Mode::Create => {
+                let emptied = duplicate(source)?.set_len(0);
+                emptied.map_err(|error| Error::os("emptying the file", error))?;
+            }
+            Mode::Read | Mode::ReadWrite | Mode::Copy => {}
+        }
+        let kept = if self.track_file { Some(duplicate(source)?) } else { None };
+        let (mut map, growable) = self.map_in_mode(source, kept.as_ref(), mode)?;
+        map.file = kept;
+        Ok(MappedFile::with_growth(map, growable))
+    }
+
+    /// As [`map_source`](Self::map_source); and whether the map grows.
+    fn map_in_mode(&self, source: Source<'_>, kept: Option<&File>, mode: Mode) -> Result<(Mmap, bool)> {
+        let mut options = self.clone().access(mode.access());
+        if mode.empties() {
+            // From there on, though there is no such place in an empty file.
+            options.len.get_or_insert(0);
+        }
+        let map = options.map_source(source, kept, |len, info| {
+            if mode.writes() { Ok(How::Allocate) } else { Err(beyond_end(options.offset, len, info.len).into()) }
+        })?;
+        let regular = || sys::file_info(source).map(|info| info.regular).map_err(reading_the_length);
+        let growable = mode.writes() && self.track_file && regular()?;
+        Ok((map, growable))
+    }
+
+    /// Maps memory that is shared with children that are forked later, as [`map_anonymous`](Self::map_anonymous), and that can
+    /// grow: [`len`](Self::len) bytes now, with [`capacity`](Self::capacity) in place.
+    ///
+    /// Each process has its own idea of the length. One that has been told that there is more calls [`Mmap::refresh`].
+    ///
+    /// # Errors
+    ///
+    /// As [`map_anonymous`](Self::map_anonymous).
+    ///
+    /// # Platform notes
+    ///
+    /// A file in memory (`memfd_create`) on Linux, Android and FreeBSD; a temporary file that is removed at once on other Unix
+    /// systems, in [`std::env::temp_dir`]; Windows copies the memory when it grows.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use firmmap::MmapOptions;
+    /// let mut map = MmapOptions::new().len(10).map_shared_memory()?;
+    /// map.resize(100_000)?;
+    /// assert_eq!(map.get(99_999)?, 0);
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn map_shared_memory(&self) -> Result<Mmap> {
+        supported()?;
+        let len = self.len.ok_or(Detail::InvalidInput { what: "anonymous memory needs a length" })?;
+        let making = |error| Error::os("making shared memory", error);
+        let Some(file) = sys::shared_memory().map_err(making)? else { return self.map_anonymous() };
+        let end = self.offset.checked_add(len as u64).filter(|&end| i64::try_from(end).is_ok());
+        file.set_len(end.ok_or_else(|| range::too_large("the length", len as u64))?).map_err(making)?;
+        let source = sys::source(&file);
+        let origin = self.clone().access(Access::Write).origin(Some(source), sys::granularity());
+        let origin = Origin { anonymous: true, ..origin };
+        let mut map = Mmap::new(origin, Some(source), Some(&file), self.offset, len)?;
+        map.file = Some(file);
+        Ok(map)
     }
 
     /// Maps memory without a file: [`len`](Self::len) bytes, all zero, shared with children that are forked later
@@ -420,8 +608,21 @@ impl MmapOptions {
     /// # Ok::<(), firmmap::Error>(())
     /// ```
     pub fn map_anonymous(&self) -> Result<Mmap> {
+        supported()?;
+        #[cfg(windows)]
+        self.check_tag()?;
         let len = self.len.ok_or(Detail::InvalidInput { what: "anonymous memory needs a length" })?;
         Mmap::new(self.origin(None, sys::granularity()), None, None, self.offset, len)
+    }
+
+    #[cfg(windows)]
+    fn check_tag(&self) -> Result<()> {
+        match &self.tag {
+            Some(tag) if tag.contains('\0') => {
+                Err(Detail::InvalidInput { what: "the name of a mapping holds no zero character" }.into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What these options add up to.
@@ -437,7 +638,10 @@ impl MmapOptions {
         #[cfg(unix)]
         let (flags, by_hand) = {
             let implied = if access == Access::Copy { MapFlags::PRIVATE } else { MapFlags::SHARED };
-            (self.flags.unwrap_or(implied) | self.more_flags, self.flags.is_some() || self.protection.is_some())
+            // Room that is not used yet is not to count as memory.
+            let room = if self.capacity > 0 { Self::new().no_reserve().more_flags } else { MapFlags::empty() };
+            let flags = self.flags.unwrap_or(implied) | self.more_flags | room;
+            (flags, self.flags.is_some() || self.protection.is_some())
         };
         #[cfg(unix)]
         let private = sys::is_private(flags);
@@ -454,10 +658,32 @@ impl MmapOptions {
             resizable: !private || by_hand || anonymous,
             written: protection.contains(Protection::WRITE),
             granularity,
+            capacity: self.capacity,
             #[cfg(unix)]
             flags,
             #[cfg(windows)]
             tag: self.tag.clone(),
         }
     }
+}
+
+fn opening(error: io::Error) -> Error {
+    Error::os("opening the file", error)
+}
+
+fn reading_the_length(error: io::Error) -> Error {
+    Error::os("reading the length of the file", error)
+}
+
+fn beyond_end(offset: u64, len: usize, file_len: u64) -> Detail {
+    Detail::LengthBeyondEnd { offset, len, file_len }
+}
+
+fn duplicate(source: Source<'_>) -> Result<File> {
+    sys::duplicate(source).map_err(|error| Error::os("duplicating the descriptor", error))
+}
+
+/// Whether this system can map anything.
+fn supported() -> Result<()> {
+    if sys::SUPPORTED { Ok(()) } else { Err(Detail::Unsupported { what: "mapping memory" }.into()) }
 }

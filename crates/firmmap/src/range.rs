@@ -29,6 +29,7 @@ impl Span {
 }
 
 /// The span of `bounds` in a map of `map_len` bytes, or [`OutOfRange`](crate::ErrorKind::OutOfRange).
+#[inline]
 pub(crate) fn checked(operation: &'static str, bounds: impl RangeBounds<usize>, map_len: usize) -> Result<Span> {
     let start = match bounds.start_bound() {
         Bound::Included(&start) => Some(start),
@@ -47,6 +48,7 @@ pub(crate) fn checked(operation: &'static str, bounds: impl RangeBounds<usize>, 
 }
 
 /// The span of `len` bytes from `start` in a map of `map_len` bytes, or `OutOfRange`.
+#[inline]
 pub(crate) fn checked_len(operation: &'static str, start: usize, len: usize, map_len: usize) -> Result<Span> {
     match start.checked_add(len) {
         Some(end) if end <= map_len => Ok(Span { start, len }),
@@ -55,11 +57,13 @@ pub(crate) fn checked_len(operation: &'static str, start: usize, len: usize, map
 }
 
 /// The span of the one byte at `index`, or `OutOfRange`.
+#[inline]
 pub(crate) fn checked_index(operation: &'static str, index: usize, map_len: usize) -> Result<Span> {
     if index < map_len { Ok(Span { start: index, len: 1 }) } else { Err(out_of_range(operation, index, None, map_len)) }
 }
 
 /// As much of `len` bytes from `start` as a map of `map_len` bytes has: the span of a read or write that may be short.
+#[inline]
 pub(crate) fn clipped(start: usize, len: usize, map_len: usize) -> Span {
     let start = start.min(map_len);
     Span { start, len: len.min(map_len - start) }

@@ -127,10 +127,14 @@ fn an_earlier_handler_gets_faults_that_are_not_about_pages() {
         let map = pages.map(Access::Write);
         PLACE.store(map.as_ptr() as usize + 1, Ordering::SeqCst);
         // The signal as the kernel would make it: number, error, code, padding, address.
-        let mut info = [0u64; 16];
-        info[0] = libc::SIGBUS as u64;
-        info[1] = BUS_ADRALN as u64;
-        info[2] = PLACE.load(Ordering::SeqCst) as u64;
+        let mut info = [0i32; 32];
+        (info[0], info[2]) = (libc::SIGBUS, BUS_ADRALN);
+        let place = PLACE.load(Ordering::SeqCst).to_ne_bytes();
+        // It starts where an address can start.
+        let words = 3usize.next_multiple_of(place.len() / 4);
+        for (word, bytes) in info[words..].iter_mut().zip(place.chunks_exact(4)) {
+            *word = i32::from_ne_bytes(bytes.try_into().unwrap());
+        }
         // SAFETY: always works.
         let (process, thread) = (unsafe { libc::getpid() }, std::thread::current().id());
         // SAFETY: always works.

@@ -284,7 +284,8 @@ fn a_storm_of_faults() {
     assert!(tally.good > 0 && tally.failed > 0);
     assert_eq!(areas("(deleted)"), 0, "maps of the files are left");
     assert_eq!(descriptors(), descriptors_before);
-    // The allocator has its own, a few more or less.
+    // Zeros that were left behind would be one area for nearly every fault. The allocator and the threads have their own,
+    // some more or less.
     let areas = areas("");
-    assert!(areas <= areas_before + 2 * THREADS, "{areas} areas of memory, and {areas_before} before");
+    assert!(areas < areas_before + faults / 10, "{areas} areas of memory, and {areas_before} before {faults} faults");
 }

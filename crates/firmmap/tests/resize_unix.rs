@@ -4,14 +4,19 @@
 
 mod common;
 
-use common::{Scratch, assert_bytes, assert_same, page, pattern};
-use firmmap::{Access, MapFlags, MmapOptions, Protection};
+#[cfg(target_os = "linux")]
+use common::assert_same;
+use common::{Scratch, assert_bytes, page, pattern};
+#[cfg(target_os = "linux")]
+use firmmap::Access;
+use firmmap::{MapFlags, MmapOptions, Protection};
 
 fn private() -> MmapOptions {
     MmapOptions::new().flags(MapFlags::PRIVATE).protection(Protection::READ | Protection::WRITE)
 }
 
 // B9, C9: a private map that was asked for by its flags changes the length of the file, and nothing else of it.
+#[cfg(all(target_os = "linux", not(firmmap_no_mremap)))]
 #[test]
 fn private_maps_of_files() {
     let contents = pattern(2 * page() + 100);
@@ -29,6 +34,50 @@ fn private_maps_of_files() {
             assert_same(&scratch.contents(), &file);
         }
     }
+}
+
+// B9, C9: without mremap(2) it becomes shorter, and grows inside of its last page; a new page would have to be in a new
+// mapping, which has not what the old one has changed.
+#[cfg(any(not(target_os = "linux"), firmmap_no_mremap))]
+#[test]
+fn private_maps_of_files_do_not_grow_without_mremap() {
+    let contents = pattern(3 * page());
+    let scratch = Scratch::new(&contents);
+    let mut map = private().map(&scratch.file()).unwrap();
+    map.write_all_at(b"own", 3).unwrap();
+    let mut memory = contents.clone();
+    memory[3..6].copy_from_slice(b"own");
+    let words = "this system does not support private maps of files that grow";
+    for len in [2 * page() + 1, page() + 10, page() + 20] {
+        map.resize(len).unwrap();
+        memory.resize(len, 0);
+        assert_bytes(&map, &memory);
+        assert_eq!(scratch.len(), len as u64);
+        for longer in [len.next_multiple_of(page()) + 1, 50 * page()] {
+            common::refused(map.resize(longer), firmmap::ErrorKind::Unsupported, words);
+            assert_bytes(&map, &memory);
+            assert_eq!(scratch.len(), len as u64);
+        }
+    }
+}
+
+// C9, P1: without mremap(2) a map that becomes shorter stays where it is, and one that grows is another mapping.
+#[cfg(firmmap_no_mremap)]
+#[test]
+fn maps_are_made_anew_only_to_grow() {
+    let scratch = Scratch::new(&pattern(10 * page()));
+    let mut map = scratch.map(Access::Write);
+    let (start, before) = (map.as_ptr(), scratch.mappings());
+    for len in [9 * page(), 5 * page() + 1, 6 * page(), 7] {
+        map.resize(len).unwrap();
+        assert_eq!((map.as_ptr(), scratch.mappings()), (start, before));
+        assert_bytes(&map, &scratch.contents());
+    }
+    // The old mapping is there until the new one is: they cannot have the same address.
+    map.resize(page() + 1).unwrap();
+    assert_ne!(map.as_ptr(), start);
+    assert_bytes(&map, &scratch.contents());
+    assert_eq!(scratch.mappings(), 1);
 }
 
 // C9: private changes that were cut off do not come back.
@@ -76,8 +125,8 @@ fn a_resize_that_fails_keeps_the_file() {
     }
 }
 
-// C9, R3: growing a file that can be that long to a length that cannot be mapped.
-#[cfg(target_os = "linux")]
+// C9, R3: growing a file that can be that long to a length that cannot be mapped. With 32 bits all of these can.
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 #[test]
 fn lengths_that_can_be_stored_but_not_mapped() {
     let Ok(file) = tempfile::tempfile_in("/dev/shm") else {
@@ -129,7 +178,7 @@ fn nothing_is_left_over() {
 }
 
 // C9, R3: what was set for the pages holds for the new ones, too.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(firmmap_no_mremap)))]
 #[test]
 fn advice_for_the_whole_map_survives() {
     let scratch = Scratch::new(&pattern(page()));

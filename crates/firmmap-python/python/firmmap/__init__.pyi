@@ -1,10 +1,11 @@
 """Types of the package: a memory-mapped file that behaves like a bytearray and like a file."""
 
 import sys
-from collections.abc import Iterator
-from typing import Final, NoReturn, Self, SupportsIndex, overload
+from collections.abc import Iterable, Iterator
+from io import BufferedIOBase
+from typing import BinaryIO, Final, Literal, NoReturn, Self, SupportsIndex, TypeAlias, final, overload
 
-from _typeshed import ReadableBuffer
+from _typeshed import FileDescriptorOrPath, ReadableBuffer, WriteableBuffer
 from typing_extensions import disjoint_base
 
 __version__: Final[str]
@@ -40,7 +41,7 @@ if sys.platform != "win32":
     MAP_FILE: Final[int]
     MAP_FIXED: Final[int]
     MAP_ANON: Final[int]
-    MAP_NORESERVE: Final[int]
+    MAP_ANONYMOUS: Final[int]
     MADV_NORMAL: Final[int]
     MADV_RANDOM: Final[int]
     MADV_SEQUENTIAL: Final[int]
@@ -51,10 +52,13 @@ if sys.platform != "win32":
 if sys.platform == "linux":
     PROT_GROWSDOWN: Final[int]
     PROT_GROWSUP: Final[int]
+    PROT_SEM: Final[int]
     MAP_SHARED_VALIDATE: Final[int]
     MAP_TYPE: Final[int]
     MAP_FIXED_NOREPLACE: Final[int]
-    MAP_ANONYMOUS: Final[int]
+    MAP_NORESERVE: Final[int]
+    MAP_DROPPABLE: Final[int]
+    MAP_UNINITIALIZED: Final[int]
     MAP_GROWSDOWN: Final[int]
     MAP_DENYWRITE: Final[int]
     MAP_EXECUTABLE: Final[int]
@@ -66,6 +70,7 @@ if sys.platform == "linux":
     MAP_SYNC: Final[int]
     MAP_HUGE_SHIFT: Final[int]
     MAP_HUGE_MASK: Final[int]
+    MAP_HUGE_16KB: Final[int]
     MAP_HUGE_64KB: Final[int]
     MAP_HUGE_512KB: Final[int]
     MAP_HUGE_1MB: Final[int]
@@ -97,10 +102,25 @@ if sys.platform == "linux":
     MADV_COLLAPSE: Final[int]
     MADV_HWPOISON: Final[int]
     MADV_SOFT_OFFLINE: Final[int]
-    # Only where the processor is an x86.
+    MADV_GUARD_INSTALL: Final[int]
+    MADV_GUARD_REMOVE: Final[int]
+    # Only where the processor is an x86. (On aarch64 there are PROT_BTI and PROT_MTE.)
     MAP_32BIT: Final[int]
+    MAP_ABOVE4G: Final[int]
 
 if sys.platform == "darwin":
+    MAP_COPY: Final[int]
+    MAP_RENAME: Final[int]
+    MAP_NORESERVE: Final[int]
+    MAP_NOEXTEND: Final[int]
+    MAP_RESILIENT_CODESIGN: Final[int]
+    MAP_RESILIENT_MEDIA: Final[int]
+    MAP_32BIT: Final[int]
+    MAP_TRANSLATED_ALLOW_EXECUTE: Final[int]
+    MAP_UNIX03: Final[int]
+    MAP_TPRO: Final[int]
+    MADV_PAGEOUT: Final[int]
+    MADV_ZERO: Final[int]
     MAP_HASSEMAPHORE: Final[int]
     MAP_NOCACHE: Final[int]
     MAP_JIT: Final[int]
@@ -199,3 +219,171 @@ class mmap:
     def __exit__(self, *args: object) -> None: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
     def __release_buffer__(self, buffer: memoryview, /) -> None: ...
+
+_Mode: TypeAlias = Literal["r", "r+", "w+", "x+", "c"]
+
+def open(
+    path: FileDescriptorOrPath,
+    mode: _Mode = "r",
+    *,
+    offset: SupportsIndex = 0,
+    length: SupportsIndex | None = None,
+    capacity: SupportsIndex | None = None,
+) -> MappedFile: ...
+def anonymous(length: SupportsIndex, *, capacity: SupportsIndex | None = None) -> MappedFile: ...
+
+# At run time it is registered with the first, and inherits nothing.
+@disjoint_base
+class MappedFile(BufferedIOBase, BinaryIO):
+    def __new__(
+        cls,
+        path: FileDescriptorOrPath,
+        mode: _Mode = "r",
+        *,
+        offset: SupportsIndex = 0,
+        length: SupportsIndex | None = None,
+        capacity: SupportsIndex | None = None,
+    ) -> Self: ...
+    @property
+    def closed(self) -> bool: ...
+    @property
+    def name(self) -> str | bytes | int: ...
+    @property
+    def mode(self) -> str: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def capacity(self) -> int: ...
+    # As a binary file.
+    def close(self) -> None: ...
+    def detach(self) -> NoReturn: ...
+    def fileno(self) -> int: ...
+    def isatty(self) -> bool: ...
+    def readable(self) -> bool: ...
+    def writable(self) -> bool: ...
+    def seekable(self) -> bool: ...
+    def read(self, size: SupportsIndex | None = -1, /) -> bytes: ...
+    def read1(self, size: SupportsIndex | None = -1, /) -> bytes: ...
+    def readinto(self, buffer: WriteableBuffer, /) -> int: ...
+    def readinto1(self, buffer: WriteableBuffer, /) -> int: ...
+    def readline(self, size: SupportsIndex | None = -1, /) -> bytes: ...
+    def readlines(self, hint: SupportsIndex | None = -1, /) -> list[bytes]: ...
+    def peek(self, size: SupportsIndex | None = 0, /) -> bytes: ...
+    def seek(self, offset: SupportsIndex, whence: int = 0, /) -> int: ...
+    def tell(self) -> int: ...
+    def write(self, data: ReadableBuffer, /) -> int: ...
+    def writelines(self, lines: Iterable[ReadableBuffer], /) -> None: ...
+    def truncate(self, size: SupportsIndex | None = None, /) -> int: ...
+    def flush(
+        self, start: SupportsIndex = 0, length: SupportsIndex | None = None, /, *, asynchronous: bool = False
+    ) -> None: ...
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> bytes: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *args: object) -> None: ...
+    # As a byte array.
+    def find(
+        self,
+        sub: ReadableBuffer | SupportsIndex,
+        start: SupportsIndex | None = None,
+        end: SupportsIndex | None = None,
+        /,
+    ) -> int: ...
+    def rfind(
+        self,
+        sub: ReadableBuffer | SupportsIndex,
+        start: SupportsIndex | None = None,
+        end: SupportsIndex | None = None,
+        /,
+    ) -> int: ...
+    def index(
+        self,
+        sub: ReadableBuffer | SupportsIndex,
+        start: SupportsIndex | None = None,
+        end: SupportsIndex | None = None,
+        /,
+    ) -> int: ...
+    def rindex(
+        self,
+        sub: ReadableBuffer | SupportsIndex,
+        start: SupportsIndex | None = None,
+        end: SupportsIndex | None = None,
+        /,
+    ) -> int: ...
+    def count(
+        self,
+        sub: ReadableBuffer | SupportsIndex,
+        start: SupportsIndex | None = None,
+        end: SupportsIndex | None = None,
+        /,
+    ) -> int: ...
+    def startswith(
+        self,
+        prefix: ReadableBuffer | tuple[ReadableBuffer, ...],
+        start: SupportsIndex | None = None,
+        end: SupportsIndex | None = None,
+        /,
+    ) -> bool: ...
+    def endswith(
+        self,
+        suffix: ReadableBuffer | tuple[ReadableBuffer, ...],
+        start: SupportsIndex | None = None,
+        end: SupportsIndex | None = None,
+        /,
+    ) -> bool: ...
+    def __len__(self) -> int: ...
+    def __bool__(self) -> Literal[True]: ...
+    def __contains__(self, sub: ReadableBuffer | SupportsIndex, /) -> bool: ...
+    @overload
+    def __getitem__(self, key: SupportsIndex, /) -> int: ...
+    @overload
+    def __getitem__(self, key: slice, /) -> bytes: ...
+    @overload
+    def __setitem__(self, key: SupportsIndex, value: SupportsIndex, /) -> None: ...
+    @overload
+    def __setitem__(self, key: slice, value: ReadableBuffer, /) -> None: ...
+    def __delitem__(self, key: SupportsIndex | slice, /) -> NoReturn: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+    def __release_buffer__(self, buffer: memoryview, /) -> None: ...
+    # Over the whole map.
+    def lines(self) -> Iterator[bytes]: ...
+    def find_all(
+        self,
+        sub: ReadableBuffer | SupportsIndex,
+        start: SupportsIndex | None = None,
+        end: SupportsIndex | None = None,
+        /,
+    ) -> Iterator[int]: ...
+    # Pages, and the length of the file.
+    def lock(self) -> None: ...
+    def unlock(self) -> None: ...
+    def prefetch(self, start: SupportsIndex = 0, length: SupportsIndex | None = None, /) -> None: ...
+    def protect(self, protection: int, /) -> None: ...
+    def refresh(self) -> int: ...
+    def residency(self, start: SupportsIndex = 0, length: SupportsIndex | None = None, /) -> Residency: ...
+    # As the class mmap.
+    if sys.platform != "win32":
+        def madvise(
+            self,
+            option: int,
+            start: SupportsIndex = 0,
+            length: SupportsIndex | None = None,
+            /,
+        ) -> None: ...
+
+    def move(self, dest: SupportsIndex, src: SupportsIndex, count: SupportsIndex, /) -> None: ...
+    def read_byte(self) -> int: ...
+    def resize(self, newsize: SupportsIndex, /) -> None: ...
+    def size(self) -> int: ...
+    def write_byte(self, byte: int, /) -> None: ...
+
+@final
+class Residency:
+    @property
+    def resident(self) -> int: ...
+    @property
+    def total(self) -> int: ...
+    @property
+    def page_size(self) -> int: ...
+    @property
+    def runs(self) -> list[range]: ...

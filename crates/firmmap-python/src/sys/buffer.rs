@@ -4,15 +4,16 @@ use std::borrow::Cow;
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use pyo3::{Borrowed, ffi};
 
 /// The bytes of an argument, which is held while this value lives.
-pub(crate) enum Argument<'py> {
-    /// An exact bytes object: its memory is where it is, and does not change.
-    Bytes(Bound<'py, PyBytes>),
+pub(crate) enum Argument<'a, 'py> {
+    /// An exact bytes object, which the caller holds: its memory is where it is, and does not change.
+    Bytes(Borrowed<'a, 'py, PyBytes>),
     /// The contiguous memory of another object.
     View(View<'py>),
 }
@@ -23,14 +24,18 @@ pub(crate) struct View<'py> {
     _py: Python<'py>,
 }
 
-impl<'py> Argument<'py> {
+impl<'a, 'py> Argument<'a, 'py> {
     /// Asks `object` for its bytes. This may run Python code.
     #[inline]
-    pub(crate) fn new(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+    pub(crate) fn new(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
         if object.is_exact_instance_of::<PyBytes>() {
             // SAFETY: just checked.
-            return Ok(Self::Bytes(unsafe { object.to_owned().cast_into_unchecked() }));
+            return Ok(Self::Bytes(unsafe { object.cast_unchecked() }));
         }
+        Self::view(object)
+    }
+
+    fn view(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         let py = object.py();
         let mut buffer = Box::pin(ffi::Py_buffer::new());
         // SAFETY: the object is alive while it is borrowed; the view stays where it is until it is released.
@@ -43,7 +48,7 @@ impl<'py> Argument<'py> {
     #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
-            Self::Bytes(bytes) => bytes.as_bytes(),
+            Self::Bytes(bytes) => bytes_of(bytes),
             Self::View(View { buffer, .. }) if buffer.len == 0 => &[],
             // SAFETY: the exporter keeps `len` bytes at `buf` until the view is released. Another thread may write to
             // them, as it may with the standard library; copies and searches cope with that (`docs/safety.md`).
@@ -56,7 +61,7 @@ impl<'py> Argument<'py> {
     /// The bytes for work during which other threads run: they could change what is not a bytes object.
     pub(crate) fn constant(&self) -> Cow<'_, [u8]> {
         match self {
-            Self::Bytes(bytes) => Cow::Borrowed(bytes.as_bytes()),
+            Self::Bytes(bytes) => Cow::Borrowed(bytes_of(bytes)),
             Self::View(_) => Cow::Owned(self.bytes().to_vec()),
         }
     }
@@ -69,19 +74,70 @@ impl Drop for View<'_> {
     }
 }
 
+/// Whether an object has bytes that it can show.
+pub(crate) fn is_exporter(object: Borrowed<'_, '_, PyAny>) -> bool {
+    // SAFETY: the object is alive while it is borrowed.
+    unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) != 0 }
+}
+
+/// A bytes object with a copy of `bytes`. Runs no Python code.
+#[inline]
+pub(crate) fn new_bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: copies as many bytes as there are.
+    let object = unsafe { ffi::PyBytes_FromStringAndSize(bytes.as_ptr().cast(), bytes.len() as isize) };
+    // SAFETY: a new reference, or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_err(py, object) }
+}
+
 /// A bytes object whose memory has not been written yet.
-pub(crate) struct NewBytes<'py>(Bound<'py, PyBytes>);
+pub(crate) struct NewBytes<'py> {
+    object: Bound<'py, PyBytes>,
+    start: *mut MaybeUninit<u8>,
+    len: usize,
+}
+
+/// Where the bytes are in a bytes object: as far from its start as in every other one, which the stable ABI does not say
+/// but [`data_of`] measures; a call less for each new object.
+static DATA_OFFSET: AtomicUsize = AtomicUsize::new(0);
+
+/// The memory of a bytes object.
+#[inline]
+fn data_of(object: &Bound<'_, PyBytes>) -> *mut MaybeUninit<u8> {
+    let known = DATA_OFFSET.load(Ordering::Relaxed);
+    let offset = if known == 0 { measure_data_offset(object) } else { known };
+    object.as_ptr().wrapping_byte_add(offset).cast()
+}
+
+/// What is in a bytes object.
+#[inline]
+fn bytes_of<'a>(object: &'a Bound<'_, PyBytes>) -> &'a [u8] {
+    // SAFETY: it is a bytes object, whose length is in its head.
+    let len = unsafe { ffi::Py_SIZE(object.as_ptr()) };
+    // SAFETY: the object has that many bytes there, and they never change.
+    unsafe { std::slice::from_raw_parts(data_of(object).cast(), len as usize) }
+}
+
+#[cold]
+fn measure_data_offset(object: &Bound<'_, PyBytes>) -> usize {
+    // SAFETY: it is a bytes object.
+    let start = unsafe { ffi::PyBytes_AsString(object.as_ptr()) };
+    let offset = start.addr() - object.as_ptr().addr();
+    DATA_OFFSET.store(offset, Ordering::Relaxed);
+    offset
+}
 
 impl<'py> NewBytes<'py> {
     /// Allocates `len` bytes. Runs no Python code.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(py: Python<'py>, len: usize) -> PyResult<Self> {
         // SAFETY: without a source the bytes are left for us to write, as nobody else has the object yet.
         let object = unsafe { ffi::PyBytes_FromStringAndSize(std::ptr::null(), len as isize) };
         // SAFETY: a new reference, or null with an exception set.
         let object = unsafe { Bound::from_owned_ptr_or_err(py, object) }?;
         // SAFETY: the call above returns bytes objects.
-        let mut bytes = Self(unsafe { object.cast_into_unchecked() });
+        let object = unsafe { object.cast_into_unchecked() };
+        let start = data_of(&object);
+        let mut bytes = Self { object, start, len };
         if len >= HUGE {
             advise_huge(bytes.memory());
         }
@@ -91,21 +147,18 @@ impl<'py> NewBytes<'py> {
     /// The memory, to be written in full before [`finish`](Self::finish).
     #[inline]
     pub(crate) fn memory(&mut self) -> &mut [MaybeUninit<u8>] {
-        // SAFETY: it is a bytes object.
-        let start = unsafe { ffi::PyBytes_AsString(self.0.as_ptr()) };
         // SAFETY: the object's own memory, which nobody else has seen yet.
-        unsafe { std::slice::from_raw_parts_mut(start.cast(), self.len()) }
+        unsafe { std::slice::from_raw_parts_mut(self.start, self.len) }
     }
 
     pub(crate) fn len(&self) -> usize {
-        // SAFETY: it is a bytes object.
-        unsafe { ffi::PyBytes_Size(self.0.as_ptr()) as usize }
+        self.len
     }
 
     /// The object, after all of its memory was written.
     #[inline]
     pub(crate) fn finish(self) -> Bound<'py, PyAny> {
-        self.0.into_any()
+        self.object.into_any()
     }
 }
 
@@ -113,7 +166,8 @@ impl<'py> NewBytes<'py> {
 /// copying into them.
 const HUGE: usize = 4 << 20;
 
-/// madvise(2) with `MADV_HUGEPAGE` for the whole pages of `memory`.
+/// madvise(2) with `MADV_HUGEPAGE`, for the whole pages of `memory`.
+#[cold]
 fn advise_huge(memory: &mut [MaybeUninit<u8>]) {
     #[cfg(target_os = "linux")]
     {

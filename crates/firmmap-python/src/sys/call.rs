@@ -1,5 +1,6 @@
 //! How CPython calls us: arguments in, a result or an exception out, never a panic.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pyo3::exceptions::{PySystemError, PyTypeError};
@@ -19,19 +20,33 @@ pub(super) unsafe fn enter<'py, T>(failed: T, body: impl FnOnce(Python<'py>) -> 
     match catch_unwind(AssertUnwindSafe(|| body(py))) {
         Ok(Ok(value)) => value,
         Ok(Err(error)) => {
-            error.restore(py);
+            raise(py, error);
             failed
         }
         Err(panic) => {
-            let words = panic.downcast_ref::<String>().map(String::as_str);
-            let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
-            PySystemError::new_err(format!("error inside firmmap: {words}")).restore(py);
+            raise_panic(py, &*panic);
             failed
         }
     }
 }
 
+/// Apart, as the next one, so that calls that succeed set up nothing for it.
+#[cold]
+#[inline(never)]
+fn raise(py: Python<'_>, error: PyErr) {
+    error.restore(py);
+}
+
+#[cold]
+#[inline(never)]
+fn raise_panic(py: Python<'_>, panic: &(dyn Any + Send)) {
+    let words = panic.downcast_ref::<String>().map(String::as_str);
+    let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
+    PySystemError::new_err(format!("error inside firmmap: {words}")).restore(py);
+}
+
 /// Reports an error where none can be raised, and leaves alone an exception that is just on its way.
+#[allow(deprecated, reason = "what replaces the two functions is newer than CPython 3.11")]
 pub(crate) fn unraisable(py: Python<'_>, error: PyErr) {
     let [mut class, mut value, mut trace] = [std::ptr::null_mut(); 3];
     // SAFETY: attached, as the token says; takes the exception that is on its way, if there is one.

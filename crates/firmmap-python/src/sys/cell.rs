@@ -34,7 +34,7 @@ impl<T> Exclusive<T> {
     /// # Panics
     ///
     /// If it did.
-    #[inline]
+    #[inline(always)]
     #[cfg(not(Py_GIL_DISABLED))]
     pub(crate) fn with<R>(&self, _py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> R {
         struct Busy<'a>(&'a std::cell::Cell<bool>);

@@ -1,6 +1,6 @@
 //! File descriptors as Python knows them: numbers that belong to somebody else.
 
-use std::io;
+use pyo3::prelude::*;
 
 #[cfg(unix)]
 pub(crate) type Source = std::os::fd::BorrowedFd<'static>;
@@ -9,22 +9,36 @@ pub(crate) type Source = std::os::windows::io::BorrowedHandle<'static>;
 
 /// The file behind `fileno`, for the system calls that follow at once. The number may be wrong: they then say so.
 #[cfg(unix)]
-pub(crate) fn borrow(fileno: i32) -> io::Result<Source> {
+pub(crate) fn borrow(_py: Python<'_>, fileno: i32) -> PyResult<Source> {
     if fileno < 0 {
-        return Err(io::Error::from_raw_os_error(libc::EBADF));
+        return Err(crate::errors::system_error(&std::io::Error::from_raw_os_error(libc::EBADF)));
     }
     // SAFETY: used only in system calls before we return to Python; they check the number themselves.
     Ok(unsafe { std::os::fd::BorrowedFd::borrow_raw(fileno) })
 }
 
 /// The file behind `fileno`, for the system calls that follow at once.
+///
+/// A program on Windows can have several C libraries, each with descriptors of its own: so Python is asked, which knows its.
 #[cfg(windows)]
-pub(crate) fn borrow(fileno: i32) -> io::Result<Source> {
-    // SAFETY: the C library checks the number.
-    let handle = unsafe { libc::get_osfhandle(fileno) };
-    if handle == -1 {
-        return Err(io::Error::from_raw_os_error(6));
-    }
+pub(crate) fn borrow(py: Python<'_>, fileno: i32) -> PyResult<Source> {
+    use pyo3::sync::PyOnceLock;
+
+    static GET_HANDLE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let handle = GET_HANDLE.import(py, "msvcrt", "get_osfhandle")?.call1((fileno,))?;
+    let handle = handle.extract::<isize>()? as std::os::windows::io::RawHandle;
     // SAFETY: used only in system calls before we return to Python; they check the handle themselves.
-    Ok(unsafe { std::os::windows::io::BorrowedHandle::borrow_raw(handle as _) })
+    Ok(unsafe { std::os::windows::io::BorrowedHandle::borrow_raw(handle) })
+}
+
+/// The number of a file that is ours.
+#[cfg(unix)]
+pub(crate) fn number(file: &std::fs::File) -> Option<i32> {
+    Some(std::os::fd::AsRawFd::as_raw_fd(file))
+}
+
+/// The number of a file that is ours. The system's handles have no numbers that the C library would know.
+#[cfg(windows)]
+pub(crate) fn number(_: &std::fs::File) -> Option<i32> {
+    None
 }

@@ -33,8 +33,15 @@ pub(crate) fn connect(class: Bound<'_, PyType>, main: usize) {
         // SAFETY: the name ends in a zero byte.
         unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }
     };
-    #[cfg(not(unix))]
-    let find = |_: &std::ffi::CStr| ptr::null_mut::<c_void>();
+    #[cfg(windows)]
+    let python = class.py().import("sys").and_then(|sys| sys.getattr("dllhandle")?.extract::<usize>()).unwrap_or(0);
+    #[cfg(windows)]
+    let find = |name: &std::ffi::CStr| {
+        use windows_sys::Win32::System::LibraryLoader::GetProcAddress;
+        // SAFETY: the name ends in a zero byte; the handle is that of a library, or null.
+        let function = unsafe { GetProcAddress(python as _, name.as_ptr().cast()) };
+        function.map_or(ptr::null_mut(), |function| function as *mut c_void)
+    };
     let names = [c"PyThreadState_GetUnchecked", c"_PyThreadState_UncheckedGet"];
     let function = names.into_iter().map(find).find(|function| !function.is_null());
     ATTACHED.store(function.unwrap_or(ptr::null_mut()), Ordering::Release);
@@ -54,8 +61,9 @@ pub(crate) fn thread() -> usize {
     #[cfg(unix)]
     // SAFETY: always works.
     return (unsafe { libc::pthread_self() }) as usize;
-    #[cfg(not(unix))]
-    0
+    #[cfg(windows)]
+    // SAFETY: always works.
+    return (unsafe { windows_sys::Win32::System::Threading::GetCurrentThreadId() }) as usize;
 }
 
 /// Requests that the thread be told. Runs in a signal handler, of a thread that was touching mapped memory.

@@ -10,4 +10,8 @@ pub(crate) mod cell;
 pub(crate) mod class;
 pub(crate) mod descriptor;
 pub(crate) mod interrupt;
+pub(crate) mod mapped_file;
+pub(crate) mod native;
+pub(crate) mod newlines;
 pub(crate) mod number;
+pub(crate) mod target;

@@ -7,6 +7,15 @@ use pyo3::prelude::*;
 use pyo3::types::PySlice;
 use pyo3::{Borrowed, ffi};
 
+/// A Python int. What is counted here fits: a map has at most `isize::MAX` bytes.
+#[inline]
+pub(crate) fn python_int(py: Python<'_>, value: isize) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: attached, as the token says.
+    let object = unsafe { ffi::PyLong_FromSsize_t(value) };
+    // SAFETY: a new reference, or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_err(py, object) }
+}
+
 /// Whether an object is an integer or can stand for one.
 #[inline]
 pub(crate) fn is_index(object: Borrowed<'_, '_, PyAny>) -> bool {
@@ -43,6 +52,11 @@ pub(crate) fn item_value(object: Borrowed<'_, '_, PyAny>) -> PyResult<isize> {
 pub(crate) fn count(object: Borrowed<'_, '_, PyAny>) -> PyResult<isize> {
     // SAFETY: as in `item_index`.
     as_ssize(object, unsafe { ffi::PyExc_OverflowError })
+}
+
+/// An integer of which only matters how far it is from zero: too large ones are cut to what there is.
+pub(crate) fn clipped(object: Borrowed<'_, '_, PyAny>) -> PyResult<isize> {
+    as_ssize(object, std::ptr::null_mut())
 }
 
 #[inline]

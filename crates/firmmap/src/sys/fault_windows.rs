@@ -1,40 +1,386 @@
-//! Windows: no guard. A page of a view that cannot be read raises an in-page error, which ends the process; the system
-//! itself refuses to truncate a mapped file, so that there are fewer ways to come there.
+//! Windows: the handler of access violations and in-page errors (a vectored exception handler).
+//!
+//! A page of a view cannot be replaced by another one as on Unix. So an operation of the library that meets a page which it
+//! cannot use is ended where it is ([`attempt`]). Memory that is used directly gets its access back where the page has only
+//! lost its protection; else the exception goes on as it would without us. `docs/platforms.md` says why.
 
-use crate::fault::{Site, Stretch};
+use std::ffi::c_void;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 
-/// Returns that there is no handler, so that no mapping is entered into the table.
+use windows_sys::Win32::Foundation::{
+    CloseHandle, EXCEPTION_ACCESS_VIOLATION, EXCEPTION_IN_PAGE_ERROR, GetLastError, SetLastError, WAIT_TIMEOUT,
+};
+use windows_sys::Win32::System::Diagnostics::Debug::{
+    AddVectoredExceptionHandler, CONTEXT, EXCEPTION_POINTERS, RemoveVectoredExceptionHandler,
+};
+use windows_sys::Win32::System::Memory::{
+    MEM_COMMIT, MEMORY_BASIC_INFORMATION, PAGE_EXECUTE, PAGE_EXECUTE_READ, PAGE_NOACCESS, PAGE_READONLY,
+    VirtualProtect, VirtualQuery,
+};
+use windows_sys::Win32::System::Threading::{
+    GetCurrentProcessId, GetCurrentThreadId, GetProcessIdOfThread, OpenThread, THREAD_QUERY_LIMITED_INFORMATION,
+    THREAD_SYNCHRONIZE, WaitForSingleObject,
+};
+
+use super::os::{self, page_size};
+use crate::access::{Access, Protection};
+use crate::fault::{self, Site, Slot, Stretch};
+
+/// Answers of a handler.
+const CONTINUE_EXECUTION: i32 = -1;
+const CONTINUE_SEARCH: i32 = 0;
+
+/// Our handler's registration, or null.
+static HANDLER: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
+
+/// Makes our handler the first one. Returns whether there is one.
 pub(crate) fn install_handler() -> bool {
-    false
+    // SAFETY: the handler keeps to what is allowed in one, and is there as long as the program.
+    let new = unsafe { AddVectoredExceptionHandler(1, Some(handler)) };
+    if new.is_null() {
+        return !HANDLER.load(Ordering::Acquire).is_null();
+    }
+    // Only now, so that there is no moment without one.
+    let old = HANDLER.swap(new, Ordering::AcqRel);
+    if !old.is_null() {
+        // SAFETY: it was registered, and `swap` has given it to us alone.
+        unsafe { RemoveVectoredExceptionHandler(old) };
+    }
+    true
 }
 
-/// There is none.
+/// Whether there is a handler, which is installed if need be. The system cannot be asked which one is the first.
+pub(crate) fn keep_handler() -> bool {
+    !HANDLER.load(Ordering::Acquire).is_null() || install_handler()
+}
+
+/// Not known: the system cannot be asked.
 pub(crate) fn current_handler() -> usize {
     0
 }
 
-/// There is nothing to forget.
+/// There is nothing to forget: the system itself calls one handler after the other.
 pub(crate) fn forget_handler(_handler: usize) {}
 
-/// As [`install_handler`].
-pub(crate) fn keep_handler() -> bool {
-    false
+/// The exception handler. Runs on the thread that has met the exception, before all handlers of `__try` and the like.
+unsafe extern "system" fn handler(exception: *mut EXCEPTION_POINTERS) -> i32 {
+    // SAFETY: the system passes whole structures.
+    let exception = unsafe { &*exception };
+    // SAFETY: as above.
+    let record = unsafe { &*exception.ExceptionRecord };
+    let by_page = matches!(record.ExceptionCode, EXCEPTION_ACCESS_VIOLATION | EXCEPTION_IN_PAGE_ERROR);
+    let [kind, address, ..] = record.ExceptionInformation;
+    if !by_page || record.NumberParameters < 2 || kind > 1 || !fault::is_guarded(address) {
+        return CONTINUE_SEARCH;
+    }
+    // SAFETY: the thread's own, which the interrupted code may be about to ask for.
+    let error = unsafe { GetLastError() };
+    // SAFETY: as above; nobody else looks at the context while we run.
+    let context = unsafe { &mut *exception.ContextRecord };
+    let fault = Fault { address, to_write: kind == 1, denied: record.ExceptionCode == EXCEPTION_ACCESS_VIOLATION };
+    let helped = handle(&fault, context);
+    // SAFETY: as above.
+    unsafe { SetLastError(error) };
+    if helped { CONTINUE_EXECUTION } else { CONTINUE_SEARCH }
 }
 
-/// Never called, as no mapping is in the table.
+/// What the system says of an exception.
+struct Fault {
+    address: usize,
+    to_write: bool,
+    /// The page's protection does not allow the access. Otherwise it was not to be had.
+    denied: bool,
+}
+
+fn handle(fault: &Fault, context: &mut CONTEXT) -> bool {
+    let &Fault { address, to_write, denied } = fault;
+    let operation = operation::find(context);
+    if let Some(operation) = &operation {
+        match operation.slot() {
+            // `can_be_used` wants to know, and nobody else.
+            None => return operation.end(context),
+            Some(slot) if slot.contains(address) => {
+                return fault::meet(address, thread(), |_| true) && operation.end(context);
+            }
+            // It reads or fills a buffer that is memory of another map.
+            Some(_) => {}
+        }
+    }
+    if denied && fault::meet(address, thread(), |site| give_access(site, address, to_write)) {
+        fault::notify();
+        return true;
+    }
+    // Another thread has met the same page and was here first; or a disk has recovered.
+    if can_be_used(address, to_write) {
+        return true;
+    }
+    operation.is_some_and(|operation| fault::meet(address, thread(), |_| true) && operation.end(context))
+}
+
+/// Gives a page back the access that its map has, if it has lost it.
+fn give_access(site: &Site, address: usize, to_write: bool) -> bool {
+    let protection = Protection::from_bits_retain(site.protection as u32);
+    let needed = if to_write { Protection::WRITE } else { Protection::READ | Protection::WRITE };
+    let mut info = MEMORY_BASIC_INFORMATION::default();
+    // SAFETY: the call fills the structure.
+    let found = unsafe { VirtualQuery(address as *const c_void, &mut info, size_of_val(&info)) };
+    let lost = match info.Protect {
+        PAGE_NOACCESS | PAGE_EXECUTE => true,
+        PAGE_READONLY | PAGE_EXECUTE_READ => to_write,
+        _ => false,
+    };
+    if found == 0 || info.State != MEM_COMMIT || !lost || !protection.intersects(needed) {
+        return false;
+    }
+    let page = address & !(page_size() - 1);
+    let new = os::page_protection(protection, if site.flags == os::COPY { Access::Copy } else { Access::Write });
+    let mut old = 0;
+    // SAFETY: the page is in our view, whose slot is locked: it is still ours; it gets what the view was made with.
+    unsafe { VirtualProtect(page as *const c_void, page_size(), new, &mut old) != 0 }
+}
+
+/// Whether a byte can be read, or written to, which does not change it.
+fn can_be_used(address: usize, to_write: bool) -> bool {
+    // SAFETY: where there is no such byte the attempt fails.
+    let byte = unsafe { AtomicU8::from_ptr(address as *mut u8) };
+    let order = Ordering::Relaxed;
+    operation::probe(|| {
+        let value = byte.load(order);
+        if to_write {
+            // Not `fetch_or(0)`: that would be compiled to a load.
+            let _ = byte.compare_exchange(value, value, order, order);
+        }
+    })
+}
+
+/// Runs `access`, an access to the memory of the map that `slot` stands for. `None` if it met a page that it could not use:
+/// then it was left in the middle, and the slot has counted a fault.
+#[inline]
+pub(crate) fn attempt<R>(slot: &Slot, access: impl FnOnce() -> R) -> Option<R> {
+    operation::attempt(Some(slot), access)
+}
+
+#[cfg(target_arch = "x86_64")]
+mod operation {
+    //! Operations that can be left in the middle, as `__try` and `__except` do it in C: the frames above are unwound, as the
+    //! compiler's tables describe them, up to that of [`enter`], which then returns another value.
+
+    use std::arch::naked_asm;
+    use std::ffi::c_void;
+    use std::mem::{ManuallyDrop, MaybeUninit, needs_drop};
+    use std::ptr;
+
+    use windows_sys::Win32::System::Diagnostics::Debug::{
+        CONTEXT, RtlLookupFunctionEntry, RtlVirtualUnwind, UNW_FLAG_NHANDLER,
+    };
+    use windows_sys::Win32::System::Threading::GetCurrentThreadStackLimits;
+
+    use crate::fault::Slot;
+
+    /// How many frames of calls an operation may have: a search in an unoptimised build has about twenty.
+    const FRAMES: usize = 64;
+    /// Of the processor's flags, the one that makes string instructions go backward.
+    const DIRECTION: u32 = 1 << 10;
+
+    #[repr(C)]
+    struct Operation<F, R> {
+        /// The handler looks for it here.
+        slot: *const Slot,
+        access: ManuallyDrop<F>,
+        result: MaybeUninit<R>,
+    }
+
+    pub(super) fn attempt<R, F: FnOnce() -> R>(slot: Option<&Slot>, access: F) -> Option<R> {
+        // Nothing is dropped when the operation is left.
+        const { assert!(!needs_drop::<F>() && !needs_drop::<R>()) };
+        let mut operation = Operation {
+            slot: slot.map_or(ptr::null(), ptr::from_ref),
+            access: ManuallyDrop::new(access),
+            result: MaybeUninit::uninit(),
+        };
+        // SAFETY: `run` is given what it wants. Left in the middle, it owns nothing.
+        let failed = unsafe { enter(run::<F, R>, (&raw mut operation).cast()) };
+        // SAFETY: `run` has come to its end, and so has written the result.
+        (failed == 0).then(|| unsafe { operation.result.assume_init() })
+    }
+
+    /// Whether `access` comes to its end.
+    pub(super) fn probe(access: impl Fn()) -> bool {
+        attempt(None, access).is_some()
+    }
+
+    /// # Safety
+    ///
+    /// - `operation` is an `Operation<F, R>`, and this is the only call with it.
+    unsafe extern "C" fn run<F: FnOnce() -> R, R>(operation: *mut c_void) {
+        // SAFETY: the caller's promise.
+        let operation = unsafe { &mut *operation.cast::<Operation<F, R>>() };
+        // SAFETY: it is not used again, and need not be dropped.
+        let access = unsafe { ManuallyDrop::take(&mut operation.access) };
+        operation.result.write(access());
+    }
+
+    /// Calls `run(operation)` and returns 0. `operation` is in `rbx` while it runs, where the handler finds it.
+    #[unsafe(naked)]
+    unsafe extern "C" fn enter(run: unsafe extern "C" fn(*mut c_void), operation: *mut c_void) -> usize {
+        naked_asm!(
+            ".seh_proc {this}",
+            "push rbx",
+            ".seh_pushreg rbx",
+            "sub rsp, 32",
+            ".seh_stackalloc 32",
+            ".seh_endprologue",
+            "mov rbx, rdx",
+            "mov rax, rcx",
+            "mov rcx, rdx",
+            "call rax",
+            "xor eax, eax",
+            "add rsp, 32",
+            "pop rbx",
+            "ret",
+            ".seh_endproc",
+            this = sym enter,
+        )
+    }
+
+    /// Returns 1 from [`enter`], in whose frame it goes on after the call has been left.
+    #[unsafe(naked)]
+    unsafe extern "C" fn fail() {
+        naked_asm!(
+            ".seh_proc {this}",
+            ".seh_pushreg rbx",
+            ".seh_stackalloc 32",
+            ".seh_endprologue",
+            "mov eax, 1",
+            "add rsp, 32",
+            "pop rbx",
+            "ret",
+            ".seh_endproc",
+            this = sym fail,
+        )
+    }
+
+    /// An operation that was interrupted by an exception.
+    pub(super) struct Interrupted {
+        /// The registers as they were when [`enter`] had called `run`.
+        context: CONTEXT,
+    }
+
+    /// Looks for an operation of the library that the interrupted code is a part of: the system goes through the frames of
+    /// calls in the same way when it looks for handlers.
+    pub(super) fn find(context: &CONTEXT) -> Option<Interrupted> {
+        let (mut low, mut high) = (0, 0);
+        // SAFETY: the call fills both numbers.
+        unsafe { GetCurrentThreadStackLimits(&mut low, &mut high) };
+        let mut context = *context;
+        for _ in 0..FRAMES {
+            let stack = context.Rsp as usize;
+            if stack < low || stack > high - size_of::<u64>() || stack % size_of::<u64>() != 0 {
+                return None;
+            }
+            let mut image = 0;
+            // SAFETY: the call only looks for the address in tables.
+            let function = unsafe { RtlLookupFunctionEntry(context.Rip, &mut image, ptr::null_mut()) };
+            // SAFETY: what was found is the table's entry, which is as good as constant.
+            let Some(entry) = (unsafe { function.as_ref() }) else {
+                // A function that calls nobody and moves nothing needs no entry: there is only the return address.
+                // SAFETY: the address is in this thread's stack.
+                context.Rip = unsafe { *(stack as *const u64) };
+                context.Rsp += size_of::<u64>() as u64;
+                continue;
+            };
+            if image + u64::from(entry.BeginAddress) == enter as *const () as u64 {
+                return Some(Interrupted { context });
+            }
+            let (mut data, mut frame) = (ptr::null_mut(), 0);
+            // SAFETY: the entry is that of the function which the registers are in.
+            unsafe {
+                RtlVirtualUnwind(
+                    UNW_FLAG_NHANDLER,
+                    image,
+                    context.Rip,
+                    function,
+                    &mut context,
+                    &mut data,
+                    &mut frame,
+                    ptr::null_mut(),
+                )
+            };
+        }
+        None
+    }
+
+    impl Interrupted {
+        /// The map that it uses, if it is one of ours to be told of.
+        pub(super) fn slot(&self) -> Option<&'static Slot> {
+            let slot = self.context.Rbx as *const *const Slot;
+            // SAFETY: `enter` has it in this register, and the frame in which it lies waits.
+            let slot = unsafe { *slot };
+            // SAFETY: slots are never freed.
+            unsafe { slot.as_ref() }
+        }
+
+        /// Has the thread go on as if the operation had returned, and failed.
+        pub(super) fn end(&self, context: &mut CONTEXT) -> bool {
+            *context = self.context;
+            context.Rip = fail as *const () as u64;
+            // Code that was copying backward has left it so.
+            context.EFlags &= !DIRECTION;
+            true
+        }
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+mod operation {
+    //! On other processors operations cannot be left: a page that has lost its protection gets it back, and the operation
+    //! goes on to its end, as for memory that is used directly.
+
+    use windows_sys::Win32::System::Diagnostics::Debug::CONTEXT;
+
+    use crate::fault::Slot;
+
+    pub(super) fn attempt<R>(_slot: Option<&Slot>, access: impl FnOnce() -> R) -> Option<R> {
+        Some(access())
+    }
+
+    /// Nobody knows: an access that fails could not be left.
+    pub(super) fn probe(_access: impl Fn()) -> bool {
+        false
+    }
+
+    pub(super) enum Interrupted {}
+
+    pub(super) fn find(_context: &CONTEXT) -> Option<Interrupted> {
+        None
+    }
+
+    impl Interrupted {
+        pub(super) fn slot(&self) -> Option<&'static Slot> {
+            match *self {}
+        }
+
+        pub(super) fn end(&self, _context: &mut CONTEXT) -> bool {
+            match *self {}
+        }
+    }
+}
+
+/// Never called, as no page is replaced here.
 pub(crate) fn cover(_site: &Site, _address: usize, _end: usize) -> Option<Stretch> {
     None
 }
 
-/// Never called, as no mapping is in the table.
+/// As [`cover`].
 pub(crate) fn put_back(_site: &Site, _stretch: &Stretch) -> bool {
     false
 }
 
-/// Never called, as no mapping is in the table.
+/// As [`cover`].
 pub(crate) fn drop_aside(_stretch: &Stretch) {}
 
-/// Never called, as no mapping is in the table.
+/// As [`cover`].
 pub(crate) fn seen_by_all_threads() {}
 
 /// There are no signals that could be blocked.
@@ -50,17 +396,32 @@ pub(crate) fn pause() {
     std::thread::yield_now();
 }
 
-/// The calling thread. No fault is ever noted, so that nobody asks.
+/// The calling thread: `GetCurrentThreadId`.
 pub(crate) fn thread() -> usize {
-    0
+    // SAFETY: always works.
+    (unsafe { GetCurrentThreadId() }) as usize
 }
 
-/// Never called, as no mapping is in the table.
+/// The same number: it is the only one that a thread has here.
 pub(crate) fn thread_id() -> i32 {
-    0
+    thread() as i32
 }
 
-/// Never called, as no mapping is in the table.
-pub(crate) fn thread_lives(_id: i32) -> bool {
-    true
+/// Whether a thread of this process has that number.
+pub(crate) fn thread_lives(id: i32) -> bool {
+    let rights = THREAD_QUERY_LIMITED_INFORMATION | THREAD_SYNCHRONIZE;
+    // SAFETY: the call looks the number up.
+    let thread = unsafe { OpenThread(rights, 0, id as u32) };
+    if thread.is_null() {
+        return false;
+    }
+    // SAFETY: the handle is open.
+    let process = unsafe { GetProcessIdOfThread(thread) };
+    // SAFETY: always works.
+    let ours = process == unsafe { GetCurrentProcessId() };
+    // SAFETY: the handle is open; without waiting, this asks whether the thread has ended.
+    let lives = ours && unsafe { WaitForSingleObject(thread, 0) } == WAIT_TIMEOUT;
+    // SAFETY: the handle is ours.
+    unsafe { CloseHandle(thread) };
+    lives
 }

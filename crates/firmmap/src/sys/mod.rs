@@ -1,15 +1,21 @@
 //! The border to the operating system: everything unsafe about mapping memory is in this folder.
 //!
 //! [`Region`] is the same on every system: it owns an `os::Mapping` and is the only code that
-//! touches mapped bytes. Each backend (`unix.rs`, `windows.rs`) has the same items with the same signatures.
+//! touches mapped bytes. Each backend (`unix.rs`, `windows.rs`, `unsupported.rs`) has the same items with the same signatures.
+
+#![cfg_attr(not(any(unix, windows)), allow(dead_code, reason = "there is no backend that would use it"))]
 
 mod memory;
+pub(crate) mod simd;
 
 #[cfg(unix)]
 #[path = "unix.rs"]
 mod os;
 #[cfg(windows)]
 #[path = "windows.rs"]
+mod os;
+#[cfg(not(any(unix, windows)))]
+#[path = "unsupported.rs"]
 mod os;
 
 #[cfg(unix)]
@@ -18,6 +24,15 @@ mod fault_os;
 #[cfg(windows)]
 #[path = "fault_windows.rs"]
 mod fault_os;
+#[cfg(not(any(unix, windows)))]
+#[path = "fault_unsupported.rs"]
+mod fault_os;
+#[cfg(unix)]
+#[path = "growth_unix.rs"]
+mod growth;
+#[cfg(not(unix))]
+#[path = "growth_windows.rs"]
+mod growth;
 #[cfg(unix)]
 #[path = "pages_unix.rs"]
 mod pages;
@@ -25,18 +40,23 @@ mod pages;
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 pub(crate) use fault_os::{
     block_signals, current_handler, forget_handler, install_handler, keep_handler, pause, thread, thread_id,
     thread_lives,
 };
-#[cfg(windows)]
+#[cfg(not(unix))]
 pub(crate) use fault_os::{cover, drop_aside, put_back, seen_by_all_threads};
+pub(crate) use growth::{
+    RESERVES, allocate, extend, file_len, generation, shared_memory, write_all_at, writes_reach_maps,
+};
 pub(crate) use memory::{append, as_uninit};
 pub use os::AsSource;
 #[cfg(unix)]
 pub(crate) use os::is_private;
-pub(crate) use os::{Source, duplicate, file_info, granularity, page_size, set_len, source, sync_before_mapping};
+pub(crate) use os::{SUPPORTED, Source, duplicate, file_info, granularity, page_size, source, sync_before_mapping};
 #[cfg(unix)]
 pub(crate) use pages::{cover, drop_aside, put_back, seen_by_all_threads};
 
@@ -52,9 +72,9 @@ pub(crate) struct Request<'a> {
     pub offset: u64,
     pub len: usize,
     /// That of the file, or the system's.
-    #[cfg_attr(windows, allow(dead_code, reason = "it is the system's"))]
+    #[cfg_attr(not(unix), allow(dead_code, reason = "it is the system's"))]
     pub granularity: usize,
-    #[cfg_attr(unix, allow(dead_code, reason = "flags and protection say it"))]
+    #[cfg_attr(not(windows), allow(dead_code, reason = "flags and protection say it"))]
     pub access: Access,
     pub protection: Protection,
     /// The complete flags of mmap(2).
@@ -92,17 +112,35 @@ pub(crate) struct LenChange<'a> {
     pub file: Option<&'a File>,
     pub old: u64,
     pub new: u64,
+    pub how: How,
+}
+
+/// What happens to a file when its map gets another length.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    /// The file stays as it is.
+    Keep,
+    /// It becomes shorter, or longer without taking room on the disk.
+    Length,
+    /// It becomes shorter, or longer with room on the disk.
+    Allocate,
 }
 
 impl LenChange<'_> {
-    fn apply(&self) -> io::Result<()> {
-        self.file.map_or(Ok(()), |file| file.set_len(self.new))
+    pub(crate) fn apply(&self) -> io::Result<()> {
+        match (self.file, self.how) {
+            (None, _) | (_, How::Keep) => Ok(()),
+            (Some(file), How::Allocate) if self.new > self.old => allocate(file, self.old, self.new),
+            (Some(file), _) => file.set_len(self.new),
+        }
     }
 
     /// The change could be made, but not the new mapping.
     fn undo(&self) {
-        // The first error is the one to report.
-        let _ = self.file.map(|file| file.set_len(self.old));
+        if self.how != How::Keep {
+            // The first error is the one to report.
+            let _ = self.file.map(|file| file.set_len(self.old));
+        }
     }
 }
 
@@ -111,48 +149,86 @@ impl LenChange<'_> {
 /// Owns the mapping. A region of zero bytes owns none.
 pub(crate) struct Region {
     mapping: Option<os::Mapping>,
+    /// The address of the first byte, so that no operation has to work it out. Atomic to be shareable, and not for its order:
+    /// it changes only while nobody else has the region.
+    first: AtomicPtr<u8>,
     /// Where the region starts in the mapping: what alignment has cost.
     start: usize,
-    len: usize,
+    /// It grows while others use the region, and never becomes less then.
+    len: AtomicUsize,
+    /// How many bytes the mapping has from `start` on: at least `len`. What lies behind `len` may not be in the file.
+    room: usize,
     /// The mapping's place in the table of guarded ones, if it is guarded.
     slot: Option<&'static Slot>,
 }
 
 /// After how many bytes a copy or a search looks whether there was a fault: then it ends there.
 pub(crate) const STRIDE: usize = 1 << 20;
+/// Copies up to this length are made in line: for them a call would be a good part of the cost.
+const SHORT: usize = 4096;
 
 impl Region {
     /// A region without bytes: what the system calls do not offer.
     pub(crate) fn empty() -> Self {
-        Self { mapping: None, start: 0, len: 0, slot: None }
+        let first = AtomicPtr::new(ptr::dangling_mut());
+        Self { mapping: None, first, start: 0, len: AtomicUsize::new(0), room: 0, slot: None }
     }
 
-    /// Maps `request`, whose length includes the `start` bytes before the region. `file` is the map's own descriptor.
-    pub(crate) fn map(request: &Request<'_>, start: usize, file: Option<&File>) -> io::Result<Self> {
+    /// Maps `request`, whose length includes the `start` bytes before the region and its room behind `len`. `file` is the
+    /// map's own descriptor.
+    pub(crate) fn map(request: &Request<'_>, start: usize, len: usize, file: Option<&File>) -> io::Result<Self> {
         let mapping = os::Mapping::new(request)?;
         let slot = fault::register(&mapping.site(request, file, start));
-        Ok(Self { mapping: Some(mapping), start, len: request.len - start, slot })
+        let first = AtomicPtr::new(ptr::dangling_mut());
+        let (len, room) = (AtomicUsize::new(len), request.len - start);
+        let mut region = Self { mapping: Some(mapping), first, start, len, room, slot };
+        region.place();
+        Ok(region)
     }
 
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.len
+        // Who sees a length sees the bytes that were put there before.
+        self.len.load(Ordering::Acquire)
+    }
+
+    /// How long the region can become without a new mapping.
+    #[inline]
+    pub(crate) fn room(&self) -> usize {
+        self.room
+    }
+
+    /// Makes the region longer, inside of its room. The bytes are there already. Callers take turns.
+    pub(crate) fn grow(&self, len: usize) {
+        assert!(self.len() <= len && len <= self.room, "growth inside of the room");
+        self.len.store(len, Ordering::Release);
+    }
+
+    /// Changes the length without a new mapping.
+    pub(crate) fn set_len(&mut self, len: usize) {
+        assert!(len <= self.room, "a length inside of the room");
+        *self.len.get_mut() = len;
     }
 
     /// The address of the first byte; dangling where there is none.
     #[inline]
     pub(crate) fn as_ptr(&self) -> *mut u8 {
-        match &self.mapping {
+        self.first.load(Ordering::Relaxed)
+    }
+
+    /// Works out where the first byte is, after the mapping has changed.
+    fn place(&mut self) {
+        *self.first.get_mut() = match &self.mapping {
             // `start` is at most the mapping's length, so this stays inside or one past the end.
             Some(mapping) => mapping.base().wrapping_add(self.start),
-            None => std::ptr::dangling_mut(),
-        }
+            None => ptr::dangling_mut(),
+        };
     }
 
     /// The address of `span`: the one check that all reading and writing of mapped bytes passes.
     #[inline]
     fn at(&self, span: Span) -> *mut u8 {
-        assert!(span.start <= self.len && span.len <= self.len - span.start, "span outside of the region");
+        assert!(span.start <= self.room && span.len <= self.room - span.start, "span outside of the region");
         self.as_ptr().wrapping_add(span.start)
     }
 
@@ -163,9 +239,10 @@ impl Region {
         let address = self.at(span);
         let Some(slot) = self.slot else { return Ok(access(address)) };
         let seen = slot.enter()?;
-        let result = access(address);
+        let result = fault_os::attempt(slot, || access(address));
         slot.leave(seen)?;
-        Ok(result)
+        // Without a fault in this map: it was met in another one, whose memory is the operation's buffer.
+        result.ok_or(Fault { offset: span.start })
     }
 
     /// Runs `access` on one part of `span` after the other, with the part's distance from its start.
@@ -174,6 +251,12 @@ impl Region {
         if span.len <= STRIDE {
             return self.guarded(span, |address| access(address, 0, span.len));
         }
+        self.many_strides(span, access)
+    }
+
+    /// Apart from [`strides`](Self::strides), so that short operations stay short where they are inlined.
+    #[inline(never)]
+    fn many_strides(&self, span: Span, mut access: impl FnMut(*mut u8, usize, usize)) -> Result<(), Fault> {
         let _busy = self.long_operation();
         let mut done = 0;
         while done < span.len {
@@ -202,7 +285,17 @@ impl Region {
     }
 
     /// Copies the bytes from `start` into `buffer` and returns it as initialised.
+    #[inline(always)]
     pub(crate) fn read<'a>(&self, start: usize, buffer: &'a mut [MaybeUninit<u8>]) -> Result<&'a mut [u8], Fault> {
+        if buffer.len() > SHORT {
+            return self.read_strides(start, buffer);
+        }
+        let span = Span { start, len: buffer.len() };
+        // SAFETY: `guarded` checked the source; the buffer is exclusively ours and as long.
+        self.guarded(span, |source| unsafe { memory::copy_out(source, buffer) })
+    }
+
+    fn read_strides<'a>(&self, start: usize, buffer: &'a mut [MaybeUninit<u8>]) -> Result<&'a mut [u8], Fault> {
         self.strides(Span { start, len: buffer.len() }, |source, done, len| {
             // SAFETY: `strides` checked the source; the buffer is exclusively ours and as long.
             unsafe { memory::copy_out(source, &mut buffer[done..done + len]) };
@@ -243,7 +336,16 @@ impl Region {
     }
 
     /// Copies `bytes` to `start`.
+    #[inline(always)]
     pub(crate) fn write(&self, bytes: &[u8], start: usize) -> Result<(), Fault> {
+        if bytes.len() > SHORT {
+            return self.write_strides(bytes, start);
+        }
+        // SAFETY: `guarded` checked the target; callers have checked that the map is writable.
+        self.guarded(Span { start, len: bytes.len() }, |target| unsafe { memory::copy_in(bytes, target) })
+    }
+
+    fn write_strides(&self, bytes: &[u8], start: usize) -> Result<(), Fault> {
         self.strides(Span { start, len: bytes.len() }, |target, done, len| {
             // SAFETY: `strides` checked the target; callers have checked that the map is writable.
             unsafe { memory::copy_in(&bytes[done..done + len], target) }
@@ -297,13 +399,21 @@ impl Region {
         self.slot.map_or(Ok(()), |slot| slot.enter().map(drop))
     }
 
-    /// Changes the length to that of `request`, which is `None` for zero bytes, and the file's with it.
+    /// Reads a byte of every page up to `len`: an error if one of them cannot be read.
+    #[cfg(windows)]
+    pub(crate) fn touch(&self, len: usize) -> Result<(), Fault> {
+        (0..len).step_by(page_size()).try_for_each(|index| self.load(index).map(drop))
+    }
+
+    /// Changes the length to `len`, the mapping to `request`, which is `None` for no mapping, and the file as `change` says.
     pub(crate) fn resize(
         &mut self,
         request: Option<&Request<'_>>,
         start: usize,
+        len: usize,
         change: &LenChange<'_>,
     ) -> io::Result<()> {
+        let old_len = self.len();
         // Its addresses may be somebody else's as soon as the mapping has moved.
         if let Some(slot) = self.slot {
             let _ = slot.suspend();
@@ -312,19 +422,21 @@ impl Region {
         match (&result, &self.mapping) {
             (Ok(()), _) => {
                 self.start = start;
-                self.len = request.map_or(0, |request| request.len - start);
+                self.room = request.map_or(0, |request| request.len - start);
+                *self.len.get_mut() = len;
             }
             // What had to be unmapped first could not be mapped again.
-            (Err(_), None) => self.len = 0,
+            (Err(_), None) => (self.room, *self.len.get_mut()) = (0, 0),
             (Err(_), Some(_)) => {}
         }
+        self.place();
         if let (Some(mapping), Some(request)) = (&self.mapping, request) {
             let site = mapping.site(request, change.file, self.start);
             match self.slot {
                 Some(slot) => slot.set(&site),
                 None => self.slot = fault::register(&site),
             }
-            if result.is_ok() && request.keeps_changes() {
+            if result.is_ok() && len < old_len && request.keeps_changes() {
                 self.clear_tail();
             }
         }
@@ -334,9 +446,9 @@ impl Region {
     /// Makes the rest of the last page zeros, which otherwise would come back when the mapping grows again. In a shared
     /// map of a file that is the system's work.
     fn clear_tail(&mut self) {
-        let used = self.start + self.len;
+        let used = self.start + self.len();
         let rest = used.next_multiple_of(page_size()) - used;
-        let tail = self.as_ptr().wrapping_add(self.len);
+        let tail = self.as_ptr().wrapping_add(self.len());
         // SAFETY: mappings are whole pages, and `&mut self` says that nobody else is using this one.
         unsafe { memory::fill(tail, 0, rest) };
     }
@@ -349,7 +461,8 @@ impl Region {
             fault
         });
         self.mapping = None;
-        self.len = 0;
+        (self.room, *self.len.get_mut()) = (0, 0);
+        self.place();
         fault.map_or(Ok(()), Err)
     }
 
@@ -367,6 +480,31 @@ impl Region {
 
     pub(crate) fn advise(&self, span: Span, advice: Advice) -> io::Result<()> {
         self.with_pages(span, |mapping, span| mapping.advise(span, advice))
+    }
+
+    /// Says for each page that holds a part of `span` whether it is in memory, one piece of the map after the other: the index
+    /// of the piece's first page, which can lie before the region, and an odd number for each page that is.
+    pub(crate) fn residency(&self, span: Span, mut tell: impl FnMut(isize, &[u8])) -> io::Result<()> {
+        const PIECE: usize = 16 * 1024;
+        let page = page_size();
+        self.with_pages(span, |mapping, span| {
+            let mut pages = vec![0; span.len.div_ceil(page).min(PIECE)];
+            let mut done = 0;
+            while done < span.len {
+                let part = Span { start: span.start + done, len: (span.len - done).min(PIECE * page) };
+                let pages = &mut pages[..part.len.div_ceil(page)];
+                mapping.residency(part, pages)?;
+                tell(part.start as isize - self.start as isize, pages);
+                done += part.len;
+            }
+            Ok(())
+        })
+    }
+
+    /// Whether a page that cannot be read is found by reading it.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn is_guarded(&self) -> bool {
+        self.slot.is_some() && fault::fault_guard()
     }
 
     pub(crate) fn lock(&self) -> io::Result<()> {
@@ -392,7 +530,7 @@ impl Region {
     }
 
     fn whole(&self) -> Span {
-        Span { start: 0, len: self.len }
+        Span { start: 0, len: self.len() }
     }
 }
 

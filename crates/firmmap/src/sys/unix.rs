@@ -24,6 +24,9 @@ const _: () = assert!(
     "Protection has the numbers of PROT_*"
 );
 
+/// There is something to map.
+pub(crate) const SUPPORTED: bool = true;
+
 /// Bytes in a page; a power of two.
 pub(crate) fn page_size() -> usize {
     static PAGE_SIZE: AtomicUsize = AtomicUsize::new(0);
@@ -73,7 +76,9 @@ fn huge_page_of(source: Source<'_>, block: usize) -> Option<usize> {
         if unsafe { libc::fstatfs64(source.as_raw_fd(), system.as_mut_ptr()) } == 0 {
             // SAFETY: fstatfs has succeeded, so it has filled the buffer.
             let system = unsafe { system.assume_init() };
-            return (system.f_type == libc::HUGETLBFS_MAGIC).then_some(block);
+            // The number has another type with every C library.
+            const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;
+            return (system.f_type as u64 & 0xffff_ffff == HUGETLBFS_MAGIC).then_some(block);
         }
     }
     let _ = (source, block);
@@ -90,20 +95,21 @@ pub(crate) fn duplicate(source: Source<'_>) -> io::Result<File> {
     source.try_clone_to_owned().map(File::from)
 }
 
-/// Changes the length of a file: ftruncate(2).
-pub(crate) fn set_len(source: Source<'_>, len: u64) -> io::Result<()> {
-    duplicate(source)?.set_len(len)
-}
-
 /// macOS: brings the file and its storage together before it is mapped, as a map may otherwise show old bytes.
 pub(crate) fn sync_before_mapping(source: Source<'_>) {
     #[cfg(target_vendor = "apple")]
     {
         // A file that cannot be synchronised (another file system, a device) can still be mapped.
-        // SAFETY: the descriptor is open while it is borrowed; F_FULLFSYNC takes no argument.
-        let _ = unsafe { libc::fcntl(source.as_raw_fd(), libc::F_FULLFSYNC) };
+        let _ = full_sync(source);
     }
     let _ = source;
+}
+
+/// Has the disk write what it holds in its memory.
+#[cfg(target_vendor = "apple")]
+fn full_sync(source: Source<'_>) -> io::Result<()> {
+    // SAFETY: the descriptor is open while it is borrowed; F_FULLFSYNC takes no argument.
+    check(unsafe { libc::fcntl(source.as_raw_fd(), libc::F_FULLFSYNC) })
 }
 
 /// One mapping of the kernel's, unmapped when dropped.
@@ -149,8 +155,11 @@ impl Mapping {
     }
 
     /// Makes the mapping what `request` says: the same file, offset and flags, another length.
+    ///
+    /// The mremap(2) of NetBSD has other arguments, and has no way to stay where it is if it cannot grow there. The other
+    /// systems have none. Building with `--cfg firmmap_no_mremap` does without it on Linux, for the tests.
     fn remap(&mut self, request: &Request<'_>) -> io::Result<()> {
-        #[cfg(any(target_os = "linux", target_os = "android"))]
+        #[cfg(all(any(target_os = "linux", target_os = "android"), not(firmmap_no_mremap)))]
         {
             let (mapped_len, unit) = mapped_len(request)?;
             let base = self.base.as_ptr().cast();
@@ -169,15 +178,28 @@ impl Mapping {
                 Err(error) => Err(error),
             }
         }
-        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        #[cfg(not(all(any(target_os = "linux", target_os = "android"), not(firmmap_no_mremap))))]
         self.map_anew(request)
     }
 
-    /// [`remap`](Self::remap) where there is no mremap(2): maps a second time, then drops the first.
+    /// [`remap`](Self::remap) where there is no mremap(2): maps a second time, then drops the first. To become shorter,
+    /// unmaps the end.
     fn map_anew(&mut self, request: &Request<'_>) -> io::Result<()> {
+        let (mapped_len, unit) = mapped_len(request)?;
+        let end = |len| round_up(len, unit).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM));
+        let (old_end, new_end) = (end(self.mapped_len)?, end(mapped_len)?);
+        if new_end <= old_end {
+            if new_end < old_end {
+                let rest = self.base.as_ptr().wrapping_add(new_end).cast();
+                // SAFETY: the pages are ours, and `&mut self` says that nobody holds an address in them.
+                check(unsafe { libc::munmap(rest, old_end - new_end) })?;
+            }
+            (self.len, self.mapped_len) = (request.len, mapped_len);
+            return Ok(());
+        }
         let private = is_private(request.flags);
         if private != request.source.is_none() {
-            // Changes of a private map of a file, and memory that others share, are in the old mapping alone.
+            // What a private map of a file has changed, and memory that others share, is in the old mapping alone.
             return Err(io::ErrorKind::Unsupported.into());
         }
         let new = Self::new(request)?;
@@ -190,16 +212,42 @@ impl Mapping {
         Ok(())
     }
 
-    /// msync(2).
-    pub(crate) fn flush(&self, span: Span, flags: FlushFlags, _file: Option<&File>) -> io::Result<()> {
+    /// msync(2). macOS leaves the bytes in the memory of the disk then: to get them out of there is `F_FULLFSYNC`.
+    pub(crate) fn flush(&self, span: Span, flags: FlushFlags, file: Option<&File>) -> io::Result<()> {
         // SAFETY: the range is in our mapping; msync does not change memory.
-        check(unsafe { libc::msync(self.address(span), span.len, flags.bits()) })
+        check(unsafe { libc::msync(self.address(span), span.len, flags.bits()) })?;
+        #[cfg(target_vendor = "apple")]
+        if let Some(file) = file.filter(|_| !flags.contains(FlushFlags::ASYNC)) {
+            return match full_sync(source(file)) {
+                // Not every file system has it. What it has instead is done.
+                Err(error) if matches!(error.raw_os_error(), Some(libc::ENOTSUP | libc::ENOTTY | libc::EINVAL)) => {
+                    Ok(())
+                }
+                result => result,
+            };
+        }
+        let _ = file;
+        Ok(())
     }
 
     /// madvise(2).
     pub(crate) fn advise(&self, span: Span, advice: Advice) -> io::Result<()> {
         // SAFETY: the range is in our mapping. Advice may change its bytes, as any other writer may.
         check(unsafe { libc::madvise(self.address(span), span.len, advice.as_raw()) })
+    }
+
+    /// mincore(2): an odd number for each page that is in memory.
+    pub(crate) fn residency(&self, span: Span, pages: &mut [u8]) -> io::Result<()> {
+        debug_assert_eq!(pages.len(), span.len.div_ceil(page_size()));
+        #[cfg(not(target_os = "openbsd"))]
+        // SAFETY: the range is in our mapping, and there is a byte for each of its pages.
+        return check(unsafe { libc::mincore(self.address(span), span.len, pages.as_mut_ptr().cast()) });
+        #[cfg(target_os = "openbsd")]
+        {
+            // It has the function, which only fails.
+            let _ = (span, pages);
+            Err(io::ErrorKind::Unsupported.into())
+        }
     }
 
     /// mlock(2).

@@ -8,13 +8,16 @@ use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHand
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use windows_sys::Win32::Foundation::INVALID_HANDLE_VALUE;
+use windows_sys::Win32::Foundation::{
+    ERROR_ALREADY_EXISTS, ERROR_USER_MAPPED_FILE, GetLastError, INVALID_HANDLE_VALUE,
+};
 use windows_sys::Win32::Storage::FileSystem::{FILE_TYPE_DISK, FlushFileBuffers, GetFileSizeEx, GetFileType};
+use windows_sys::Win32::System::Diagnostics::Debug::ReadProcessMemory;
 use windows_sys::Win32::System::Memory::{
     CreateFileMappingW, FILE_MAP_COPY, FILE_MAP_EXECUTE, FILE_MAP_READ, FILE_MAP_WRITE, FlushViewOfFile,
-    MEMORY_MAPPED_VIEW_ADDRESS, MapViewOfFile, PAGE_EXECUTE, PAGE_EXECUTE_READ, PAGE_EXECUTE_READWRITE,
-    PAGE_EXECUTE_WRITECOPY, PAGE_NOACCESS, PAGE_READONLY, PAGE_READWRITE, PAGE_WRITECOPY, PrefetchVirtualMemory,
-    UnmapViewOfFile, VirtualLock, VirtualProtect, VirtualUnlock, WIN32_MEMORY_RANGE_ENTRY,
+    MEMORY_MAPPED_VIEW_ADDRESS, MapViewOfFile, OpenFileMappingW, PAGE_EXECUTE, PAGE_EXECUTE_READ,
+    PAGE_EXECUTE_READWRITE, PAGE_EXECUTE_WRITECOPY, PAGE_NOACCESS, PAGE_READONLY, PAGE_READWRITE, PAGE_WRITECOPY,
+    PrefetchVirtualMemory, UnmapViewOfFile, VirtualLock, VirtualProtect, VirtualUnlock, WIN32_MEMORY_RANGE_ENTRY,
 };
 use windows_sys::Win32::System::SystemInformation::{GetSystemInfo, SYSTEM_INFO};
 use windows_sys::Win32::System::Threading::GetCurrentProcess;
@@ -43,6 +46,9 @@ fn system_info(field: fn(&SYSTEM_INFO) -> u32, cache: &AtomicUsize) -> usize {
         value => value,
     }
 }
+
+/// There is something to map.
+pub(crate) const SUPPORTED: bool = true;
 
 /// Bytes in a page; a power of two.
 pub(crate) fn page_size() -> usize {
@@ -76,11 +82,6 @@ pub(crate) fn duplicate(source: Source<'_>) -> io::Result<File> {
     source.try_clone_to_owned().map(File::from)
 }
 
-/// Changes the length of a file: `SetEndOfFile`.
-pub(crate) fn set_len(source: Source<'_>, len: u64) -> io::Result<()> {
-    duplicate(source)?.set_len(len)
-}
-
 /// Nothing to do here: files and their maps agree.
 pub(crate) fn sync_before_mapping(_source: Source<'_>) {}
 
@@ -88,7 +89,19 @@ pub(crate) fn sync_before_mapping(_source: Source<'_>) {}
 pub(crate) struct Mapping {
     view: View,
     /// Keeps a named mapping findable while the view exists.
-    object: OwnedHandle,
+    object: Option<OwnedHandle>,
+    /// The name as the system wants it: UTF-16 that ends in a zero.
+    tag: Option<Vec<u16>>,
+    made: Made,
+}
+
+/// What it takes to make a mapping once more.
+#[derive(Clone, Copy)]
+struct Made {
+    offset: u64,
+    len: usize,
+    access: Access,
+    protection: Protection,
 }
 
 struct View {
@@ -111,9 +124,10 @@ impl Drop for View {
 
 impl Mapping {
     pub(crate) fn new(request: &Request<'_>) -> io::Result<Self> {
-        let object = create(request)?;
-        let view = view(&object, request)?;
-        Ok(Self { view, object })
+        let tag = request.tag.map(|tag| OsStr::new(tag).encode_wide().chain([0]).collect());
+        let made = Made::of(request);
+        let (object, _) = create(&made, request.source, tag.as_ref())?;
+        made.mapping(object, tag)
     }
 
     pub(crate) fn base(&self) -> *mut u8 {
@@ -128,7 +142,7 @@ impl Mapping {
             fd: -1,
             file_offset: request.offset,
             protection: request.protection.bits() as i32,
-            flags: 0,
+            flags: if request.access == Access::Copy { COPY } else { 0 },
             unit: page_size(),
             origin: self.base() as usize + start,
         }
@@ -136,8 +150,13 @@ impl Mapping {
 
     /// `FlushViewOfFile`, and unless it is to be asynchronous `FlushFileBuffers`.
     pub(crate) fn flush(&self, span: Span, flags: FlushFlags, file: Option<&File>) -> io::Result<()> {
+        if span.len == 0 {
+            // To the system that would be everything from there on.
+            return Ok(());
+        }
         // SAFETY: the range is in our view; flushing does not change memory.
         check(unsafe { FlushViewOfFile(self.address(span), span.len) })?;
+        // That has only handed the pages to the system.
         match file {
             // SAFETY: the handle is open while it is borrowed.
             Some(file) if !flags.contains(FlushFlags::ASYNC) => {
@@ -159,6 +178,11 @@ impl Mapping {
         check(unsafe { PrefetchVirtualMemory(process, 1, &range, 0) })
     }
 
+    /// Not known here.
+    pub(crate) fn residency(&self, _span: Span, _pages: &mut [u8]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// `VirtualLock`.
     pub(crate) fn lock(&self, span: Span) -> io::Result<()> {
         // SAFETY: the range is in our view; locking does not change memory.
@@ -176,7 +200,9 @@ impl Mapping {
         let (start, len) = (address(self.view.base).Value, self.view.len);
         let mut old = 0;
         // SAFETY: the view is ours, and `&mut self` says that nobody holds an address in it.
-        check(unsafe { VirtualProtect(start, len, page_protection(protection, access), &mut old) })
+        check(unsafe { VirtualProtect(start, len, page_protection(protection, access), &mut old) })?;
+        self.made.protection = protection;
+        Ok(())
     }
 
     /// There are names for mappings here, but they are given when the mapping is made.
@@ -186,56 +212,115 @@ impl Mapping {
 
     fn address(&self, span: Span) -> *mut std::ffi::c_void {
         debug_assert!(span.end() <= self.view.len);
-        let _ = &self.object;
         self.base().wrapping_add(span.start).cast()
     }
 }
 
 /// Changes the length of a mapping, and of its file. `None` stands for a mapping of zero bytes.
 ///
-/// Memory without a file is copied into a new mapping. A file cannot be made shorter while it is mapped, so it is unmapped
-/// first; if that or the new mapping fails, it is mapped again as it was.
+/// Memory without a file is copied into a new mapping. A file is mapped anew, and then the old view ends; but if it is
+/// to be shorter the view ends first, as the system refuses to shorten a file that is mapped. After an error there is a
+/// mapping as it was, unless the system refuses even that.
 pub(crate) fn resize(
     mapping: &mut Option<Mapping>,
     request: Option<&Request<'_>>,
     change: &LenChange<'_>,
 ) -> io::Result<()> {
-    if change.file.is_none() {
-        let new = request.map(Mapping::new).transpose()?;
-        if let (Some(old), Some(new)) = (&mapping, &new) {
-            let kept = old.view.len.min(new.view.len);
-            // SAFETY: both views are at least that long, and they are different ones.
-            unsafe { super::memory::copy(old.base(), new.base(), kept) };
-        }
-        *mapping = new;
-        return Ok(());
+    if let Some(old) = mapping {
+        old.release_name()?;
     }
-    let old_len = mapping.take().map(|mapping| mapping.view.len);
+    let (old, tag) = (mapping.as_ref().map(|old| old.made), mapping.as_ref().and_then(|old| old.tag.clone()));
+    if change.new < change.old && change.file.is_some() {
+        *mapping = None;
+    }
     let result = change.apply().and_then(|()| {
-        let new = request.map(Mapping::new).transpose();
-        new.inspect_err(|_| change.undo())
+        let new = request.map(|request| Made::of(request).anew(mapping.as_ref(), change.file, tag.clone())).transpose();
+        new.inspect_err(|_| {
+            if change.file.is_some() {
+                // Nor does it let us cut off what was just added.
+                *mapping = None;
+                change.undo();
+            }
+        })
     });
     match result {
-        Ok(new) => {
-            *mapping = new;
-            Ok(())
-        }
+        Ok(new) => *mapping = new,
         Err(error) => {
-            if let (Some(len), Some(request)) = (old_len, request) {
-                *mapping = Mapping::new(&Request { len, ..*request }).ok();
+            if let (Some(old), true) = (old, mapping.is_none() || tag.is_some())
+                && let Ok(again) = old.anew(mapping.as_ref(), change.file, tag)
+            {
+                *mapping = Some(again);
             }
-            Err(error)
+            return Err(error);
         }
+    }
+    Ok(())
+}
+
+impl Mapping {
+    /// Ends the name of the mapping, so that a new one can have it. An error if somebody else has a mapping of that name,
+    /// which could not get the new length.
+    fn release_name(&mut self) -> io::Result<()> {
+        let Some(tag) = &self.tag else { return Ok(()) };
+        self.object = None;
+        // SAFETY: the name ends in a zero.
+        let other = unsafe { OpenFileMappingW(FILE_MAP_READ, 0, tag.as_ptr()) };
+        if other.is_null() {
+            return Ok(());
+        }
+        // SAFETY: the handle is new, and nobody else has it.
+        self.object = Some(unsafe { OwnedHandle::from_raw_handle(other) });
+        Err(in_use())
     }
 }
 
-/// `CreateFileMappingW`: opens the object if one of that name exists.
-fn create(request: &Request<'_>) -> io::Result<OwnedHandle> {
-    let tag: Option<Vec<u16>> = request.tag.map(|tag| OsStr::new(tag).encode_wide().chain([0]).collect());
-    let tag = tag.as_ref().map_or(ptr::null(), |tag| tag.as_ptr());
-    let file = request.source.map_or(INVALID_HANDLE_VALUE, |source| source.as_raw_handle());
-    let size = request.offset.checked_add(request.len as u64).ok_or(io::ErrorKind::InvalidInput)?;
-    let protection = match page_protection(request.protection, request.access) {
+impl Made {
+    fn of(request: &Request<'_>) -> Self {
+        let Request { offset, len, access, protection, .. } = *request;
+        Self { offset, len, access, protection }
+    }
+
+    /// Makes a new mapping with this shape of `file`, or else of memory with the bytes of `old`.
+    fn anew(&self, old: Option<&Mapping>, file: Option<&File>, tag: Option<Vec<u16>>) -> io::Result<Mapping> {
+        let (object, existed) = create(self, file.map(source), tag.as_ref())?;
+        if existed {
+            return Err(in_use());
+        }
+        let new = self.mapping(object, tag)?;
+        if let (Some(old), None) = (old, file) {
+            let kept = old.view.len.min(new.view.len);
+            // SAFETY: the pseudo handle of this process is always valid.
+            let process = unsafe { GetCurrentProcess() };
+            let (from, to, none) = (old.base().cast(), new.base().cast(), ptr::null_mut());
+            // Unlike a copy by hand this fails where a page cannot be read.
+            // SAFETY: both views are at least that long, and they are of different memory.
+            check(unsafe { ReadProcessMemory(process, from, to, kept, none) })?;
+        }
+        Ok(new)
+    }
+
+    /// `MapViewOfFile`.
+    fn mapping(self, object: OwnedHandle, tag: Option<Vec<u16>>) -> io::Result<Mapping> {
+        let access = match self.access {
+            Access::Read => FILE_MAP_READ,
+            Access::Write => FILE_MAP_WRITE,
+            Access::Copy => FILE_MAP_COPY,
+        };
+        let execute = if self.protection.contains(Protection::EXEC) { FILE_MAP_EXECUTE } else { 0 };
+        let (high, low) = ((self.offset >> 32) as u32, self.offset as u32);
+        // SAFETY: a new view replaces nothing.
+        let base = unsafe { MapViewOfFile(object.as_raw_handle(), access | execute, high, low, self.len) };
+        let base = NonNull::new(base.Value.cast()).ok_or_else(io::Error::last_os_error)?;
+        Ok(Mapping { view: View { base, len: self.len }, object: Some(object), tag, made: self })
+    }
+}
+
+/// `CreateFileMappingW`: opens the object if one of that name exists, and says whether one did.
+fn create(made: &Made, source: Option<Source<'_>>, tag: Option<&Vec<u16>>) -> io::Result<(OwnedHandle, bool)> {
+    let tag = tag.map_or(ptr::null(), |tag| tag.as_ptr());
+    let file = source.map_or(INVALID_HANDLE_VALUE, |source| source.as_raw_handle());
+    let size = made.offset.checked_add(made.len as u64).ok_or(io::ErrorKind::InvalidInput)?;
+    let protection = match page_protection(made.protection, made.access) {
         // Objects need at least the right to read.
         PAGE_NOACCESS | PAGE_EXECUTE => PAGE_READONLY,
         protection => protection,
@@ -245,26 +330,21 @@ fn create(request: &Request<'_>) -> io::Result<OwnedHandle> {
     if handle.is_null() {
         return Err(io::Error::last_os_error());
     }
+    // SAFETY: the call only reads the thread's error, which a success sets as well.
+    let existed = unsafe { GetLastError() } == ERROR_ALREADY_EXISTS;
     // SAFETY: the handle is new, and nobody else has it.
-    Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
+    Ok((unsafe { OwnedHandle::from_raw_handle(handle) }, existed))
 }
 
-/// `MapViewOfFile`.
-fn view(object: &OwnedHandle, request: &Request<'_>) -> io::Result<View> {
-    let access = match request.access {
-        Access::Read => FILE_MAP_READ,
-        Access::Write => FILE_MAP_WRITE,
-        Access::Copy => FILE_MAP_COPY,
-    };
-    let execute = if request.protection.contains(Protection::EXEC) { FILE_MAP_EXECUTE } else { 0 };
-    let (high, low) = ((request.offset >> 32) as u32, request.offset as u32);
-    // SAFETY: a new view replaces nothing.
-    let base = unsafe { MapViewOfFile(object.as_raw_handle(), access | execute, high, low, request.len) };
-    let base = NonNull::new(base.Value.cast()).ok_or_else(io::Error::last_os_error)?;
-    Ok(View { base, len: request.len })
+/// What the system says of a file that cannot be changed as somebody has mapped it.
+fn in_use() -> io::Error {
+    io::Error::from_raw_os_error(ERROR_USER_MAPPED_FILE as i32)
 }
 
-fn page_protection(protection: Protection, access: Access) -> u32 {
+/// Among the flags of a [`Site`]: pages are copied when they are written to.
+pub(super) const COPY: i32 = 1;
+
+pub(super) fn page_protection(protection: Protection, access: Access) -> u32 {
     let write = if access == Access::Copy { PAGE_WRITECOPY } else { PAGE_READWRITE };
     let execute_write = if access == Access::Copy { PAGE_EXECUTE_WRITECOPY } else { PAGE_EXECUTE_READWRITE };
     let has = |bits| protection.contains(bits);

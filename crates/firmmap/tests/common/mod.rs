@@ -14,6 +14,13 @@ pub fn page() -> usize {
     firmmap::page_size()
 }
 
+/// A capacity that is much larger than memory, in bytes: addresses cost nothing. They do in an emulator, which keeps a record of every
+/// page: there `FIRMMAP_LARGE` says what is large.
+pub fn large() -> usize {
+    let bytes = std::env::var("FIRMMAP_LARGE").ok().map(|bytes| bytes.parse().unwrap());
+    bytes.unwrap_or(if cfg!(target_pointer_width = "64") { (1u64 << 40) as usize } else { 1 << 30 })
+}
+
 /// Bytes whose period is no divisor of a page, so that a map that starts at the wrong page is noticed.
 pub fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|index| (index % 251) as u8).collect()

@@ -46,10 +46,25 @@ macro_rules! scenarios {
 pub struct Child(Command);
 
 pub fn child(scenario: &str) -> Child {
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    let mut command = this_program();
     command.args(["scenario", "--exact", "--ignored", "--nocapture"]);
     command.env(SCENARIO, scenario).env("RUST_BACKTRACE", "0");
+    // Scenarios end without cleaning up, in a fork of a program that goes on: all that it has would be a leak.
+    if let Ok(options) = std::env::var("ASAN_OPTIONS") {
+        command.env("ASAN_OPTIONS", format!("{options}:detect_leaks=0"));
+    }
     Child(command)
+}
+
+/// This test binary once more: by itself, or through the emulator that `FIRMMAP_TEST_RUNNER` has the command of.
+fn this_program() -> Command {
+    let program = std::env::current_exe().unwrap();
+    let runner = std::env::var("FIRMMAP_TEST_RUNNER").unwrap_or_default();
+    let mut words = runner.split_whitespace();
+    let Some(emulator) = words.next() else { return Command::new(program) };
+    let mut command = Command::new(emulator);
+    command.args(words).arg(program);
+    command
 }
 
 impl Child {

@@ -1,19 +1,19 @@
 //! Searching the mapped bytes: [`Mmap::find`], [`Mmap::rfind`].
 //!
-//! The searches run where the bytes are, without copying them out first. The kernels are the `memchr` crate's; what is
-//! ours is the search from the end, and that no answer is given which could not be right.
+//! The searches run where the bytes are, without copying them out first. For one byte the kernel is the `memchr` crate's;
+//! for more it is ours ([`Searcher`]), the same in both directions.
+
+mod searcher;
 
 use std::ops::RangeBounds;
 
-use memchr::memmem;
+use searcher::Searcher;
 
 use crate::error::Result;
 use crate::mmap::Mmap;
 use crate::range::Span;
 use crate::sys::STRIDE;
-
-/// How far [`rfind`] looks back at a time: large enough that setting out is cheap, small enough for the cache.
-const BLOCK: usize = 64 * 1024;
+use crate::sys::simd::{self, Direction};
 
 impl Mmap {
     /// The lowest index in `range` at which `needle` is found whole.
@@ -41,26 +41,48 @@ impl Mmap {
             return self.check().map(|()| None);
         }
         let region = &self.region;
+        let mut search = Search::new(needle, Direction::Forward);
         if span.len <= STRIDE {
-            let found = region.search(span, |haystack| find(haystack, needle))?;
+            let found = region.search(span, |haystack| search.find(haystack))?;
             return Ok(plausible(found, needle.len(), span.len).map(|index| span.start + index));
         }
         let _busy = region.long_operation();
-        let finder = memmem::Finder::new(needle);
         let mut start = span.start;
         loop {
             // Matches that start in this stride.
             let window = Span { start, len: (STRIDE + needle.len().saturating_sub(1)).min(span.end() - start) };
-            let found = region.search(window, |haystack| match needle {
-                &[byte] => memchr::memchr(byte, haystack),
-                _ => finder.find(haystack),
-            })?;
+            let found = region.search(window, |haystack| search.find(haystack))?;
             match plausible(found, needle.len(), window.len) {
                 Some(index) => return Ok(Some(start + index)),
                 None if window.end() == span.end() => return Ok(None),
                 None => start += STRIDE,
             }
         }
+    }
+
+    /// The lowest index in `range` that has `byte`: [`find`](Self::find) for one byte
+    /// that is expected soon, with less to set up.
+    ///
+    /// # Errors
+    ///
+    /// As [`find`](Self::find).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().len(9).map_anonymous()?;
+    /// map.write_all_at(b"banana\n", 0)?;
+    /// assert_eq!(map.find_byte(b'\n', ..)?, Some(6));
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    #[inline]
+    pub fn find_byte(&self, byte: u8, range: impl RangeBounds<usize>) -> Result<Option<usize>> {
+        let span = self.readable("find", range)?;
+        if span.len > STRIDE {
+            return self.find(&[byte], span.start..span.end());
+        }
+        let found = self.region.search(span, |haystack| simd::find_byte(haystack, byte))?;
+        Ok(plausible(found, 1, span.len).map(|index| span.start + index))
     }
 
     /// The highest index in `range` at which `needle` is found whole.
@@ -87,13 +109,14 @@ impl Mmap {
         }
         let region = &self.region;
         let _busy = (span.len > STRIDE).then(|| region.long_operation());
+        let mut search = Search::new(needle, Direction::Backward);
         let mut end = span.end();
         loop {
             // Matches that start in this stride; all that start behind it have been ruled out.
             let start = end.saturating_sub(STRIDE).max(span.start);
             let window_end = (end + needle.len().saturating_sub(1)).min(span.end());
             let window = Span { start, len: window_end - start };
-            let found = region.search(window, |haystack| rfind(haystack, needle))?;
+            let found = region.search(window, |haystack| search.find(haystack))?;
             match plausible(found, needle.len(), window.len) {
                 Some(index) => return Ok(Some(start + index)),
                 None if start == span.start => return Ok(None),
@@ -126,15 +149,12 @@ impl Mmap {
         }
         let region = &self.region;
         let _busy = (span.len > STRIDE).then(|| region.long_operation());
-        let finder = memmem::Finder::new(needle);
+        let mut search = Search::new(needle, Direction::Forward);
         let (mut start, mut count) = (span.start, 0);
         while start < span.end() {
             // Matches that start in this stride. The last one may reach into the next, which then starts behind it.
             let window = Span { start, len: (STRIDE + needle.len() - 1).min(span.end() - start) };
-            let (found, end) = region.search(window, |haystack| match needle {
-                &[byte] => (memchr::memchr_iter(byte, haystack).count(), 0),
-                _ => finder.find_iter(haystack).fold((0, 0), |(count, _), index| (count + 1, index + needle.len())),
-            })?;
+            let (found, end) = region.search(window, |haystack| search.count(haystack, needle.len()))?;
             count += found;
             start += STRIDE.max(end.min(window.len));
         }
@@ -147,48 +167,79 @@ fn plausible(found: Option<usize>, needle_len: usize, haystack_len: usize) -> Op
     found.filter(|&index| index <= haystack_len && needle_len <= haystack_len - index)
 }
 
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    match needle {
-        [] => Some(0),
-        &[byte] => memchr::memchr(byte, haystack),
-        _ => memmem::find(haystack, needle),
-    }
+/// A search by the kernel that suits the needle.
+pub(crate) enum Search<'a> {
+    Nothing(Direction),
+    Byte(u8, Direction),
+    Bytes(Searcher<'a>),
 }
 
-/// Looks block by block from the end, each with the forward search, which is many times faster than a backward one. Only
-/// the block that holds a match is searched backwards.
-fn rfind(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    match needle {
-        [] => return Some(haystack.len()),
-        &[byte] => return memchr::memrchr(byte, haystack),
-        _ if needle.len() > haystack.len() => return None,
-        _ => {}
-    }
-    // Something near the end is found soonest without setting out a forward search.
-    let block = BLOCK.max(needle.len() * 4);
-    let near = haystack.len().saturating_sub(needle.len() + 1024);
-    if let Some(index) = memmem::rfind(&haystack[near..], needle) {
-        return Some(near + index);
-    }
-    let finder = memmem::Finder::new(needle);
-    // All matches that start at `end` or later have been ruled out.
-    let mut end = near;
-    while end > 0 {
-        let start = end.saturating_sub(block);
-        let window = &haystack[start..(end + needle.len() - 1).min(haystack.len())];
-        if let Some(first) = finder.find(window) {
-            let last = memmem::rfind(window.get(first..)?, needle);
-            return Some(start + first + last.unwrap_or(0));
+impl<'a> Search<'a> {
+    #[inline]
+    pub(crate) fn new(needle: &'a [u8], direction: Direction) -> Self {
+        match needle {
+            [] => Self::Nothing(direction),
+            &[byte] => Self::Byte(byte, direction),
+            _ => Self::Bytes(Searcher::new(needle, direction)),
         }
-        end = start;
     }
-    None
+
+    #[inline]
+    fn find(&mut self, haystack: &[u8]) -> Option<usize> {
+        match self {
+            Self::Nothing(Direction::Forward) => Some(0),
+            Self::Nothing(Direction::Backward) => Some(haystack.len()),
+            Self::Byte(byte, Direction::Forward) => memchr::memchr(*byte, haystack),
+            Self::Byte(byte, Direction::Backward) => memchr::memrchr(*byte, haystack),
+            Self::Bytes(searcher) => searcher.find(haystack),
+        }
+    }
+
+    /// Puts the first places that do not overlap, at most `limit`, behind those that are in `places`.
+    pub(crate) fn collect(&mut self, haystack: &[u8], limit: usize, places: &mut Vec<usize>) {
+        match self {
+            Self::Nothing(_) => places.extend((0..=haystack.len()).take(limit)),
+            Self::Byte(byte, _) => places.extend(memchr::memchr_iter(*byte, haystack).take(limit)),
+            Self::Bytes(searcher) => {
+                let mut left = limit;
+                searcher.each(haystack, |place| {
+                    places.push(place);
+                    left -= 1;
+                    left > 0
+                });
+            }
+        }
+    }
+
+    /// How many matches there are that do not overlap, and where the last one, of `needle_len` bytes, ends.
+    fn count(&mut self, haystack: &[u8], needle_len: usize) -> (usize, usize) {
+        match self {
+            Self::Nothing(_) => (haystack.len() + 1, haystack.len()),
+            Self::Byte(byte, _) => (memchr::memchr_iter(*byte, haystack).count(), 0),
+            Self::Bytes(searcher) => {
+                let (mut count, mut end) = (0, 0);
+                searcher.each(haystack, |place| {
+                    (count, end) = (count + 1, place + needle_len);
+                    true
+                });
+                (count, end)
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+        Search::new(needle, Direction::Forward).find(haystack)
+    }
+
+    fn rfind(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+        Search::new(needle, Direction::Backward).find(haystack)
+    }
 
     fn naive_find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
         (0..=haystack.len().checked_sub(needle.len())?).find(|&index| haystack[index..].starts_with(needle))
@@ -225,19 +276,6 @@ mod tests {
         fn agree_with_the_naive_search((haystack, needle) in cases()) {
             prop_assert_eq!(find(&haystack, &needle), naive_find(&haystack, &needle));
             prop_assert_eq!(rfind(&haystack, &needle), naive_rfind(&haystack, &needle));
-        }
-    }
-
-    #[test]
-    fn matches_across_every_block_border() {
-        let mut haystack = vec![b'.'; 3 * BLOCK + 2000];
-        for border in [BLOCK, 2 * BLOCK, 3 * BLOCK, 976, 1024, haystack.len() - 1024 - 4, haystack.len() - BLOCK] {
-            for at in border - 5..border + 5 {
-                haystack[at..at + 4].copy_from_slice(b"abab");
-                assert_eq!(rfind(&haystack, b"abab"), Some(at));
-                assert_eq!(rfind(&haystack, b"ab"), Some(at + 2));
-                haystack[at..at + 4].fill(b'.');
-            }
         }
     }
 

@@ -1,0 +1,158 @@
+//! The bytes as items: `m[i]`, `m[i:j]`, assignment to both, `move()`.
+
+use std::sync::Arc;
+
+use pyo3::Borrowed;
+use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+
+use super::{DETACHED_COPY, Returned, This, error, none};
+use crate::args::{self, Args, Argument, Slice};
+use crate::mmap::{gather, scatter};
+use crate::sys::buffer::NewBytes;
+
+type Object<'a, 'py> = Borrowed<'a, 'py, PyAny>;
+
+/// Work on the map that was set up while the state was locked: small work is done there, large work later.
+enum Job<R, S> {
+    Done(R),
+    Large(Arc<firmmap::Mmap>, S),
+}
+
+#[inline]
+pub(crate) fn subscript<'py>(this: This<'py>, key: Object<'_, 'py>) -> Returned<'py> {
+    let py = this.py;
+    // A plain int needs no look at the map before it is converted.
+    if let Some(index) = args::plain(key) {
+        return item(this, index);
+    }
+    this.check_open(py)?;
+    if args::is_index(key) {
+        return item(this, args::item_index(key)?);
+    }
+    let slice = Slice::unpack(key)?.ok_or_else(|| wrong_key(key))?;
+    let job = this.open(py, |open| {
+        let (start, step, count) = slice.fit(open.file.len());
+        if count > DETACHED_COPY {
+            return Ok(Job::Large(open.file.share(), (start, step, count)));
+        }
+        let mut bytes = NewBytes::new(py, count)?;
+        gather(&open.file, start, step, bytes.memory()).map_err(error)?;
+        Ok(Job::Done(bytes))
+    })?;
+    let bytes = match job {
+        Job::Done(bytes) => bytes,
+        Job::Large(map, (start, step, count)) => {
+            let mut bytes = NewBytes::new(py, count)?;
+            let memory = bytes.memory();
+            py.detach(|| gather(&map, start, step, memory)).map_err(error)?;
+            bytes
+        }
+    };
+    Ok(bytes.finish())
+}
+
+#[inline]
+fn item(this: This<'_>, index: isize) -> Returned<'_> {
+    let byte = this.open(this.py, |open| open.file.get(place(&open.file, index)?).map_err(error))?;
+    args::python_int(this.py, byte.into())
+}
+
+/// The place in the map that an index from Python names.
+#[inline]
+fn place(map: &firmmap::Mmap, index: isize) -> PyResult<usize> {
+    let len = map.len() as isize;
+    let place = if index < 0 { index + len } else { index };
+    if (0..len).contains(&place) { Ok(place as usize) } else { Err(out_of_range(index, len)) }
+}
+
+#[cold]
+fn out_of_range(index: isize, len: isize) -> PyErr {
+    PyIndexError::new_err(format!("index {index} is out of range for {len} mapped bytes"))
+}
+
+#[cold]
+fn wrong_key(key: Object<'_, '_>) -> PyErr {
+    match key.get_type().name() {
+        Ok(class) => PyTypeError::new_err(format!("indices must be integers or slices, not {class}")),
+        Err(error) => error,
+    }
+}
+
+pub(crate) fn assign_subscript<'py>(
+    this: This<'py>,
+    key: Object<'_, 'py>,
+    value: Option<Object<'_, 'py>>,
+) -> PyResult<()> {
+    let py = this.py;
+    this.check_open(py)?;
+    check_assignable(this)?;
+    let Some(value) = value else {
+        return Err(PyTypeError::new_err("mapped bytes can be changed, not deleted"));
+    };
+    if args::is_index(key) {
+        let index = args::item_index(key)?;
+        if !args::is_index(value) {
+            let class = value.get_type();
+            let words = format!("'{}' object cannot be interpreted as an integer", class.name()?);
+            return Err(PyTypeError::new_err(words));
+        }
+        let number = args::clipped(value)?;
+        let byte = u8::try_from(number).map_err(|_| PyValueError::new_err("byte must be in range(0, 256)"))?;
+        return this.open(py, |open| {
+            let place = place(&open.file, index)?;
+            open.changes += 1;
+            open.file.set(place, byte).map_err(error)
+        });
+    }
+    let slice = Slice::unpack(key)?.ok_or_else(|| wrong_key(key))?;
+    let value = Argument::new(value)?;
+    let bytes = value.bytes();
+    let job = this.open(py, |open| {
+        let (start, step, count) = slice.fit(open.file.len());
+        if bytes.len() != count {
+            let given = bytes.len();
+            let words = format!("cannot assign {given} bytes to a slice of {count}: a map's slice keeps its length");
+            return Err(PyValueError::new_err(words));
+        }
+        open.changes += 1;
+        if count > DETACHED_COPY {
+            return Ok(Job::Large(open.file.share(), (start, step)));
+        }
+        scatter(&open.file, bytes, start, step).map(Job::Done).map_err(error)
+    })?;
+    if let Job::Large(map, (start, step)) = job {
+        let result = py.detach(|| scatter(&map, bytes, start, step)).map_err(error);
+        this.changed(py);
+        result?;
+    }
+    Ok(())
+}
+
+/// As with bytes, what cannot be assigned to is a `TypeError`.
+fn check_assignable(this: This<'_>) -> PyResult<()> {
+    if this.is_writable() {
+        return Ok(());
+    }
+    Err(PyTypeError::new_err("the map has mode 'r': its bytes cannot be changed"))
+}
+
+pub(crate) fn move_bytes<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    let py = this.py;
+    this.check_open(py)?;
+    args.check("move", 3, 3)?;
+    let number = |index| args.get(index).map_or(Ok(0), args::ssize);
+    let (target, source, count) = (number(0)?, number(1)?, number(2)?);
+    this.open(py, |open| {
+        check_assignable(this)?;
+        let numbers = (usize::try_from(target), usize::try_from(source), usize::try_from(count));
+        let (Ok(target), Ok(source), Ok(count)) = numbers else {
+            let words = format!("move of {count} bytes from {source} to {target}: a negative number");
+            return Err(PyValueError::new_err(words));
+        };
+        open.changes += 1;
+        // Three numbers that each fit in an isize have a sum that fits in a usize.
+        open.file.copy_within(source..source + count, target).map_err(error)
+    })?;
+    Ok(none(py))
+}

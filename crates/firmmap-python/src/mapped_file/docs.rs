@@ -1,0 +1,322 @@
+//! What `help(firmmap.MappedFile)` shows. The line before `--` is the signature that `inspect` reads.
+
+use std::ffi::CStr;
+
+pub(crate) const CLASS: &CStr = c"MappedFile(path, mode='r', *, offset=0, length=None, capacity=None)
+--
+
+A mapped file that is a whole binary file and a whole byte array.
+
+firmmap.open() makes one, with the same arguments; firmmap.anonymous() makes one
+of memory without a file. The methods of a file do what those of
+open(path, 'r+b') do, unbuffered; the methods of a byte array do what those of
+bytearray do. A search without a start begins at the first byte, not at the
+position. Iteration gives lines, from the position on. It is always true, also
+when it is empty; len() is the number of mapped bytes. Two maps are equal only
+if they are the same object.
+
+Bytes that are not there any more, as the file was truncated or its disk failed,
+are a MapFaultError.";
+
+pub(crate) const CLOSED: &CStr = c"Whether the map was closed.";
+
+pub(crate) const NAME: &CStr = c"The path as it was given, the descriptor, or '<anonymous>'.";
+
+pub(crate) const MODE: &CStr = c"The mode as plain files have it: 'rb' or 'rb+'; 'xb+' for mode 'x+'.";
+
+pub(crate) const OFFSET: &CStr = c"Where in the file the first mapped byte lies.";
+
+pub(crate) const CAPACITY: &CStr = c"How many bytes the map can have without being moved.
+
+Growth within it works while views exist (memoryview, numpy arrays).";
+
+pub(crate) const CLOSE: &CStr = c"close($self, /)
+--
+
+Unmap the file. Every later use raises ValueError; closing twice is fine.
+
+BufferError while views of the map exist (memoryview, numpy arrays); nothing
+changes then. What was written is in the file; flush() brings it to the disk.";
+
+pub(crate) const DETACH: &CStr = c"detach($self, /)
+--
+
+Raise io.UnsupportedOperation: there is no raw file underneath.";
+
+pub(crate) const FILENO: &CStr = c"fileno($self, /)
+--
+
+Return the map's own descriptor of the file, whose position is set to the map's.
+
+After something was read or written with it, seek(), tell() and flush() take
+over its position and the file's new length. The descriptor of a map that was
+made of a descriptor stays where it is, as the two share their position.
+io.UnsupportedOperation for anonymous memory, and on Windows.";
+
+pub(crate) const ISATTY: &CStr = c"isatty($self, /)
+--
+
+Return False.";
+
+pub(crate) const READABLE: &CStr = c"readable($self, /)
+--
+
+Return True.";
+
+pub(crate) const WRITABLE: &CStr = c"writable($self, /)
+--
+
+Return whether the mode allows writing: all but 'r'.";
+
+pub(crate) const SEEKABLE: &CStr = c"seekable($self, /)
+--
+
+Return True.";
+
+pub(crate) const READ: &CStr = c"read($self, size=-1, /)
+--
+
+Return up to size bytes from the position on, and move the position behind them.
+
+If size is None or negative, all bytes to the end. b'' at the end.";
+
+pub(crate) const READ1: &CStr = c"read1($self, size=-1, /)
+--
+
+As read(): a map has all of its bytes at hand.";
+
+pub(crate) const READINTO: &CStr = c"readinto($self, buffer, /)
+--
+
+Read into a writable buffer, and return how many bytes: 0 at the end.";
+
+pub(crate) const READINTO1: &CStr = c"readinto1($self, buffer, /)
+--
+
+As readinto().";
+
+pub(crate) const READLINE: &CStr = c"readline($self, size=-1, /)
+--
+
+Return the bytes from the position through the next newline or to the end.
+
+Not more than size, unless that is None or negative.";
+
+pub(crate) const READLINES: &CStr = c"readlines($self, hint=-1, /)
+--
+
+Return a list of the lines from the position on.
+
+If hint is more than 0, no further lines once they have that many bytes.";
+
+pub(crate) const PEEK: &CStr = c"peek($self, size=0, /)
+--
+
+Return bytes from the position on without moving it.
+
+Up to size bytes, or 8192 if that is 0 or negative; fewer only at the end.";
+
+pub(crate) const SEEK: &CStr = c"seek($self, offset, whence=0, /)
+--
+
+Set the position, and return it: relative to the start (whence 0 or
+os.SEEK_SET), the position (1, os.SEEK_CUR) or the end (2, os.SEEK_END).
+
+It may lie behind the end: reading gives b'' there, and writing fills the gap
+with zeros. OSError before the start.";
+
+pub(crate) const TELL: &CStr = c"tell($self, /)
+--
+
+Return the position.";
+
+pub(crate) const WRITE: &CStr = c"write($self, data, /)
+--
+
+Write all bytes at the position, move it behind them, and return their count.
+
+Past the end, the file and the map grow; nothing has changed after an error:
+OSError with errno ENOSPC if the disk is full, BufferError if the map would have
+to move while views of it exist. io.UnsupportedOperation in mode 'r', and past
+the end in mode 'c'.";
+
+pub(crate) const WRITELINES: &CStr = c"writelines($self, lines, /)
+--
+
+Write all of the bytes objects, gathered into large pieces.
+
+Newlines are not added.";
+
+pub(crate) const TRUNCATE: &CStr = c"truncate($self, size=None, /)
+--
+
+Make the map size bytes long, and its file end there; return size.
+
+Without a size, the position. The position stays. New bytes are zeros, for which
+the disk has room: OSError with errno ENOSPC if it has not. BufferError if the
+map would shrink, or have to move, while views of it exist.
+io.UnsupportedOperation in the modes 'r' and 'c'.";
+
+pub(crate) const RESIZE: &CStr = c"resize($self, newsize, /)
+--
+
+As truncate(newsize), but returns None, as mmap.resize() does.";
+
+pub(crate) const REFRESH: &CStr = c"refresh($self, /)
+--
+
+Take in what others have appended to the file, or cut off from it.
+
+The map becomes as long as the file is now; returns its new length. BufferError
+if it would have to move while views of it exist; if it would become shorter,
+MapFaultError.";
+
+pub(crate) const FLUSH: &CStr = c"flush($self, start=0, length=None, /, *, asynchronous=False)
+--
+
+Bring the changes to the disk: all of them, or those of length bytes from start.
+
+Returns when they are there; if asynchronous is true, at once. OSError if the
+disk fails. Other processes see changes without it.";
+
+pub(crate) const PREFETCH: &CStr = c"prefetch($self, start=0, length=None, /)
+--
+
+Read length bytes from start on into memory, ahead of their use.
+
+Without a length, all to the end. Returns when they are there, where the system
+can tell; other threads run meanwhile.";
+
+pub(crate) const LOCK: &CStr = c"lock($self, /)
+--
+
+Keep all pages in memory until unlock(). OSError if that is more than the
+process may lock.";
+
+pub(crate) const UNLOCK: &CStr = c"unlock($self, /)
+--
+
+Undo lock().";
+
+pub(crate) const PROTECT: &CStr = c"protect($self, protection, /)
+--
+
+Change what may be done with the pages: 0 for nothing, or a sum of PROT_READ
+(1), PROT_WRITE (2), PROT_EXEC (4).
+
+What is not allowed then is an error. BufferError while views of the map exist.";
+
+pub(crate) const RESIDENCY: &CStr = c"residency($self, start=0, length=None, /)
+--
+
+Return which pages of the range are in memory, as a Residency: counts and runs.
+
+repr() of it is one line of numbers, str() draws the range as a line of blocks.";
+
+#[cfg(unix)]
+pub(crate) const MADVISE: &CStr = c"madvise($self, option, start=0, length=None, /)
+--
+
+Tell the system how length bytes from start on will be used: madvise(2).
+
+option is one of the MADV_* constants; without a length the range reaches to the
+end.";
+
+pub(crate) const SIZE: &CStr = c"size($self, /)
+--
+
+Return the length of the file now, which can be more or less than is mapped.
+
+For anonymous memory, the length of the map.";
+
+pub(crate) const MOVE: &CStr = c"move($self, dest, src, count, /)
+--
+
+Copy count bytes from index src to index dest; the two may overlap.";
+
+pub(crate) const READ_BYTE: &CStr = c"read_byte($self, /)
+--
+
+Return the byte at the position as an int, and move the position by one.
+
+ValueError at the end of the map.";
+
+pub(crate) const WRITE_BYTE: &CStr = c"write_byte($self, byte, /)
+--
+
+Write one byte, an int, as write() does.";
+
+pub(crate) const FIND: &CStr = c"find($self, sub, start=None, end=None, /)
+--
+
+Return the lowest index in [start:end] at which sub begins, or -1.
+
+sub is bytes-like, or an int in range(256). Without a start, the search begins
+at the first byte. Other threads run during searches of more than 64 KiB.";
+
+pub(crate) const RFIND: &CStr = c"rfind($self, sub, start=None, end=None, /)
+--
+
+Return the highest index in [start:end] at which sub begins, or -1.
+
+Otherwise as find().";
+
+pub(crate) const INDEX: &CStr = c"index($self, sub, start=None, end=None, /)
+--
+
+As find(), but raise ValueError if sub is not found.";
+
+pub(crate) const RINDEX: &CStr = c"rindex($self, sub, start=None, end=None, /)
+--
+
+As rfind(), but raise ValueError if sub is not found.";
+
+pub(crate) const COUNT: &CStr = c"count($self, sub, start=None, end=None, /)
+--
+
+Return how often sub occurs in [start:end], without overlaps.
+
+sub is bytes-like, or an int in range(256).";
+
+pub(crate) const STARTSWITH: &CStr = c"startswith($self, prefix, start=None, end=None, /)
+--
+
+Return whether [start:end] begins with prefix, or with one of a tuple of them.";
+
+pub(crate) const ENDSWITH: &CStr = c"endswith($self, suffix, start=None, end=None, /)
+--
+
+Return whether [start:end] ends with suffix, or with one of a tuple of them.";
+
+pub(crate) const LINES: &CStr = c"lines($self, /)
+--
+
+Return an iterator over all lines of the map, from its first byte on.
+
+The position stays. Lines are read when they are asked for, up to a page ahead;
+memory does not grow with the file.";
+
+pub(crate) const FIND_ALL: &CStr = c"find_all($self, sub, start=None, end=None, /)
+--
+
+Return an iterator over the indices in [start:end] at which sub begins.
+
+Occurrences do not overlap, as count() counts them. They are looked for when
+they are asked for.";
+
+pub(crate) const REDUCE: &CStr = c"__reduce_ex__($self, protocol, /)
+--
+
+Pickle as absolute path, mode and range: another process maps the same bytes.
+
+TypeError for maps of descriptors and for anonymous memory.";
+
+pub(crate) const ENTER: &CStr = c"__enter__($self, /)
+--
+
+Return the map.";
+
+pub(crate) const EXIT: &CStr = c"__exit__($self, /, *args)
+--
+
+Close the map.";

@@ -1,0 +1,232 @@
+//! Lines: iteration, which moves the position, and `lines()`, which does not.
+//!
+//! Both copy the rest of a page into private memory and cut the lines from there: one guarded access for all lines of
+//! the page. Nothing is read ahead beyond the page, so that a page which is gone is found out where it would have been
+//! without. What was read ahead is dropped when something is written through the object, and nothing is read ahead
+//! while others hold views that can be written to.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+
+use super::read::copy_line;
+use super::{MappedFile, Open, Returned, This, closed_error, error};
+use crate::sys::buffer::new_bytes;
+use crate::sys::cell::Exclusive;
+use crate::sys::native::{Body, Held, Receiver};
+use crate::sys::newlines::ends_of_lines;
+
+/// Lines that are longer than this many pages are looked for in the map itself.
+const PAGES: usize = 4;
+
+/// Bytes that were read ahead, and the lines in them.
+#[derive(Default)]
+pub(super) struct Block {
+    bytes: Vec<u8>,
+    /// Where in the map they are from.
+    start: usize,
+    /// Where each of the lines ends, counted from the start of the block.
+    ends: Vec<u32>,
+    /// The line that is due, and where in the map it begins.
+    next: usize,
+    position: usize,
+    /// The count of changes that they were read at.
+    changes: u64,
+}
+
+impl Block {
+    /// The line at `position`, if it is here, as an object; the next line is due then.
+    #[inline(always)]
+    fn take<'py>(&mut self, py: Python<'py>, position: usize, changes: u64) -> Option<(Bound<'py, PyAny>, usize)> {
+        if self.position != position || self.changes != changes {
+            return None;
+        }
+        let end = *self.ends.get(self.next)? as usize;
+        let line = self.bytes.get(position - self.start..end)?;
+        // Where there is no memory for it the slow way says so.
+        let object = new_bytes(py, line).ok()?;
+        self.next += 1;
+        self.position = self.start + end;
+        Some((object, self.position))
+    }
+
+    /// Whether there is the beginning of a line at `position`, and not its end.
+    fn has_part(&self, position: usize, changes: u64) -> bool {
+        self.position == position && self.changes == changes && position - self.start < self.bytes.len()
+    }
+
+    /// Reads the map from `position` to the end of its page, and `more` pages.
+    fn read(&mut self, source: &Source<'_>, position: usize, more: usize) -> firmmap::Result<()> {
+        let page = firmmap::page_size();
+        let len = source.map.len();
+        let to_border = page - (source.map.offset() as usize).wrapping_add(position) % page;
+        let count = (to_border + more * page).min(len - position);
+        self.ends.clear();
+        self.bytes.resize(count, 0);
+        source.map.read_exact_at(&mut self.bytes, position)?;
+        ends_of_lines(&self.bytes, &mut self.ends);
+        if position + count == len && self.bytes.last() != Some(&b'\n') {
+            self.ends.push(count as u32);
+        }
+        (self.start, self.next, self.position) = (position, 0, position);
+        // What others change is not to be found here, in place of what it was changed to.
+        self.changes = if source.is_lent { u64::MAX } else { source.changes };
+        Ok(())
+    }
+}
+
+/// What lines are read from.
+struct Source<'a> {
+    map: &'a firmmap::Mmap,
+    changes: u64,
+    /// Others hold views of it that they can write to.
+    is_lent: bool,
+}
+
+enum Line<'py> {
+    Found(Bound<'py, PyAny>),
+    End,
+    /// None within the next pages.
+    Far,
+}
+
+/// The line at `position`, which then is behind it.
+#[inline(never)]
+fn cut<'py>(py: Python<'py>, source: &Source<'_>, block: &mut Block, position: &mut usize) -> PyResult<Line<'py>> {
+    if *position >= source.map.len() {
+        source.map.check().map_err(error)?;
+        return Ok(Line::End);
+    }
+    let known = usize::from(block.has_part(*position, source.changes));
+    for more in known..PAGES {
+        block.read(source, *position, more).map_err(error)?;
+        if let Some(&end) = block.ends.first() {
+            let line = new_bytes(py, &block.bytes[..end as usize])?;
+            *position += end as usize;
+            (block.next, block.position) = (1, *position);
+            return Ok(Line::Found(line));
+        }
+    }
+    Ok(Line::Far)
+}
+
+impl Open {
+    pub(super) fn is_lent(&self) -> bool {
+        self.exports > 0 && self.file.access() != firmmap::Access::Read
+    }
+}
+
+/// The line at the position, if it was read ahead: `next(m)`.
+#[inline(always)]
+pub(crate) fn ready(this: This<'_>) -> Option<Bound<'_, PyAny>> {
+    this.state.with(this.py, |state| {
+        let open = state.as_mut()?;
+        let (line, position) = open.block.take(this.py, open.file.position(), open.changes)?;
+        open.file.set_position(position);
+        Some(line)
+    })
+}
+
+/// The line at the position: `next(m)`.
+pub(crate) fn next(this: This<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
+    if let Some(line) = ready(this) {
+        return Ok(Some(line));
+    }
+    let py = this.py;
+    let (line, map) = this.open(py, |open| {
+        let is_lent = open.is_lent();
+        let mut position = open.file.position();
+        let source = Source { map: &open.file, changes: open.changes, is_lent };
+        let line = cut(py, &source, &mut open.block, &mut position)?;
+        let map = matches!(line, Line::Far).then(|| (open.file.share(), position));
+        open.file.set_position(position);
+        Ok((line, map))
+    })?;
+    match (line, map) {
+        (Line::Found(line), _) => Ok(Some(line)),
+        (_, Some((map, position))) => {
+            let bytes = copy_line(py, &map, position, map.len())?;
+            drop(map);
+            this.set_position(py, position + bytes.len())?;
+            Ok(Some(bytes.finish()))
+        }
+        _ => Ok(None),
+    }
+}
+
+pub(crate) fn iter(this: This<'_>) -> Returned<'_> {
+    this.check_open(this.py)?;
+    Ok(this.object())
+}
+
+/// The iterator that `lines()` returns.
+pub(crate) struct Lines {
+    state: Exclusive<Cursor>,
+}
+
+struct Cursor {
+    /// An instance of our class; none at the end.
+    file: Option<Held<MappedFile>>,
+    position: usize,
+    block: Block,
+}
+
+impl Body for Lines {}
+
+/// `m.lines()`.
+pub(crate) fn lines(this: This<'_>) -> Returned<'_> {
+    this.check_open(this.py)?;
+    let file = Some(Held::new(this));
+    let cursor = Cursor { file, position: 0, block: Block::default() };
+    crate::sys::mapped_file::new_lines(this.py, Lines { state: Exclusive::new(cursor) })
+}
+
+enum Step<'py> {
+    Done(Option<Bound<'py, PyAny>>),
+    Far(Arc<firmmap::Mmap>, usize),
+}
+
+/// The next line, if it was read ahead.
+#[inline(always)]
+pub(crate) fn ready_of(lines: Receiver<'_, Lines>) -> Option<Bound<'_, PyAny>> {
+    let py = lines.py;
+    // The state of the iterator is locked before that of its map, everywhere.
+    lines.state.with(py, |cursor| {
+        let Cursor { file: Some(file), position, block } = cursor else { return None };
+        let this = file.receiver(py);
+        let changes = this.state.with(py, |state| state.as_ref().map(|open| open.changes))?;
+        let (line, behind) = block.take(py, *position, changes)?;
+        *position = behind;
+        Some(line)
+    })
+}
+
+pub(crate) fn next_of(lines: Receiver<'_, Lines>) -> PyResult<Option<Bound<'_, PyAny>>> {
+    let py = lines.py;
+    let step = lines.state.with(py, |cursor| -> PyResult<Step<'_>> {
+        let Some(file) = &cursor.file else { return Ok(Step::Done(None)) };
+        let this = file.receiver(py);
+        this.state.with(py, |state| {
+            let open = state.as_mut().ok_or_else(closed_error)?;
+            let source = Source { map: &open.file, changes: open.changes, is_lent: open.is_lent() };
+            match cut(py, &source, &mut cursor.block, &mut cursor.position)? {
+                Line::Found(line) => Ok(Step::Done(Some(line))),
+                Line::End => Ok(Step::Done(None)),
+                Line::Far => Ok(Step::Far(open.file.share(), cursor.position)),
+            }
+        })
+    })?;
+    let (map, position) = match step {
+        Step::Done(Some(line)) => return Ok(Some(line)),
+        Step::Done(None) => {
+            // At the end for ever, also if the file grows: as an iterator is.
+            let file = lines.state.with(py, |cursor| cursor.file.take());
+            drop(file);
+            return Ok(None);
+        }
+        Step::Far(map, position) => (map, position),
+    };
+    let bytes = copy_line(py, &map, position, map.len())?;
+    lines.state.with(py, |cursor| cursor.position = position + bytes.len());
+    Ok(Some(bytes.finish()))
+}

@@ -1,0 +1,275 @@
+//! The class `MappedFile`: a file that is mapped, to be used as a binary file and as a byte array. What `firmmap.open()` and
+//! `firmmap.anonymous()` return; how CPython comes here is in [`crate::sys::mapped_file`].
+//!
+//! As in [`crate::mmap`], every method converts all of its arguments first and looks at the map after that, and what
+//! touches the map is one closure under [`MappedFile::open`], from which Python cannot be called. Where the specification is
+//! silent, the methods of a file do what those of `open(path, "r+b")` do, and the methods of a byte array do what those
+//! of `bytearray` do.
+
+pub(crate) mod bytes;
+pub(crate) mod docs;
+pub(crate) mod growth;
+pub(crate) mod lines;
+pub(crate) mod open;
+pub(crate) mod pages;
+pub(crate) mod read;
+pub(crate) mod residency;
+pub(crate) mod search;
+pub(crate) mod write;
+
+use firmmap::{Mode, Protection};
+use pyo3::exceptions::{PyBufferError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyString};
+
+use crate::args::Args;
+use crate::errors::exception;
+use crate::sys::buffer::Export;
+use crate::sys::call::unraisable;
+use crate::sys::cell::Exclusive;
+use crate::sys::native::{Body, Receiver};
+use lines::Block;
+use open::Name;
+
+pyo3::import_exception!(io, UnsupportedOperation);
+
+/// Copies of more bytes than this let other threads run.
+const DETACHED_COPY: usize = 1024 * 1024;
+
+pub(crate) type This<'py> = Receiver<'py, MappedFile>;
+type Returned<'py> = PyResult<Bound<'py, PyAny>>;
+
+/// What an instance is made of.
+pub(crate) struct MappedFile {
+    /// `None` when closed.
+    state: Exclusive<Option<Open>>,
+    mode: Mode,
+    name: Name,
+    /// What was asked for.
+    capacity: Option<usize>,
+}
+
+/// What there is while the map is open.
+struct Open {
+    file: firmmap::MappedFile,
+    /// Views that others hold.
+    exports: usize,
+    /// Counts what was written through this object, so that nothing which was read ahead outlives it.
+    changes: u64,
+    /// What iteration has read ahead.
+    block: Block,
+    /// Threads that wait for all others to be done with the map, as it has to move.
+    movers: usize,
+    /// Where the descriptor's own position was put when it was handed out.
+    handed_out: Option<u64>,
+}
+
+impl MappedFile {
+    fn new(file: firmmap::MappedFile, mode: Mode, name: Name, capacity: Option<usize>) -> Self {
+        let open = Open { file, exports: 0, changes: 0, block: Block::default(), movers: 0, handed_out: None };
+        Self { state: Exclusive::new(Some(open)), mode, name, capacity }
+    }
+
+    /// Runs `work` on what is open, or raises if it is closed. `work` must not call into Python.
+    #[inline]
+    fn open<R>(&self, py: Python<'_>, work: impl FnOnce(&mut Open) -> PyResult<R>) -> PyResult<R> {
+        let done = self.state.with(py, |state| match state {
+            Some(open) if open.movers == 0 => Ok(work(open)),
+            Some(_) => Err(work),
+            None => Ok(Err(closed_error())),
+        });
+        match done {
+            Ok(result) => result,
+            Err(work) => {
+                self.let_others_move(py)?;
+                self.open_now(py, work)
+            }
+        }
+    }
+
+    /// As [`open`](Self::open), without waiting for those who want to move the map.
+    fn open_now<R>(&self, py: Python<'_>, work: impl FnOnce(&mut Open) -> PyResult<R>) -> PyResult<R> {
+        self.state.with(py, |state| match state {
+            Some(open) => work(open),
+            None => Err(closed_error()),
+        })
+    }
+
+    /// Waits for those who want to move the map, who would never get to it between the work of other threads. Only so long:
+    /// after fork(2) nobody may be there who ends the waiting.
+    #[cold]
+    fn let_others_move(&self, py: Python<'_>) -> PyResult<()> {
+        for _ in 0..500 {
+            growth::wait(py)?;
+            if self.open_now(py, |open| Ok(open.movers))? == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_open(&self, py: Python<'_>) -> PyResult<()> {
+        self.open(py, |_| Ok(()))
+    }
+
+    fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()> {
+        self.open(py, |open| {
+            open.file.set_position(position);
+            Ok(())
+        })
+    }
+
+    fn is_writable(&self) -> bool {
+        self.mode != Mode::Read
+    }
+
+    /// Refuses a method of a file that the mode does not allow.
+    fn check_writable(&self, operation: &str) -> PyResult<()> {
+        if self.is_writable() {
+            return Ok(());
+        }
+        Err(unsupported(format!("{operation}: the file is mapped with mode 'r', which does not write")))
+    }
+
+    /// The end of something that went over the whole map, or of the object itself.
+    fn changed(&self, py: Python<'_>) {
+        self.state.with(py, |state| {
+            if let Some(open) = state {
+                open.changes += 1;
+            }
+        });
+    }
+}
+
+impl Body for MappedFile {
+    /// A last fault is reported as other errors in finalizers are.
+    fn finalize(&self, py: Python<'_>) {
+        if let Err(error) = unmap(self.state.with(py, Option::take)) {
+            unraisable(py, exception(error));
+        }
+    }
+}
+
+/// Ends a mapping, and reports a last fault. Searches that are under way in other threads hold the map; then it is for
+/// them to unmap and to report.
+fn unmap(open: Option<Open>) -> firmmap::Result<()> {
+    open.and_then(|open| open.file.into_map().ok()).map_or(Ok(()), firmmap::Mmap::close)
+}
+
+#[cold]
+fn closed_error() -> PyErr {
+    PyValueError::new_err("I/O operation on closed file")
+}
+
+#[cold]
+fn unsupported(words: String) -> PyErr {
+    UnsupportedOperation::new_err(words)
+}
+
+/// The library's errors: their own words, which have the numbers in them, where no other class is asked for.
+fn error(error: firmmap::Error) -> PyErr {
+    use firmmap::ErrorKind;
+    match error.kind() {
+        ErrorKind::OffsetBeyondEnd | ErrorKind::LengthBeyondEnd | ErrorKind::TooLarge | ErrorKind::UnknownLength => {
+            PyValueError::new_err(error.to_string())
+        }
+        ErrorKind::AccessDenied | ErrorKind::NotResizable | ErrorKind::NoFile => unsupported(error.to_string()),
+        ErrorKind::InUse | ErrorKind::BeyondCapacity => PyBufferError::new_err(error.to_string()),
+        _ => exception(error),
+    }
+}
+
+pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
+    let py = this.py;
+    let class = this.object().get_type().name()?;
+    let name = this.name.repr(py)?;
+    let mode = this.mode.as_str();
+    let numbers = this.state.with(py, |state| state.as_ref().map(|open| (open.file.len(), open.file.position())));
+    let words = match numbers {
+        Some((length, position)) => {
+            format!("<firmmap.{class} {name} mode='{mode}' length={length} position={position}>")
+        }
+        None => format!("<firmmap.{class} {name} mode='{mode}' closed>"),
+    };
+    Ok(PyString::new(py, &words).into_any())
+}
+
+pub(crate) fn closed(this: This<'_>) -> Returned<'_> {
+    let closed = this.state.with(this.py, |state| state.is_none());
+    Ok(boolean(this.py, closed))
+}
+
+pub(crate) fn close(this: This<'_>) -> Returned<'_> {
+    let py = this.py;
+    let taken = this.state.with(py, |state| match state {
+        Some(open) if open.exports > 0 => Err(exported("close", open.exports)),
+        _ => Ok(state.take()),
+    })?;
+    let large = taken.as_ref().is_some_and(|open| open.file.len() > DETACHED_COPY);
+    let result = if large { py.detach(|| unmap(taken)) } else { unmap(taken) };
+    result.map(|()| none(py)).map_err(exception)
+}
+
+#[cold]
+fn exported(operation: &str, exports: usize) -> PyErr {
+    let words =
+        format!("{operation} is not possible while {exports} views of the map exist (memoryview, numpy arrays)");
+    PyBufferError::new_err(words)
+}
+
+pub(crate) fn detach(_: This<'_>) -> Returned<'_> {
+    Err(unsupported("detach: there is no raw file underneath".to_owned()))
+}
+
+pub(crate) fn enter(this: This<'_>) -> Returned<'_> {
+    this.check_open(this.py)?;
+    Ok(this.object())
+}
+
+pub(crate) fn exit<'py>(this: This<'py>, _: Args<'py>) -> Returned<'py> {
+    close(this)
+}
+
+#[inline]
+pub(crate) fn len(this: This<'_>) -> PyResult<isize> {
+    // A map has at most isize::MAX bytes.
+    this.open(this.py, |open| Ok(open.file.len() as isize))
+}
+
+/// A file is true, also an empty or closed one: programs ask `if file:` for whether they were given one.
+pub(crate) fn truth(_: This<'_>) -> PyResult<i32> {
+    Ok(1)
+}
+
+/// Counts a view, so that the memory stays, and says what it shows.
+pub(crate) fn export(this: This<'_>) -> PyResult<Export> {
+    this.open(this.py, |open| {
+        if !open.file.protection().intersects(Protection::READ | Protection::WRITE) {
+            return Err(PyBufferError::new_err("the map is protected: its pages cannot be read"));
+        }
+        open.file.check().map_err(exception)?;
+        open.exports += 1;
+        // What was read ahead before can be changed from now on.
+        open.changes += 1;
+        let readonly = open.file.access() == firmmap::Access::Read;
+        Ok(Export { start: open.file.as_mut_ptr(), len: open.file.len(), readonly })
+    })
+}
+
+/// Counts a view less.
+pub(crate) fn release(this: This<'_>) {
+    this.state.with(this.py, |state| {
+        if let Some(open) = state {
+            open.exports = open.exports.saturating_sub(1);
+        }
+    });
+}
+
+#[inline]
+fn none(py: Python<'_>) -> Bound<'_, PyAny> {
+    py.None().into_bound(py)
+}
+
+fn boolean(py: Python<'_>, value: bool) -> Bound<'_, PyAny> {
+    PyBool::new(py, value).to_owned().into_any()
+}

@@ -1,0 +1,134 @@
+//! Control over pages: `flush`, `prefetch`, `lock`, `unlock`, `protect`, `madvise`, `residency`.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+#[cfg(unix)]
+use firmmap::Advice;
+use firmmap::{FlushFlags, Protection};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+
+use super::growth::Turn;
+use super::residency::Residency;
+use super::{Returned, This, error, exported, none};
+use crate::args::{self, Args};
+
+/// `start` and `length` of a range, which must lie in the map. `first` is the place of `start` among the arguments.
+fn parse(args: Args<'_>, first: usize) -> PyResult<(isize, Option<isize>)> {
+    Ok((args.get(first).map_or(Ok(0), args::ssize)?, args::optional_ssize(args.get(first + 1))?))
+}
+
+fn check((start, length): (isize, Option<isize>), len: usize) -> PyResult<Range<usize>> {
+    let range = (|| {
+        let start = usize::try_from(start).ok()?;
+        let end = match length {
+            Some(length) => start.checked_add(usize::try_from(length).ok()?)?,
+            None => len,
+        };
+        (start <= end && end <= len).then_some(start..end)
+    })();
+    range.ok_or_else(|| {
+        let length = length.map_or(String::new(), |length| format!(" and length {length}"));
+        PyValueError::new_err(format!("start {start}{length} is no range of the {len} mapped bytes"))
+    })
+}
+
+/// Runs `work` on a range of the map, while other threads run.
+fn detached<R: Send>(
+    this: This<'_>,
+    range: (isize, Option<isize>),
+    work: impl FnOnce(&firmmap::Mmap, Range<usize>) -> firmmap::Result<R> + Send,
+) -> PyResult<R> {
+    let (map, range): (Arc<firmmap::Mmap>, _) =
+        this.open(this.py, |open| Ok((open.file.share(), check(range, open.file.len())?)))?;
+    this.py.detach(|| work(&map, range)).map_err(error)
+}
+
+pub(crate) fn flush<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    let py = this.py;
+    this.check_open(py)?;
+    args.check("flush", 0, 2)?;
+    let range = parse(args, 0)?;
+    let mut flags = FlushFlags::SYNC;
+    for (name, value) in args.by_name() {
+        if name != "asynchronous" {
+            return Err(PyTypeError::new_err(format!("flush() got an unexpected keyword argument '{name}'")));
+        }
+        flags = if value.is_truthy()? { FlushFlags::ASYNC } else { FlushFlags::SYNC };
+    }
+    this.open(py, |open| {
+        open.take_in()?;
+        open.follow();
+        Ok(())
+    })?;
+    detached(this, range, |map, range| map.flush_with(range, flags))?;
+    Ok(none(py))
+}
+
+pub(crate) fn prefetch<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    this.check_open(this.py)?;
+    args.check("prefetch", 0, 2)?;
+    let range = parse(args, 0)?;
+    detached(this, range, |map, range| map.prefetch(range))?;
+    Ok(none(this.py))
+}
+
+pub(crate) fn residency<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    this.check_open(this.py)?;
+    args.check("residency", 0, 2)?;
+    let range = parse(args, 0)?;
+    let residency = detached(this, range, |map, range| map.residency(range))?;
+    Ok(Bound::new(this.py, Residency(residency))?.into_any())
+}
+
+#[cfg(unix)]
+pub(crate) fn madvise<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    this.check_open(this.py)?;
+    args.check("madvise", 1, 3)?;
+    let option = args.get(0).map_or(Ok(0), args::int)?;
+    let range = parse(args, 1)?;
+    detached(this, range, |map, range| map.advise_range(range, Advice::from_raw(option)))?;
+    this.changed(this.py);
+    Ok(none(this.py))
+}
+
+pub(crate) fn lock(this: This<'_>) -> Returned<'_> {
+    detached(this, (0, None), |map, _| map.lock())?;
+    Ok(none(this.py))
+}
+
+pub(crate) fn unlock(this: This<'_>) -> Returned<'_> {
+    detached(this, (0, None), |map, _| map.unlock())?;
+    Ok(none(this.py))
+}
+
+pub(crate) fn protect<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    let py = this.py;
+    this.check_open(py)?;
+    args.check("protect", 1, 1)?;
+    let protection = args.get(0).map_or(Ok(0), args::int)?;
+    let protection = u32::try_from(protection).ok().and_then(Protection::from_bits);
+    let protection = protection.ok_or_else(|| {
+        PyValueError::new_err("protection must be 0 (none) or a sum of PROT_READ (1), PROT_WRITE (2), PROT_EXEC (4)")
+    })?;
+    let mut turn = None;
+    loop {
+        let done = this.open_now(py, |open| {
+            // Whoever uses such a view would be ended by the system.
+            if open.exports > 0 {
+                return Err(exported("protect", open.exports));
+            }
+            if open.file.is_shared() {
+                return Ok(false);
+            }
+            open.changes += 1;
+            open.file.exclusive("protect").and_then(|map| map.protect(protection)).map_err(error)?;
+            Ok(true)
+        })?;
+        if done {
+            return Ok(none(py));
+        }
+        Turn::wait(&mut turn, this)?;
+    }
+}

@@ -1,0 +1,304 @@
+//! Reading as from a file: `read`, `readinto`, `readline` and the like, `peek`, `seek`, `tell`.
+
+use std::sync::Arc;
+
+use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use super::{DETACHED_COPY, Returned, This, boolean, error};
+use crate::args::{self, Args};
+use crate::errors::INVALID_ARGUMENT;
+use crate::mmap::DETACHED_SEARCH;
+use crate::sys::buffer::NewBytes;
+use crate::sys::target::Target;
+
+/// What `peek()` shows at least, where there is as much: `io.DEFAULT_BUFFER_SIZE`.
+const PEEK: usize = 8192;
+
+/// What was done while the state was locked, or what is to be done later.
+enum Job<R, S> {
+    Done(R),
+    Large(Arc<firmmap::Mmap>, S),
+}
+
+/// A number of bytes: `None`, a negative one, and nothing at all, mean all of them.
+fn limit(args: Args<'_>, function: &str) -> PyResult<Option<usize>> {
+    args.check(function, 0, 1)?;
+    let count = args::optional_count(args.get(0))?;
+    Ok(count.and_then(|count| usize::try_from(count).ok()))
+}
+
+pub(crate) fn read<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    this.check_open(this.py)?;
+    let count = limit(args, "read")?;
+    take(this, count)
+}
+
+pub(crate) fn read1<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    this.check_open(this.py)?;
+    let count = limit(args, "read1")?;
+    take(this, count)
+}
+
+/// Takes that many bytes, or as many as there are, and moves the position behind them.
+#[inline]
+fn take(this: This<'_>, count: Option<usize>) -> Returned<'_> {
+    let py = this.py;
+    let job = this.open(py, |open| {
+        let (position, remaining) = (open.file.position(), open.file.remaining());
+        let count = count.map_or(remaining, |count| count.min(remaining));
+        if count > DETACHED_COPY {
+            // The position moves at once, so that another thread's read starts behind this one.
+            open.file.set_position(position + count);
+            return Ok(Job::Large(open.file.share(), (position, count)));
+        }
+        let mut bytes = NewBytes::new(py, count)?;
+        if count > 0 {
+            open.file.read_uninit_at(bytes.memory(), position).map_err(error)?;
+            open.file.set_position(position + count);
+        }
+        Ok(Job::Done(bytes))
+    })?;
+    let (map, position, count) = match job {
+        Job::Done(bytes) => return Ok(bytes.finish()),
+        Job::Large(map, (position, count)) => (map, position, count),
+    };
+    let result = NewBytes::new(py, count).and_then(|mut bytes| {
+        let memory = bytes.memory();
+        py.detach(|| map.read_uninit_at(memory, position).map(drop)).map_err(error)?;
+        Ok(bytes)
+    });
+    if result.is_err() {
+        this.set_position(py, position)?;
+    }
+    result.map(NewBytes::finish)
+}
+
+pub(crate) fn readline<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    this.check_open(this.py)?;
+    let limit = limit(args, "readline")?;
+    line(this, limit)
+}
+
+/// The bytes through the next newline, but not more than `limit`.
+#[inline]
+fn line(this: This<'_>, limit: Option<usize>) -> Returned<'_> {
+    let py = this.py;
+    let line = this.open(py, |open| {
+        let (start, remaining) = (open.file.position(), open.file.remaining());
+        let most = limit.map_or(remaining, |limit| limit.min(remaining));
+        let near = most.min(DETACHED_SEARCH);
+        let count = match near {
+            0 => 0,
+            _ => match open.file.find_byte(b'\n', start..start + near).map_err(error)? {
+                Some(newline) => newline + 1 - start,
+                None if near == most => near,
+                None => return Ok(None),
+            },
+        };
+        let mut bytes = NewBytes::new(py, count)?;
+        if count > 0 {
+            open.file.read_uninit_at(bytes.memory(), start).map_err(error)?;
+            open.file.set_position(start + count);
+        }
+        Ok(Some(bytes))
+    })?;
+    match line {
+        Some(line) => Ok(line.finish()),
+        None => long_line(this, limit),
+    }
+}
+
+/// As [`line`], for one that takes time to be found, while other threads run.
+#[cold]
+fn long_line(this: This<'_>, limit: Option<usize>) -> Returned<'_> {
+    let py = this.py;
+    let (map, start) = this.open(py, |open| Ok((open.file.share(), open.file.position())))?;
+    let end = limit.map_or(map.len(), |limit| start.saturating_add(limit).min(map.len()));
+    let bytes = copy_line(py, &map, start, end)?;
+    drop(map);
+    this.set_position(py, start + bytes.len())?;
+    Ok(bytes.finish())
+}
+
+/// The line from `start` on, as far as it is before `end`.
+pub(super) fn copy_line<'py>(
+    py: Python<'py>,
+    map: &firmmap::Mmap,
+    start: usize,
+    end: usize,
+) -> PyResult<NewBytes<'py>> {
+    let end = end.max(start);
+    let newline = py.detach(|| map.find(b"\n", start..end)).map_err(error)?;
+    let mut bytes = NewBytes::new(py, newline.map_or(end, |newline| newline + 1) - start)?;
+    let memory = bytes.memory();
+    py.detach(|| map.read_uninit_at(memory, start).map(drop)).map_err(error)?;
+    Ok(bytes)
+}
+
+pub(crate) fn readlines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    let py = this.py;
+    this.check_open(py)?;
+    let hint = limit(args, "readlines")?.filter(|&hint| hint > 0);
+    let lines = PyList::empty(py);
+    let mut total = 0;
+    while let Some(line) = super::lines::next(this)? {
+        total += line.len()?;
+        lines.append(line)?;
+        if hint.is_some_and(|hint| total > hint) {
+            break;
+        }
+    }
+    Ok(lines.into_any())
+}
+
+pub(crate) fn readinto<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    fill(this, args, "readinto")
+}
+
+pub(crate) fn readinto1<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    fill(this, args, "readinto1")
+}
+
+fn fill<'py>(this: This<'py>, args: Args<'py>, function: &str) -> Returned<'py> {
+    let py = this.py;
+    this.check_open(py)?;
+    args.check(function, 1, 1)?;
+    let mut target = match args.get(0) {
+        Some(object) => Target::new(function, object)?,
+        None => unreachable!("the number of arguments was checked"),
+    };
+    let job = this.open(py, |open| {
+        let position = open.file.position();
+        let count = open.file.remaining().min(target.len());
+        if count > DETACHED_COPY {
+            open.file.set_position(position + count);
+            return Ok(Job::Large(open.file.share(), (position, count)));
+        }
+        if count > 0 {
+            copy(&open.file, position, count, &mut target).map_err(error)?;
+            open.file.set_position(position + count);
+        }
+        Ok(Job::Done(count))
+    })?;
+    let count = match job {
+        Job::Done(count) => count,
+        Job::Large(map, (position, count)) => {
+            let result = copy_detached(py, &map, position, count, &mut target);
+            if let Err(failed) = result {
+                this.set_position(py, position)?;
+                return Err(error(failed));
+            }
+            count
+        }
+    };
+    // The view may be of this very map: then it is one that was written to.
+    this.changed(py);
+    args::python_int(py, count as isize)
+}
+
+fn copy(map: &firmmap::Mmap, position: usize, count: usize, target: &mut Target<'_>) -> firmmap::Result<()> {
+    if target.overlaps(map.as_ptr(), map.len()) {
+        target.fill(&map.to_vec(position..position + count)?);
+        return Ok(());
+    }
+    map.read_uninit_at(target.memory(count), position).map(drop)
+}
+
+fn copy_detached(
+    py: Python<'_>,
+    map: &firmmap::Mmap,
+    position: usize,
+    count: usize,
+    target: &mut Target<'_>,
+) -> firmmap::Result<()> {
+    if target.overlaps(map.as_ptr(), map.len()) {
+        return copy(map, position, count, target);
+    }
+    let memory = target.memory(count);
+    py.detach(|| map.read_uninit_at(memory, position).map(drop))
+}
+
+pub(crate) fn peek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    let py = this.py;
+    this.check_open(py)?;
+    let count = limit(args, "peek")?.filter(|&count| count > 0).unwrap_or(PEEK);
+    let bytes = this.open(py, |open| {
+        let mut bytes = NewBytes::new(py, count.min(open.file.remaining()))?;
+        if bytes.len() > 0 {
+            open.file.read_uninit_at(bytes.memory(), open.file.position()).map_err(error)?;
+        }
+        Ok(bytes)
+    })?;
+    Ok(bytes.finish())
+}
+
+pub(crate) fn read_byte(this: This<'_>) -> Returned<'_> {
+    let byte = this.open(this.py, |open| {
+        let position = open.file.position();
+        if position >= open.file.len() {
+            return Err(PyValueError::new_err(format!("read_byte at {position}: the end of the map")));
+        }
+        let byte = open.file.get(position).map_err(error)?;
+        open.file.set_position(position + 1);
+        Ok(byte)
+    })?;
+    args::python_int(this.py, byte.into())
+}
+
+pub(crate) fn seek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    let py = this.py;
+    this.check_open(py)?;
+    args.check("seek", 1, 2)?;
+    let distance = args.get(0).map_or(Ok(0), args::ssize)?;
+    let whence = args.get(1).map_or(Ok(0), args::int)?;
+    let position = this.open(py, |open| {
+        open.take_in()?;
+        let base = match whence {
+            0 => 0,
+            1 => open.file.position(),
+            2 => open.file.len(),
+            _ => return Err(PyValueError::new_err(format!("whence {whence} is not 0, 1 or 2"))),
+        };
+        let target = base.checked_add_signed(distance).filter(|&target| isize::try_from(target).is_ok());
+        let target = target.ok_or_else(|| {
+            let words = format!("Invalid argument: {distance} from {base} is not a position in a file");
+            PyOSError::new_err((INVALID_ARGUMENT, words))
+        })?;
+        open.file.set_position(target);
+        open.follow();
+        Ok(target)
+    })?;
+    args::python_int(py, position as isize)
+}
+
+#[inline]
+pub(crate) fn tell(this: This<'_>) -> Returned<'_> {
+    let position = this.open(this.py, |open| {
+        open.take_in()?;
+        Ok(open.file.position())
+    })?;
+    args::python_int(this.py, position as isize)
+}
+
+pub(crate) fn readable(this: This<'_>) -> Returned<'_> {
+    this.check_open(this.py)?;
+    Ok(boolean(this.py, true))
+}
+
+pub(crate) fn seekable(this: This<'_>) -> Returned<'_> {
+    this.check_open(this.py)?;
+    Ok(boolean(this.py, true))
+}
+
+pub(crate) fn writable(this: This<'_>) -> Returned<'_> {
+    this.check_open(this.py)?;
+    Ok(boolean(this.py, this.is_writable()))
+}
+
+pub(crate) fn size(this: This<'_>) -> Returned<'_> {
+    let len = this.open(this.py, |open| open.file.file_len().map_err(error))?;
+    len.into_bound_py_any(this.py)
+}

@@ -1,0 +1,353 @@
+//! Searching as in a byte array: `find`, `index`, `count`, `in`, `startswith` and the like, and `find_all()`.
+//!
+//! As with `bytearray` and other than with the class `mmap`, a search without a start begins at the first byte: it is a
+//! question to the bytes, not to the file's position.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use memchr::memmem::Finder;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use pyo3::{Borrowed, IntoPyObjectExt};
+
+use super::{MappedFile, Open, Returned, This, boolean, closed_error, error};
+use crate::args::{self, Args, Argument};
+use crate::mmap::{DETACHED_SEARCH, Direction, clamp};
+use crate::sys::cell::Exclusive;
+use crate::sys::native::{Body, Held, Receiver};
+
+type Object<'a, 'py> = Borrowed<'a, 'py, PyAny>;
+
+/// What is searched for: bytes, or an integer that stands for one.
+enum Needle<'a, 'py> {
+    Bytes(Argument<'a, 'py>),
+    Byte([u8; 1]),
+}
+
+impl<'a, 'py> Needle<'a, 'py> {
+    #[inline]
+    fn new(object: Object<'a, 'py>) -> PyResult<Self> {
+        if !args::is_index(object) {
+            return Argument::new(object).map(Self::Bytes);
+        }
+        let value = args::clipped(object)?;
+        let byte = u8::try_from(value).map_err(|_| PyValueError::new_err("byte must be in range(0, 256)"))?;
+        Ok(Self::Byte([byte]))
+    }
+
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Bytes(bytes) => bytes.bytes(),
+            Self::Byte(byte) => byte,
+        }
+    }
+
+    /// For work during which other threads run: they could change what is not a bytes object.
+    fn constant(&self) -> Vec<u8> {
+        match self {
+            Self::Bytes(bytes) => bytes.constant().into_owned(),
+            Self::Byte(byte) => byte.to_vec(),
+        }
+    }
+}
+
+/// `start` and `end` of a search, as the items of a slice.
+#[derive(Clone, Copy)]
+struct Bounds {
+    start: Option<isize>,
+    end: Option<isize>,
+}
+
+impl Bounds {
+    fn new(start: Option<Object<'_, '_>>, end: Option<Object<'_, '_>>) -> PyResult<Self> {
+        let bound = |object: Option<Object<'_, '_>>| match object {
+            Some(object) if !object.is_none() => {
+                if !args::is_index(object) {
+                    let words = "slice indices must be integers or None or have an __index__ method";
+                    return Err(PyTypeError::new_err(words));
+                }
+                args::clipped(object).map(Some)
+            }
+            _ => Ok(None),
+        };
+        Ok(Self { start: bound(start)?, end: bound(end)? })
+    }
+
+    /// The range in `len` bytes; `None` if it starts behind their end or its own.
+    fn fit(self, len: usize) -> Option<Range<usize>> {
+        let start = self.start.map_or(0, |start| clamp(start, len));
+        let end = self.end.map_or(len, |end| clamp(end, len)).min(len);
+        (start <= end).then_some(start..end)
+    }
+}
+
+/// What a search comes to before it needs more time than others should wait.
+enum Job<R> {
+    Done(R),
+    Large(Arc<firmmap::Mmap>, Range<usize>),
+}
+
+fn locate<'py>(this: This<'py>, args: Args<'py>, name: &str, direction: Direction) -> PyResult<Option<usize>> {
+    let py = this.py;
+    this.check_open(py)?;
+    args.check(name, 1, 3)?;
+    let needle = match args.get(0) {
+        Some(object) => Needle::new(object)?,
+        None => unreachable!("the number of arguments was checked"),
+    };
+    let bounds = Bounds::new(args.get(1), args.get(2))?;
+    search(this, &needle, bounds, direction)
+}
+
+fn search(this: This<'_>, needle: &Needle<'_, '_>, bounds: Bounds, direction: Direction) -> PyResult<Option<usize>> {
+    let py = this.py;
+    let job = this.open(py, |open| {
+        let Some(range) = bounds.fit(open.file.len()) else { return Ok(Job::Done(None)) };
+        let (near, far) = direction.divide(range, needle.bytes().len());
+        let found = direction.search(&open.file, needle.bytes(), near).map_err(error)?;
+        match far.filter(|_| found.is_none()) {
+            Some(far) => Ok(Job::Large(open.file.share(), far)),
+            None => Ok(Job::Done(found)),
+        }
+    })?;
+    match job {
+        Job::Done(found) => Ok(found),
+        Job::Large(map, range) => {
+            let needle = needle.constant();
+            py.detach(|| direction.search(&map, &needle, range)).map_err(error)
+        }
+    }
+}
+
+fn or_minus_one(py: Python<'_>, found: Option<usize>) -> Returned<'_> {
+    args::python_int(py, found.map_or(-1, |index| index as isize))
+}
+
+fn or_error(py: Python<'_>, found: Option<usize>) -> Returned<'_> {
+    found.ok_or_else(|| PyValueError::new_err("subsection not found"))?.into_bound_py_any(py)
+}
+
+pub(crate) fn find<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    or_minus_one(this.py, locate(this, args, "find", Direction::Forward)?)
+}
+
+pub(crate) fn rfind<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    or_minus_one(this.py, locate(this, args, "rfind", Direction::Backward)?)
+}
+
+pub(crate) fn index<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    or_error(this.py, locate(this, args, "index", Direction::Forward)?)
+}
+
+pub(crate) fn rindex<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    or_error(this.py, locate(this, args, "rindex", Direction::Backward)?)
+}
+
+pub(crate) fn contains<'py>(this: This<'py>, object: Object<'_, 'py>) -> PyResult<i32> {
+    this.check_open(this.py)?;
+    let needle = Needle::new(object)?;
+    let found = search(this, &needle, Bounds { start: None, end: None }, Direction::Forward)?;
+    Ok(i32::from(found.is_some()))
+}
+
+pub(crate) fn count<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    let py = this.py;
+    this.check_open(py)?;
+    args.check("count", 1, 3)?;
+    let needle = match args.get(0) {
+        Some(object) => Needle::new(object)?,
+        None => unreachable!("the number of arguments was checked"),
+    };
+    let bounds = Bounds::new(args.get(1), args.get(2))?;
+    let job = this.open(py, |open| {
+        let Some(range) = bounds.fit(open.file.len()) else { return Ok(Job::Done(0)) };
+        if range.len() > DETACHED_SEARCH {
+            return Ok(Job::Large(open.file.share(), range));
+        }
+        open.file.count(needle.bytes(), range).map(Job::Done).map_err(error)
+    })?;
+    let count = match job {
+        Job::Done(count) => count,
+        Job::Large(map, range) => {
+            let needle = needle.constant();
+            py.detach(|| map.count(&needle, range)).map_err(error)?
+        }
+    };
+    count.into_bound_py_any(py)
+}
+
+pub(crate) fn startswith<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    affix(this, args, "startswith", |range, len| range.start..range.start + len)
+}
+
+pub(crate) fn endswith<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    affix(this, args, "endswith", |range, len| range.end - len..range.end)
+}
+
+/// Whether the bytes begin or end with one of the affixes; `place` says where in a range it is to be.
+fn affix<'py>(
+    this: This<'py>,
+    args: Args<'py>,
+    name: &str,
+    place: impl Fn(&Range<usize>, usize) -> Range<usize>,
+) -> Returned<'py> {
+    let py = this.py;
+    this.check_open(py)?;
+    args.check(name, 1, 3)?;
+    let Some(object) = args.get(0) else { unreachable!("the number of arguments was checked") };
+    let bounds = Bounds::new(args.get(1), args.get(2))?;
+    let is_there = |object: Object<'_, 'py>| {
+        let affix = Argument::new(object)?;
+        let bytes = affix.bytes();
+        this.open(py, |open| {
+            let Some(range) = bounds.fit(open.file.len()).filter(|range| bytes.len() <= range.len()) else {
+                return Ok(false);
+            };
+            // Found at the only place where there is room for it.
+            let found = open.file.find(bytes, place(&range, bytes.len())).map_err(error)?;
+            Ok(found.is_some())
+        })
+    };
+    if let Ok(several) = object.cast::<PyTuple>() {
+        for one in several.iter() {
+            if is_there(one.as_borrowed())? {
+                return Ok(boolean(py, true));
+            }
+        }
+        return Ok(boolean(py, false));
+    }
+    if !has_bytes(object) {
+        let words = format!("{name} first arg must be bytes or a tuple of bytes, not {}", object.get_type().name()?);
+        return Err(PyTypeError::new_err(words));
+    }
+    Ok(boolean(py, is_there(object)?))
+}
+
+fn has_bytes(object: Object<'_, '_>) -> bool {
+    crate::sys::buffer::is_exporter(object)
+}
+
+/// The iterator that `find_all()` returns.
+pub(crate) struct Matches {
+    state: Exclusive<Cursor>,
+    needle: Vec<u8>,
+    /// It keeps what it has found out about the needle.
+    finder: Finder<'static>,
+}
+
+struct Cursor {
+    /// An instance of our class; none at the end.
+    file: Option<Held<MappedFile>>,
+    place: Place,
+}
+
+struct Place {
+    /// Where the next match may start.
+    position: usize,
+    end: usize,
+    /// Matches that were found ahead, the next one last.
+    ahead: Vec<usize>,
+    /// The count of changes that they were found at.
+    changes: u64,
+}
+
+impl Body for Matches {}
+
+/// Bytes in which more than one match is looked for at a time, and how many there are at most.
+const WINDOW: usize = 4096;
+
+pub(crate) fn find_all<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    let py = this.py;
+    this.check_open(py)?;
+    args.check("find_all", 1, 3)?;
+    let needle = match args.get(0) {
+        Some(object) => Needle::new(object)?.constant(),
+        None => unreachable!("the number of arguments was checked"),
+    };
+    let bounds = Bounds::new(args.get(1), args.get(2))?;
+    let range = this.open(py, |open| Ok(bounds.fit(open.file.len())))?;
+    let file = range.is_some().then(|| Held::new(this));
+    let Range { start, end } = range.unwrap_or(0..0);
+    let cursor = Cursor { file, place: Place { position: start, end, ahead: Vec::new(), changes: 0 } };
+    let finder = Finder::new(&needle).into_owned();
+    crate::sys::mapped_file::new_matches(py, Matches { state: Exclusive::new(cursor), needle, finder })
+}
+
+/// The next match, if it was found ahead.
+#[inline(always)]
+pub(crate) fn ready_of(matches: Receiver<'_, Matches>) -> Option<Bound<'_, PyAny>> {
+    let py = matches.py;
+    // The state of the iterator is locked before that of its map, everywhere.
+    let index = matches.state.with(py, |cursor| {
+        let Cursor { file: Some(file), place } = cursor else { return None };
+        let this = file.receiver(py);
+        let changes = this.state.with(py, |state| state.as_ref().map(|open| open.changes))?;
+        let index = if changes == place.changes { place.ahead.pop()? } else { return None };
+        place.position = index + matches.needle.len().max(1);
+        Some(index)
+    })?;
+    args::python_int(py, index as isize).ok()
+}
+
+pub(crate) fn next_of(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'_, PyAny>>> {
+    let py = matches.py;
+    let job = matches.state.with(py, |cursor| {
+        let Cursor { file: Some(file), place } = cursor else { return Ok(Job::Done(None)) };
+        let this = file.receiver(py);
+        this.state.with(py, |state| {
+            let open = state.as_mut().ok_or_else(closed_error)?;
+            matches.near(open, place)
+        })
+    })?;
+    let found = match job {
+        Job::Done(found) => found,
+        Job::Large(map, range) => {
+            let needle = &matches.needle;
+            py.detach(|| map.find(needle, range)).map_err(error)?
+        }
+    };
+    let ended = matches.state.with(py, |cursor| match found {
+        Some(index) => {
+            cursor.place.position = index + matches.needle.len().max(1);
+            None
+        }
+        // At the end for ever, also if the file grows: as an iterator is.
+        None => cursor.file.take(),
+    });
+    drop(ended);
+    found.map(|index| index.into_bound_py_any(py)).transpose()
+}
+
+impl Matches {
+    /// Looks for all matches near the position at once; for one that is further away, there is the whole map.
+    fn near(&self, open: &mut Open, place: &mut Place) -> PyResult<Job<Option<usize>>> {
+        let end = place.end.min(open.file.len());
+        let start = place.position;
+        place.ahead.clear();
+        place.changes = if open.is_lent() { u64::MAX } else { open.changes };
+        if start > end || self.needle.len() > end - start {
+            return Ok(Job::Done(None));
+        }
+        if self.needle.len() <= WINDOW / 4 {
+            let window = open.file.to_vec(start..end.min(start + WINDOW)).map_err(error)?;
+            match &self.needle[..] {
+                [] => place.ahead.extend(start..=start + window.len()),
+                &[byte] => place.ahead.extend(memchr::memchr_iter(byte, &window).map(|index| start + index)),
+                _ => place.ahead.extend(self.finder.find_iter(&window).map(|index| start + index)),
+            }
+            place.ahead.reverse();
+            if let Some(index) = place.ahead.pop() {
+                return Ok(Job::Done(Some(index)));
+            }
+        }
+        let (near, far) = Direction::Forward.divide(start..end, self.needle.len());
+        let found = open.file.find(&self.needle, near).map_err(error)?;
+        match far.filter(|_| found.is_none()) {
+            Some(far) => Ok(Job::Large(open.file.share(), far)),
+            None => Ok(Job::Done(found)),
+        }
+    }
+}

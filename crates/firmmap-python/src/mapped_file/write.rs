@@ -1,0 +1,125 @@
+//! Writing as to a file: `write`, `writelines`, `write_byte`.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+
+use super::growth::{self, Grown, Turn};
+use super::{DETACHED_COPY, Returned, This, error, none};
+use crate::args::{self, Args, Argument};
+
+/// How much `writelines()` gathers before it writes.
+const GATHERED: usize = 256 * 1024;
+
+pub(crate) fn write<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    let py = this.py;
+    this.check_open(py)?;
+    args.check("write", 1, 1)?;
+    this.check_writable("write")?;
+    let data = match args.get(0) {
+        Some(object) => Argument::new(object)?,
+        None => unreachable!("the number of arguments was checked"),
+    };
+    write_all(this, data.bytes())?;
+    args::python_int(py, data.bytes().len() as isize)
+}
+
+enum Step {
+    Done,
+    /// Inside of the map, while other threads run.
+    Large(Arc<firmmap::Mmap>, usize),
+    /// At the end of the map, while other threads run.
+    Append(Arc<firmmap::Mmap>),
+    /// Others are using the map, which has to move.
+    Busy,
+}
+
+/// Writes all bytes at the position, and moves it behind them; or nothing.
+fn write_all(this: This<'_>, bytes: &[u8]) -> PyResult<()> {
+    let py = this.py;
+    let mut turn = None;
+    loop {
+        let step = this.open_now(py, |open| {
+            if bytes.is_empty() {
+                return Ok(Step::Done);
+            }
+            let position = open.file.position();
+            open.changes += 1;
+            if position <= open.file.len() && bytes.len() <= open.file.remaining() {
+                if bytes.len() > DETACHED_COPY {
+                    // The position moves at once, so that another thread's write goes behind this one.
+                    open.file.set_position(position + bytes.len());
+                    return Ok(Step::Large(open.file.share(), position));
+                }
+                open.file.write_all_at(bytes, position).map_err(error)?;
+                open.file.set_position(position + bytes.len());
+                return Ok(Step::Done);
+            }
+            match growth::write(open, this.mode, bytes)? {
+                Grown::Done => Ok(Step::Done),
+                Grown::Append(map) => Ok(Step::Append(map)),
+                Grown::Busy => Ok(Step::Busy),
+            }
+        })?;
+        match step {
+            Step::Done => return Ok(()),
+            Step::Large(map, position) => {
+                let result = py.detach(|| map.write_all_at(bytes, position));
+                this.changed(py);
+                if let Err(failed) = result {
+                    this.set_position(py, position)?;
+                    return Err(error(failed));
+                }
+                return Ok(());
+            }
+            Step::Append(map) => {
+                let start = py.detach(|| map.append(bytes)).map_err(error)?;
+                return this.set_position(py, start + bytes.len());
+            }
+            Step::Busy => Turn::wait(&mut turn, this)?,
+        }
+    }
+}
+
+/// Gathers lines into large pieces, each of which is one write.
+pub(crate) fn writelines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    let py = this.py;
+    this.check_open(py)?;
+    args.check("writelines", 1, 1)?;
+    this.check_writable("writelines")?;
+    let Some(lines) = args.get(0) else { unreachable!("the number of arguments was checked") };
+    let mut gathered = Vec::new();
+    let mut result = Ok(());
+    for line in lines.try_iter()? {
+        let added = line.and_then(|line| {
+            let line = Argument::new(line.as_borrowed())?;
+            let bytes = line.bytes();
+            if gathered.len() + bytes.len() > GATHERED {
+                write_all(this, &gathered)?;
+                gathered.clear();
+            }
+            if bytes.len() > GATHERED {
+                return write_all(this, bytes);
+            }
+            gathered.extend_from_slice(bytes);
+            Ok(())
+        });
+        if added.is_err() {
+            result = added;
+            break;
+        }
+    }
+    // The lines before a wrong one are written, as they are to a plain file.
+    write_all(this, &gathered)?;
+    result.map(|()| none(py))
+}
+
+pub(crate) fn write_byte<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    let py = this.py;
+    this.check_open(py)?;
+    args.check("write_byte", 1, 1)?;
+    this.check_writable("write_byte")?;
+    let byte = args.get(0).map_or(Ok(0), args::byte)?;
+    write_all(this, &[byte])?;
+    Ok(none(py))
+}

@@ -1,0 +1,190 @@
+//! Bytes by their place: items, slices, the sequence that iteration sees, copies inside the map.
+
+use firmmap::MappedFile;
+use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use super::{DETACHED_COPY, Job, Object, Returned, none};
+use crate::args::{self, Args, Argument, Slice};
+use crate::errors::exception;
+use crate::sys::buffer::NewBytes;
+use crate::sys::class::This;
+
+#[inline]
+pub(crate) fn subscript<'py>(this: This<'py>, key: Object<'_, 'py>) -> Returned<'py> {
+    let py = this.py;
+    // A plain int needs no look at the map before it is converted.
+    if let Some(index) = args::plain(key) {
+        return this.item(index);
+    }
+    this.check_open(py)?;
+    let slice = match Slice::unpack(key)? {
+        Some(slice) => slice,
+        None if args::is_index(key) => return this.item(args::item_index(key)?),
+        None => return Err(PyTypeError::new_err("mmap indices must be integers")),
+    };
+    let job = this.open(py, |file| {
+        let (start, step, count) = slice.fit(file.len());
+        if count > DETACHED_COPY {
+            return Ok(Job::Large(file.share(), (start, step, count)));
+        }
+        let mut bytes = NewBytes::new(py, count)?;
+        copy_out(file, start, step, &mut bytes)?;
+        Ok(Job::Done(bytes))
+    })?;
+    let bytes = match job {
+        Job::Done(bytes) => bytes,
+        Job::Large(map, (start, step, count)) => {
+            let mut bytes = NewBytes::new(py, count)?;
+            let memory = bytes.memory();
+            py.detach(|| gather(&map, start, step, memory)).map_err(exception)?;
+            bytes
+        }
+    };
+    Ok(bytes.finish())
+}
+
+impl<'py> This<'py> {
+    #[inline]
+    fn item(self, index: isize) -> Returned<'py> {
+        let byte = self.open(self.py, |file| file.get(item(file, index)?).map_err(exception))?;
+        args::python_int(self.py, byte.into())
+    }
+}
+
+/// The place in the map that an index from Python names.
+#[inline]
+fn item(file: &MappedFile, index: isize) -> PyResult<usize> {
+    let len = file.len() as isize;
+    let index = if index < 0 { index + len } else { index };
+    if (0..len).contains(&index) { Ok(index as usize) } else { Err(PyIndexError::new_err("mmap index out of range")) }
+}
+
+#[inline]
+pub(super) fn copy_out(map: &firmmap::Mmap, start: usize, step: isize, bytes: &mut NewBytes<'_>) -> PyResult<()> {
+    if step == 1 && bytes.len() > 0 {
+        return map.read_uninit_at(bytes.memory(), start).map(drop).map_err(exception);
+    }
+    gather(map, start, step, bytes.memory()).map_err(exception)
+}
+
+#[inline]
+pub(crate) fn gather(
+    map: &firmmap::Mmap,
+    start: usize,
+    step: isize,
+    memory: &mut [std::mem::MaybeUninit<u8>],
+) -> firmmap::Result<()> {
+    match step {
+        _ if memory.is_empty() => Ok(()),
+        1 => map.read_uninit_at(memory, start).map(drop),
+        _ => map.read_strided_uninit_at(memory, start, step).map(drop),
+    }
+}
+
+pub(crate) fn assign_subscript<'py>(
+    this: This<'py>,
+    key: Object<'_, 'py>,
+    value: Option<Object<'_, 'py>>,
+) -> PyResult<()> {
+    let py = this.py;
+    // Two plain ints need no look at the map before they are converted.
+    if let (Some(index), Some(value)) = (args::plain(key), value.and_then(args::plain)) {
+        return this.open(py, |file| {
+            this.check_writable()?;
+            let index = item(file, index)?;
+            let value = u8::try_from(value).map_err(|_| not_a_byte())?;
+            file.set(index, value).map_err(exception)
+        });
+    }
+    this.check_open(py)?;
+    this.check_writable()?;
+    let Some(slice) = Slice::unpack(key)? else { return assign_item(this, key, value) };
+    let value = value.ok_or_else(|| PyTypeError::new_err("mmap object doesn't support slice deletion"))?;
+    let value = Argument::new(value)?;
+    let bytes = value.bytes();
+    let job = this.open(py, |file| {
+        let (start, step, count) = slice.fit(file.len());
+        if bytes.len() != count {
+            return Err(PyIndexError::new_err("mmap slice assignment is wrong size"));
+        }
+        if count > DETACHED_COPY {
+            return Ok(Job::Large(file.share(), (start, step)));
+        }
+        scatter(file, bytes, start, step).map(Job::Done).map_err(exception)
+    })?;
+    match job {
+        Job::Done(()) => Ok(()),
+        Job::Large(map, (start, step)) => py.detach(|| scatter(&map, bytes, start, step)).map_err(exception),
+    }
+}
+
+/// An assignment to one place, which anything that can stand for an integer names.
+fn assign_item<'py>(this: This<'py>, key: Object<'_, 'py>, value: Option<Object<'_, 'py>>) -> PyResult<()> {
+    let py = this.py;
+    if !args::is_index(key) {
+        return Err(PyTypeError::new_err("mmap indices must be integer"));
+    }
+    let index = args::item_index(key)?;
+    // Twice: before the value is converted, as the standard library does, and after, as it should.
+    this.open(py, |file| item(file, index))?;
+    let value = value.ok_or_else(|| PyTypeError::new_err("mmap doesn't support item deletion"))?;
+    if !args::is_index(value) {
+        return Err(PyTypeError::new_err("mmap item value must be an int"));
+    }
+    let value = u8::try_from(args::item_value(value)?).map_err(|_| not_a_byte())?;
+    this.open(py, |file| file.set(item(file, index)?, value).map_err(exception))
+}
+
+#[cold]
+fn not_a_byte() -> PyErr {
+    PyValueError::new_err("mmap item value must be in range(0, 256)")
+}
+
+pub(crate) fn scatter(map: &firmmap::Mmap, bytes: &[u8], start: usize, step: isize) -> firmmap::Result<()> {
+    if step == 1 { map.write_all_at(bytes, start) } else { map.write_strided_at(bytes, start, step) }
+}
+
+/// What iteration, `reversed` and `in` see: bytes of length one, as with the standard class.
+pub(crate) fn sequence_item(this: This<'_>, index: isize) -> Returned<'_> {
+    let byte = this.open(this.py, |file| {
+        let index = usize::try_from(index).ok().filter(|&index| index < file.len());
+        let index = index.ok_or_else(|| PyIndexError::new_err("mmap index out of range"))?;
+        file.get(index).map_err(exception)
+    })?;
+    Ok(PyBytes::new(this.py, &[byte]).into_any())
+}
+
+pub(crate) fn sequence_assign(this: This<'_>, index: isize, value: Option<Object<'_, '_>>) -> PyResult<()> {
+    this.open(this.py, |file| {
+        let in_range = usize::try_from(index).is_ok_and(|index| index < file.len());
+        if in_range { Ok(()) } else { Err(PyIndexError::new_err("mmap index out of range")) }
+    })?;
+    let value = value.ok_or_else(|| PyTypeError::new_err("mmap object doesn't support item deletion"))?;
+    let byte = match value.cast::<PyBytes>() {
+        Ok(bytes) if bytes.as_bytes().len() == 1 => bytes.as_bytes()[0],
+        _ => return Err(PyIndexError::new_err("mmap assignment must be length-1 bytes()")),
+    };
+    this.check_writable()?;
+    this.open(this.py, |file| file.set(index as usize, byte).map_err(exception))
+}
+
+pub(crate) fn move_bytes<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    let py = this.py;
+    this.check_open(py)?;
+    args.check("move", 3, 3)?;
+    let number = |index| args.get(index).map_or(Ok(0), args::ssize);
+    let (target, source, count) = (number(0)?, number(1)?, number(2)?);
+    this.check_open(py)?;
+    this.check_writable()?;
+    this.open(py, |file| {
+        let len = file.len() as isize;
+        if target < 0 || source < 0 || count < 0 || len - target < count || len - source < count {
+            return Err(PyValueError::new_err("source, destination, or count out of range"));
+        }
+        let source = source as usize;
+        file.copy_within(source..source + count as usize, target as usize).map_err(exception)
+    })?;
+    Ok(none(py))
+}

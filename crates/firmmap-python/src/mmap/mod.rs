@@ -1,0 +1,189 @@
+//! The class `mmap`: what an instance is, its end, its views; in the other files what each method does. The constructor is in
+//! [`crate::create`]; how CPython comes here is in [`crate::sys::class`].
+//!
+//! Every method converts all of its arguments first and looks at the map after that, because a conversion can run
+//! Python code that closes or resizes the map (C15). What touches the map is one closure under [`Mmap::open`], from
+//! which Python cannot be called. Work on many bytes holds the map and lets go of the GIL.
+
+mod file;
+mod items;
+mod pages;
+mod search;
+
+use std::sync::Arc;
+
+use firmmap::MappedFile;
+use pyo3::Borrowed;
+use pyo3::exceptions::{PyBufferError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyString};
+
+pub(crate) use file::*;
+pub(crate) use items::*;
+pub(crate) use pages::*;
+pub(crate) use search::*;
+
+use crate::args::Args;
+use crate::constants::{ACCESS_COPY, ACCESS_READ, ACCESS_WRITE};
+use crate::errors::{closed as closed_error, exception};
+use crate::sys::buffer::Export;
+use crate::sys::call::unraisable;
+use crate::sys::cell::Exclusive;
+use crate::sys::class::{This, is_exact};
+use crate::sys::native::Body;
+
+/// Searches of more bytes than this let other threads run.
+pub(crate) const DETACHED_SEARCH: usize = 64 * 1024;
+/// Copies of more bytes than this let other threads run.
+const DETACHED_COPY: usize = 1024 * 1024;
+
+type Object<'a, 'py> = Borrowed<'a, 'py, PyAny>;
+type Returned<'py> = PyResult<Bound<'py, PyAny>>;
+
+/// What an instance is made of.
+pub(crate) struct Mmap {
+    state: Exclusive<State>,
+    /// One of the `ACCESS_*` numbers.
+    access: i32,
+    /// Whether the file's descriptor was to be kept.
+    track_file: bool,
+}
+
+struct State {
+    /// `None` when closed.
+    file: Option<MappedFile>,
+    /// Views that others hold.
+    exports: usize,
+}
+
+impl Mmap {
+    pub(crate) fn new(file: MappedFile, access: i32, track_file: bool) -> Self {
+        Self { state: Exclusive::new(State { file: Some(file), exports: 0 }), access, track_file }
+    }
+
+    /// Runs `work` on the map, or raises if it is closed. `work` must not call into Python.
+    #[inline]
+    fn open<R>(&self, py: Python<'_>, work: impl FnOnce(&mut MappedFile) -> PyResult<R>) -> PyResult<R> {
+        self.state.with(py, |state| match &mut state.file {
+            Some(file) => work(file),
+            None => Err(closed_error()),
+        })
+    }
+
+    fn check_open(&self, py: Python<'_>) -> PyResult<()> {
+        self.open(py, |_| Ok(()))
+    }
+
+    fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()> {
+        self.open(py, |file| {
+            file.set_position(position);
+            Ok(())
+        })
+    }
+
+    fn check_writable(&self) -> PyResult<()> {
+        if self.access == ACCESS_READ {
+            return Err(PyTypeError::new_err("mmap can't modify a readonly memory map."));
+        }
+        Ok(())
+    }
+}
+
+impl Body for Mmap {
+    /// The end of an object that was not closed. A last fault is reported as other errors in finalizers are.
+    fn finalize(&self, py: Python<'_>) {
+        if let Err(error) = unmap(self.state.with(py, |state| state.file.take())) {
+            unraisable(py, exception(error));
+        }
+    }
+}
+
+/// Work on the map that was set up while the state was locked: small work is done there, large work later.
+enum Job<R, S> {
+    Done(R),
+    Large(Arc<firmmap::Mmap>, S),
+}
+
+pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
+    let py = this.py;
+    let class = this.object().get_type();
+    // The standard library's own name, so that nobody can tell.
+    let name = if is_exact(&class) { "mmap.mmap".to_owned() } else { class.name()?.to_string() };
+    let numbers =
+        this.state.with(py, |state| state.file.as_ref().map(|file| (file.len(), file.position(), file.offset())));
+    let words = match numbers {
+        None => format!("<{name} closed=True>"),
+        Some((length, pos, offset)) => {
+            let access = match this.access {
+                ACCESS_READ => "ACCESS_READ",
+                ACCESS_WRITE => "ACCESS_WRITE",
+                ACCESS_COPY => "ACCESS_COPY",
+                _ => "ACCESS_DEFAULT",
+            };
+            format!("<{name} closed=False, access={access}, length={length}, pos={pos}, offset={offset}>")
+        }
+    };
+    Ok(PyString::new(py, &words).into_any())
+}
+
+pub(crate) fn closed(this: This<'_>) -> Returned<'_> {
+    let closed = this.state.with(this.py, |state| state.file.is_none());
+    Ok(PyBool::new(this.py, closed).to_owned().into_any())
+}
+
+pub(crate) fn close(this: This<'_>) -> Returned<'_> {
+    let taken = this.state.with(this.py, |state| {
+        if state.exports > 0 {
+            return Err(PyBufferError::new_err("cannot close exported pointers exist"));
+        }
+        Ok(state.file.take())
+    })?;
+    let large = taken.as_ref().is_some_and(|file| file.len() > DETACHED_COPY);
+    let result = if large { this.py.detach(|| unmap(taken)) } else { unmap(taken) };
+    result.map(|()| none(this.py)).map_err(exception)
+}
+
+/// Ends a mapping, and reports a last fault. Searches that are under way in other threads hold the map; then it is for
+/// them to unmap and to report.
+fn unmap(file: Option<MappedFile>) -> firmmap::Result<()> {
+    file.and_then(|file| file.into_map().ok()).map_or(Ok(()), firmmap::Mmap::close)
+}
+
+pub(crate) fn enter(this: This<'_>) -> Returned<'_> {
+    this.check_open(this.py)?;
+    Ok(this.object())
+}
+
+pub(crate) fn exit<'py>(this: This<'py>, _: Args<'py>) -> Returned<'py> {
+    close(this)
+}
+
+#[inline]
+pub(crate) fn len(this: This<'_>) -> PyResult<isize> {
+    // A map has at most isize::MAX bytes.
+    this.open(this.py, |file| Ok(file.len() as isize))
+}
+
+/// Counts a view, so that the memory stays, and says what it shows.
+pub(crate) fn export(this: This<'_>) -> PyResult<Export> {
+    this.state.with(this.py, |state| {
+        let file = state.file.as_ref().ok_or_else(closed_error)?;
+        use firmmap::Protection;
+        if !file.protection().intersects(Protection::READ | Protection::WRITE) {
+            return Err(PyBufferError::new_err("mmap is not readable"));
+        }
+        file.check().map_err(exception)?;
+        state.exports += 1;
+        Ok(Export { start: file.as_mut_ptr(), len: file.len(), readonly: this.access == ACCESS_READ })
+    })
+}
+
+/// Counts a view less.
+pub(crate) fn release(this: This<'_>) {
+    this.state.with(this.py, |state| state.exports = state.exports.saturating_sub(1));
+}
+
+#[inline]
+fn none(py: Python<'_>) -> Bound<'_, PyAny> {
+    py.None().into_bound(py)
+}

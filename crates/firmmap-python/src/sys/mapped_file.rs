@@ -1,0 +1,264 @@
+//! The class `MappedFile` and its two iterators: their type objects, slots and methods.
+
+use std::ffi::{c_int, c_ulong, c_void};
+use std::ptr;
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyTuple, PyType};
+use pyo3::{Borrowed, ffi};
+
+use super::buffer;
+use super::call::enter;
+use super::native::{self, Receiver, keyword_method, method, plain_method, property, slot};
+use crate::mapped_file::lines::{self, Lines};
+use crate::mapped_file::search::{self, Matches};
+use crate::mapped_file::{self as file, MappedFile, bytes, docs, growth, open, pages, read, write};
+
+type This<'py> = Receiver<'py, MappedFile>;
+
+static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+static LINES: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+static MATCHES: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+
+/// The class.
+pub(crate) fn class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+    CLASS.get_or_try_init(py, || create(py).map(Bound::unbind)).map(|class| class.bind(py))
+}
+
+/// A new instance.
+pub(crate) fn new_file(py: Python<'_>, body: MappedFile) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: the class was made for this body.
+    let object = unsafe { native::allocate(py, class(py)?.as_type_ptr(), body) }?;
+    // SAFETY: a new reference.
+    Ok(unsafe { Bound::from_owned_ptr(py, object) })
+}
+
+/// The iterator of `lines()`.
+pub(crate) fn new_lines(py: Python<'_>, body: Lines) -> PyResult<Bound<'_, PyAny>> {
+    let class = LINES.get_or_try_init(py, || {
+        let slots = vec![
+            slot(ffi::Py_tp_iter, ffi::PyObject_SelfIter as *mut c_void),
+            slot(ffi::Py_tp_iternext, next_line as *mut c_void),
+        ];
+        // SAFETY: the slots are for this body.
+        unsafe { native::class::<Lines>(py, c"firmmap.LineIterator", INTERNAL, slots) }.map(Bound::unbind)
+    })?;
+    // SAFETY: the class was made for this body.
+    let object = unsafe { native::allocate(py, class.bind(py).as_type_ptr(), body) }?;
+    // SAFETY: a new reference.
+    Ok(unsafe { Bound::from_owned_ptr(py, object) })
+}
+
+/// The iterator of `find_all()`.
+pub(crate) fn new_matches(py: Python<'_>, body: Matches) -> PyResult<Bound<'_, PyAny>> {
+    let class = MATCHES.get_or_try_init(py, || {
+        let slots = vec![
+            slot(ffi::Py_tp_iter, ffi::PyObject_SelfIter as *mut c_void),
+            slot(ffi::Py_tp_iternext, next_match as *mut c_void),
+        ];
+        // SAFETY: the slots are for this body.
+        unsafe { native::class::<Matches>(py, c"firmmap.MatchIterator", INTERNAL, slots) }.map(Bound::unbind)
+    })?;
+    // SAFETY: the class was made for this body.
+    let object = unsafe { native::allocate(py, class.bind(py).as_type_ptr(), body) }?;
+    // SAFETY: a new reference.
+    Ok(unsafe { Bound::from_owned_ptr(py, object) })
+}
+
+/// Classes of which only we make instances.
+const INTERNAL: c_ulong = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION;
+
+fn create(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
+    let methods: Box<[ffi::PyMethodDef]> = methods().into();
+    let properties: Box<[ffi::PyGetSetDef]> = Box::new([
+        property!(c"closed", file::closed, docs::CLOSED),
+        property!(c"name", open::name, docs::NAME),
+        property!(c"mode", open::mode, docs::MODE),
+        property!(c"offset", open::offset, docs::OFFSET),
+        property!(c"capacity", growth::capacity, docs::CAPACITY),
+        ffi::PyGetSetDef::default(),
+    ]);
+    let slots = vec![
+        slot(ffi::Py_tp_new, new as *mut c_void),
+        slot(ffi::Py_tp_repr, repr as *mut c_void),
+        slot(ffi::Py_tp_doc, docs::CLASS.as_ptr() as *mut c_void),
+        // The type lives as long as the process, and so does what it points to.
+        slot(ffi::Py_tp_methods, Box::leak(methods).as_mut_ptr().cast()),
+        slot(ffi::Py_tp_getset, Box::leak(properties).as_mut_ptr().cast()),
+        slot(ffi::Py_tp_iter, iter as *mut c_void),
+        slot(ffi::Py_tp_iternext, next as *mut c_void),
+        slot(ffi::Py_nb_bool, truth as *mut c_void),
+        slot(ffi::Py_sq_length, length as *mut c_void),
+        slot(ffi::Py_sq_contains, contains as *mut c_void),
+        slot(ffi::Py_mp_length, length as *mut c_void),
+        slot(ffi::Py_mp_subscript, subscript as *mut c_void),
+        slot(ffi::Py_mp_ass_subscript, assign_subscript as *mut c_void),
+        slot(ffi::Py_bf_getbuffer, get_buffer as *mut c_void),
+        slot(ffi::Py_bf_releasebuffer, release_buffer as *mut c_void),
+    ];
+    let flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_BASETYPE;
+    // SAFETY: the slots are for this body.
+    unsafe { native::class::<MappedFile>(py, c"firmmap.MappedFile", flags, slots) }
+}
+
+fn methods() -> Vec<ffi::PyMethodDef> {
+    vec![
+        plain_method!(c"close", file::close, docs::CLOSE),
+        plain_method!(c"detach", file::detach, docs::DETACH),
+        plain_method!(c"fileno", open::fileno, docs::FILENO),
+        plain_method!(c"isatty", open::isatty, docs::ISATTY),
+        plain_method!(c"readable", read::readable, docs::READABLE),
+        plain_method!(c"writable", read::writable, docs::WRITABLE),
+        plain_method!(c"seekable", read::seekable, docs::SEEKABLE),
+        method!(c"read", read::read, docs::READ),
+        method!(c"read1", read::read1, docs::READ1),
+        method!(c"readinto", read::readinto, docs::READINTO),
+        method!(c"readinto1", read::readinto1, docs::READINTO1),
+        method!(c"readline", read::readline, docs::READLINE),
+        method!(c"readlines", read::readlines, docs::READLINES),
+        method!(c"peek", read::peek, docs::PEEK),
+        plain_method!(c"read_byte", read::read_byte, docs::READ_BYTE),
+        method!(c"seek", read::seek, docs::SEEK),
+        plain_method!(c"tell", read::tell, docs::TELL),
+        plain_method!(c"size", read::size, docs::SIZE),
+        method!(c"write", write::write, docs::WRITE),
+        method!(c"writelines", write::writelines, docs::WRITELINES),
+        method!(c"write_byte", write::write_byte, docs::WRITE_BYTE),
+        method!(c"truncate", growth::truncate, docs::TRUNCATE),
+        method!(c"resize", growth::resize_method, docs::RESIZE),
+        plain_method!(c"refresh", growth::refresh, docs::REFRESH),
+        keyword_method!(c"flush", pages::flush, docs::FLUSH),
+        method!(c"prefetch", pages::prefetch, docs::PREFETCH),
+        plain_method!(c"lock", pages::lock, docs::LOCK),
+        plain_method!(c"unlock", pages::unlock, docs::UNLOCK),
+        method!(c"protect", pages::protect, docs::PROTECT),
+        method!(c"residency", pages::residency, docs::RESIDENCY),
+        #[cfg(unix)]
+        method!(c"madvise", pages::madvise, docs::MADVISE),
+        method!(c"move", bytes::move_bytes, docs::MOVE),
+        method!(c"find", search::find, docs::FIND),
+        method!(c"rfind", search::rfind, docs::RFIND),
+        method!(c"index", search::index, docs::INDEX),
+        method!(c"rindex", search::rindex, docs::RINDEX),
+        method!(c"count", search::count, docs::COUNT),
+        method!(c"startswith", search::startswith, docs::STARTSWITH),
+        method!(c"endswith", search::endswith, docs::ENDSWITH),
+        method!(c"find_all", search::find_all, docs::FIND_ALL),
+        plain_method!(c"lines", lines::lines, docs::LINES),
+        method!(c"__reduce_ex__", open::reduce, docs::REDUCE),
+        plain_method!(c"__enter__", file::enter, docs::ENTER),
+        method!(c"__exit__", file::exit, docs::EXIT),
+        ffi::PyMethodDef::zeroed(),
+    ]
+}
+
+unsafe extern "C" fn new(
+    class: *mut ffi::PyTypeObject,
+    args: *mut ffi::PyObject,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    let body = |py| {
+        // SAFETY: CPython passes a live tuple.
+        let args = unsafe { Bound::from_borrowed_ptr(py, args) };
+        // SAFETY: CPython passes a live dict, or null.
+        let names = unsafe { Bound::from_borrowed_ptr_or_opt(py, names) };
+        let names = names.map(Bound::cast_into).transpose()?;
+        let body = open::new(&args.cast_into::<PyTuple>()?, names.as_ref() as Option<&Bound<'_, PyDict>>)?;
+        // SAFETY: the class is ours or a subclass, as CPython has checked.
+        unsafe { native::allocate(py, class, body) }
+    };
+    // SAFETY: CPython calls this while attached.
+    unsafe { enter(ptr::null_mut(), body) }
+}
+
+unsafe extern "C" fn repr(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: CPython calls a slot with an instance of its class, and while attached.
+    unsafe { native::object(this, file::repr) }
+}
+
+unsafe extern "C" fn iter(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: CPython calls a slot with an instance of its class, and while attached.
+    unsafe { native::object(this, lines::iter) }
+}
+
+unsafe extern "C" fn next(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: CPython calls a slot with an instance of its class, and while attached.
+    unsafe { native::next(this, lines::ready, lines::next) }
+}
+
+unsafe extern "C" fn next_line(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: CPython calls a slot with an instance of its class, and while attached.
+    unsafe { native::next(this, lines::ready_of, lines::next_of) }
+}
+
+unsafe extern "C" fn next_match(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: CPython calls a slot with an instance of its class, and while attached.
+    unsafe { native::next(this, search::ready_of, search::next_of) }
+}
+
+unsafe extern "C" fn truth(this: *mut ffi::PyObject) -> c_int {
+    // SAFETY: CPython calls a slot with an instance of its class, and while attached.
+    unsafe { native::number(this, file::truth) }
+}
+
+unsafe extern "C" fn length(this: *mut ffi::PyObject) -> isize {
+    // SAFETY: CPython calls a slot with an instance of its class, and while attached.
+    unsafe { native::number(this, file::len) }
+}
+
+unsafe extern "C" fn contains(this: *mut ffi::PyObject, object: *mut ffi::PyObject) -> c_int {
+    let body = |this: This<'_>| {
+        // SAFETY: CPython passes a live object.
+        search::contains(this, unsafe { Borrowed::from_ptr(this.py, object) })
+    };
+    // SAFETY: CPython calls a slot with an instance of its class, and while attached.
+    unsafe { native::number(this, body) }
+}
+
+unsafe extern "C" fn subscript(this: *mut ffi::PyObject, key: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    let body = |this: This<'_>| {
+        // SAFETY: CPython passes a live object.
+        let key = unsafe { Borrowed::from_ptr(this.py, key) };
+        bytes::subscript(this, key).map(Bound::unbind)
+    };
+    // SAFETY: CPython calls a slot with an instance of its class, and while attached.
+    unsafe { native::object(this, |this| body(this).map(|value| value.into_bound(this.py))) }
+}
+
+unsafe extern "C" fn assign_subscript(
+    this: *mut ffi::PyObject,
+    key: *mut ffi::PyObject,
+    value: *mut ffi::PyObject,
+) -> c_int {
+    let body = |this: This<'_>| {
+        // SAFETY: CPython passes a live object.
+        let key = unsafe { Borrowed::from_ptr(this.py, key) };
+        // SAFETY: CPython passes a live object, or null for a deletion.
+        bytes::assign_subscript(this, key, unsafe { Borrowed::from_ptr_or_opt(this.py, value) }).map(|()| 0)
+    };
+    // SAFETY: CPython calls a slot with an instance of its class, and while attached.
+    unsafe { native::number(this, body) }
+}
+
+unsafe extern "C" fn get_buffer(this: *mut ffi::PyObject, view: *mut ffi::Py_buffer, flags: c_int) -> c_int {
+    // SAFETY: CPython passes a buffer; without an owner it is one that was not filled.
+    unsafe { (*view).obj = ptr::null_mut() };
+    let body = |this: This<'_>| {
+        let export = file::export(this)?;
+        // SAFETY: CPython wants this buffer filled; counting it as exported has made the memory stay.
+        let result = unsafe { buffer::fill(this.as_ptr(), view, &export, flags) };
+        result.inspect_err(|_| file::release(this)).map(|()| 0)
+    };
+    // SAFETY: CPython calls a slot with an instance of its class, and while attached.
+    unsafe { native::number(this, body) }
+}
+
+unsafe extern "C" fn release_buffer(this: *mut ffi::PyObject, _: *mut ffi::Py_buffer) {
+    let body = |this: This<'_>| {
+        file::release(this);
+        Ok(0)
+    };
+    // SAFETY: CPython calls a slot with an instance of its class, and while attached.
+    let _: c_int = unsafe { native::number(this, body) };
+}

@@ -1,0 +1,362 @@
+//! Native classes: the memory of an instance, its receiver in Rust, and the entries that CPython calls.
+//!
+//! A class is a type `T` of ours (its body) and a list of slots. [`sys::mapped_file`](super::mapped_file) has them.
+
+use std::ffi::{CStr, c_int, c_ulong, c_void};
+use std::mem::offset_of;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+
+use pyo3::prelude::*;
+use pyo3::types::PyType;
+use pyo3::{Borrowed, ffi};
+
+use super::call::{Args, enter};
+
+/// What the instances of a class hold.
+pub(crate) trait Body {
+    /// The end of an instance that nobody holds any more.
+    fn finalize(&self, py: Python<'_>) {
+        let _ = py;
+    }
+}
+
+/// The memory of an instance.
+#[repr(C)]
+struct Instance<T> {
+    head: ffi::PyObject,
+    weak_references: *mut ffi::PyObject,
+    body: T,
+}
+
+/// The receiver of a method call.
+pub(crate) struct Receiver<'py, T> {
+    pub py: Python<'py>,
+    object: Borrowed<'py, 'py, PyAny>,
+    body: &'py T,
+}
+
+impl<T> Clone for Receiver<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Receiver<'_, T> {}
+
+impl<'py, T> Receiver<'py, T> {
+    /// # Safety
+    ///
+    /// - `object` is an instance of the class whose body is `T`, and alive for `'py`.
+    #[inline]
+    unsafe fn new(py: Python<'py>, object: *mut ffi::PyObject) -> Self {
+        // SAFETY: the caller's promise; `allocate` has written the body before anybody saw the instance.
+        let body = unsafe { &(*object.cast::<Instance<T>>()).body };
+        // SAFETY: the caller's promise.
+        Self { py, object: unsafe { Borrowed::from_ptr(py, object) }, body }
+    }
+
+    pub(crate) fn object(self) -> Bound<'py, PyAny> {
+        self.object.to_owned()
+    }
+
+    pub(super) fn as_ptr(self) -> *mut ffi::PyObject {
+        self.object.as_ptr()
+    }
+}
+
+impl<T> std::ops::Deref for Receiver<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        self.body
+    }
+}
+
+/// An instance that somebody else holds.
+pub(crate) struct Held<T> {
+    object: Py<PyAny>,
+    body: std::marker::PhantomData<T>,
+}
+
+impl<T> Held<T> {
+    pub(crate) fn new(receiver: Receiver<'_, T>) -> Self {
+        Self { object: receiver.object().unbind(), body: std::marker::PhantomData }
+    }
+
+    #[inline]
+    pub(crate) fn receiver<'py>(&'py self, py: Python<'py>) -> Receiver<'py, T> {
+        // SAFETY: it was made of a receiver.
+        unsafe { Receiver::new(py, self.object.as_ptr()) }
+    }
+}
+
+/// Makes a class of the given slots; those that allocate, free and refer weakly are added.
+///
+/// # Safety
+///
+/// - Every slot holds what its number asks for: a function with the right signature, whose receiver is an
+///   instance of the class with the body `T`, or memory that lives as long as the process.
+pub(super) unsafe fn class<'py, T: Body>(
+    py: Python<'py>,
+    name: &'static CStr,
+    flags: c_ulong,
+    slots: Vec<ffi::PyType_Slot>,
+) -> PyResult<Bound<'py, PyType>> {
+    let members: Box<[ffi::PyMemberDef]> = Box::new([
+        ffi::PyMemberDef {
+            name: c"__weaklistoffset__".as_ptr(),
+            type_code: ffi::Py_T_PYSSIZET,
+            offset: offset_of!(Instance<T>, weak_references) as isize,
+            flags: ffi::Py_READONLY,
+            doc: ptr::null(),
+        },
+        ffi::PyMemberDef::default(),
+    ]);
+    let mut slots = slots;
+    slots.push(slot(ffi::Py_tp_dealloc, dealloc::<T> as *mut c_void));
+    // The type lives as long as the process, and so does what it points to.
+    slots.push(slot(ffi::Py_tp_members, Box::leak(members).as_mut_ptr().cast()));
+    slots.push(ffi::PyType_Slot::default());
+    let mut spec = ffi::PyType_Spec {
+        name: name.as_ptr(),
+        basicsize: size_of::<Instance<T>>() as c_int,
+        itemsize: 0,
+        flags: flags as _,
+        slots: slots.as_mut_ptr(),
+    };
+    // SAFETY: the caller's promise; the slots end in a zero.
+    let class = unsafe { ffi::PyType_FromSpec(&mut spec) };
+    // SAFETY: a new reference, or null with an exception set.
+    Ok(unsafe { Bound::from_owned_ptr_or_err(py, class) }?.cast_into::<PyType>()?)
+}
+
+pub(super) fn slot(slot: c_int, pfunc: *mut c_void) -> ffi::PyType_Slot {
+    ffi::PyType_Slot { slot, pfunc }
+}
+
+/// A new instance of `class`.
+///
+/// # Safety
+///
+/// - `class` was made by [`class`] for the body `T`, or is a subclass of such a one.
+pub(super) unsafe fn allocate<T>(
+    py: Python<'_>,
+    class: *mut ffi::PyTypeObject,
+    body: T,
+) -> PyResult<*mut ffi::PyObject> {
+    // SAFETY: the caller's promise; every type has an allocator.
+    let object = unsafe { ffi::PyType_GenericAlloc(class, 0) };
+    if object.is_null() {
+        return Err(PyErr::fetch(py));
+    }
+    // SAFETY: the allocator gives the class's basic size, in which there is room for an `Instance`.
+    let place = unsafe { &raw mut (*object.cast::<Instance<T>>()).body };
+    // SAFETY: as above; nobody has seen the instance yet.
+    unsafe { place.write(body) };
+    Ok(object)
+}
+
+unsafe extern "C" fn dealloc<T: Body>(this: *mut ffi::PyObject) {
+    let instance = this.cast::<Instance<T>>();
+    let body = |py: Python<'_>| {
+        // SAFETY: nobody else has the instance any more.
+        if !unsafe { (*instance).weak_references }.is_null() {
+            // SAFETY: the instance is still whole.
+            unsafe { ffi::PyObject_ClearWeakRefs(this) };
+        }
+        // SAFETY: the instance is still whole.
+        let body = unsafe { &raw mut (*instance).body };
+        // SAFETY: the body was written by `allocate`.
+        unsafe { &*body }.finalize(py);
+        // SAFETY: as above; it is dropped once.
+        unsafe { ptr::drop_in_place(body) };
+        Ok(())
+    };
+    // SAFETY: CPython calls this while attached.
+    unsafe { enter((), body) };
+    // SAFETY: the instance is still whole but for its body.
+    let class = unsafe { ffi::Py_TYPE(this) };
+    // SAFETY: the class is alive as long as its instance.
+    let free = unsafe { ffi::PyType_GetSlot(class, ffi::Py_tp_free) };
+    // SAFETY: every type has a function that frees its instances, and this is its type.
+    let free = unsafe { std::mem::transmute::<*mut c_void, ffi::freefunc>(free) };
+    // SAFETY: the last use of the instance.
+    unsafe { free(this.cast()) };
+    // SAFETY: an instance of a heap type owns a reference to it.
+    unsafe { ffi::Py_DECREF(class.cast()) };
+}
+
+pub(super) fn def(
+    name: &'static CStr,
+    entry: ffi::PyMethodDefPointer,
+    flags: c_int,
+    doc: &'static CStr,
+) -> ffi::PyMethodDef {
+    ffi::PyMethodDef { ml_name: name.as_ptr(), ml_meth: entry, ml_flags: flags, ml_doc: doc.as_ptr() }
+}
+
+/// # Safety
+///
+/// - `this` is an instance of the class whose body is `T`, and the thread is attached.
+#[inline]
+pub(super) unsafe fn object<'py, T: 'py>(
+    this: *mut ffi::PyObject,
+    body: impl FnOnce(Receiver<'py, T>) -> PyResult<Bound<'py, PyAny>>,
+) -> *mut ffi::PyObject {
+    let body = |py| {
+        // SAFETY: the caller's promise.
+        body(unsafe { Receiver::new(py, this) }).map(Bound::into_ptr)
+    };
+    // SAFETY: the caller's promise.
+    unsafe { enter(ptr::null_mut(), body) }
+}
+
+/// The next value of an iterator: none is null without an exception.
+///
+/// `ready` gives what is at hand, without an error that would have to be carried along; `body` all else.
+///
+/// # Safety
+///
+/// As [`object`].
+#[inline(always)]
+pub(super) unsafe fn next<'py, T: 'py>(
+    this: *mut ffi::PyObject,
+    ready: impl FnOnce(Receiver<'py, T>) -> Option<Bound<'py, PyAny>>,
+    body: impl FnOnce(Receiver<'py, T>) -> PyResult<Option<Bound<'py, PyAny>>>,
+) -> *mut ffi::PyObject {
+    let at_hand = || {
+        // SAFETY: the caller's promise.
+        let py = unsafe { Python::assume_attached() };
+        // SAFETY: the caller's promise.
+        ready(unsafe { Receiver::new(py, this) }).map_or(ptr::null_mut(), Bound::into_ptr)
+    };
+    // What has panicked here will do so again below.
+    if let Ok(value) = catch_unwind(AssertUnwindSafe(at_hand))
+        && !value.is_null()
+    {
+        return value;
+    }
+    // SAFETY: the caller's promise.
+    unsafe { next_slowly(this, body) }
+}
+
+/// Apart, so that what is at hand is given without setting up for all else.
+///
+/// # Safety
+///
+/// As [`object`].
+#[cold]
+#[inline(never)]
+unsafe fn next_slowly<'py, T: 'py>(
+    this: *mut ffi::PyObject,
+    body: impl FnOnce(Receiver<'py, T>) -> PyResult<Option<Bound<'py, PyAny>>>,
+) -> *mut ffi::PyObject {
+    let body = |py| {
+        // SAFETY: the caller's promise.
+        body(unsafe { Receiver::new(py, this) }).map(|value| value.map_or(ptr::null_mut(), Bound::into_ptr))
+    };
+    // SAFETY: the caller's promise.
+    unsafe { enter(ptr::null_mut(), body) }
+}
+
+/// A number for CPython, -1 with an exception.
+///
+/// # Safety
+///
+/// As [`object`].
+#[inline]
+pub(super) unsafe fn number<'py, T: 'py, N: From<i8>>(
+    this: *mut ffi::PyObject,
+    body: impl FnOnce(Receiver<'py, T>) -> PyResult<N>,
+) -> N {
+    let body = |py| {
+        // SAFETY: the caller's promise.
+        body(unsafe { Receiver::new(py, this) })
+    };
+    // SAFETY: the caller's promise.
+    unsafe { enter(N::from(-1), body) }
+}
+
+/// # Safety
+///
+/// - `this` is an instance of the class whose body is `T`, `values`, `count` and `names` are as for METH_FASTCALL |
+///   METH_KEYWORDS, and the thread is attached.
+#[inline]
+pub(super) unsafe fn call<'py, T: 'py>(
+    this: *mut ffi::PyObject,
+    values: *mut *mut ffi::PyObject,
+    count: isize,
+    names: *mut ffi::PyObject,
+    body: impl FnOnce(Receiver<'py, T>, Args<'py>) -> PyResult<Bound<'py, PyAny>>,
+) -> *mut ffi::PyObject {
+    let body = |this: Receiver<'py, T>| {
+        // SAFETY: the caller's promise.
+        body(this, unsafe { Args::new(this.py, values, count, names) })
+    };
+    // SAFETY: the caller's promise.
+    unsafe { object(this, body) }
+}
+
+/// A `PyMethodDef` for a function that takes the receiver and `Args`.
+macro_rules! method {
+    ($name:literal, $function:path, $doc:expr) => {{
+        unsafe extern "C" fn entry(
+            this: *mut ffi::PyObject,
+            values: *mut *mut ffi::PyObject,
+            count: isize,
+        ) -> *mut ffi::PyObject {
+            // SAFETY: CPython calls a method with an instance of its class, and while attached.
+            unsafe { native::call(this, values, count, ptr::null_mut(), $function) }
+        }
+        native::def($name, ffi::PyMethodDefPointer { PyCFunctionFast: entry }, ffi::METH_FASTCALL, $doc)
+    }};
+}
+
+/// As `method!`, for one that takes no arguments.
+macro_rules! plain_method {
+    ($name:literal, $function:path, $doc:expr) => {{
+        unsafe extern "C" fn entry(this: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
+            // SAFETY: CPython calls a method with an instance of its class, and while attached.
+            unsafe { native::object(this, |this| $function(this)) }
+        }
+        native::def($name, ffi::PyMethodDefPointer { PyCFunction: entry }, ffi::METH_NOARGS, $doc)
+    }};
+}
+
+/// As `method!`, for one that takes arguments by name too.
+macro_rules! keyword_method {
+    ($name:literal, $function:path, $doc:expr) => {{
+        unsafe extern "C" fn entry(
+            this: *mut ffi::PyObject,
+            values: *const *mut ffi::PyObject,
+            count: isize,
+            names: *mut ffi::PyObject,
+        ) -> *mut ffi::PyObject {
+            // SAFETY: CPython calls a method with an instance of its class, and while attached.
+            unsafe { native::call(this, values.cast_mut(), count, names, $function) }
+        }
+        let entry = ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: entry };
+        native::def($name, entry, ffi::METH_FASTCALL | ffi::METH_KEYWORDS, $doc)
+    }};
+}
+
+/// A property that can only be read.
+macro_rules! property {
+    ($name:literal, $function:path, $doc:expr) => {{
+        unsafe extern "C" fn entry(this: *mut ffi::PyObject, _: *mut c_void) -> *mut ffi::PyObject {
+            // SAFETY: CPython calls a getter with an instance of its class, and while attached.
+            unsafe { native::object(this, |this| $function(this)) }
+        }
+        ffi::PyGetSetDef {
+            name: $name.as_ptr(),
+            get: Some(entry),
+            set: None,
+            doc: $doc.as_ptr(),
+            closure: ptr::null_mut(),
+        }
+    }};
+}
+
+pub(super) use {keyword_method, method, plain_method, property};

@@ -1,0 +1,221 @@
+"""Maps in several processes: pickled, written by several at once, anonymous memory before and after fork."""
+
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_all_start_methods, get_context
+from pathlib import Path
+from typing import Any
+
+import firmmap
+import pytest
+
+TEXT = b"".join(b"line %d\n" % number for number in range(10_000))
+
+only_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
+
+# Interpreters that build with threads warn about it.
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "file"
+    path.write_bytes(TEXT)
+    return path
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("mode", ["r", "r+", "c"])
+def test_pickle(path: Path, mode: Any, protocol: int) -> None:
+    """G9: the same bytes, in the same mode."""
+    with firmmap.open(path, mode, offset=5, length=100, capacity=1 << 20) as m:
+        m.seek(7)
+        data = pickle.dumps(m, protocol)
+        assert len(data) < 400
+        with pickle.loads(data) as again:
+            assert again[:] == TEXT[5:105]
+            assert (again.name, again.mode, again.offset, again.tell()) == (str(path), m.mode, 5, 0)
+            assert again.capacity >= 1 << 20 or sys.platform == "win32"
+            if mode == "r+":
+                m[0] = again[1] = ord("X")
+                assert m[:2] == again[:2] == b"XX"
+
+
+@pytest.mark.parametrize("mode", ["w+", "x+"])
+def test_pickle_of_a_new_file(tmp_path: Path, mode: Any) -> None:
+    """G9: what was created is not created again."""
+    with firmmap.open(tmp_path / "new", mode) as m:
+        m.write(b"written")
+        with pickle.loads(pickle.dumps(m)) as again:
+            assert again[:] == b"written"
+            assert again.mode == "rb+"
+            again[0] = ord("W")
+        assert m[:] == b"Written"
+
+
+def test_pickle_of_a_relative_path(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """G9: the path is that from when it was opened."""
+    monkeypatch.chdir(path.parent)
+    with firmmap.open("file") as m:
+        assert m.name == "file"
+        data = pickle.dumps(m)
+    monkeypatch.chdir("/")
+    with pickle.loads(data) as again:
+        assert again[:] == TEXT
+    with firmmap.open(os.fsencode(path)) as m, pickle.loads(pickle.dumps(m)) as again:
+        assert again.name == os.fsencode(path)
+
+
+def test_pickle_of_what_has_no_path(path: Path) -> None:
+    """G9: a descriptor and anonymous memory mean nothing elsewhere: TypeError that says so."""
+    with path.open("rb") as file, firmmap.open(file.fileno()) as m, pytest.raises(TypeError, match="descriptor"):
+        pickle.dumps(m)
+    with firmmap.anonymous(10) as m, pytest.raises(TypeError, match="anonymous memory"):
+        pickle.dumps(m)
+    m = firmmap.open(path)
+    m.close()
+    with pytest.raises(ValueError, match="closed"):
+        pickle.dumps(m)
+
+
+class Log(firmmap.MappedFile):
+    """A subclass with something of its own."""
+
+    level: int
+
+
+def test_pickle_of_a_subclass(path: Path) -> None:
+    """G9: the class and its attributes come along."""
+    with Log(path) as log:
+        log.level = 5
+        with pickle.loads(pickle.dumps(log)) as again:
+            assert type(again) is Log
+            assert again.level == 5
+            assert again[:] == TEXT
+
+
+def test_copy(path: Path) -> None:
+    """G9: a copy of the object is another map of the same bytes."""
+    with firmmap.open(path, "r+") as m, copy.copy(m) as again:
+        again[0] = ord("L")
+        assert m[0] == ord("L")
+
+
+def count(m: firmmap.MappedFile, start: int, stop: int) -> int:
+    """What a worker does."""
+    return m.count(b"\n", start, stop)
+
+
+def fill(m: firmmap.MappedFile, start: int, stop: int, byte: int) -> int:
+    """What a worker does that writes."""
+    for index in range(start, stop):
+        m[index] = byte
+    return os.getpid()
+
+
+@pytest.mark.parametrize("method", get_all_start_methods())
+def test_workers(path: Path, method: str) -> None:
+    """G9: workers of all kinds map the same bytes, read them, and write to ranges of their own."""
+    context = get_context(method)
+    with ProcessPoolExecutor(2, mp_context=context) as pool, firmmap.open(path, "r+") as m:
+        pieces = [(start, start + 20_000) for start in range(0, len(m), 20_000)]
+        counts = pool.map(count, [m] * len(pieces), *zip(*pieces, strict=True))
+        assert sum(counts) == 10_000
+        ranges = [(number * 1000, (number + 1) * 1000, ord("a") + number) for number in range(20)]
+        workers = set(pool.map(fill, [m] * len(ranges), *zip(*ranges, strict=True)))
+        assert os.getpid() not in workers
+        expected = b"".join(bytes([byte]) * (stop - start) for start, stop, byte in ranges)
+        assert m[: len(expected)] == expected
+        assert m[len(expected) :] == TEXT[len(expected) :]
+    assert path.read_bytes()[: len(expected)] == expected
+
+
+def test_disjoint_ranges(path: Path) -> None:
+    """G9: two maps of neighbouring ranges that share a page do not disturb each other."""
+    with firmmap.open(path, "r+", offset=0, length=100) as one, firmmap.open(path, "r+", offset=100, length=100) as two:
+        for index in range(100):
+            one[index], two[index] = ord("1"), ord("2")
+    assert path.read_bytes()[:210] == b"1" * 100 + b"2" * 100 + TEXT[200:210]
+
+
+def in_child(work: Callable[[], object]) -> None:
+    """Runs something in a forked process, which must end well."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+@only_fork
+def test_anonymous_memory_is_shared() -> None:
+    """G7, E3: a child writes, its parent reads."""
+    with firmmap.anonymous(100) as m:
+        m.write(b"from the parent")
+
+        def child() -> None:
+            assert m[:15] == b"from the parent"
+            m[:14] = b"from the child"
+
+        in_child(child)
+        assert m[:15] == b"from the childt"
+
+
+@only_fork
+def test_anonymous_memory_grows_before_fork() -> None:
+    """G7: what it has grown by is shared as well."""
+    with firmmap.anonymous(0) as m:
+        m.truncate(100_000)
+
+        def child() -> None:
+            assert len(m) == 100_000
+            m[99_999] = 65
+
+        in_child(child)
+        assert m[99_999] == 65
+
+
+@only_fork
+@pytest.mark.parametrize("capacity", [None, 1 << 20])
+def test_anonymous_memory_grows_after_fork(capacity: int | None) -> None:
+    """G7: each process has a length of its own; refresh() takes in what the other has added."""
+    with firmmap.anonymous(10, capacity=capacity) as m:
+
+        def child() -> None:
+            m.seek(0, 2)
+            m.write(b"x" * 50_000)
+            m[0] = 67
+
+        in_child(child)
+        assert m[0] == 67
+        assert len(m) == 10
+        assert m.refresh() == len(m) == 50_010
+        assert m[10:] == b"x" * 50_000
+        m.truncate(80_000)
+        in_child(lambda: m.write(b"y" * 80_000))
+        assert m[:] == b"y" * 80_000
+
+
+@only_fork
+def test_files_grow_after_fork(path: Path) -> None:
+    """G6: a child's appends are in the file, and come into the parent's map when it looks."""
+    with firmmap.open(path, "r+", capacity=1 << 20) as m:
+
+        def child() -> None:
+            m.seek(0, 2)
+            m.write(b"one more line\n")
+
+        in_child(child)
+        assert m.refresh() == len(TEXT) + 14
+        assert m.endswith(b"one more line\n")

@@ -1,0 +1,272 @@
+//! Which addresses are ours, and what happened to them.
+//!
+//! A page of a mapping can become unreadable at any time. The kernel then sends a signal, in whose handler next to
+//! nothing is allowed. So the mappings are kept in a table that the handler can read: slots that are never freed,
+//! made of atomics, each with a spin lock that is held for a few system calls at most. Nobody who holds one touches
+//! mapped memory, and no signal comes while one is held whose mapping others can touch, so a handler never waits for the
+//! thread that it has interrupted.
+//!
+//! An operation reads the slot's counter of faults before and after ([`Slot::enter`], [`Slot::leave`]). If it changed,
+//! bytes that were read were not the file's; the pages are put back ([`Slot::recover`]) and the operation fails.
+//! `docs/faults.md` has the whole path.
+
+#![cfg_attr(not(unix), allow(dead_code, reason = "only the Unix handler replaces pages"))]
+mod slot;
+mod table;
+
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+pub(crate) use slot::{Busy, Slot};
+#[cfg(any(target_os = "linux", target_os = "android", windows))]
+pub(crate) use table::is_guarded;
+#[cfg(windows)]
+pub(crate) use table::meet;
+pub(crate) use table::register;
+use table::slots;
+#[cfg(unix)]
+pub(crate) use table::{cover, forget_other_threads, lock_for_fork, unlock_after_fork};
+
+use crate::error::{Detail, Error};
+use crate::sys;
+
+/// An operation met a page that could not be read or written: where, as an index into the map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub offset: usize,
+}
+
+impl From<Fault> for Error {
+    #[cold]
+    fn from(fault: Fault) -> Self {
+        Detail::Fault { offset: fault.offset }.into()
+    }
+}
+
+/// What the handler needs to know of a mapping.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Site {
+    /// Address of the mapping, and its length in whole pages.
+    pub start: usize,
+    pub len: usize,
+    /// The mapping's file, or -1.
+    pub fd: i32,
+    pub file_offset: u64,
+    /// The arguments of mmap(2).
+    pub protection: i32,
+    pub flags: i32,
+    /// What a page of it measures.
+    pub unit: usize,
+    /// What has to be taken from an address to get an index into the map.
+    pub origin: usize,
+}
+
+/// How many unreadable stretches of one mapping are kept apart until they are put back.
+pub(crate) const STRETCHES: usize = 16;
+
+/// Pages that were replaced by zeros.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Stretch {
+    pub start: usize,
+    pub len: usize,
+    /// Where the pages were moved to, or zero.
+    pub aside: usize,
+}
+/// 0 as yet unknown, 1 on, 2 off.
+static GUARD: AtomicU32 = AtomicU32::new(0);
+
+/// Whether mappings are guarded against faults.
+///
+/// # Examples
+///
+/// ```
+/// firmmap::set_fault_guard(false);
+/// assert!(!firmmap::fault_guard());
+/// ```
+#[must_use]
+pub fn fault_guard() -> bool {
+    match GUARD.load(Ordering::Relaxed) {
+        0 => {
+            let on = std::env::var_os("FIRMMAP_FAULT_GUARD").is_none_or(|value| value != "0");
+            GUARD.store(if on { 1 } else { 2 }, Ordering::Relaxed);
+            on
+        }
+        state => state == 1,
+    }
+}
+
+/// Switches the guard against faults on or off for the process. It is on unless the environment has
+/// `FIRMMAP_FAULT_GUARD=0`.
+///
+/// Without the guard a mapping whose file is truncated ends the process when the missing bytes are touched, as
+/// everywhere else. Mappings that are made while the guard is off stay without it; mappings that were made while it
+/// was on are without it as long as it is off.
+///
+/// # Platform notes
+///
+/// The guard is a handler for SIGBUS (on macOS also SIGSEGV), on Windows for access violations and in-page errors.
+///
+/// # Examples
+///
+/// ```
+/// firmmap::set_fault_guard(true);
+/// assert!(firmmap::fault_guard());
+/// ```
+pub fn set_fault_guard(on: bool) {
+    GUARD.store(if on { 1 } else { 2 }, Ordering::Relaxed);
+}
+
+/// Makes the guard the first handler of its signal again, after another one may have been installed.
+///
+/// New mappings do this by themselves, but at most once every few milliseconds.
+///
+/// # Examples
+///
+/// ```
+/// firmmap::renew_fault_guard();
+/// ```
+pub fn renew_fault_guard() {
+    if fault_guard() {
+        sys::install_handler();
+    }
+}
+
+/// The handler of faults that the system would call now, as an address; zero if there is none.
+///
+/// # Examples
+///
+/// ```
+/// let handler = firmmap::fault_handler();
+/// firmmap::forget_fault_handler(handler);
+/// ```
+#[must_use]
+pub fn fault_handler() -> usize {
+    sys::current_handler()
+}
+
+/// Tells the guard that `handler`, which [`fault_handler`] has given after it was installed, is not at work any more though
+/// it was not the one that the system called: the faults of others go to the handler before it.
+///
+/// For bindings whose interpreter has handlers of its own that can be switched off.
+///
+/// # Examples
+///
+/// See [`fault_handler`].
+pub fn forget_fault_handler(handler: usize) {
+    sys::forget_handler(handler);
+}
+
+/// A function that is called after a fault, in a signal handler: it may do only what is allowed there.
+static NOTIFY: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
+
+/// Has `notify` called after every fault, by the thread that met it, in its signal handler.
+///
+/// For bindings, which have to tell their interpreter of faults in memory that they have lent out. `notify` may do
+/// only what signal-safety(7) allows. There is one such function for the process; the last one wins.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::atomic::{AtomicU32, Ordering};
+/// static FAULTS: AtomicU32 = AtomicU32::new(0);
+/// firmmap::on_fault(|| {
+///     FAULTS.fetch_add(1, Ordering::Relaxed);
+/// });
+/// ```
+pub fn on_fault(notify: fn()) {
+    NOTIFY.store(notify as *mut (), Ordering::Release);
+}
+
+/// A fault that its thread was not told of: somebody has used the memory of a map directly.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(firmmap::take_fault(), None);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnreportedFault {
+    /// Where it was, as an index into its map: the lowest one, if there were several.
+    pub offset: usize,
+    /// The thread that met it: `pthread_self()`.
+    pub thread: usize,
+    /// Whether an operation on the map has told of it, in another thread.
+    pub told: bool,
+    /// The kernel's number of the thread.
+    id: i32,
+}
+
+impl UnreportedFault {
+    /// Whether the thread that met the fault is still there. The number in [`thread`](Self::thread) can be another
+    /// thread's by now.
+    ///
+    /// # Platform notes
+    ///
+    /// Known on Linux; elsewhere the answer is always yes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(firmmap::waiting_faults().iter().all(|fault| fault.thread_lives()));
+    /// ```
+    #[must_use]
+    pub fn thread_lives(&self) -> bool {
+        sys::thread_lives(self.id)
+    }
+}
+
+/// Takes one fault that its thread was not told of, in any map, and puts that map's pages back.
+///
+/// Threads that have a long operation on the map under way are passed over: the operation will fail and so tell of it.
+///
+/// # Examples
+///
+/// ```
+/// while let Some(fault) = firmmap::take_fault() {
+///     eprintln!("the byte at {} was not there", fault.offset);
+/// }
+/// ```
+#[must_use]
+pub fn take_fault() -> Option<UnreportedFault> {
+    let here = sys::thread();
+    slots().find_map(|slot| slot.take(|thread| thread == here || !slot.is_busy(thread)))
+}
+
+/// As [`take_fault`], but only faults that `thread` has met.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(firmmap::take_fault_of(0), None);
+/// ```
+#[must_use]
+pub fn take_fault_of(thread: usize) -> Option<UnreportedFault> {
+    slots().find_map(|slot| slot.take(|witness| witness == thread))
+}
+
+/// The faults that [`take_fault`] would give, which stay untold; their maps' pages are put back.
+///
+/// For bindings that can have an error raised in another thread, but not at once.
+///
+/// # Examples
+///
+/// ```
+/// assert!(firmmap::waiting_faults().is_empty());
+/// ```
+#[must_use]
+pub fn waiting_faults() -> Vec<UnreportedFault> {
+    let here = sys::thread();
+    slots()
+        .flat_map(|slot| slot.waiting(|thread| thread == here || !slot.is_busy(thread)).into_iter().flatten())
+        .collect()
+}
+/// Calls what [`on_fault`] was given.
+pub(crate) fn notify() {
+    let notify = NOTIFY.load(Ordering::Acquire);
+    if !notify.is_null() {
+        // SAFETY: only `on_fault` stores here, and it stores functions of this type.
+        let notify = unsafe { std::mem::transmute::<*mut (), fn()>(notify) };
+        notify();
+    }
+}

@@ -1,0 +1,497 @@
+//! How long a map is: [`Mmap::grow`], [`Mmap::append`], [`Mmap::refresh`], [`Mmap::resize`].
+//!
+//! The file's length is what was written, at every moment: nothing is made longer ahead but the mapping. So there are two ways
+//! to grow. Inside of the mapping's room a map grows for everybody who uses it: the file becomes longer, then the
+//! length does. Beyond it, whoever has the map alone moves it.
+
+use std::fs::File;
+use std::io;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::time::Duration;
+
+use crate::access::Protection;
+use crate::error::{Detail, Error, ErrorKind, Result};
+use crate::fault::Fault;
+use crate::mmap::Mmap;
+use crate::range;
+use crate::sys::{self, FileInfo, How, LenChange};
+
+/// The least room that a map gets which has to move to grow, in bytes: it costs addresses only.
+const LEAST_ROOM: usize = 1 << 20;
+
+/// The state of a map's growth.
+#[derive(Default)]
+pub(crate) struct Growth {
+    /// The [`generation`](sys::generation) of the thread that makes the map longer now, or zero.
+    ///
+    /// Not a mutex, as after fork(2) the child would wait for ever for a thread that only its parent has.
+    turn: AtomicU32,
+    /// What was found out about the file: one of the numbers below, or zero.
+    file: AtomicU8,
+}
+
+/// What is written to the file is in the map at once.
+const WRITES_REACH: u8 = 1;
+/// Bytes must be copied into the map.
+const MUST_COPY: u8 = 2;
+/// It has no length that could be changed.
+const NOT_REGULAR: u8 = 3;
+
+/// The right to make a map longer, until it is dropped.
+struct Turn<'a>(&'a AtomicU32);
+
+impl Growth {
+    fn turn(&self) -> Turn<'_> {
+        let here = sys::generation();
+        let mut waits = 0;
+        loop {
+            let holder = self.turn.load(Ordering::Relaxed);
+            // A thread of another generation was there when this process was forked, and is not here.
+            if holder != here
+                && self.turn.compare_exchange_weak(holder, here, Ordering::Acquire, Ordering::Relaxed).is_ok()
+            {
+                return Turn(&self.turn);
+            }
+            if waits < 100 {
+                waits += 1;
+                std::thread::yield_now();
+            } else {
+                std::thread::sleep(Duration::from_micros(50));
+            }
+        }
+    }
+}
+
+impl Growth {
+    /// What kind of file it is. That does not change, so that the system is asked once.
+    fn kind_of(&self, file: &File) -> io::Result<u8> {
+        match self.file.load(Ordering::Relaxed) {
+            0 => {
+                let kind = match sys::file_info(sys::source(file))? {
+                    FileInfo { regular: false, .. } => NOT_REGULAR,
+                    _ if sys::writes_reach_maps(file) => WRITES_REACH,
+                    _ => MUST_COPY,
+                };
+                self.file.store(kind, Ordering::Relaxed);
+                Ok(kind)
+            }
+            known => Ok(known),
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.store(0, Ordering::Release);
+    }
+}
+
+impl Mmap {
+    /// How long the map can become without moving, in bytes.
+    ///
+    /// It is what [`MmapOptions::capacity`](crate::MmapOptions::capacity) has asked for, or what [`MappedFile`](crate::MappedFile)
+    /// has got when it moved the map; at least the length.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().len(10).map_anonymous()?;
+    /// assert_eq!(map.capacity(), 10);
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.region.room()
+    }
+
+    /// Makes the map longer, up to its [`capacity`](Self::capacity), and its file with it if that is shorter. The map stays
+    /// where it is, and views of it stay valid. Bytes that the file has there come into the map, further ones are zero.
+    ///
+    /// The new bytes of a file have room on its disk, where the file system can do that.
+    ///
+    /// # Errors
+    ///
+    /// Nothing has changed then.
+    ///
+    /// - [`BeyondCapacity`](crate::ErrorKind::BeyondCapacity); [`InvalidInput`](crate::ErrorKind::InvalidInput) for a length
+    ///   that is less than now.
+    /// - [`NotResizable`](crate::ErrorKind::NotResizable): the map is read-only or copy-on-write.
+    /// - [`NoFile`](crate::ErrorKind::NoFile): the map does not keep its file.
+    /// - [`Fault`](crate::ErrorKind::Fault): the file is shorter than the map, as somebody has truncated it.
+    /// - [`Os`](crate::ErrorKind::Os): the disk is full.
+    ///
+    /// # Platform notes
+    ///
+    /// fallocate(2) on Linux, `F_PREALLOCATE` on macOS, posix_fallocate(2) on FreeBSD; elsewhere, and where the file system
+    /// knows nothing of it, the file only gets its length. On Windows nothing grows this way.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(unix)] {
+    /// use firmmap::{Access, MmapOptions};
+    /// let file = tempfile::tempfile()?;
+    /// let map = MmapOptions::new().access(Access::Write).capacity(1 << 20).map(&file)?;
+    /// map.grow(1000)?;
+    /// let view = map.as_atomic()?;
+    /// map.grow(2000)?; // the view stays as it is
+    /// assert_eq!((view.len(), map.len(), map.file_len()?), (1000, 2000, 2000));
+    /// # }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn grow(&self, len: usize) -> Result<()> {
+        self.check_growth()?;
+        let _turn = self.growth.turn();
+        if len < self.len() {
+            return Err(Detail::Shorter { wanted: len, len: self.len() }.into());
+        }
+        self.check_room("growing", len)?;
+        if let Some((file, file_len)) = self.whole_file("growing")? {
+            self.lengthen(file, file_len, self.end(len)?).map_err(|error| Error::os("growing", error))?;
+        }
+        self.region.grow(len);
+        Ok(())
+    }
+
+    /// [`grow`](Self::grow), after which the file ends where the map does.
+    pub(crate) fn grow_exactly(&self, len: usize) -> Result<()> {
+        self.grow(len)?;
+        let _turn = self.growth.turn();
+        let end = self.end(len)?;
+        match &self.file {
+            // Unless somebody else was faster, and the map is longer now.
+            Some(file) if self.len() == len && self.file_len()? > end => {
+                file.set_len(end).map_err(|error| Error::os("truncating", error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes `bytes` at the end of the map and of its file, which become longer by them, and returns the index at which they
+    /// begin. The map stays where it is, and views of it stay valid.
+    ///
+    /// Threads may append at once: their bytes are not mixed. The file has the bytes, and room on its disk, when this
+    /// returns. What another program has written there since the map took in the file's length is overwritten: see
+    /// [`refresh`](Self::refresh).
+    ///
+    /// # Errors
+    ///
+    /// As [`grow`](Self::grow); nothing has changed then. The file of a map that was truncated by others gets no
+    /// hole of zeros: that is a [`Fault`](crate::ErrorKind::Fault).
+    ///
+    /// # Platform notes
+    ///
+    /// One pwrite(2), as maps and files show the same bytes at once. OpenBSD does not promise that, and with `O_APPEND` Linux
+    /// writes elsewhere: there the file is made longer, and the bytes are copied into the map.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(unix)] {
+    /// use firmmap::{Access, MmapOptions};
+    /// let file = tempfile::tempfile()?;
+    /// let log = MmapOptions::new().access(Access::Write).capacity(1 << 30).map(&file)?;
+    /// assert_eq!(log.append(b"one line\n")?, 0);
+    /// assert_eq!(log.append(b"another\n")?, 9);
+    /// assert_eq!(log.to_vec(..)?, b"one line\nanother\n");
+    /// # }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn append(&self, bytes: &[u8]) -> Result<usize> {
+        self.write_growing(bytes, None)
+    }
+
+    /// Takes in what others have appended to the file: the map ends where the file does now, up to its
+    /// [`capacity`](Self::capacity). Returns the new length.
+    ///
+    /// Works for maps of every kind. Of a copy-on-write map, pages that were changed do not follow the file.
+    ///
+    /// # Errors
+    ///
+    /// Nothing has changed then.
+    ///
+    /// - [`BeyondCapacity`](crate::ErrorKind::BeyondCapacity): the file has become longer than that.
+    /// - [`Fault`](crate::ErrorKind::Fault): the file is shorter than the map, as somebody has truncated it.
+    /// - [`NoFile`](crate::ErrorKind::NoFile), [`Os`](crate::ErrorKind::Os).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(unix)] {
+    /// use std::io::Write;
+    /// use firmmap::MmapOptions;
+    /// let directory = tempfile::tempdir()?;
+    /// let mut file = std::fs::File::create_new(directory.path().join("log"))?;
+    /// let map = MmapOptions::new().capacity(1 << 30).open(directory.path().join("log"))?;
+    /// file.write_all(b"hello")?;
+    /// assert_eq!(map.len(), 0);
+    /// assert_eq!(map.refresh()?, 5);
+    /// assert_eq!(map.to_vec(..)?, b"hello");
+    /// # }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn refresh(&self) -> Result<usize> {
+        self.region.check()?;
+        let _turn = self.growth.turn();
+        let Some((_, file_len)) = self.whole_file("reading the length")? else { return Ok(self.len()) };
+        let len = self.len_in(file_len)?;
+        self.check_room("refreshing", len)?;
+        self.region.grow(len);
+        Ok(len)
+    }
+
+    /// Changes the length of the map to `len` bytes, and that of its file to `offset() + len`. Bytes that the file had
+    /// behind the map come into it, further ones are zero.
+    ///
+    /// The map moves if its [`capacity`](Self::capacity) is too small.
+    ///
+    /// # Errors
+    ///
+    /// Nothing has changed then.
+    ///
+    /// - [`NotResizable`](crate::ErrorKind::NotResizable): the map is read-only or copy-on-write.
+    /// - [`NoFile`](crate::ErrorKind::NoFile): the map does not keep its file.
+    /// - [`Unsupported`](crate::ErrorKind::Unsupported): shared anonymous memory cannot grow on Unix, unless it was made by
+    ///   [`MmapOptions::map_shared_memory`](crate::MmapOptions::map_shared_memory); private maps of files, asked for by their
+    ///   flags, grow only on Linux.
+    /// - [`TooLarge`](crate::ErrorKind::TooLarge), [`Os`](crate::ErrorKind::Os).
+    ///
+    /// # Platform notes
+    ///
+    /// mremap(2) on Linux; elsewhere the file is mapped anew. Windows refuses to shorten a file that is mapped a
+    /// second time, and to resize a named mapping that another map has open; memory is copied there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use firmmap::{Access, MmapOptions};
+    /// let file = tempfile::tempfile()?;
+    /// let mut map = MmapOptions::new().access(Access::Write).map(&file)?;
+    /// map.resize(1000)?;
+    /// assert_eq!((map.len(), map.file_len()?), (1000, 1000));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn resize(&mut self, len: usize) -> Result<()> {
+        self.set_len(len, How::Length)
+    }
+
+    /// [`resize`](Self::resize), with room on the disk for what is new.
+    pub(crate) fn resize_with_room(&mut self, len: usize) -> Result<()> {
+        // Memory has room on no disk, and is taken when it is used.
+        self.set_len(len, if self.origin.anonymous { How::Length } else { How::Allocate })
+    }
+
+    fn set_len(&mut self, len: usize, how: How) -> Result<()> {
+        self.check_resizable()?;
+        if len > self.capacity() && cfg!(unix) && self.origin.anonymous && !self.origin.private && self.file.is_none() {
+            return Err(Detail::Unsupported { what: "shared anonymous memory that grows" }.into());
+        }
+        if !self.origin.anonymous && self.file.is_none() {
+            return Err(Detail::NoFile { operation: "resize" }.into());
+        }
+        self.region.check()?;
+        let (old_len, old, new) = (self.len(), self.file_len()?, self.end(len)?);
+        let keeps_mapping = self.origin.reserves() && (len >= old_len || self.origin.capacity > 0);
+        // What a private map of a file has changed must go with the pages.
+        if !keeps_mapping || len > self.capacity() || self.is_draft() {
+            return self.remap(self.origin.room(len), len, how, old, new);
+        }
+        if len < old_len && self.file.is_none() {
+            self.region.fill(range::checked("resize", len.., old_len)?, 0)?;
+        }
+        let change = LenChange { file: self.file.as_ref(), old, new, how };
+        change.apply().map_err(|error| Error::os("resize", error))?;
+        self.region.set_len(len);
+        Ok(())
+    }
+
+    /// Whether `len` bytes need a longer mapping, which then may as well have more room.
+    pub(crate) fn must_move(&self, len: usize) -> bool {
+        self.origin.reserves() && len > self.capacity() && self.file.is_some() && self.check_growth().is_ok()
+    }
+
+    /// Whether [`make_room`](Self::make_room) can do something.
+    pub(crate) fn reserves(&self) -> bool {
+        self.origin.reserves()
+    }
+
+    /// Where a map cannot be longer than its file: makes both longer, and writes. Nothing has changed after an error.
+    pub(crate) fn resize_and_write(&mut self, bytes: &[u8], position: usize) -> Result<()> {
+        let len = self.len();
+        self.resize_with_room(position + bytes.len())?;
+        self.write_all_at(bytes, position).inspect_err(|_| {
+            // The first error is the one to report.
+            let _ = self.set_len(len, How::Length);
+        })
+    }
+
+    /// Lets the map become `len` bytes long without moving, and more if that costs only addresses. It moves now.
+    pub(crate) fn make_room(&mut self, len: usize) -> Result<()> {
+        self.region.check()?;
+        let (now, file_len) = (self.len(), self.file_len()?);
+        let generous = len.saturating_mul(2).max(LEAST_ROOM).max(self.origin.capacity);
+        let result = self.remap(generous, now, How::Keep, file_len, file_len);
+        result.or_else(|_| self.remap(len, now, How::Keep, file_len, file_len))
+    }
+
+    /// [`refresh`](Self::refresh) for who has the map alone: it may move, and become shorter.
+    pub(crate) fn refresh_alone(&mut self) -> Result<usize> {
+        loop {
+            self.region.check()?;
+            if self.file.is_some() {
+                let file_len = self.file_len()?;
+                let len = self.len_in(file_len)?;
+                if len < self.len() || len > self.capacity() {
+                    self.remap(self.origin.room(len), len, How::Keep, file_len, file_len)?;
+                }
+            }
+            match self.refresh() {
+                // The file has become longer in between.
+                Err(error) if error.kind() == ErrorKind::BeyondCapacity => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn remap(&mut self, room: usize, len: usize, how: How, old: u64, new: u64) -> Result<()> {
+        // It will be copied.
+        #[cfg(windows)]
+        if self.origin.anonymous {
+            self.region.touch(len.min(self.len()))?;
+        }
+        let source = self.file.as_ref().map(sys::source);
+        let (aligned, start, total) = range::aligned(self.offset(), room, self.origin.granularity)?;
+        let request = self.origin.request(source, aligned, total);
+        let change = LenChange { file: self.file.as_ref(), old, new, how };
+        let result = self.region.resize((room > 0).then_some(&request), start, len, &change);
+        result.map_err(|error| match error.kind() {
+            // Not the system's own words, but those of our backend.
+            io::ErrorKind::Unsupported if error.raw_os_error().is_none() => {
+                Detail::Unsupported { what: "private maps of files that grow" }.into()
+            }
+            _ => Error::os("resize", error),
+        })
+    }
+
+    /// Writes `bytes` at `position`, or at the end, where they reach behind the end of the map, inside of its capacity.
+    /// Returns the position.
+    pub(crate) fn write_growing(&self, bytes: &[u8], position: Option<usize>) -> Result<usize> {
+        self.check_growth()?;
+        let _turn = self.growth.turn();
+        let len = self.len();
+        let position = position.unwrap_or(len);
+        let end = position.checked_add(bytes.len()).ok_or_else(|| range::too_large("the length", u64::MAX))?;
+        if bytes.is_empty() {
+            return Ok(position);
+        }
+        self.check_room("writing", end)?;
+        // Of these some are in the map already, and some may not even touch it.
+        let (inside, behind) = bytes.split_at(len.saturating_sub(position).min(bytes.len()));
+        let start = position + inside.len();
+        if behind.is_empty() {
+            return Ok(self.region.write(inside, position).map(|()| position)?);
+        }
+        let file = self.whole_file("writing")?;
+        let written = match file {
+            Some((file, file_len)) => self.write_behind(file, file_len, behind, start),
+            None => Ok(self.region.write(behind, start)?),
+        };
+        let written = written.and_then(|()| Ok(self.region.write(inside, position)?));
+        if let (Err(_), Some((file, file_len))) = (&written, file) {
+            self.cut_back(file, file_len, end);
+        }
+        written?;
+        self.region.grow(end);
+        Ok(position)
+    }
+
+    /// Writes bytes behind the end of the map.
+    fn write_behind(&self, file: &File, file_len: u64, bytes: &[u8], start: usize) -> Result<()> {
+        let writing = |error| Error::os("writing", error);
+        let (first, end) = (self.end(start)?, self.end(start + bytes.len())?);
+        let by_call = self.growth.kind_of(file).map_err(writing)? == WRITES_REACH;
+        // A gap before them, and all that cannot be written by a call, needs room first.
+        self.lengthen(file, file_len, if by_call { first } else { end }).map_err(writing)?;
+        if by_call {
+            sys::write_all_at(file, bytes, first).map_err(writing)
+        } else {
+            Ok(self.region.write(bytes, start)?)
+        }
+    }
+
+    /// Makes a file that is shorter than `end` longer, with room on its disk. Memory is taken when it is used.
+    fn lengthen(&self, file: &File, file_len: u64, end: u64) -> io::Result<()> {
+        match end > file_len {
+            true if self.origin.anonymous => sys::extend(file, end),
+            true => sys::allocate(file, file_len, end),
+            false => Ok(()),
+        }
+    }
+
+    /// Takes back what has made the file longer, unless somebody else has made it longer still.
+    fn cut_back(&self, file: &File, before: u64, end: usize) {
+        let end = self.end(end).unwrap_or(0);
+        if sys::file_len(file).is_ok_and(|now| now > before && now <= end) {
+            // The first error is the one to report.
+            let _ = file.set_len(before);
+        }
+    }
+
+    /// The file and its length; `None` for memory without one.
+    ///
+    /// It is at least as long as the map: if not, somebody has truncated it, and what would be appended would leave a hole of
+    /// zeros where the map has had bytes.
+    fn whole_file(&self, operation: &'static str) -> Result<Option<(&File, u64)>> {
+        let Some(file) = &self.file else {
+            return if self.origin.anonymous { Ok(None) } else { Err(Detail::NoFile { operation }.into()) };
+        };
+        let asking = |error| Error::os("reading the length of the file", error);
+        if self.growth.kind_of(file).map_err(asking)? == NOT_REGULAR {
+            return Err(Detail::Unsupported { what: "another length of what is not a regular file" }.into());
+        }
+        let len = sys::file_len(file).map_err(asking)?;
+        if len < self.end(self.len())? {
+            let offset = len.saturating_sub(self.offset()) as usize;
+            return Err(Fault { offset }.into());
+        }
+        Ok(Some((file, len)))
+    }
+
+    /// How many bytes from the map's offset on a file of that length has.
+    fn len_in(&self, file_len: u64) -> Result<usize> {
+        let rest = file_len.saturating_sub(self.offset());
+        usize::try_from(rest).map_err(|_| range::too_large("the length", rest))
+    }
+
+    /// Where in the file a map of `len` bytes ends.
+    fn end(&self, len: usize) -> Result<u64> {
+        let end = self.offset().checked_add(len as u64).filter(|&end| i64::try_from(end).is_ok());
+        let end = end.filter(|_| isize::try_from(len).is_ok());
+        end.ok_or_else(|| range::too_large("the new length", len as u64))
+    }
+
+    /// A map of a file whose changes never reach it.
+    fn is_draft(&self) -> bool {
+        self.origin.private && !self.origin.anonymous
+    }
+
+    fn check_resizable(&self) -> Result<()> {
+        let writable = self.origin.protection.contains(Protection::WRITE);
+        if self.origin.resizable && writable { Ok(()) } else { Err(Detail::NotResizable.into()) }
+    }
+
+    /// Whether the map can grow for all who use it, and has nothing to tell.
+    fn check_growth(&self) -> Result<()> {
+        self.check_resizable()?;
+        if self.is_draft() {
+            return Err(Detail::NotResizable.into());
+        }
+        Ok(self.region.check()?)
+    }
+
+    fn check_room(&self, operation: &'static str, len: usize) -> Result<()> {
+        let capacity = self.capacity();
+        if len <= capacity { Ok(()) } else { Err(Detail::BeyondCapacity { operation, len, capacity }.into()) }
+    }
+}

@@ -1,0 +1,175 @@
+//! [`Lines`]: the lines of a map, one after the other.
+
+use std::fmt;
+use std::ops::RangeBounds;
+
+use memchr::memchr;
+
+use crate::error::{Error, Result};
+use crate::fault::Fault;
+use crate::mmap::Mmap;
+use crate::range::Span;
+use crate::sys;
+
+/// How many bytes are copied out of the map at a time: few enough to stay in the processor's nearest cache.
+const BLOCK: usize = 16 * 1024;
+
+impl Mmap {
+    /// The lines of `range`, each with its newline; the last one may have none.
+    ///
+    /// Lines are read ahead, up to 16 KiB, as a file that is read through a buffer does: a change to the map, or to its file, may
+    /// be seen by lines further on than the next. A range without an end goes to where the map ends now.
+    ///
+    /// With [`BufRead`](std::io::BufRead) in scope, say `Mmap::lines(&file, ..)` for a [`MappedFile`](crate::MappedFile): the
+    /// trait has a method of the same name.
+    ///
+    /// # Errors
+    ///
+    /// Each line can be one: [`OutOfRange`](crate::ErrorKind::OutOfRange), [`AccessDenied`](crate::ErrorKind::AccessDenied) on
+    /// a map that cannot be read; [`Fault`](crate::ErrorKind::Fault) where bytes of the line are missing. The lines before
+    /// it come first. The next call tries again, and goes on if the bytes are there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().len(8).map_anonymous()?;
+    /// map.write_all_at(b"one\ntwo.", 0)?;
+    /// let lines: Vec<_> = map.lines(..).collect::<Result<_, _>>()?;
+    /// assert_eq!(lines, [b"one\n", b"two."]);
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn lines(&self, range: impl RangeBounds<usize>) -> Lines<'_> {
+        let span = self.readable("lines", range);
+        let (span, refused) = match span {
+            Ok(span) => (span, None),
+            Err(error) => (Span { start: 0, len: 0 }, Some(error)),
+        };
+        Lines { map: self, position: span.start, end: span.end(), buffer: Vec::new(), used: 0, fault: None, refused }
+    }
+}
+
+/// The lines of a map, made by [`Mmap::lines`].
+///
+/// As an [`Iterator`] it gives each line as a `Vec`; [`next_line`](Self::next_line) lends them, without any allocation.
+///
+/// # Examples
+///
+/// ```
+/// let map = firmmap::MmapOptions::new().open("Cargo.toml")?;
+/// let mut lines = map.lines(..);
+/// let mut longest = 0;
+/// while let Some(line) = lines.next_line()? {
+///     longest = longest.max(line.len());
+/// }
+/// assert!(longest > "[package]\n".len());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[must_use = "lines are read when they are asked for"]
+pub struct Lines<'a> {
+    map: &'a Mmap,
+    /// Where in the map the next line starts.
+    position: usize,
+    end: usize,
+    /// Bytes of the map. From `used` on they are those at `position`.
+    buffer: Vec<u8>,
+    used: usize,
+    /// What comes behind the bytes in the buffer, if that is known already.
+    fault: Option<Fault>,
+    /// Why there are no lines at all.
+    refused: Option<Error>,
+}
+
+impl Lines<'_> {
+    /// Where in the map the next line starts: an index, in bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().open("Cargo.toml")?;
+    /// let mut lines = map.lines(..);
+    /// assert_eq!(lines.next_line()?, Some(&b"[package]\n"[..]));
+    /// assert_eq!(lines.position(), 10);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.position
+    }
+
+    /// The next line, lent until the next call; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mmap::lines`] says.
+    ///
+    /// # Examples
+    ///
+    /// See [`Lines`].
+    pub fn next_line(&mut self) -> Result<Option<&[u8]>> {
+        if let Some(error) = self.refused.take() {
+            return Err(error);
+        }
+        // Bytes that were searched before, in vain.
+        let mut seen = self.used;
+        loop {
+            if let Some(index) = memchr(b'\n', &self.buffer[seen..]) {
+                return Ok(Some(self.give(seen + index + 1)));
+            }
+            let unread = self.position + (self.buffer.len() - self.used);
+            if unread == self.end {
+                let rest = self.buffer.len();
+                return Ok((rest > self.used).then(|| self.give(rest)));
+            }
+            seen = self.buffer.len() - self.used;
+            self.fill(unread)?;
+        }
+    }
+
+    /// Lends the bytes of the buffer up to `end`.
+    fn give(&mut self, end: usize) -> &[u8] {
+        let start = std::mem::replace(&mut self.used, end);
+        self.position += end - start;
+        &self.buffer[start..end]
+    }
+
+    /// Reads more bytes, those from `unread` on, behind what is left in the buffer.
+    fn fill(&mut self, unread: usize) -> Result<()> {
+        self.buffer.drain(..self.used);
+        self.used = 0;
+        if let Some(fault) = self.fault.take() {
+            // What was read of the line is read again: before a missing page there can be zeros that are not the file's.
+            self.buffer.clear();
+            return Err(fault.into());
+        }
+        // A line that is longer than a block is not read in many small steps.
+        let mut len = BLOCK.max(self.buffer.len()).min(self.end - unread);
+        loop {
+            let read = sys::append(&mut self.buffer, len, |bytes| self.map.read_uninit_at(bytes, unread));
+            let Err(error) = read else { return Ok(()) };
+            // The lines before the missing byte are there. The copy need not have gone from the front.
+            match error.fault_offset() {
+                Some(offset) if offset > unread && offset - unread < len => {
+                    (self.fault, len) = (Some(Fault { offset }), offset - unread);
+                }
+                _ => {
+                    self.buffer.clear();
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+impl Iterator for Lines<'_> {
+    type Item = Result<Vec<u8>>;
+
+    fn next(&mut self) -> Option<Result<Vec<u8>>> {
+        self.next_line().map(|line| line.map(<[u8]>::to_vec)).transpose()
+    }
+}
+
+impl fmt::Debug for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lines").field("position", &self.position).field("end", &self.end).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,267 @@
+//! [`Residency`]: which pages of a map are in memory; and [`Mmap::prefetch`], which brings them there.
+
+use std::fmt;
+use std::ops::{Range, RangeBounds};
+
+use crate::advice::Advice;
+use crate::error::{Detail, Error, Result};
+use crate::mmap::Mmap;
+use crate::range::{self, Span};
+use crate::sys;
+
+/// How many columns the picture of a map has.
+const COLUMNS: usize = 64;
+/// How many runs the debugging output names.
+const RUNS: usize = 8;
+/// From nothing to everything.
+const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+impl Mmap {
+    /// Which pages of `range`, made larger to whole pages, are in memory now, so that touching them waits for no disk.
+    ///
+    /// For a file these are the pages that the system keeps of it, whoever has read them. It is a snapshot: others
+    /// read files too, and the system takes pages away when it needs memory.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfRange`](crate::ErrorKind::OutOfRange); [`Unsupported`](crate::ErrorKind::Unsupported) on systems that do not say
+    /// it; [`Os`](crate::ErrorKind::Os).
+    ///
+    /// # Platform notes
+    ///
+    /// mincore(2). Linux tells it of files that the process may write to or that its user owns; of others it says that all
+    /// pages are there. OpenBSD and Windows are not supported.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().open("Cargo.toml")?;
+    /// map.get(0)?;
+    /// # #[cfg(target_os = "linux")] {
+    /// let residency = map.residency(..)?;
+    /// assert_eq!((residency.resident(), residency.total()), (1, 1));
+    /// assert_eq!(residency.runs(), [0..map.len()]);
+    /// assert_eq!(residency.to_string(), "|████████████████████████████████████████████████████████████████| 1 of 1 pages");
+    /// # }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn residency(&self, range: impl RangeBounds<usize>) -> Result<Residency> {
+        let span = range::checked("residency", range, self.len())?;
+        self.region.check()?;
+        let page = sys::page_size();
+        let mut residency = Residency { span, page, resident: 0, total: 0, runs: Vec::new() };
+        // Of a page at the border only a part belongs to the range.
+        let clipped = |start: isize| span.start.max(start.max(0) as usize).min(span.end());
+        let result = self.region.residency(span, |start, pages| {
+            let mut place = start;
+            for pages in pages.chunk_by(|one, other| one & 1 == other & 1) {
+                let next = place + (pages.len() * page) as isize;
+                residency.total += pages.len();
+                if pages[0] & 1 == 1 {
+                    residency.resident += pages.len();
+                    let (begin, end) = (clipped(place), clipped(next));
+                    match residency.runs.last_mut() {
+                        Some(last) if last.end == begin => last.end = end,
+                        _ => residency.runs.push(begin..end),
+                    }
+                }
+                place = next;
+            }
+        });
+        match result {
+            Ok(()) => Ok(residency),
+            Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {
+                Err(Detail::Unsupported { what: "asking which pages are in memory" }.into())
+            }
+            Err(error) => Err(Error::os("asking which pages are in memory", error)),
+        }
+    }
+
+    /// Brings the pages of `range` into memory, so that touching them does not wait, and returns when they are there.
+    ///
+    /// [`advise_range`](Self::advise_range) with [`Advice::WILL_NEED`] starts the same and does not wait.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfRange`](crate::ErrorKind::OutOfRange); [`Fault`](crate::ErrorKind::Fault) for a page that cannot be read, where
+    /// the system tells it.
+    ///
+    /// # Platform notes
+    ///
+    /// `MADV_WILLNEED` and `MADV_POPULATE_READ` on Linux 5.14 and newer. Elsewhere only the former (`PrefetchVirtualMemory` on
+    /// Windows), which does not wait, and tells of no errors.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().open("Cargo.toml")?;
+    /// map.prefetch(..)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn prefetch(&self, range: impl RangeBounds<usize>) -> Result<()> {
+        let span = self.readable("prefetch", range)?;
+        self.region.check()?;
+        if span.len == 0 {
+            return Ok(());
+        }
+        // Where the system reads on without waiting, the disk is asked for all at once.
+        let started = self.region.advise(span, Advice::WILL_NEED);
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            // Memory without a file has nothing to read ahead.
+            let _ = started;
+            match self.region.advise(span, Advice::POPULATE_READ) {
+                Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+                Err(error) if matches!(error.raw_os_error(), Some(libc::EFAULT | libc::EHWPOISON)) => {
+                    self.touch(span)?;
+                    // The page has come back in the meantime, or nobody may touch it to find out which it is.
+                    if self.region.is_guarded() { Ok(()) } else { Err(Error::os("prefetching", error)) }
+                }
+                result => result.map_err(|error| Error::os("prefetching", error)),
+            }
+        }
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        started.map_err(|error| Error::os("prefetching", error))
+    }
+
+    /// Reads a byte of every page: the one that cannot be read is the error.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn touch(&self, span: Span) -> Result<()> {
+        if self.region.is_guarded() {
+            for index in (span.start..span.end()).step_by(sys::page_size()).chain([span.end() - 1]) {
+                self.region.load(index)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Which pages of a map are in memory, as [`Mmap::residency`] has found them.
+///
+/// `Display` draws the range as one line of blocks, the higher the more of it is in memory; `{:.32}` makes it 32 columns wide
+/// at most. `Debug` is one line as well.
+///
+/// # Examples
+///
+/// ```
+/// # #[cfg(target_os = "linux")] {
+/// use firmmap::MmapOptions;
+/// let page = firmmap::page_size();
+/// let map = MmapOptions::new().len(4 * page).map_anonymous()?;
+/// map.set(0, 1)?;
+/// map.set(3 * page, 1)?;
+/// let residency = map.residency(..)?;
+/// assert_eq!(residency.runs(), [0..page, 3 * page..4 * page]);
+/// assert_eq!(format!("{residency:.4}"), "|█  █| 2 of 4 pages");
+/// # }
+/// # Ok::<(), firmmap::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Residency {
+    span: Span,
+    page: usize,
+    resident: usize,
+    total: usize,
+    runs: Vec<Range<usize>>,
+}
+
+impl Residency {
+    /// How many pages are in memory.
+    ///
+    /// # Examples
+    ///
+    /// See [`Residency`], here and below.
+    #[must_use]
+    pub fn resident(&self) -> usize {
+        self.resident
+    }
+
+    /// How many pages there are.
+    ///
+    /// # Examples
+    ///
+    /// See [`Residency`].
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.total
+    }
+
+    /// Bytes in a page.
+    ///
+    /// # Examples
+    ///
+    /// See [`Residency`].
+    #[must_use]
+    pub fn page_size(&self) -> usize {
+        self.page
+    }
+
+    /// What was asked about: indices in the map, in bytes.
+    ///
+    /// # Examples
+    ///
+    /// See [`Residency`].
+    #[must_use]
+    pub fn range(&self) -> Range<usize> {
+        self.span.start..self.span.end()
+    }
+
+    /// The stretches that are in memory, from the front: indices in the map, in bytes.
+    ///
+    /// # Examples
+    ///
+    /// See [`Residency`].
+    #[must_use]
+    pub fn runs(&self) -> &[Range<usize>] {
+        &self.runs
+    }
+
+    /// How high the blocks of a picture of that many columns are, from 0 to 8. Something is more than nothing, and less than
+    /// everything is less than the most.
+    fn heights(&self, columns: usize) -> Vec<usize> {
+        let mut runs = self.runs.iter().peekable();
+        let edge =
+            |column: usize| self.span.start + (self.span.len as u128 * column as u128 / columns as u128) as usize;
+        let mut heights = Vec::with_capacity(columns);
+        for column in 0..columns {
+            let (start, end) = (edge(column), edge(column + 1));
+            let mut bytes = 0;
+            while let Some(run) = runs.peek() {
+                bytes += run.end.min(end).saturating_sub(run.start.max(start));
+                if run.end > end {
+                    break;
+                }
+                runs.next();
+            }
+            let full = BLOCKS.len() - 1;
+            heights.push(match bytes {
+                0 => 0,
+                bytes if bytes == end - start => full,
+                bytes => ((bytes as u128 * full as u128 / (end - start) as u128) as usize).clamp(1, full - 1),
+            });
+        }
+        heights
+    }
+}
+
+impl fmt::Display for Residency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let columns = f.precision().unwrap_or(COLUMNS).min(self.span.len);
+        let picture: String = self.heights(columns).into_iter().map(|height| BLOCKS[height]).collect();
+        write!(f, "|{picture}| {} of {} pages", self.resident, self.total)
+    }
+}
+
+impl fmt::Debug for Residency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { resident, total, page, runs, .. } = self;
+        write!(f, "Residency {{ resident: {resident}, total: {total}, page_size: {page}, runs: [")?;
+        for (index, run) in runs.iter().take(RUNS).enumerate() {
+            write!(f, "{}{run:?}", if index == 0 { "" } else { ", " })?;
+        }
+        match runs.len().saturating_sub(RUNS) {
+            0 => f.write_str("] }"),
+            more => write!(f, ", … {more} more] }}"),
+        }
+    }
+}

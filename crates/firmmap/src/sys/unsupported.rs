@@ -1,0 +1,120 @@
+//! A system that cannot map memory (WebAssembly): everything can be named, and nothing be made.
+
+use std::fs::File;
+use std::io;
+
+use super::{FileInfo, LenChange, Request};
+use crate::access::{Access, FlushFlags, Protection};
+use crate::advice::Advice;
+use crate::fault::Site;
+use crate::range::Span;
+
+/// What a map could be made of.
+pub trait AsSource {
+    /// The file.
+    fn as_source(&self) -> &File;
+}
+
+impl AsSource for File {
+    fn as_source(&self) -> &File {
+        self
+    }
+}
+
+impl<F: AsSource + ?Sized> AsSource for &F {
+    fn as_source(&self) -> &File {
+        (**self).as_source()
+    }
+}
+
+/// A file of the caller's.
+pub(crate) type Source<'a> = &'a File;
+
+/// There is nothing to map: whoever makes a mapping asks for this first.
+pub(crate) const SUPPORTED: bool = false;
+
+/// The unit in which WebAssembly has memory.
+pub(crate) fn page_size() -> usize {
+    65536
+}
+
+/// As [`page_size`].
+pub(crate) fn granularity() -> usize {
+    page_size()
+}
+
+fn unsupported<T>() -> io::Result<T> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Not asked for.
+pub(crate) fn file_info(_source: Source<'_>) -> io::Result<FileInfo> {
+    unsupported()
+}
+
+/// The file to map.
+pub(crate) fn source<F: AsSource>(file: &F) -> Source<'_> {
+    file.as_source()
+}
+
+/// A handle of our own for the same file.
+pub(crate) fn duplicate(source: Source<'_>) -> io::Result<File> {
+    source.try_clone()
+}
+
+/// Nothing to do.
+pub(crate) fn sync_before_mapping(_source: Source<'_>) {}
+
+/// There is none, so that its methods are never called.
+pub(crate) enum Mapping {}
+
+impl Mapping {
+    pub(crate) fn new(_request: &Request<'_>) -> io::Result<Self> {
+        unsupported()
+    }
+
+    pub(crate) fn base(&self) -> *mut u8 {
+        match *self {}
+    }
+
+    pub(crate) fn site(&self, _request: &Request<'_>, _file: Option<&File>, _start: usize) -> Site {
+        match *self {}
+    }
+
+    pub(crate) fn flush(&self, _span: Span, _flags: FlushFlags, _file: Option<&File>) -> io::Result<()> {
+        match *self {}
+    }
+
+    pub(crate) fn advise(&self, _span: Span, _advice: Advice) -> io::Result<()> {
+        match *self {}
+    }
+
+    pub(crate) fn lock(&self, _span: Span) -> io::Result<()> {
+        match *self {}
+    }
+
+    pub(crate) fn unlock(&self, _span: Span) -> io::Result<()> {
+        match *self {}
+    }
+
+    pub(crate) fn protect(&mut self, _protection: Protection, _access: Access) -> io::Result<()> {
+        match *self {}
+    }
+
+    pub(crate) fn residency(&self, _span: Span, _pages: &mut [u8]) -> io::Result<()> {
+        match *self {}
+    }
+
+    pub(crate) fn set_name(&self, _name: &std::ffi::CStr) -> io::Result<()> {
+        match *self {}
+    }
+}
+
+/// Never called, as there are no maps.
+pub(crate) fn resize(
+    _mapping: &mut Option<Mapping>,
+    _request: Option<&Request<'_>>,
+    _change: &LenChange<'_>,
+) -> io::Result<()> {
+    unsupported()
+}

@@ -1,0 +1,13 @@
+//! The examples run to their end.
+
+#![cfg(unix)]
+
+#[path = "../examples/append.rs"]
+#[allow(dead_code)]
+mod append;
+
+// G6, R4: a log that is appended to and followed.
+#[test]
+fn append_ends_well() {
+    append::main().unwrap();
+}
