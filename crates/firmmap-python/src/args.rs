@@ -41,10 +41,15 @@ pub(crate) fn optional_ssize(object: Option<Object<'_, '_>>) -> PyResult<Option<
 pub(crate) struct Constructor<'a, 'py> {
     args: &'a Bound<'py, PyTuple>,
     names: Option<&'a Bound<'py, PyDict>>,
+    /// How many were given by position.
+    placed: usize,
     index: usize,
     used: usize,
-    known: Vec<&'static str>,
+    known: [&'static str; MOST],
 }
+
+/// More arguments than any constructor has.
+const MOST: usize = 8;
 
 impl<'a, 'py> Constructor<'a, 'py> {
     /// `positional` arguments can be given by position or name, `total` in all.
@@ -54,30 +59,29 @@ impl<'a, 'py> Constructor<'a, 'py> {
         positional: usize,
         total: usize,
     ) -> PyResult<Self> {
-        let given = args.len() + names.map_or(0, |names| names.len());
+        let placed = args.len();
+        let given = placed + names.map_or(0, |names| names.len());
         if given > total {
             return Err(PyTypeError::new_err(format!("function takes at most {total} arguments ({given} given)")));
         }
-        if args.len() > positional {
-            let given = args.len();
-            let words = format!("function takes at most {positional} positional arguments ({given} given)");
+        if placed > positional {
+            let words = format!("function takes at most {positional} positional arguments ({placed} given)");
             return Err(PyTypeError::new_err(words));
         }
-        Ok(Self { args, names, index: 0, used: 0, known: Vec::with_capacity(total) })
+        Ok(Self { args, names, placed, index: 0, used: 0, known: [""; MOST] })
     }
 
     /// The next argument, by its place or its name.
+    #[inline]
     pub(crate) fn next(&mut self, name: &'static str) -> PyResult<Option<Bound<'py, PyAny>>> {
         let index = self.index;
         self.index += 1;
-        self.known.push(name);
-        let named = match self.names {
-            Some(names) if self.used < names.len() => names.get_item(name)?,
-            _ => None,
-        };
-        self.used += usize::from(named.is_some());
         // Asking for what is not there would make an exception.
-        let placed = (index < self.args.len()).then(|| self.args.get_item(index)).transpose()?;
+        let placed = if index < self.placed { Some(self.args.get_item(index)?) } else { None };
+        let Some(names) = self.names else { return Ok(placed) };
+        self.known[index] = name;
+        let named = if self.used < names.len() { names.get_item(name)? } else { None };
+        self.used += usize::from(named.is_some());
         match (placed, named) {
             (Some(_), Some(_)) => {
                 let place = index + 1;
@@ -100,7 +104,7 @@ impl<'a, 'py> Constructor<'a, 'py> {
         let Some(names) = self.names.filter(|names| names.len() > self.used) else { return Ok(()) };
         for name in names.keys() {
             let name = name.extract::<String>().map_err(|_| PyTypeError::new_err("keywords must be strings"))?;
-            if !self.known.contains(&name.as_str()) {
+            if !self.known[..self.index].contains(&name.as_str()) {
                 let words = if names.py().version_info() >= (3, 13) {
                     format!("this function got an unexpected keyword argument '{name}'")
                 } else {

@@ -64,6 +64,7 @@ mod lines;
 mod mmap;
 mod mode;
 mod options;
+mod quick;
 mod range;
 mod residency;
 mod search;

@@ -280,11 +280,13 @@ impl Mmap {
     /// assert_eq!(map.get(4)?, 0);
     /// # Ok::<(), firmmap::Error>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, index: usize) -> Result<u8> {
         self.check_readable("read")?;
-        let span = range::checked_index("read", index, self.len())?;
-        Ok(self.region.load(span.start)?)
+        match self.region.load(index) {
+            Some(byte) => Ok(byte?),
+            None => Err(range::no_such_index("read", index, self.len())),
+        }
     }
 
     /// Changes the byte at `index`.
@@ -549,14 +551,15 @@ impl Mmap {
         range::checked(operation, range, self.len())
     }
 
+    #[inline(always)]
+    pub(crate) fn is_readable(&self) -> bool {
+        // What can be written can be read, on every processor that we run on.
+        self.origin.protection.intersects(Protection::READ.union(Protection::WRITE))
+    }
+
     #[inline]
     fn check_readable(&self, operation: &'static str) -> Result<()> {
-        // What can be written can be read, on every processor that we run on.
-        if self.origin.protection.intersects(Protection::READ.union(Protection::WRITE)) {
-            Ok(())
-        } else {
-            Err(self.denied(operation))
-        }
+        if self.is_readable() { Ok(()) } else { Err(self.denied(operation)) }
     }
 
     #[inline]

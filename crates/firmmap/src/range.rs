@@ -59,7 +59,14 @@ pub(crate) fn checked_len(operation: &'static str, start: usize, len: usize, map
 /// The span of the one byte at `index`, or `OutOfRange`.
 #[inline]
 pub(crate) fn checked_index(operation: &'static str, index: usize, map_len: usize) -> Result<Span> {
-    if index < map_len { Ok(Span { start: index, len: 1 }) } else { Err(out_of_range(operation, index, None, map_len)) }
+    if index < map_len { Ok(Span { start: index, len: 1 }) } else { Err(no_such_index(operation, index, map_len)) }
+}
+
+/// The error for an index behind the end.
+#[cold]
+#[inline(never)]
+pub(crate) fn no_such_index(operation: &'static str, index: usize, map_len: usize) -> Error {
+    out_of_range(operation, index, None, map_len)
 }
 
 /// As much of `len` bytes from `start` as a map of `map_len` bytes has: the span of a read or write that may be short.
@@ -95,6 +102,8 @@ pub(crate) fn too_large(what: &'static str, value: u64) -> Error {
     Detail::TooLarge { what, value, limit: isize::MAX as u64 }.into()
 }
 
+#[cold]
+#[inline(never)]
 fn out_of_range(operation: &'static str, start: usize, end: Option<usize>, len: usize) -> Error {
     Detail::OutOfRange { operation, start, end, len }.into()
 }

@@ -129,7 +129,7 @@ impl Mmap {
     fn touch(&self, span: Span) -> Result<()> {
         if self.region.is_guarded() {
             for index in (span.start..span.end()).step_by(sys::page_size()).chain([span.end() - 1]) {
-                self.region.load(index)?;
+                self.region.load(index).transpose()?;
             }
         }
         Ok(())

@@ -11,6 +11,7 @@ use crate::args::{self, Args, Argument};
 use crate::errors::exception;
 use crate::sys::buffer::NewBytes;
 use crate::sys::class::This;
+use crate::sys::native::Answer;
 
 pub(crate) fn read<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
@@ -71,6 +72,22 @@ fn line_len(map: &firmmap::Mmap, position: usize) -> firmmap::Result<usize> {
     Ok(map.find(b"\n", position..)?.map_or(map.len(), |index| index + 1) - position)
 }
 
+/// A line that ends nearby.
+#[inline]
+pub(crate) fn ready_line(this: This<'_>) -> Option<Answer<'_>> {
+    let py = this.py;
+    let line = this.ready(py, |file| {
+        let start = file.position();
+        let line = file.quick_read_through(b'\n', start, NEAR, |count| NewBytes::new(py, count).ok())?;
+        file.set_position(start + line.len());
+        Some(line)
+    })?;
+    Some(Answer::object(line.finish()))
+}
+
+/// How far a line reaches that is given at once: searching further costs more than the way to it.
+const NEAR: usize = 1024;
+
 pub(crate) fn readline(this: This<'_>) -> Returned<'_> {
     let py = this.py;
     let line = this.open(py, |file| {
@@ -99,6 +116,16 @@ pub(crate) fn readline(this: This<'_>) -> Returned<'_> {
 }
 
 #[inline]
+pub(crate) fn ready_byte(this: This<'_>) -> Option<Answer<'_>> {
+    let byte = this.ready(this.py, |file| {
+        let position = file.position();
+        let byte = file.quick_get(position)?;
+        file.set_position(position + 1);
+        Some(byte)
+    })?;
+    Some(Answer::byte(this.py, byte))
+}
+
 pub(crate) fn read_byte(this: This<'_>) -> Returned<'_> {
     let byte = this.open(this.py, |file| {
         let position = file.position();
@@ -192,6 +219,11 @@ pub(crate) fn seekable(this: This<'_>) -> Returned<'_> {
 }
 
 #[inline]
+pub(crate) fn ready_position(this: This<'_>) -> Option<Answer<'_>> {
+    let position = this.state.try_with(this.py, |state| state.file.as_ref().map(MappedFile::position))??;
+    Some(Answer::int(this.py, position as isize))
+}
+
 pub(crate) fn tell(this: This<'_>) -> Returned<'_> {
     args::python_int(this.py, this.open(this.py, |file| Ok(file.position()))? as isize)
 }

@@ -10,20 +10,50 @@ use crate::args::{self, Args, Argument, Slice};
 use crate::errors::exception;
 use crate::sys::buffer::NewBytes;
 use crate::sys::class::This;
+use crate::sys::native::Answer;
 
+/// An item, or a slice.
 #[inline]
-pub(crate) fn subscript<'py>(this: This<'py>, key: Object<'_, 'py>) -> Returned<'py> {
+pub(crate) fn ready_subscript<'py>(this: This<'py>, key: Object<'_, 'py>) -> Option<Answer<'py>> {
     let py = this.py;
+    if let Some(index) = args::plain(key) {
+        let byte = this.ready(py, |file| file.quick_get(place(file, index)?))?;
+        return Some(Answer::byte(py, byte));
+    }
+    // A slice of a closed map is not converted.
+    this.state.try_with(py, |state| state.file.is_some())?.then_some(())?;
+    let slice = match Slice::unpack(key) {
+        Ok(slice) => slice?,
+        Err(error) => return Some(Answer::of(py, Err(error))),
+    };
+    let bytes = this.ready(py, |file| {
+        let (start, step, count) = slice.fit(file.len());
+        if step != 1 || count > DETACHED_COPY {
+            return None;
+        }
+        let mut bytes = NewBytes::new(py, count).ok()?;
+        file.quick_read(start, bytes.memory())?;
+        Some(bytes)
+    });
+    // Not the longer way from its start: converting the slice may have run Python code.
+    Some(bytes.map_or_else(|| Answer::of(py, any_slice(this, slice)), |bytes| Answer::object(bytes.finish())))
+}
+
+pub(crate) fn subscript<'py>(this: This<'py>, key: Object<'_, 'py>) -> Returned<'py> {
     // A plain int needs no look at the map before it is converted.
     if let Some(index) = args::plain(key) {
         return this.item(index);
     }
-    this.check_open(py)?;
-    let slice = match Slice::unpack(key)? {
-        Some(slice) => slice,
-        None if args::is_index(key) => return this.item(args::item_index(key)?),
-        None => return Err(PyTypeError::new_err("mmap indices must be integers")),
-    };
+    this.check_open(this.py)?;
+    match Slice::unpack(key)? {
+        Some(slice) => any_slice(this, slice),
+        None if args::is_index(key) => this.item(args::item_index(key)?),
+        None => Err(PyTypeError::new_err("mmap indices must be integers")),
+    }
+}
+
+fn any_slice(this: This<'_>, slice: Slice) -> Returned<'_> {
+    let py = this.py;
     let job = this.open(py, |file| {
         let (start, step, count) = slice.fit(file.len());
         if count > DETACHED_COPY {
@@ -56,9 +86,14 @@ impl<'py> This<'py> {
 /// The place in the map that an index from Python names.
 #[inline]
 fn item(file: &MappedFile, index: isize) -> PyResult<usize> {
+    place(file, index).ok_or_else(|| PyIndexError::new_err("mmap index out of range"))
+}
+
+#[inline]
+fn place(file: &MappedFile, index: isize) -> Option<usize> {
     let len = file.len() as isize;
     let index = if index < 0 { index + len } else { index };
-    if (0..len).contains(&index) { Ok(index as usize) } else { Err(PyIndexError::new_err("mmap index out of range")) }
+    (0..len).contains(&index).then_some(index as usize)
 }
 
 #[inline]

@@ -30,7 +30,7 @@ use crate::sys::buffer::Export;
 use crate::sys::call::unraisable;
 use crate::sys::cell::Exclusive;
 use crate::sys::class::{This, is_exact};
-use crate::sys::native::Body;
+use crate::sys::native::{Answer, Body};
 
 /// Searches of more bytes than this let other threads run.
 pub(crate) const DETACHED_SEARCH: usize = 64 * 1024;
@@ -59,6 +59,13 @@ struct State {
 impl Mmap {
     pub(crate) fn new(file: MappedFile, access: i32, track_file: bool) -> Self {
         Self { state: Exclusive::new(State { file: Some(file), exports: 0 }), access, track_file }
+    }
+
+    /// The short way: runs `work` on the map, if that is open and not in use. `work` must not call into Python; where it gives
+    /// nothing, nothing has changed.
+    #[inline(always)]
+    fn ready<R>(&self, py: Python<'_>, work: impl FnOnce(&mut MappedFile) -> Option<R>) -> Option<R> {
+        self.state.try_with(py, |state| work(state.file.as_mut()?))?
     }
 
     /// Runs `work` on the map, or raises if it is closed. `work` must not call into Python.
@@ -126,6 +133,11 @@ pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
     Ok(PyString::new(py, &words).into_any())
 }
 
+#[inline]
+pub(crate) fn ready_closed(this: This<'_>) -> Option<Answer<'_>> {
+    this.state.try_with(this.py, |state| state.file.is_none()).map(|closed| Answer::bool(this.py, closed))
+}
+
 pub(crate) fn closed(this: This<'_>) -> Returned<'_> {
     let closed = this.state.with(this.py, |state| state.file.is_none());
     Ok(PyBool::new(this.py, closed).to_owned().into_any())
@@ -159,8 +171,12 @@ pub(crate) fn exit<'py>(this: This<'py>, _: Args<'py>) -> Returned<'py> {
 }
 
 #[inline]
-pub(crate) fn len(this: This<'_>) -> PyResult<isize> {
+pub(crate) fn ready_len(this: This<'_>) -> Option<isize> {
     // A map has at most isize::MAX bytes.
+    this.state.try_with(this.py, |state| state.file.as_ref().map(|file| file.len() as isize))?
+}
+
+pub(crate) fn len(this: This<'_>) -> PyResult<isize> {
     this.open(this.py, |file| Ok(file.len() as isize))
 }
 

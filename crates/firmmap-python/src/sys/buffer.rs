@@ -126,6 +126,13 @@ fn measure_data_offset(object: &Bound<'_, PyBytes>) -> usize {
     offset
 }
 
+impl AsMut<[MaybeUninit<u8>]> for NewBytes<'_> {
+    #[inline]
+    fn as_mut(&mut self) -> &mut [MaybeUninit<u8>] {
+        self.memory()
+    }
+}
+
 impl<'py> NewBytes<'py> {
     /// Allocates `len` bytes. Runs no Python code.
     #[inline(always)]

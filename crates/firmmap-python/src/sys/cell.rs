@@ -36,17 +36,37 @@ impl<T> Exclusive<T> {
     /// If it did.
     #[inline(always)]
     #[cfg(not(Py_GIL_DISABLED))]
-    pub(crate) fn with<R>(&self, _py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> R {
+    pub(crate) fn with<R>(&self, py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> R {
+        self.try_with(py, work).expect("a map was used from inside its own operation")
+    }
+
+    /// As [`with`](Self::with), but `None` where that would panic: for those who can go another way.
+    #[inline(always)]
+    #[cfg(not(Py_GIL_DISABLED))]
+    pub(crate) fn try_with<R, W: FnOnce(&mut T) -> R>(&self, _py: Python<'_>, work: W) -> Option<R> {
         struct Busy<'a>(&'a std::cell::Cell<bool>);
         impl Drop for Busy<'_> {
             fn drop(&mut self) {
                 self.0.set(false);
             }
         }
-        assert!(!self.0.busy.replace(true), "a map was used from inside its own operation");
-        let _busy = Busy(&self.0.busy);
+        if self.0.busy.get() {
+            return None;
+        }
+        // Work that captures nothing has no way on which it could come back here.
+        let _busy = (size_of::<W>() > 0).then(|| {
+            self.0.busy.set(true);
+            Busy(&self.0.busy)
+        });
         // SAFETY: the token says that we hold the GIL, and the flag that nobody below us on this stack is in here.
-        work(unsafe { &mut *self.0.value.get() })
+        Some(work(unsafe { &mut *self.0.value.get() }))
+    }
+
+    /// As [`with`](Self::with), which cannot panic here.
+    #[inline]
+    #[cfg(Py_GIL_DISABLED)]
+    pub(crate) fn try_with<R, W: FnOnce(&mut T) -> R>(&self, py: Python<'_>, work: W) -> Option<R> {
+        Some(self.with(py, work))
     }
 
     /// Runs `work` with the state. `work` must not call into Python: that could come back here.

@@ -10,7 +10,7 @@ use pyo3::{Borrowed, ffi};
 
 use super::buffer;
 use super::call::enter;
-use super::native::{self, Receiver, keyword_method, method, object, plain_method, property, slot};
+use super::native::{self, Receiver, keyword_method, method, object, plain_method, quick_method, quick_property, slot};
 use crate::mmap::{self, Mmap};
 use crate::{create, docs};
 
@@ -31,8 +31,10 @@ pub(crate) fn is_exact(class: &Bound<'_, PyType>) -> bool {
 
 fn create(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
     let methods: Box<[ffi::PyMethodDef]> = methods().into();
-    let properties: Box<[ffi::PyGetSetDef]> =
-        Box::new([property!(c"closed", mmap::closed, docs::CLOSED), ffi::PyGetSetDef::default()]);
+    let properties: Box<[ffi::PyGetSetDef]> = Box::new([
+        quick_property!(c"closed", mmap::ready_closed, mmap::closed, docs::CLOSED),
+        ffi::PyGetSetDef::default(),
+    ]);
     let slots = vec![
         slot(ffi::Py_tp_new, new as *mut c_void),
         slot(ffi::Py_tp_repr, repr as *mut c_void),
@@ -69,14 +71,14 @@ fn methods() -> Vec<ffi::PyMethodDef> {
         method!(c"madvise", mmap::madvise, docs::MADVISE),
         method!(c"move", mmap::move_bytes, docs::MOVE),
         method!(c"read", mmap::read, docs::READ),
-        plain_method!(c"read_byte", mmap::read_byte, docs::READ_BYTE),
-        plain_method!(c"readline", mmap::readline, docs::READLINE),
+        quick_method!(c"read_byte", mmap::ready_byte, mmap::read_byte, docs::READ_BYTE),
+        quick_method!(c"readline", mmap::ready_line, mmap::readline, docs::READLINE),
         method!(c"resize", mmap::resize, docs::RESIZE),
         method!(c"seek", mmap::seek, docs::SEEK),
         plain_method!(c"seekable", mmap::seekable, docs::SEEKABLE),
         method!(c"set_name", mmap::set_name, docs::SET_NAME),
         plain_method!(c"size", mmap::size, docs::SIZE),
-        plain_method!(c"tell", mmap::tell, docs::TELL),
+        quick_method!(c"tell", mmap::ready_position, mmap::tell, docs::TELL),
         method!(c"write", mmap::write, docs::WRITE),
         method!(c"write_byte", mmap::write_byte, docs::WRITE_BYTE),
         plain_method!(c"__enter__", mmap::enter, docs::ENTER),
@@ -85,25 +87,8 @@ fn methods() -> Vec<ffi::PyMethodDef> {
     ]
 }
 
-/// [`object`], with an operand that CPython passes.
+/// 0 for CPython, -1 with an exception.
 ///
-/// # Safety
-///
-/// - As [`object`], and `operand` is a live object.
-#[inline]
-unsafe fn binary<'py>(
-    this: *mut ffi::PyObject,
-    operand: *mut ffi::PyObject,
-    body: impl FnOnce(This<'py>, Borrowed<'py, 'py, PyAny>) -> PyResult<Bound<'py, PyAny>>,
-) -> *mut ffi::PyObject {
-    let body = |this: This<'py>| {
-        // SAFETY: the caller's promise.
-        body(this, unsafe { Borrowed::from_ptr(this.py, operand) })
-    };
-    // SAFETY: the caller's promise.
-    unsafe { object(this, body) }
-}
-
 /// # Safety
 ///
 /// As [`object`].
@@ -139,7 +124,7 @@ unsafe extern "C" fn repr(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
 
 unsafe extern "C" fn length(this: *mut ffi::PyObject) -> isize {
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { native::number(this, mmap::len) }
+    unsafe { native::quick_number(this, mmap::ready_len, mmap::len) }
 }
 
 unsafe extern "C" fn sequence_item(this: *mut ffi::PyObject, index: isize) -> *mut ffi::PyObject {
@@ -157,8 +142,11 @@ unsafe extern "C" fn sequence_assign(this: *mut ffi::PyObject, index: isize, val
 }
 
 unsafe extern "C" fn subscript(this: *mut ffi::PyObject, key: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    // SAFETY: CPython calls a slot with an instance of its class and a live key, and while attached.
-    unsafe { binary(this, key, mmap::subscript) }
+    // SAFETY: CPython passes a live key.
+    let key = |py| unsafe { Borrowed::from_ptr(py, key) };
+    let ready = |this| mmap::ready_subscript(this, key(this.py));
+    // SAFETY: CPython calls a slot with an instance of its class, and while attached.
+    unsafe { native::quick_object(this, ready, |this| mmap::subscript(this, key(this.py))) }
 }
 
 unsafe extern "C" fn assign_subscript(

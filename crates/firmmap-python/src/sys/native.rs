@@ -7,9 +7,9 @@ use std::mem::offset_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
-use pyo3::{Borrowed, ffi};
 
 use super::call::{Args, enter};
 
@@ -32,7 +32,7 @@ struct Instance<T> {
 /// The receiver of a method call.
 pub(crate) struct Receiver<'py, T> {
     pub py: Python<'py>,
-    object: Borrowed<'py, 'py, PyAny>,
+    object: *mut ffi::PyObject,
     body: &'py T,
 }
 
@@ -52,16 +52,16 @@ impl<'py, T> Receiver<'py, T> {
     unsafe fn new(py: Python<'py>, object: *mut ffi::PyObject) -> Self {
         // SAFETY: the caller's promise; `allocate` has written the body before anybody saw the instance.
         let body = unsafe { &(*object.cast::<Instance<T>>()).body };
-        // SAFETY: the caller's promise.
-        Self { py, object: unsafe { Borrowed::from_ptr(py, object) }, body }
+        Self { py, object, body }
     }
 
     pub(crate) fn object(self) -> Bound<'py, PyAny> {
-        self.object.to_owned()
+        // SAFETY: `new` was promised an object that is alive.
+        unsafe { Bound::from_borrowed_ptr(self.py, self.object) }
     }
 
     pub(super) fn as_ptr(self) -> *mut ffi::PyObject {
-        self.object.as_ptr()
+        self.object
     }
 }
 
@@ -213,9 +213,105 @@ pub(super) unsafe fn object<'py, T: 'py>(
     unsafe { enter(ptr::null_mut(), body) }
 }
 
-/// The next value of an iterator: none is null without an exception.
+/// What the short way of a call ends in: a new reference, or null with an exception set. As CPython wants it, so that nothing
+/// is left to be done.
+pub(crate) struct Answer<'py>(*mut ffi::PyObject, std::marker::PhantomData<Python<'py>>);
+
+impl<'py> Answer<'py> {
+    #[inline(always)]
+    pub(crate) fn object(object: Bound<'py, PyAny>) -> Self {
+        Self(object.into_ptr(), std::marker::PhantomData)
+    }
+
+    #[inline(always)]
+    pub(crate) fn int(_py: Python<'py>, value: isize) -> Self {
+        // SAFETY: attached, as the token says.
+        Self(unsafe { ffi::PyLong_FromSsize_t(value) }, std::marker::PhantomData)
+    }
+
+    #[inline(always)]
+    pub(crate) fn byte(_py: Python<'py>, value: u8) -> Self {
+        // SAFETY: attached, as the token says.
+        Self(unsafe { ffi::PyLong_FromLong(value.into()) }, std::marker::PhantomData)
+    }
+
+    #[inline(always)]
+    pub(crate) fn bool(_py: Python<'py>, value: bool) -> Self {
+        // SAFETY: attached, as the token says.
+        Self(unsafe { ffi::PyBool_FromLong(value.into()) }, std::marker::PhantomData)
+    }
+
+    /// What the longer way ends in.
+    #[inline(never)]
+    pub(crate) fn of(py: Python<'py>, result: PyResult<Bound<'py, PyAny>>) -> Self {
+        result.map_or_else(
+            |error| {
+                error.restore(py);
+                Self(ptr::null_mut(), std::marker::PhantomData)
+            },
+            Self::object,
+        )
+    }
+}
+
+/// Goes the short way, `ready`, or else, where that has no answer, the longer one, `body`.
 ///
-/// `ready` gives what is at hand, without an error that would have to be carried along; `body` all else.
+/// # Safety
+///
+/// As [`object`].
+#[inline(always)]
+unsafe fn quick<'py, T: 'py, R>(
+    this: *mut ffi::PyObject,
+    failed: R,
+    ready: impl FnOnce(Receiver<'py, T>) -> Option<R>,
+    body: impl FnOnce(Receiver<'py, T>) -> PyResult<R>,
+) -> R {
+    let ready = || {
+        // SAFETY: the caller's promise.
+        let py = unsafe { Python::assume_attached() };
+        // SAFETY: the caller's promise.
+        ready(unsafe { Receiver::new(py, this) })
+    };
+    // What panics on the short way does so on the longer one, where it is told.
+    match catch_unwind(AssertUnwindSafe(ready)) {
+        Ok(Some(value)) => value,
+        // SAFETY: the caller's promise.
+        Ok(None) | Err(_) => unsafe { slowly(this, failed, body) },
+    }
+}
+
+/// As [`object`], for what mostly has a short way.
+///
+/// # Safety
+///
+/// As [`object`].
+#[inline(always)]
+pub(super) unsafe fn quick_object<'py, T: 'py>(
+    this: *mut ffi::PyObject,
+    ready: impl FnOnce(Receiver<'py, T>) -> Option<Answer<'py>>,
+    body: impl FnOnce(Receiver<'py, T>) -> PyResult<Bound<'py, PyAny>>,
+) -> *mut ffi::PyObject {
+    let ready = |this| ready(this).map(|answer| answer.0);
+    // SAFETY: the caller's promise.
+    unsafe { quick(this, ptr::null_mut(), ready, |this| body(this).map(Bound::into_ptr)) }
+}
+
+/// As [`number`], for one that mostly has a short way.
+///
+/// # Safety
+///
+/// As [`object`].
+#[inline(always)]
+pub(super) unsafe fn quick_number<'py, T: 'py, N: From<i8>>(
+    this: *mut ffi::PyObject,
+    ready: impl FnOnce(Receiver<'py, T>) -> Option<N>,
+    body: impl FnOnce(Receiver<'py, T>) -> PyResult<N>,
+) -> N {
+    // SAFETY: the caller's promise.
+    unsafe { quick(this, N::from(-1), ready, body) }
+}
+
+/// The next value of an iterator: none is null without an exception.
 ///
 /// # Safety
 ///
@@ -226,20 +322,10 @@ pub(super) unsafe fn next<'py, T: 'py>(
     ready: impl FnOnce(Receiver<'py, T>) -> Option<Bound<'py, PyAny>>,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<Option<Bound<'py, PyAny>>>,
 ) -> *mut ffi::PyObject {
-    let at_hand = || {
-        // SAFETY: the caller's promise.
-        let py = unsafe { Python::assume_attached() };
-        // SAFETY: the caller's promise.
-        ready(unsafe { Receiver::new(py, this) }).map_or(ptr::null_mut(), Bound::into_ptr)
-    };
-    // What has panicked here will do so again below.
-    if let Ok(value) = catch_unwind(AssertUnwindSafe(at_hand))
-        && !value.is_null()
-    {
-        return value;
-    }
+    let ready = |this| ready(this).map(Bound::into_ptr);
+    let body = |this| Ok(body(this)?.map_or(ptr::null_mut(), Bound::into_ptr));
     // SAFETY: the caller's promise.
-    unsafe { next_slowly(this, body) }
+    unsafe { quick(this, ptr::null_mut(), ready, body) }
 }
 
 /// Apart, so that what is at hand is given without setting up for all else.
@@ -249,16 +335,17 @@ pub(super) unsafe fn next<'py, T: 'py>(
 /// As [`object`].
 #[cold]
 #[inline(never)]
-unsafe fn next_slowly<'py, T: 'py>(
+unsafe fn slowly<'py, T: 'py, R>(
     this: *mut ffi::PyObject,
-    body: impl FnOnce(Receiver<'py, T>) -> PyResult<Option<Bound<'py, PyAny>>>,
-) -> *mut ffi::PyObject {
+    failed: R,
+    body: impl FnOnce(Receiver<'py, T>) -> PyResult<R>,
+) -> R {
     let body = |py| {
         // SAFETY: the caller's promise.
-        body(unsafe { Receiver::new(py, this) }).map(|value| value.map_or(ptr::null_mut(), Bound::into_ptr))
+        body(unsafe { Receiver::new(py, this) })
     };
     // SAFETY: the caller's promise.
-    unsafe { enter(ptr::null_mut(), body) }
+    unsafe { enter(failed, body) }
 }
 
 /// A number for CPython, -1 with an exception.
@@ -325,6 +412,17 @@ macro_rules! plain_method {
     }};
 }
 
+/// As `plain_method!`, for a result that is mostly at hand.
+macro_rules! quick_method {
+    ($name:literal, $ready:path, $function:path, $doc:expr) => {{
+        unsafe extern "C" fn entry(this: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
+            // SAFETY: CPython calls a method with an instance of its class, and while attached.
+            unsafe { native::quick_object(this, |this| $ready(this), |this| $function(this)) }
+        }
+        native::def($name, ffi::PyMethodDefPointer { PyCFunction: entry }, ffi::METH_NOARGS, $doc)
+    }};
+}
+
 /// As `method!`, for one that takes arguments by name too.
 macro_rules! keyword_method {
     ($name:literal, $function:path, $doc:expr) => {{
@@ -342,6 +440,12 @@ macro_rules! keyword_method {
     }};
 }
 
+/// The entry of a property that can only be read.
+pub(super) fn getter(name: &'static CStr, get: ffi::getter, doc: &'static CStr) -> ffi::PyGetSetDef {
+    let (name, doc) = (name.as_ptr(), doc.as_ptr());
+    ffi::PyGetSetDef { name, get: Some(get), set: None, doc, closure: ptr::null_mut() }
+}
+
 /// A property that can only be read.
 macro_rules! property {
     ($name:literal, $function:path, $doc:expr) => {{
@@ -349,14 +453,19 @@ macro_rules! property {
             // SAFETY: CPython calls a getter with an instance of its class, and while attached.
             unsafe { native::object(this, |this| $function(this)) }
         }
-        ffi::PyGetSetDef {
-            name: $name.as_ptr(),
-            get: Some(entry),
-            set: None,
-            doc: $doc.as_ptr(),
-            closure: ptr::null_mut(),
-        }
+        native::getter($name, entry, $doc)
     }};
 }
 
-pub(super) use {keyword_method, method, plain_method, property};
+/// As `property!`, for a value that is mostly at hand.
+macro_rules! quick_property {
+    ($name:literal, $ready:path, $function:path, $doc:expr) => {{
+        unsafe extern "C" fn entry(this: *mut ffi::PyObject, _: *mut c_void) -> *mut ffi::PyObject {
+            // SAFETY: CPython calls a getter with an instance of its class, and while attached.
+            unsafe { native::quick_object(this, |this| $ready(this), |this| $function(this)) }
+        }
+        native::getter($name, entry, $doc)
+    }};
+}
+
+pub(super) use {keyword_method, method, plain_method, property, quick_method, quick_property};

@@ -156,6 +156,9 @@ impl Slice {
     #[inline]
     pub(crate) fn fit(self, len: usize) -> (usize, isize, usize) {
         let (mut start, mut stop) = (self.start, self.stop);
+        if self.step == 1 && 0 <= start && start <= stop && stop as usize <= len {
+            return (start as usize, 1, (stop - start) as usize);
+        }
         // SAFETY: only changes the two numbers. A map has no more than isize::MAX bytes.
         let count = unsafe { ffi::PySlice_AdjustIndices(len as isize, &mut start, &mut stop, self.step) };
         // The start of an empty slice with a negative step can be -1.

@@ -210,6 +210,20 @@ impl Slot {
         if self.faults.load(Ordering::Relaxed) == seen { Ok(()) } else { Err(self.recover()) }
     }
 
+    /// Before an operation that only reads, and leaves faults to another one: the count to compare with afterwards. If there
+    /// is a fault that nobody was told of, it is less than what will be found then.
+    #[inline(always)]
+    pub(crate) fn glance(&self) -> u32 {
+        self.mended.load(Ordering::Acquire)
+    }
+
+    /// After such an operation: whether what it has read was the file's, and nobody is to be told of anything.
+    #[inline(always)]
+    pub(crate) fn is_unchanged(&self, seen: u32) -> bool {
+        fence(Ordering::Acquire);
+        self.faults.load(Ordering::Relaxed) == seen
+    }
+
     /// Reports a fault that nobody was told of.
     #[cold]
     pub(crate) fn check(&self) -> Result<(), Fault> {

@@ -46,7 +46,7 @@ pub(super) unsafe fn store(address: *mut u8, value: u8) {
 
 /// What [`copy_short`] copies.
 #[cfg(target_arch = "x86_64")]
-const SHORT: std::ops::RangeInclusive<usize> = 16..=64;
+const SHORT: std::ops::RangeInclusive<usize> = 16..=128;
 
 /// Copies `len` bytes, as many as [`SHORT`] says, of which the two sides may have some in common. In assembly, which the
 /// compiler does not look into either, and which costs less than a call.
@@ -75,7 +75,7 @@ unsafe fn copy_short(source: *const u8, target: *mut u8, len: usize) {
                 options(nostack, preserves_flags),
             );
         }
-    } else {
+    } else if len <= 64 {
         // SAFETY: the first and the last 32 bytes of `len`, which both sides have, are read and then written.
         unsafe {
             asm!(
@@ -94,6 +94,40 @@ unsafe fn copy_short(source: *const u8, target: *mut u8, len: usize) {
                 b = out(xmm_reg) _,
                 c = out(xmm_reg) _,
                 d = out(xmm_reg) _,
+                options(nostack, preserves_flags),
+            );
+        }
+    } else {
+        // SAFETY: the first and the last 64 bytes of `len`, which both sides have, are read and then written.
+        unsafe {
+            asm!(
+                "movups {a}, [{source}]",
+                "movups {b}, [{source} + 16]",
+                "movups {c}, [{source} + 32]",
+                "movups {d}, [{source} + 48]",
+                "movups {e}, [{source} + {last} - 48]",
+                "movups {f}, [{source} + {last} - 32]",
+                "movups {g}, [{source} + {last} - 16]",
+                "movups {h}, [{source} + {last}]",
+                "movups [{target}], {a}",
+                "movups [{target} + 16], {b}",
+                "movups [{target} + 32], {c}",
+                "movups [{target} + 48], {d}",
+                "movups [{target} + {last} - 48], {e}",
+                "movups [{target} + {last} - 32], {f}",
+                "movups [{target} + {last} - 16], {g}",
+                "movups [{target} + {last}], {h}",
+                source = in(reg) source,
+                target = in(reg) target,
+                last = in(reg) last,
+                a = out(xmm_reg) _,
+                b = out(xmm_reg) _,
+                c = out(xmm_reg) _,
+                d = out(xmm_reg) _,
+                e = out(xmm_reg) _,
+                f = out(xmm_reg) _,
+                g = out(xmm_reg) _,
+                h = out(xmm_reg) _,
                 options(nostack, preserves_flags),
             );
         }
@@ -171,7 +205,25 @@ pub(super) unsafe fn fill(target: *mut u8, value: u8, len: usize) {
 pub(super) unsafe fn bytes<'a>(start: *const u8, len: usize) -> &'a [u8] {
     // The optimiser must not connect this slice to any other access.
     // SAFETY: the caller's promise.
-    unsafe { std::slice::from_raw_parts(black_box(start), len) }
+    unsafe { std::slice::from_raw_parts(opaque(start), len) }
+}
+
+/// The same address, of which the compiler does not know where it comes from. As `black_box`, which sends it through memory: a
+/// short search would wait for that.
+#[inline(always)]
+fn opaque(address: *const u8) -> *const u8 {
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    {
+        let mut address = address;
+        // SAFETY: no instruction.
+        #[allow(clippy::pointers_in_nomem_asm_block, reason = "nothing is read or written")]
+        unsafe {
+            std::arch::asm!("/* {0} */", inout(reg) address, options(nomem, nostack, preserves_flags))
+        };
+        address
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    black_box(address)
 }
 
 /// An initialised buffer as one that may be written without being read. Only for code that writes initialised bytes.

@@ -226,7 +226,7 @@ impl Region {
     }
 
     /// The address of `span`: the one check that all reading and writing of mapped bytes passes.
-    #[inline]
+    #[inline(always)]
     fn at(&self, span: Span) -> *mut u8 {
         assert!(span.start <= self.room && span.len <= self.room - span.start, "span outside of the region");
         self.as_ptr().wrapping_add(span.start)
@@ -234,15 +234,21 @@ impl Region {
 
     /// Runs `access` on the address of `span`, and tells whether it met a page that could not be read or written, or
     /// whether one was met before that nobody was told of. The one way to mapped bytes.
-    #[inline]
+    #[inline(always)]
     fn guarded<R>(&self, span: Span, access: impl FnOnce(*mut u8) -> R) -> Result<R, Fault> {
         let address = self.at(span);
-        let Some(slot) = self.slot else { return Ok(access(address)) };
+        self.guard(span.start, || access(address))
+    }
+
+    /// As [`guarded`](Self::guarded), of bytes from `start` on that were checked to be there.
+    #[inline(always)]
+    fn guard<R>(&self, start: usize, access: impl FnOnce() -> R) -> Result<R, Fault> {
+        let Some(slot) = self.slot else { return Ok(access()) };
         let seen = slot.enter()?;
-        let result = fault_os::attempt(slot, || access(address));
+        let result = fault_os::attempt(slot, access);
         slot.leave(seen)?;
         // Without a fault in this map: it was met in another one, whose memory is the operation's buffer.
-        result.ok_or(Fault { offset: span.start })
+        result.ok_or(Fault { offset: start })
     }
 
     /// Runs `access` on one part of `span` after the other, with the part's distance from its start.
@@ -272,10 +278,74 @@ impl Region {
         self.slot.map_or_else(fault::Busy::none, Slot::long_operation)
     }
 
-    #[inline]
-    pub(crate) fn load(&self, index: usize) -> Result<u8, Fault> {
-        // SAFETY: `guarded` checked that the byte is mapped, and the mapping lives as long as `self`.
-        self.guarded(Span { start: index, len: 1 }, |address| unsafe { memory::load(address) })
+    /// Runs `access`, which only reads, and gives its result if there is no fault to tell of: else another operation is to find
+    /// out and to tell.
+    #[inline(always)]
+    fn glance<R>(&self, access: impl FnOnce() -> R) -> Option<R> {
+        let Some(slot) = self.slot else { return Some(access()) };
+        let seen = slot.glance();
+        let result = fault_os::attempt(slot, access);
+        if slot.is_unchanged(seen) { result } else { None }
+    }
+
+    /// The byte at `index`, if there is one and [`glance`](Self::glance) can give it.
+    #[inline(always)]
+    pub(crate) fn peek(&self, index: usize) -> Option<u8> {
+        if index >= self.len() {
+            return None;
+        }
+        let address = self.as_ptr().wrapping_add(index);
+        // SAFETY: the byte is in the map, as was just checked, and so in the mapping, which lives as long as `self`.
+        self.glance(|| unsafe { memory::load(address) })
+    }
+
+    /// Copies the bytes from `start` into `buffer`, if they are there and [`glance`](Self::glance) can give them.
+    #[inline(always)]
+    pub(crate) fn peek_many(&self, start: usize, buffer: &mut [MaybeUninit<u8>]) -> Option<()> {
+        if buffer.len() > self.len().checked_sub(start)? {
+            return None;
+        }
+        let address = self.as_ptr().wrapping_add(start);
+        // SAFETY: the bytes are in the map, as was just checked; the buffer is exclusively ours and as long.
+        self.glance(|| unsafe { memory::copy_out(address, buffer) }.len()).map(drop)
+    }
+
+    /// Copies the bytes from `start` through the first `byte` into memory that `make` gives for as many, if that is among the
+    /// first `limit` and [`glance`](Self::glance) can give them.
+    #[inline(always)]
+    pub(crate) fn peek_through<B: AsMut<[MaybeUninit<u8>]>>(
+        &self,
+        byte: u8,
+        start: usize,
+        limit: usize,
+        make: impl FnOnce(usize) -> Option<B>,
+    ) -> Option<B> {
+        let rest = self.len().checked_sub(start)?;
+        let address = self.as_ptr().wrapping_add(start);
+        let near = rest.min(limit);
+        // SAFETY: these bytes are in the map, as was just checked; the slice does not outlive the search.
+        let found = self.glance(|| simd::find_byte(unsafe { memory::bytes(address, near) }, byte))??;
+        let count = (found + 1).min(near);
+        let mut target = make(count)?;
+        let memory = target.as_mut();
+        if memory.len() != count {
+            return None;
+        }
+        // SAFETY: as above; the memory is exclusively ours and as long.
+        self.glance(|| unsafe { memory::copy_out(address, memory) }.len())?;
+        Some(target)
+    }
+
+    /// The byte at `index`; `None` where there is none.
+    #[inline(always)]
+    pub(crate) fn load(&self, index: usize) -> Option<Result<u8, Fault>> {
+        // One check for both: that it is in the map, and so in the mapping, which is never shorter.
+        if index >= self.len() {
+            return None;
+        }
+        let address = self.as_ptr().wrapping_add(index);
+        // SAFETY: the byte is mapped, as was just checked, and the mapping lives as long as `self`.
+        Some(self.guard(index, || unsafe { memory::load(address) }))
     }
 
     #[inline]
@@ -402,7 +472,7 @@ impl Region {
     /// Reads a byte of every page up to `len`: an error if one of them cannot be read.
     #[cfg(windows)]
     pub(crate) fn touch(&self, len: usize) -> Result<(), Fault> {
-        (0..len).step_by(page_size()).try_for_each(|index| self.load(index).map(drop))
+        (0..len).step_by(page_size()).try_for_each(|index| self.load(index).transpose().map(drop))
     }
 
     /// Changes the length to `len`, the mapping to `request`, which is `None` for no mapping, and the file as `change` says.

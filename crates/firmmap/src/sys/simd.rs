@@ -94,9 +94,10 @@ pub(crate) fn find_byte(haystack: &[u8], byte: u8) -> Option<usize> {
         use std::arch::x86_64::__m128i;
         // SAFETY: every x86-64 processor has SSE2.
         let wanted = unsafe { __m128i::splat(byte) };
+        let near = haystack.len().min(128) & !15;
         let mut start = 0;
-        while start + 16 <= haystack.len() && start < 128 {
-            // SAFETY: 16 bytes from there are in the haystack, as was just checked.
+        while start < near {
+            // SAFETY: 16 bytes from there are in the haystack: `near` is a multiple of 16.
             let bytes = unsafe { __m128i::load(haystack.as_ptr().wrapping_add(start)) };
             // SAFETY: as for the first.
             let equal = unsafe { bytes.equal(wanted) };

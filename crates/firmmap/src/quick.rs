@@ -1,0 +1,37 @@
+//! Short ways for those to whom a nanosecond matters: the Python class, whose calls cost as much as the standard library's.
+//!
+//! Each gives what is at hand, or `None`, having changed nothing; the operation that it stands in for then finds out
+//! why: a place outside of the map, a protection, a fault. So there is no error to be carried along. Hidden, as they are of use to nobody else:
+//! where Rust calls Rust, the compiler makes of [`Mmap::get`] what is here.
+
+use std::mem::MaybeUninit;
+
+use crate::mmap::Mmap;
+
+#[doc(hidden)]
+impl Mmap {
+    /// [`get`](Self::get), if nothing stands in its way.
+    #[inline(always)]
+    pub fn quick_get(&self, index: usize) -> Option<u8> {
+        if self.is_readable() { self.region.peek(index) } else { None }
+    }
+
+    /// [`read_uninit_at`](Self::read_uninit_at), if nothing stands in its way.
+    #[inline(always)]
+    pub fn quick_read(&self, start: usize, buffer: &mut [MaybeUninit<u8>]) -> Option<()> {
+        if self.is_readable() { self.region.peek_many(start, buffer) } else { None }
+    }
+
+    /// Copies the bytes from `start` through the first `byte` into memory that `make` gives for as many, if there is one among
+    /// the first `limit`.
+    #[inline(always)]
+    pub fn quick_read_through<B: AsMut<[MaybeUninit<u8>]>>(
+        &self,
+        byte: u8,
+        start: usize,
+        limit: usize,
+        make: impl FnOnce(usize) -> Option<B>,
+    ) -> Option<B> {
+        if self.is_readable() { self.region.peek_through(byte, start, limit, make) } else { None }
+    }
+}
