@@ -2,18 +2,15 @@
 
 use firmmap::{MappedFile, MmapOptions};
 use pyo3::exceptions::{PyOverflowError, PyValueError};
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::args::{self, Constructor};
 use crate::constants::{ACCESS_COPY, ACCESS_DEFAULT, ACCESS_READ, ACCESS_WRITE};
 use crate::errors::{self, exception};
 use crate::mmap::Mmap;
+use crate::sys::audit;
 use crate::sys::descriptor::{self, Source};
-
-static AUDIT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 /// `mmap(fileno, length, …)`.
 pub(crate) fn new<'py>(args: &Bound<'py, PyTuple>, names: Option<&Bound<'py, PyDict>>) -> PyResult<Mmap> {
@@ -27,7 +24,7 @@ pub(crate) fn new<'py>(args: &Bound<'py, PyTuple>, names: Option<&Bound<'py, PyD
         return Err(PyOverflowError::new_err("memory mapped offset must be positive"));
     }
     let (options, access) = request.options()?;
-    AUDIT.import(py, "sys", "audit")?.call1((intern!(py, "mmap.__new__"), fileno, length, access, offset))?;
+    audit::mmap_new(py, fileno, length as usize, access, offset as u64)?;
     // On Windows 0 does the same, which much code there relies on.
     let map = if fileno == -1 || (cfg!(windows) && fileno == 0) {
         if length == 0 {

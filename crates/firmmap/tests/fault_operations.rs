@@ -7,6 +7,7 @@
 mod process;
 
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::mem::MaybeUninit;
 use std::ops::RangeInclusive;
 
 use firmmap::{Access, MappedFile, Mmap, MmapOptions};
@@ -17,6 +18,7 @@ scenarios! {
         every_read_of_a_truncated_file,
         every_write_to_a_truncated_file,
         every_search_in_a_truncated_file,
+        short_ways_leave_faults_to_the_long_ones,
         every_operation_that_touches_nothing_that_is_missing,
         a_file_that_is_empty_now,
         a_file_that_ends_inside_of_a_page,
@@ -78,6 +80,34 @@ fn run(maps: &[(String, Mmap)], pages: &Pages, operations: &[Operation<'_>]) {
             operation(map).unwrap_or_else(|error| panic!("{name}, {kind}: {error}"));
             map.check().unwrap();
         }
+    }
+}
+
+/// F1, F3: they give nothing, and take nothing away that somebody is to be told of.
+fn short_ways_leave_faults_to_the_long_ones() {
+    let pages = Pages::new(ALL);
+    let left = left();
+    let memory = |count| Some(vec![MaybeUninit::uninit(); count]);
+    for (kind, map) in maps(&pages) {
+        println!("{kind}");
+        let missing: [&dyn Fn() -> bool; 3] = [
+            &|| map.quick_get(left).is_some(),
+            &|| map.quick_read(left - 10, &mut [MaybeUninit::uninit(); 20]).is_some(),
+            &|| map.quick_read_through(byte(left + 3), left - 1, 10, memory).is_some(),
+        ];
+        for gives in missing {
+            assert!(gives());
+            pages.truncate(LEFT);
+            assert!(!gives());
+            // Nor anything else, before it was told.
+            assert_eq!(map.quick_get(0), None);
+            assert_fault(map.check(), left..=left);
+            assert_eq!(map.quick_get(0), Some(byte(0)));
+            assert!(!gives());
+            assert_fault(map.get(0), left..=left);
+            pages.restore();
+        }
+        map.check().unwrap();
     }
 }
 

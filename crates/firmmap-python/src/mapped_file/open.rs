@@ -6,13 +6,12 @@ use firmmap::{MmapOptions, Mode};
 use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyInt, PyString, PyTuple};
 
 use super::{MappedFile, Returned, This, error};
 use crate::args::{self, Args, Constructor};
 use crate::constants::{ACCESS_COPY, ACCESS_READ, ACCESS_WRITE};
-use crate::sys::descriptor;
+use crate::sys::{audit, descriptor};
 
 /// What a plain binary file that is open in this way has as its `mode`.
 fn of_plain_file(mode: Mode) -> &'static str {
@@ -115,7 +114,7 @@ fn map_anonymous(length: &Bound<'_, PyAny>, capacity: Option<&Bound<'_, PyAny>>)
     let len = number("length", length)?;
     let capacity = optional_number("capacity", capacity)?;
     check_capacity(len, capacity)?;
-    audit(length.py(), -1, len, ACCESS_WRITE, 0)?;
+    audit::mmap_new(length.py(), -1, len, ACCESS_WRITE, 0)?;
     let file = firmmap::MappedFile::anonymous(len, capacity).map_err(error)?;
     Ok(MappedFile::new(file, Mode::ReadWrite, Name::Anonymous, capacity))
 }
@@ -211,7 +210,7 @@ impl Request {
             firmmap::Access::Copy => ACCESS_COPY,
             firmmap::Access::Write => ACCESS_WRITE,
         };
-        audit(py, descriptor, self.length.unwrap_or(0), access, self.offset)?;
+        audit::mmap_new(py, descriptor, self.length.unwrap_or(0), access, self.offset as u64)?;
         let source = descriptor::borrow(py, descriptor)?;
         let mut options = MmapOptions::new().offset(self.offset as u64).capacity(self.capacity.unwrap_or(0));
         // An empty file ends before the offset, from which on it is to be mapped.
@@ -222,13 +221,6 @@ impl Request {
         let file = py.detach(|| options.map_mode(&source, mode)).map_err(error)?;
         Ok(MappedFile::new(file, self.mode, name, self.capacity))
     }
-}
-
-/// The event that the standard library's class raises.
-fn audit(py: Python<'_>, descriptor: i32, length: usize, access: i32, offset: usize) -> PyResult<()> {
-    static AUDIT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let event = intern!(py, "mmap.__new__");
-    AUDIT.import(py, "sys", "audit")?.call1((event, descriptor, length, access, offset)).map(drop)
 }
 
 fn number(what: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> {

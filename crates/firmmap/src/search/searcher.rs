@@ -15,6 +15,10 @@ const SAMPLE: usize = 2048;
 const TRIED: usize = 64;
 /// Probes that have led this far, in bytes, were worth their choice, which takes as long as passing so much.
 const WORTHWHILE: usize = 64 * 1024;
+/// A byte that is not in so many bytes of the haystack is rare enough to be the only probe.
+const ALONE: usize = 16 * 1024;
+/// A search that has come this far is worth looking for such a byte.
+const LONG: usize = 4 << 20;
 /// How far Two-Way searches before probes are tried again.
 const LINEAR: usize = 256 * 1024;
 
@@ -27,6 +31,8 @@ pub(crate) struct Searcher<'a> {
     learned: bool,
     /// How many bytes were passed since the probes were chosen.
     passed: usize,
+    /// Whether it was found out if one probe does.
+    lightened: bool,
     linear: Option<Linear>,
 }
 
@@ -39,7 +45,7 @@ impl<'a> Searcher<'a> {
     /// For a needle of at least two bytes. Allocates nothing.
     #[inline]
     pub(crate) fn new(needle: &'a [u8], direction: Direction) -> Self {
-        Self { needle, direction, probes: guess(needle), learned: false, passed: 0, linear: None }
+        Self { needle, direction, probes: guess(needle), learned: false, passed: 0, lightened: false, linear: None }
     }
 
     /// The first match in the haystack, or, backwards, the last one.
@@ -49,9 +55,26 @@ impl<'a> Searcher<'a> {
             Scan::Found(index) => Some(index),
             Scan::Absent => {
                 self.passed += haystack.len();
+                if !self.lightened && self.passed >= LONG {
+                    self.lighten(haystack);
+                }
                 None
             }
             Scan::Crowded(left) => self.find_in_a_crowd(haystack, left),
+        }
+    }
+
+    /// Makes do with one probe, if the needle has a byte that the haystack seems not to have: looking for one is as fast as memory,
+    /// for two a quarter slower.
+    #[cold]
+    fn lighten(&mut self, haystack: &[u8]) {
+        self.lightened = true;
+        let mut seen = [false; 256];
+        for &byte in haystack.iter().take(ALONE) {
+            seen[usize::from(byte)] = true;
+        }
+        if let Some(offset) = self.needle.iter().position(|&byte| !seen[usize::from(byte)]) {
+            self.probes = Probes { offsets: [offset; PROBES], used: 1, best: false };
         }
     }
 
@@ -184,7 +207,7 @@ fn guess(needle: &[u8]) -> Probes {
             second = offset;
         }
     }
-    Probes { offsets: [first, second, first, second], many: false, best: false }
+    Probes { offsets: [first, second, first, second], used: 2, best: false }
 }
 
 /// Probes that few places in a sample of the haystack have together. One after the other: each time the one that leaves the fewest.
@@ -212,11 +235,10 @@ fn learn(needle: &[u8], haystack: &[u8], direction: Direction) -> Probes {
             break;
         }
     }
-    let many = used > 2;
     for unused in used..PROBES {
         offsets[unused] = offsets[unused - used];
     }
-    Probes { offsets, many, best: true }
+    Probes { offsets, used, best: true }
 }
 
 /// How many of the places that are alive have the byte.
@@ -350,6 +372,28 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    /// One haystack after the other, as the pieces of a large map come: one probe does until its byte turns out to be common.
+    #[test]
+    fn one_probe_after_a_long_way() {
+        let needle = b"lazy~dog";
+        let text = haystack(&Kind::Lines, 1 << 20, 0);
+        let crowd = b"~.~azy~do".repeat(1 << 17);
+        for direction in [Direction::Forward, Direction::Backward] {
+            let mut search = Searcher::new(needle, direction);
+            let mut find = |haystack: &[u8]| (search.find(haystack), search.probes.used);
+            for _ in 1..LONG >> 20 {
+                assert_eq!(find(&text), (None, 2));
+            }
+            assert_eq!(find(&text), (None, 1));
+            let mut found = text.clone();
+            found[700_000..][..needle.len()].copy_from_slice(needle);
+            assert_eq!(find(&found), (Some(700_000), 1));
+            let (none, used) = find(&crowd);
+            assert!(none.is_none() && used > 1, "{used}");
+            assert_eq!(find(&found).0, Some(700_000));
         }
     }
 

@@ -17,8 +17,8 @@ pub(crate) const PROBES: usize = 4;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Probes {
     pub offsets: [usize; PROBES],
-    /// More than two of them are in use.
-    pub many: bool,
+    /// How many of them are in use: one, two, or all where it is more.
+    pub used: usize,
     /// They are the best that there are. Others are given up four times as soon.
     pub best: bool,
 }
@@ -337,15 +337,19 @@ unsafe fn dispatch<V: Vector>(
     direction: Direction,
     found: impl FnMut(usize) -> Option<usize>,
 ) -> Scan {
-    match (direction, probes.many) {
+    match (direction, probes.used) {
         // SAFETY: the caller's promise.
-        (Direction::Forward, false) => unsafe { run::<V, 2, false>(haystack, needle, probes, found) },
+        (Direction::Forward, 1) => unsafe { run::<V, 1, false>(haystack, needle, probes, found) },
         // SAFETY: the caller's promise.
-        (Direction::Forward, true) => unsafe { run::<V, PROBES, false>(haystack, needle, probes, found) },
+        (Direction::Forward, 2) => unsafe { run::<V, 2, false>(haystack, needle, probes, found) },
         // SAFETY: the caller's promise.
-        (Direction::Backward, false) => unsafe { run::<V, 2, true>(haystack, needle, probes, found) },
+        (Direction::Forward, _) => unsafe { run::<V, PROBES, false>(haystack, needle, probes, found) },
         // SAFETY: the caller's promise.
-        (Direction::Backward, true) => unsafe { run::<V, PROBES, true>(haystack, needle, probes, found) },
+        (Direction::Backward, 1) => unsafe { run::<V, 1, true>(haystack, needle, probes, found) },
+        // SAFETY: the caller's promise.
+        (Direction::Backward, 2) => unsafe { run::<V, 2, true>(haystack, needle, probes, found) },
+        // SAFETY: the caller's promise.
+        (Direction::Backward, _) => unsafe { run::<V, PROBES, true>(haystack, needle, probes, found) },
     }
 }
 
