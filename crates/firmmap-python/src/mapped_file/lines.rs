@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 
 use super::read::copy_line;
 use super::{MappedFile, Open, Returned, This, closed_error, error};
-use crate::sys::buffer::new_bytes;
+use crate::sys::buffer::{new_bytes, try_new_bytes};
 use crate::sys::cell::Exclusive;
 use crate::sys::native::{Body, Held, Receiver};
 use crate::sys::newlines::ends_of_lines;
@@ -44,7 +44,7 @@ impl Block {
         let end = *self.ends.get(self.next)? as usize;
         let line = self.bytes.get(position - self.start..end)?;
         // Where there is no memory for it the slow way says so.
-        let object = new_bytes(py, line).ok()?;
+        let object = try_new_bytes(py, line)?;
         self.next += 1;
         self.position = self.start + end;
         Some((object, self.position))
@@ -119,12 +119,12 @@ impl Open {
 /// The line at the position, if it was read ahead: `next(m)`.
 #[inline(always)]
 pub(crate) fn ready(this: This<'_>) -> Option<Bound<'_, PyAny>> {
-    this.state.with(this.py, |state| {
+    this.state.try_with(this.py, |state| {
         let open = state.as_mut()?;
         let (line, position) = open.block.take(this.py, open.file.position(), open.changes)?;
         open.file.set_position(position);
         Some(line)
-    })
+    })?
 }
 
 /// The line at the position: `next(m)`.
@@ -191,14 +191,14 @@ enum Step<'py> {
 pub(crate) fn ready_of(lines: Receiver<'_, Lines>) -> Option<Bound<'_, PyAny>> {
     let py = lines.py;
     // The state of the iterator is locked before that of its map, everywhere.
-    lines.state.with(py, |cursor| {
+    lines.state.try_with(py, |cursor| {
         let Cursor { file: Some(file), position, block } = cursor else { return None };
         let this = file.receiver(py);
-        let changes = this.state.with(py, |state| state.as_ref().map(|open| open.changes))?;
+        let changes = this.state.try_with(py, |state| state.as_ref().map(|open| open.changes))??;
         let (line, behind) = block.take(py, *position, changes)?;
         *position = behind;
         Some(line)
-    })
+    })?
 }
 
 pub(crate) fn next_of(lines: Receiver<'_, Lines>) -> PyResult<Option<Bound<'_, PyAny>>> {

@@ -89,6 +89,24 @@ pub(crate) fn new_bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'p
     unsafe { Bound::from_owned_ptr_or_err(py, object) }
 }
 
+/// As [`new_bytes`], for those who can go another way where there is no memory.
+#[inline(always)]
+pub(crate) fn try_new_bytes<'py>(py: Python<'py>, bytes: &[u8]) -> Option<Bound<'py, PyAny>> {
+    #[cold]
+    #[inline(never)]
+    fn forget(py: Python<'_>) {
+        drop(PyErr::take(py));
+    }
+    // SAFETY: copies as many bytes as there are.
+    let object = unsafe { ffi::PyBytes_FromStringAndSize(bytes.as_ptr().cast(), bytes.len() as isize) };
+    // SAFETY: a new reference, or null with an exception set.
+    let object = unsafe { Bound::from_owned_ptr_or_opt(py, object) };
+    if object.is_none() {
+        forget(py);
+    }
+    object
+}
+
 /// A bytes object whose memory has not been written yet.
 pub(crate) struct NewBytes<'py> {
     object: Bound<'py, PyBytes>,
