@@ -212,3 +212,26 @@ fn searches_see_changes() {
     assert_eq!((read.find(b"one", ..).unwrap(), read.find(b"new", ..).unwrap()), (Some(8), Some(0)));
     assert_eq!((read.find(b"TWO", ..).unwrap(), copy.find(b"TWO", ..).unwrap()), (None, Some(4)));
 }
+
+// C2: however long the needle is, sixteen times the bytes take about sixteen times as long.
+#[test]
+fn long_needles_take_linear_time() {
+    let time = |len: usize| {
+        let map = MmapOptions::new().len(len).map_anonymous().unwrap();
+        map.fill(.., b'a').unwrap();
+        // Wrong where nobody looks first, so that each comparison goes on for long.
+        let mut needle = vec![b'a'; len / 2];
+        needle[len / 4 + 1] = b'b';
+        let search = || {
+            let start = std::time::Instant::now();
+            assert_eq!(map.find(&needle, ..).unwrap(), None);
+            assert_eq!(map.rfind(&needle, ..).unwrap(), None);
+            assert_eq!(map.count(&needle, ..).unwrap(), 0);
+            assert_eq!(map.find_iter(&needle, ..).count(), 0);
+            start.elapsed()
+        };
+        (0..3).map(|_| search()).min().unwrap()
+    };
+    let (short, long) = (time(1 << 20), time(16 << 20));
+    assert!(long < short * 48, "{short:?}, {long:?}");
+}

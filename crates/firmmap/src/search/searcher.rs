@@ -13,9 +13,11 @@ use crate::sys::simd::{Direction, PROBES, Probes, Scan, scan};
 const SAMPLE: usize = 2048;
 /// How many offsets are tried.
 const TRIED: usize = 64;
-/// Probes that have led this far, in bytes, were worth their choice, which takes as long as passing so much.
+/// Probes that have led this far, in bytes, were worth their choice, which takes as long as passing so much. As far as the needle
+/// is long, at least: comparing it once can cost as much.
 const WORTHWHILE: usize = 64 * 1024;
-/// How far Two-Way searches before probes are tried again.
+/// How far Two-Way searches before probes are tried again. As far as the needle is long, at least: all of that is read
+/// behind the last place.
 const LINEAR: usize = 256 * 1024;
 
 /// A search for one needle in one direction, in one haystack after the other.
@@ -106,11 +108,11 @@ impl<'a> Searcher<'a> {
                 return None;
             }
             let rest = &haystack[start..end];
-            if left > SAMPLE && (!self.learned || self.passed >= WORTHWHILE) {
+            if left > SAMPLE && (!self.learned || self.passed >= WORTHWHILE.max(overlap)) {
                 self.probes = learn(self.needle, rest, self.direction);
                 (self.learned, self.passed) = (true, 0);
             } else {
-                let piece = left.min(LINEAR);
+                let piece = left.min(LINEAR.max(overlap));
                 let (range, offset) = match self.direction {
                     Direction::Forward => (0..piece + overlap, start),
                     Direction::Backward => (rest.len() - piece - overlap..rest.len(), end - piece - overlap),

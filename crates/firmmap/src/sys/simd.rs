@@ -46,6 +46,8 @@ pub(crate) enum Direction {
 const CREDIT: usize = 4096;
 /// What one such candidate costs, as a branch that was not foreseen.
 const CANDIDATE: usize = 64;
+/// What the candidates of one go may cost beside that: all of them, but not each the comparison of a long needle.
+const GO: usize = 4 * CREDIT;
 
 /// Looks for `needle`, of two bytes or more, with `probes` inside of it. `found` is called with each match, the next one or backwards
 /// the one before. It says from which place on the next match may start (forward only), or `None`, which ends the scan: the result
@@ -386,21 +388,28 @@ impl<V: Vector, const N: usize> Probed<'_, V, N> {
         all
     }
 
-    /// Looks closer at candidates, up to the match that ends the scan.
+    /// Looks closer at candidates, up to the match that ends the scan, or to the one that costs more than the `budget`: so
+    /// a long needle is not compared again and again before it is noticed.
     #[inline(always)]
     fn check<const BACKWARD: bool>(
         &mut self,
         mut mask: u64,
         place: usize,
+        budget: usize,
         found: &mut impl FnMut(usize) -> Option<usize>,
-    ) -> Option<usize> {
+    ) -> Option<Scan> {
         while mask != 0 {
             let bit = if BACKWARD { mask.ilog2() } else { mask.trailing_zeros() } >> V::SHIFT;
             let candidate = place + bit as usize;
-            if (BACKWARD || candidate >= self.floor) && self.is_match(candidate) {
-                match found(candidate) {
-                    Some(next) => self.floor = next,
-                    None => return Some(candidate),
+            if BACKWARD || candidate >= self.floor {
+                if self.is_match(candidate) {
+                    match found(candidate) {
+                        Some(next) => self.floor = next,
+                        None => return Some(Scan::Found(candidate)),
+                    }
+                } else if self.spent > budget {
+                    let behind = self.haystack.len() - self.needle.len() - candidate;
+                    return Some(Scan::Crowded(if BACKWARD { candidate } else { behind }));
                 }
             }
             mask &= !(((1u64 << (1 << V::SHIFT)) - 1) << (bit << V::SHIFT));
@@ -468,15 +477,16 @@ unsafe fn run<V: Vector, const N: usize, const BACKWARD: bool>(
         let any = unsafe { low.or(high) };
         // SAFETY: the caller's promise.
         if unsafe { any.mask() } != 0 {
+            let credit = (done >> patience) + CREDIT;
             for number in 0..4 {
                 let part = if BACKWARD { 3 - number } else { number };
                 // SAFETY: the caller's promise.
                 let mask = unsafe { vectors[part].mask() };
-                if let Some(index) = probed.check::<BACKWARD>(mask, start + part * V::LEN, &mut found) {
-                    return Scan::Found(index);
+                if let Some(ended) = probed.check::<BACKWARD>(mask, start + part * V::LEN, credit + GO, &mut found) {
+                    return ended;
                 }
             }
-            if probed.spent > (done >> patience) + CREDIT {
+            if probed.spent > credit {
                 return Scan::Crowded(places - done - 4 * V::LEN);
             }
         }
@@ -492,8 +502,9 @@ unsafe fn run<V: Vector, const N: usize, const BACKWARD: bool>(
         let all = unsafe { vector.mask() };
         let bits = (again << V::SHIFT) as u32;
         let mask = if BACKWARD { (all << bits & full::<V>()) >> bits } else { all >> bits << bits };
-        if let Some(index) = probed.check::<BACKWARD>(mask, start, &mut found) {
-            return Scan::Found(index);
+        let credit = (done >> patience) + CREDIT;
+        if let Some(ended) = probed.check::<BACKWARD>(mask, start, credit + GO, &mut found) {
+            return ended;
         }
         done += V::LEN;
     }
