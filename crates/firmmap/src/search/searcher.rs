@@ -16,6 +16,9 @@ const TRIED: usize = 64;
 /// Probes that have led this far, in bytes, were worth their choice, which takes as long as passing so much. As far as the needle
 /// is long, at least: comparing it once can cost as much.
 const WORTHWHILE: usize = 64 * 1024;
+/// How far Two-Way searches before probes are tried for the first time: that takes as long as to choose them, so that a match which
+/// is near costs twice as much at most, however many there are.
+const FIRST: usize = 4096;
 /// How far Two-Way searches before probes are tried again. As far as the needle is long, at least: all of that is read
 /// behind the last place.
 const LINEAR: usize = 256 * 1024;
@@ -27,6 +30,8 @@ pub(crate) struct Searcher<'a> {
     probes: Probes,
     /// Whether the probes were tried on the haystack.
     learned: bool,
+    /// Whether Two-Way has searched without finding anything near.
+    is_far: bool,
     /// How many bytes were passed since the probes were chosen.
     passed: usize,
     linear: Option<Linear>,
@@ -41,7 +46,7 @@ impl<'a> Searcher<'a> {
     /// For a needle of at least two bytes. Allocates nothing.
     #[inline]
     pub(crate) fn new(needle: &'a [u8], direction: Direction) -> Self {
-        Self { needle, direction, probes: guess(needle), learned: false, passed: 0, linear: None }
+        Self { needle, direction, probes: guess(needle), learned: false, is_far: false, passed: 0, linear: None }
     }
 
     /// The first match in the haystack, or, backwards, the last one.
@@ -108,11 +113,12 @@ impl<'a> Searcher<'a> {
                 return None;
             }
             let rest = &haystack[start..end];
-            if left > SAMPLE && (!self.learned || self.passed >= WORTHWHILE.max(overlap)) {
+            if left > SAMPLE && self.is_far && (!self.learned || self.passed >= WORTHWHILE.max(overlap)) {
                 self.probes = learn(self.needle, rest, self.direction);
                 (self.learned, self.passed) = (true, 0);
             } else {
-                let piece = left.min(LINEAR.max(overlap));
+                let piece = left.min(if self.is_far { LINEAR.max(overlap) } else { FIRST });
+                self.is_far = true;
                 let (range, offset) = match self.direction {
                     Direction::Forward => (0..piece + overlap, start),
                     Direction::Backward => (rest.len() - piece - overlap..rest.len(), end - piece - overlap),
