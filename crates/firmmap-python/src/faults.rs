@@ -32,7 +32,6 @@ pub(crate) fn connect<'py>(
     let _ = MACHINERY.set(py, machinery.unbind());
     CURRENT_FRAMES.import(py, "sys", "_current_frames")?;
     interrupt::connect(late, main);
-    firmmap::on_fault(interrupt::request);
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use crate::range::Span;
 use crate::search::Search;
 use crate::sys::simd::Direction;
 
-/// How many bytes are searched at a time.
+/// How many places are searched at a time; with a needle that is longer, as many as it has bytes.
 const WINDOW: usize = 64 * 1024;
 /// How many places are kept at a time.
 const BATCH: usize = 256;
@@ -18,7 +18,7 @@ impl Mmap {
     /// The places in `range` at which `needle` is found whole, from the front, not overlapping: as many as
     /// [`count`](Self::count) counts. An empty needle is found before every byte and at the end.
     ///
-    /// The map is searched as it is when a place is asked for, up to 64 KiB ahead.
+    /// The map is searched as it is when a place is asked for, up to 64 KiB ahead, or the length of the needle.
     ///
     /// # Errors
     ///
@@ -87,7 +87,7 @@ impl FindIter<'_> {
                 break;
             }
             // Places in the window and as much behind it as one of them can reach.
-            let mut len = rest.len.min(WINDOW + needle_len);
+            let mut len = rest.len.min(WINDOW.max(needle_len) + needle_len);
             let mut missing = None;
             let found = &mut self.found;
             while let Err(fault) = self.map.region.search(Span { start: rest.start, len }, |haystack| {

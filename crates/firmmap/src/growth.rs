@@ -159,7 +159,7 @@ impl Mmap {
         self.grow(len)?;
         let _turn = self.growth.turn();
         let end = self.end(len)?;
-        match &self.file {
+        match self.backing() {
             // Unless somebody else was faster, and the map is longer now.
             Some(file) if self.len() == len && self.file_len()? > end => {
                 file.set_len(end).map_err(|error| Error::os("truncating", error))
@@ -284,7 +284,12 @@ impl Mmap {
 
     fn set_len(&mut self, len: usize, how: How) -> Result<()> {
         self.check_resizable()?;
-        if len > self.capacity() && cfg!(unix) && self.origin.anonymous && !self.origin.private && self.file.is_none() {
+        if len > self.capacity()
+            && cfg!(unix)
+            && self.origin.anonymous
+            && !self.origin.private
+            && self.backing().is_none()
+        {
             return Err(Detail::Unsupported { what: "shared anonymous memory that grows" }.into());
         }
         if !self.origin.anonymous && self.file.is_none() {
@@ -297,7 +302,7 @@ impl Mmap {
         if !keeps_mapping || len > self.capacity() || self.is_draft() {
             return self.remap(self.origin.room(len), len, how, old, new);
         }
-        if len < old_len && self.file.is_none() {
+        if len < old_len && self.backing().is_none() {
             self.region.fill(range::checked("resize", len.., old_len)?, 0)?;
         }
         let change = LenChange { file: self.file.as_ref(), old, new, how };
@@ -308,7 +313,7 @@ impl Mmap {
 
     /// Whether `len` bytes need a longer mapping, which then may as well have more room.
     pub(crate) fn must_move(&self, len: usize) -> bool {
-        self.origin.reserves() && len > self.capacity() && self.file.is_some() && self.check_growth().is_ok()
+        self.origin.reserves() && len > self.capacity() && self.backing().is_some() && self.check_growth().is_ok()
     }
 
     /// Whether [`make_room`](Self::make_room) can do something.
@@ -339,7 +344,7 @@ impl Mmap {
     pub(crate) fn refresh_alone(&mut self) -> Result<usize> {
         loop {
             self.region.check()?;
-            if self.file.is_some() {
+            if self.backing().is_some() {
                 let file_len = self.file_len()?;
                 let len = self.len_in(file_len)?;
                 if len < self.len() || len > self.capacity() {
@@ -438,12 +443,21 @@ impl Mmap {
         }
     }
 
+    /// The file whose bytes are mapped: none for memory, also where a flag (`MAP_ANONYMOUS`) has made memory of a file's map.
+    fn backing(&self) -> Option<&File> {
+        #[cfg(unix)]
+        if self.origin.flags.contains(crate::MapFlags::ANONYMOUS) {
+            return None;
+        }
+        self.file.as_ref()
+    }
+
     /// The file and its length; `None` for memory without one.
     ///
     /// It is at least as long as the map: if not, somebody has truncated it, and what would be appended would leave a hole of
     /// zeros where the map has had bytes.
     fn whole_file(&self, operation: &'static str) -> Result<Option<(&File, u64)>> {
-        let Some(file) = &self.file else {
+        let Some(file) = self.backing() else {
             return if self.origin.anonymous { Ok(None) } else { Err(Detail::NoFile { operation }.into()) };
         };
         let asking = |error| Error::os("reading the length of the file", error);

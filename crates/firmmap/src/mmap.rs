@@ -135,6 +135,8 @@ impl Mmap {
         offset: u64,
         len: usize,
     ) -> Result<Self> {
+        // A fork that is under way would not tell the child of a new generation: so that is seen to before the map can grow.
+        let _ = sys::generation();
         let room = origin.room(len);
         let region = if room == 0 {
             Region::empty()

@@ -215,11 +215,13 @@ fn take_fault_of_many_maps() {
 fn on_fault_is_called_by_the_thread_that_faults() {
     static THREAD: AtomicUsize = AtomicUsize::new(0);
     static CALLS: AtomicUsize = AtomicUsize::new(0);
-    on_fault(|| {
+    let notify = || {
         // SAFETY: always works.
         THREAD.store(unsafe { libc::pthread_self() } as usize, Ordering::SeqCst);
         CALLS.fetch_add(1, Ordering::SeqCst);
-    });
+    };
+    // SAFETY: the function uses atomics only.
+    unsafe { on_fault(notify) };
     let pages = Pages::new(4);
     let map = pages.map(Access::Write);
     pages.truncate(1);

@@ -255,9 +255,11 @@ fn a_storm_of_faults() {
     let target = std::env::var("FIRMMAP_STRESS_FAULTS").map_or(3000, |count| count.parse().unwrap());
     // SAFETY: only sets a timer.
     unsafe { libc::alarm(3600) };
-    on_fault(|| {
+    let notify = || {
         FAULTS.fetch_add(1, Ordering::Relaxed);
-    });
+    };
+    // SAFETY: the function uses an atomic only.
+    unsafe { on_fault(notify) };
     let files = Files::new();
     // SAFETY: this is the only thread.
     let other = unsafe { libc::fork() };

@@ -402,9 +402,11 @@ fn direct_use_is_told_at_the_end() {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     let pages = Pages::new();
     let map = pages.map(Access::Read);
-    firmmap::on_fault(|| {
+    let notify = || {
         CALLS.fetch_add(1, Ordering::Relaxed);
-    });
+    };
+    // SAFETY: the function uses an atomic only.
+    unsafe { firmmap::on_fault(notify) };
     protect(&map, LEFT, 2, PAGE_NOACCESS);
     // SAFETY: nobody changes the bytes.
     let slice = unsafe { map.as_slice() };

@@ -466,3 +466,24 @@ fn following_a_file() {
         assert_bytes(&reader, &scratch.contents());
     }
 }
+
+// B9, G6: with MAP_ANONYMOUS the system does not look at the file, so what is appended belongs into the memory.
+#[test]
+fn memory_by_flag_grows_apart_from_the_file_that_was_given() {
+    use firmmap::{MapFlags, Protection};
+    let scratch = Scratch::new(b"the file");
+    let file = std::fs::File::options().read(true).write(true).open(scratch.path()).unwrap();
+    for kind in [MapFlags::PRIVATE, MapFlags::SHARED] {
+        let options = MmapOptions::new().flags(kind | MapFlags::ANONYMOUS).capacity(3 * page());
+        let mut map = options.protection(Protection::READ | Protection::WRITE).map(&file).unwrap();
+        assert_eq!(map.append(b"memory").unwrap(), 8);
+        map.grow(20).unwrap();
+        assert_eq!(map.refresh().unwrap(), 20);
+        assert_bytes(&map, b"\0\0\0\0\0\0\0\0memory\0\0\0\0\0\0");
+        assert_same(&scratch.contents(), b"the file");
+        map.resize(10).unwrap();
+        map.resize(20).unwrap();
+        assert_bytes(&map, &[&[0; 8][..], b"me", &[0; 10]].concat());
+        file.set_len(8).unwrap();
+    }
+}

@@ -26,6 +26,7 @@ scenarios! {
         processes_grow_memory_at_once,
         growing_reading_and_truncating_at_once,
         a_child_does_not_wait_for_the_threads_of_its_parent,
+        a_map_that_grows_for_the_first_time_while_another_thread_forks,
         processes_write_their_own_ranges,
         addresses_are_limited,
         without_the_guard,
@@ -401,6 +402,40 @@ fn a_child_does_not_wait_for_the_threads_of_its_parent() {
             );
         }
         done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+/// G7: the same where the thread begins in the middle of the fork, after it was decided who is called in the child.
+fn a_map_that_grows_for_the_first_time_while_another_thread_forks() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    static FORKING: AtomicBool = AtomicBool::new(false);
+    static GROWS: AtomicBool = AtomicBool::new(false);
+    extern "C" fn prepare() {
+        FORKING.store(true, Ordering::SeqCst);
+        while !GROWS.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
+    }
+    let map = MmapOptions::new().len(0).capacity(1 << 30).map_shared_memory().unwrap();
+    let done = AtomicBool::new(false);
+    // SAFETY: the function uses atomics only.
+    unsafe { libc::pthread_atfork(Some(prepare), None, None) };
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                if FORKING.load(Ordering::SeqCst) {
+                    map.append(&[1; 100]).unwrap();
+                    GROWS.store(true, Ordering::SeqCst);
+                }
+            }
+        });
+        forked(
+            || {
+                map.append(&[2; 100]).unwrap();
+            },
+            || {},
+        );
+        done.store(true, Ordering::Relaxed);
     });
 }
 

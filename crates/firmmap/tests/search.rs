@@ -212,3 +212,120 @@ fn searches_see_changes() {
     assert_eq!((read.find(b"one", ..).unwrap(), read.find(b"new", ..).unwrap()), (Some(8), Some(0)));
     assert_eq!((read.find(b"TWO", ..).unwrap(), copy.find(b"TWO", ..).unwrap()), (None, Some(4)));
 }
+
+// C2, G4, G5: matches across the borders of what is searched at a time, in all four searches, overlapping or not.
+#[test]
+fn borders_of_what_is_searched_at_a_time() {
+    // Between two looks at whether there was a fault; and by `find_iter`.
+    for border in [1 << 20, 64 * 1024] {
+        let longer = [&vec![b'.'; border + 5][..], b"x"].concat();
+        let len = 2 * border + 77;
+        let map = MmapOptions::new().len(len).map_anonymous().unwrap();
+        let mut haystack = vec![b'.'; len];
+        for needle in [&b"x"[..], b"xyx", &[b'x'; 40], &longer] {
+            for at in [border - needle.len().min(border), border - 1, border + 1, len - needle.len()] {
+                // The second copy overlaps the first, where the needle lets it.
+                let copies = [at, at + needle.len() - 1].map(|at| at..len.min(at + needle.len()));
+                haystack.fill(b'.');
+                for copy in copies.clone() {
+                    haystack[copy.clone()].copy_from_slice(&needle[..copy.len()]);
+                }
+                map.write_all_at(&haystack, 0).unwrap();
+                let finder = memchr::memmem::Finder::new(needle);
+                let places: Vec<_> = finder.find_iter(&haystack).collect();
+                let mut last = places.first().copied();
+                while let Some(next) = last.and_then(|last| finder.find(&haystack[last + 1..])) {
+                    last = last.map(|last| last + 1 + next);
+                }
+                let context = format!("{} bytes at {copies:?} of {len}", needle.len());
+                assert_eq!(map.find(needle, ..).unwrap(), places.first().copied(), "{context}");
+                assert_eq!(map.rfind(needle, ..).unwrap(), last, "{context}");
+                assert_eq!(map.count(needle, ..).unwrap(), places.len(), "{context}");
+                let found: Vec<_> = map.find_iter(needle, ..).collect::<Result<_, _>>().unwrap();
+                assert_eq!(found, places, "{context}");
+            }
+        }
+    }
+}
+
+// C2: however long the needle is, sixteen times the bytes take about sixteen times as long.
+#[test]
+fn long_needles_take_linear_time() {
+    let time = |len: usize| {
+        let map = MmapOptions::new().len(len).map_anonymous().unwrap();
+        map.fill(.., b'a').unwrap();
+        // Wrong where nobody looks first, so that each comparison goes on for long.
+        let mut needle = vec![b'a'; len / 2];
+        needle[len / 4 + 1] = b'b';
+        let search = || {
+            let start = std::time::Instant::now();
+            assert_eq!(map.find(&needle, ..).unwrap(), None);
+            assert_eq!(map.rfind(&needle, ..).unwrap(), None);
+            assert_eq!(map.count(&needle, ..).unwrap(), 0);
+            assert_eq!(map.find_iter(&needle, ..).count(), 0);
+            start.elapsed()
+        };
+        (0..3).map(|_| search()).min().unwrap()
+    };
+    let (short, long) = (time(1 << 20), time(16 << 20));
+    assert!(long < short * 48, "{short:?}, {long:?}");
+}
+
+// C2: bytes that others change during a search make it miss what is being changed, not what stays, and nothing is found
+// outside of the range.
+#[test]
+fn bytes_that_change_during_searches() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    const LEN: usize = 300_000;
+    const STAYS: &[u8] = b"abbabaabbaababba!";
+    let map = MmapOptions::new().len(LEN).map_anonymous().unwrap();
+    let (first, last) = (LEN / 3, LEN - 1000);
+    /// Ends the thread also when the test fails.
+    struct Done<'a>(&'a AtomicBool);
+    impl Drop for Done<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _done = Done(&done);
+        scope.spawn(|| {
+            let mut state = 1u64;
+            while !done.load(Ordering::Relaxed) {
+                for _ in 0..1000 {
+                    state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                    let index = (state >> 33) as usize % LEN;
+                    let stays = [first, last].iter().any(|&at| (at..at + STAYS.len()).contains(&index));
+                    if !stays {
+                        map.set(index, if state >> 63 == 0 { b'a' } else { b'b' }).unwrap();
+                    }
+                }
+            }
+        });
+        map.write_all_at(STAYS, first).unwrap();
+        map.write_all_at(STAYS, last).unwrap();
+        for round in 0..40 {
+            // Only what stays has the last byte.
+            assert_eq!(map.find(STAYS, ..).unwrap(), Some(first));
+            assert_eq!(map.rfind(STAYS, ..).unwrap(), Some(last));
+            assert_eq!(map.count(STAYS, ..).unwrap(), 2);
+            let places: Vec<_> = map.find_iter(STAYS, ..).collect::<Result<_, _>>().unwrap();
+            assert_eq!(places, [first, last]);
+            // This one comes and goes.
+            let needle = &STAYS[..2 + round % 12];
+            let range = 1000 + round..LEN - 2000 - round;
+            let at = map.find(needle, range.clone()).unwrap().unwrap();
+            assert!((range.start..=first).contains(&at), "{at}");
+            let at = map.rfind(needle, range.clone()).unwrap().unwrap();
+            assert!((first..=range.end - needle.len()).contains(&at), "{at}");
+            assert!(map.count(needle, range.clone()).unwrap() <= range.len() / needle.len());
+            let mut free = range.start;
+            for place in map.find_iter(needle, range.clone()) {
+                let place = place.unwrap();
+                assert!(place >= free && place + needle.len() <= range.end, "{place}");
+                free = place + needle.len();
+            }
+        }
+    });
+}

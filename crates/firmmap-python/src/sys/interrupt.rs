@@ -25,7 +25,7 @@ static ATTACHED: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
 /// Threads in which an exception is going to be raised.
 static ASKED: [AtomicUsize; 64] = [const { AtomicUsize::new(0) }; 64];
 
-/// Prepares everything that a signal handler could not do. `class` needs no arguments to be raised.
+/// Prepares everything that a signal handler could not do, and has [`request`] called after each fault. `class` needs no arguments to be raised.
 pub(crate) fn connect(class: Bound<'_, PyType>, main: usize) {
     // Not in the limited API, but in all versions of CPython, under one of two names.
     #[cfg(unix)]
@@ -47,6 +47,8 @@ pub(crate) fn connect(class: Bound<'_, PyType>, main: usize) {
     ATTACHED.store(function.unwrap_or(ptr::null_mut()), Ordering::Release);
     MAIN.store(main, Ordering::Release);
     CLASS.store(class.into_ptr(), Ordering::Release);
+    // SAFETY: atomics, and functions of CPython's whose locks nobody holds who touches mapped memory. It does not unwind.
+    unsafe { firmmap::on_fault(request) };
 }
 
 /// After fork(2), in the child, where this thread is the main one.
@@ -71,7 +73,7 @@ pub(crate) fn thread() -> usize {
 /// CPython's functions here take locks of its own for a moment. That is allowed though it is not in every signal
 /// handler: the fault was raised by a load or a store of mapped bytes, and nobody does that while holding one of these
 /// locks. If a request cannot be made nothing is lost: the fault stays with its map, whose next operation reports it.
-pub(crate) fn request() {
+fn request() {
     // SAFETY: always works.
     if unsafe { ffi::Py_IsInitialized() } == 0 {
         return;

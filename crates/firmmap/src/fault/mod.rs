@@ -161,19 +161,32 @@ static NOTIFY: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
 
 /// Has `notify` called after every fault, by the thread that met it, in its signal handler.
 ///
-/// For bindings, which have to tell their interpreter of faults in memory that they have lent out. `notify` may do
-/// only what signal-safety(7) allows. There is one such function for the process; the last one wins.
+/// For bindings, which have to tell their interpreter of faults in memory that they have lent out. There is one such
+/// function for the process; the last one wins.
+///
+/// # Safety
+///
+/// - `notify` does only what a signal handler may do, as signal-safety(7) has it: no memory from the heap, no locks that the
+///   interrupted code could hold, no thread-locals that it could be changing. Atomics are fine. The stack may be small.
+/// - It does not unwind.
+///
+/// # Platform notes
+///
+/// On Windows it is called by the handler of exceptions, for which the same holds.
 ///
 /// # Examples
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU32, Ordering};
 /// static FAULTS: AtomicU32 = AtomicU32::new(0);
-/// firmmap::on_fault(|| {
-///     FAULTS.fetch_add(1, Ordering::Relaxed);
-/// });
+/// // SAFETY: an atomic may be changed in a signal handler.
+/// unsafe {
+///     firmmap::on_fault(|| {
+///         FAULTS.fetch_add(1, Ordering::Relaxed);
+///     });
+/// }
 /// ```
-pub fn on_fault(notify: fn()) {
+pub unsafe fn on_fault(notify: fn()) {
     NOTIFY.store(notify as *mut (), Ordering::Release);
 }
 

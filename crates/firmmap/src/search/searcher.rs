@@ -13,13 +13,18 @@ use crate::sys::simd::{Direction, PROBES, Probes, Scan, scan};
 const SAMPLE: usize = 2048;
 /// How many offsets are tried.
 const TRIED: usize = 64;
-/// Probes that have led this far, in bytes, were worth their choice, which takes as long as passing so much.
+/// Probes that have led this far, in bytes, were worth their choice, which takes as long as passing so much. As far as the needle
+/// is long, at least: comparing it once can cost as much.
 const WORTHWHILE: usize = 64 * 1024;
 /// A byte that is not in so many bytes of the haystack is rare enough to be the only probe.
 const ALONE: usize = 16 * 1024;
 /// A search that has come this far is worth looking for such a byte.
 const LONG: usize = 4 << 20;
-/// How far Two-Way searches before probes are tried again.
+/// How far Two-Way searches before probes are tried for the first time: that takes as long as to choose them, so that a match which
+/// is near costs twice as much at most, however many there are.
+const FIRST: usize = 4096;
+/// How far Two-Way searches before probes are tried again. As far as the needle is long, at least: all of that is read
+/// behind the last place.
 const LINEAR: usize = 256 * 1024;
 
 /// A search for one needle in one direction, in one haystack after the other.
@@ -29,6 +34,8 @@ pub(crate) struct Searcher<'a> {
     probes: Probes,
     /// Whether the probes were tried on the haystack.
     learned: bool,
+    /// Whether Two-Way has searched without finding anything near.
+    is_far: bool,
     /// How many bytes were passed since the probes were chosen.
     passed: usize,
     /// Whether it was found out if one probe does.
@@ -45,7 +52,8 @@ impl<'a> Searcher<'a> {
     /// For a needle of at least two bytes. Allocates nothing.
     #[inline]
     pub(crate) fn new(needle: &'a [u8], direction: Direction) -> Self {
-        Self { needle, direction, probes: guess(needle), learned: false, passed: 0, lightened: false, linear: None }
+        let probes = guess(needle);
+        Self { needle, direction, probes, learned: false, is_far: false, passed: 0, lightened: false, linear: None }
     }
 
     /// The first match in the haystack, or, backwards, the last one.
@@ -129,11 +137,12 @@ impl<'a> Searcher<'a> {
                 return None;
             }
             let rest = &haystack[start..end];
-            if left > SAMPLE && (!self.learned || self.passed >= WORTHWHILE) {
+            if left > SAMPLE && self.is_far && (!self.learned || self.passed >= WORTHWHILE.max(overlap)) {
                 self.probes = learn(self.needle, rest, self.direction);
                 (self.learned, self.passed) = (true, 0);
             } else {
-                let piece = left.min(LINEAR);
+                let piece = left.min(if self.is_far { LINEAR.max(overlap) } else { FIRST });
+                self.is_far = true;
                 let (range, offset) = match self.direction {
                     Direction::Forward => (0..piece + overlap, start),
                     Direction::Backward => (rest.len() - piece - overlap..rest.len(), end - piece - overlap),
@@ -256,6 +265,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::sys::simd::tests::with_each_kernel;
 
     fn naive(haystack: &[u8], needle: &[u8], direction: Direction) -> Option<usize> {
         let mut places = 0..(haystack.len() + 1).saturating_sub(needle.len());
@@ -267,24 +277,27 @@ mod tests {
     }
 
     fn check(haystack: &[u8], needle: &[u8]) {
-        for direction in [Direction::Forward, Direction::Backward] {
-            let found = Searcher::new(needle, direction).find(haystack);
-            assert!(found == naive(haystack, needle, direction), "{direction:?} {needle:?}: {found:?}");
-        }
+        let ends =
+            [Direction::Forward, Direction::Backward].map(|direction| (direction, naive(haystack, needle, direction)));
         let (mut places, mut end) = (Vec::new(), 0);
         while let Some(index) = naive(&haystack[end..], needle, Direction::Forward) {
             places.push(end + index);
             end += index + needle.len();
         }
-        for limit in [usize::MAX, 7, 1] {
-            places.truncate(limit);
-            let mut found = Vec::new();
-            Searcher::new(needle, Direction::Forward).each(haystack, |place| {
-                found.push(place);
-                found.len() < limit
-            });
-            assert!(found == places, "{needle:?}");
-        }
+        with_each_kernel(|| {
+            for (direction, wanted) in ends {
+                let found = Searcher::new(needle, direction).find(haystack);
+                assert!(found == wanted, "{direction:?} {needle:?}: {found:?}");
+            }
+            for limit in [usize::MAX, 7, 1] {
+                let mut found = Vec::new();
+                Searcher::new(needle, Direction::Forward).each(haystack, |place| {
+                    found.push(place);
+                    found.len() < limit
+                });
+                assert!(found == places[..limit.min(places.len())], "{needle:?}");
+            }
+        });
     }
 
     #[derive(Clone, Debug)]

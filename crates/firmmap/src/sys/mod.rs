@@ -7,6 +7,8 @@
 
 mod memory;
 pub(crate) mod simd;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod vector;
 
 #[cfg(unix)]
 #[path = "unix.rs"]

@@ -10,6 +10,9 @@
     allow(dead_code, reason = "there are no vectors that would be scanned with")
 )]
 
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use super::vector::Vector;
+
 /// How many probes there are at most.
 pub(crate) const PROBES: usize = 4;
 
@@ -46,6 +49,8 @@ pub(crate) enum Direction {
 const CREDIT: usize = 4096;
 /// What one such candidate costs, as a branch that was not foreseen.
 const CANDIDATE: usize = 64;
+/// What the candidates of one go may cost beside that: all of them, but not each the comparison of a long needle.
+const GO: usize = 4 * CREDIT;
 
 /// Looks for `needle`, of two bytes or more, with `probes` inside of it. `found` is called with each match, the next one or backwards
 /// the one before. It says from which place on the next match may start (forward only), or `None`, which ends the scan: the result
@@ -66,10 +71,14 @@ pub(crate) fn scan(
     if places < 16 {
         return scan_few(haystack, needle, places, direction, found);
     }
+    #[cfg(test)]
+    if tests::kernel() == Kernel::None {
+        return Scan::Crowded(places);
+    }
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{__m128i, __m256i};
-        if places >= 32 && std::arch::is_x86_feature_detected!("avx2") {
+        if places >= 32 && has_avx2() {
             // SAFETY: the processor has AVX2, as was just checked.
             return unsafe { avx2(haystack, needle, probes, direction, found) };
         }
@@ -85,6 +94,31 @@ pub(crate) fn scan(
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     Scan::Crowded(places)
 }
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn has_avx2() -> bool {
+    #[cfg(test)]
+    if tests::kernel() != Kernel::Best {
+        return false;
+    }
+    std::arch::is_x86_feature_detected!("avx2")
+}
+
+/// What tests leave of the processor, so that what is there for others is tried as well.
+#[cfg(test)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kernel {
+    Best,
+    /// What every processor of its kind has.
+    Basic,
+    /// No vectors.
+    None,
+}
+
+#[cfg(test)]
+#[path = "simd_tests.rs"]
+pub(crate) mod tests;
 
 /// The first place of `byte`, which is expected soon: up to 128 bytes are looked at without a call.
 #[inline]
@@ -140,173 +174,6 @@ fn scan_few(
         Direction::Backward => (0..places).rev().find(ends),
     };
     last.map_or(Scan::Absent, Scan::Found)
-}
-
-/// A vector of bytes.
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-trait Vector: Copy {
-    /// How many bytes.
-    const LEN: usize;
-    /// How many bits of a mask stand for one byte, as a power of two.
-    const SHIFT: u32;
-
-    /// # Safety
-    ///
-    /// - The processor has the vector's instructions.
-    unsafe fn splat(byte: u8) -> Self;
-    /// # Safety
-    ///
-    /// - As `splat`, and `LEN` bytes can be read at `address`.
-    unsafe fn load(address: *const u8) -> Self;
-    /// Bytes that are all ones where the two are equal, else zero.
-    ///
-    /// # Safety
-    ///
-    /// - As `splat`.
-    unsafe fn equal(self, other: Self) -> Self;
-    /// # Safety
-    ///
-    /// - As `splat`.
-    unsafe fn and(self, other: Self) -> Self;
-    /// # Safety
-    ///
-    /// - As `splat`.
-    unsafe fn or(self, other: Self) -> Self;
-    /// The lowest bits belong to the first byte.
-    ///
-    /// # Safety
-    ///
-    /// - As `splat`.
-    unsafe fn mask(self) -> u64;
-}
-
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use std::arch::x86_64::*;
-
-    use super::Vector;
-
-    impl Vector for __m128i {
-        const LEN: usize = 16;
-        const SHIFT: u32 = 0;
-
-        #[inline(always)]
-        unsafe fn splat(byte: u8) -> Self {
-            // SAFETY: every x86-64 processor has SSE2.
-            unsafe { _mm_set1_epi8(byte as i8) }
-        }
-        #[inline(always)]
-        unsafe fn load(address: *const u8) -> Self {
-            // SAFETY: the caller's promise.
-            unsafe { _mm_loadu_si128(address.cast()) }
-        }
-        #[inline(always)]
-        unsafe fn equal(self, other: Self) -> Self {
-            // SAFETY: as in `splat`.
-            unsafe { _mm_cmpeq_epi8(self, other) }
-        }
-        #[inline(always)]
-        unsafe fn and(self, other: Self) -> Self {
-            // SAFETY: as in `splat`.
-            unsafe { _mm_and_si128(self, other) }
-        }
-        #[inline(always)]
-        unsafe fn or(self, other: Self) -> Self {
-            // SAFETY: as in `splat`.
-            unsafe { _mm_or_si128(self, other) }
-        }
-        #[inline(always)]
-        unsafe fn mask(self) -> u64 {
-            // SAFETY: as in `splat`.
-            u64::from(unsafe { _mm_movemask_epi8(self) } as u32)
-        }
-    }
-
-    impl Vector for __m256i {
-        const LEN: usize = 32;
-        const SHIFT: u32 = 0;
-
-        #[inline(always)]
-        unsafe fn splat(byte: u8) -> Self {
-            // SAFETY: the caller's promise.
-            unsafe { _mm256_set1_epi8(byte as i8) }
-        }
-        #[inline(always)]
-        unsafe fn load(address: *const u8) -> Self {
-            // SAFETY: the caller's promise.
-            unsafe { _mm256_loadu_si256(address.cast()) }
-        }
-        #[inline(always)]
-        unsafe fn equal(self, other: Self) -> Self {
-            // SAFETY: the caller's promise.
-            unsafe { _mm256_cmpeq_epi8(self, other) }
-        }
-        #[inline(always)]
-        unsafe fn and(self, other: Self) -> Self {
-            // SAFETY: the caller's promise.
-            unsafe { _mm256_and_si256(self, other) }
-        }
-        #[inline(always)]
-        unsafe fn or(self, other: Self) -> Self {
-            // SAFETY: the caller's promise.
-            unsafe { _mm256_or_si256(self, other) }
-        }
-        #[inline(always)]
-        unsafe fn mask(self) -> u64 {
-            // SAFETY: the caller's promise.
-            u64::from(unsafe { _mm256_movemask_epi8(self) } as u32)
-        }
-    }
-}
-
-#[cfg(target_arch = "aarch64")]
-mod neon {
-    use std::arch::aarch64::*;
-
-    use super::Vector;
-
-    impl Vector for uint8x16_t {
-        const LEN: usize = 16;
-        // Four bits for each byte: the shortest way to a mask there.
-        const SHIFT: u32 = 2;
-
-        #[inline(always)]
-        unsafe fn splat(byte: u8) -> Self {
-            // SAFETY: the caller's promise.
-            unsafe { vdupq_n_u8(byte) }
-        }
-        #[inline(always)]
-        unsafe fn load(address: *const u8) -> Self {
-            // SAFETY: the caller's promise.
-            unsafe { vld1q_u8(address) }
-        }
-        #[inline(always)]
-        unsafe fn equal(self, other: Self) -> Self {
-            // SAFETY: the caller's promise.
-            unsafe { vceqq_u8(self, other) }
-        }
-        #[inline(always)]
-        unsafe fn and(self, other: Self) -> Self {
-            // SAFETY: the caller's promise.
-            unsafe { vandq_u8(self, other) }
-        }
-        #[inline(always)]
-        unsafe fn or(self, other: Self) -> Self {
-            // SAFETY: the caller's promise.
-            unsafe { vorrq_u8(self, other) }
-        }
-        #[inline(always)]
-        unsafe fn mask(self) -> u64 {
-            // SAFETY: the caller's promise.
-            let wide = unsafe { vreinterpretq_u16_u8(self) };
-            // SAFETY: the caller's promise.
-            let narrow = unsafe { vshrn_n_u16::<4>(wide) };
-            // SAFETY: the caller's promise.
-            let word = unsafe { vreinterpret_u64_u8(narrow) };
-            // SAFETY: the caller's promise.
-            unsafe { vget_lane_u64::<0>(word) }
-        }
-    }
 }
 
 /// # Safety
@@ -391,21 +258,28 @@ impl<V: Vector, const N: usize> Probed<'_, V, N> {
         all
     }
 
-    /// Looks closer at candidates, up to the match that ends the scan.
+    /// Looks closer at candidates, up to the match that ends the scan, or to the one that costs more than the `budget`: so
+    /// a long needle is not compared again and again before it is noticed.
     #[inline(always)]
     fn check<const BACKWARD: bool>(
         &mut self,
         mut mask: u64,
         place: usize,
+        budget: usize,
         found: &mut impl FnMut(usize) -> Option<usize>,
-    ) -> Option<usize> {
+    ) -> Option<Scan> {
         while mask != 0 {
             let bit = if BACKWARD { mask.ilog2() } else { mask.trailing_zeros() } >> V::SHIFT;
             let candidate = place + bit as usize;
-            if (BACKWARD || candidate >= self.floor) && self.is_match(candidate) {
-                match found(candidate) {
-                    Some(next) => self.floor = next,
-                    None => return Some(candidate),
+            if BACKWARD || candidate >= self.floor {
+                if self.is_match(candidate) {
+                    match found(candidate) {
+                        Some(next) => self.floor = next,
+                        None => return Some(Scan::Found(candidate)),
+                    }
+                } else if self.spent > budget {
+                    let behind = self.haystack.len() - self.needle.len() - candidate;
+                    return Some(Scan::Crowded(if BACKWARD { candidate } else { behind }));
                 }
             }
             mask &= !(((1u64 << (1 << V::SHIFT)) - 1) << (bit << V::SHIFT));
@@ -473,15 +347,16 @@ unsafe fn run<V: Vector, const N: usize, const BACKWARD: bool>(
         let any = unsafe { low.or(high) };
         // SAFETY: the caller's promise.
         if unsafe { any.mask() } != 0 {
+            let credit = (done >> patience) + CREDIT;
             for number in 0..4 {
                 let part = if BACKWARD { 3 - number } else { number };
                 // SAFETY: the caller's promise.
                 let mask = unsafe { vectors[part].mask() };
-                if let Some(index) = probed.check::<BACKWARD>(mask, start + part * V::LEN, &mut found) {
-                    return Scan::Found(index);
+                if let Some(ended) = probed.check::<BACKWARD>(mask, start + part * V::LEN, credit + GO, &mut found) {
+                    return ended;
                 }
             }
-            if probed.spent > (done >> patience) + CREDIT {
+            if probed.spent > credit {
                 return Scan::Crowded(places - done - 4 * V::LEN);
             }
         }
@@ -497,8 +372,9 @@ unsafe fn run<V: Vector, const N: usize, const BACKWARD: bool>(
         let all = unsafe { vector.mask() };
         let bits = (again << V::SHIFT) as u32;
         let mask = if BACKWARD { (all << bits & full::<V>()) >> bits } else { all >> bits << bits };
-        if let Some(index) = probed.check::<BACKWARD>(mask, start, &mut found) {
-            return Scan::Found(index);
+        let credit = (done >> patience) + CREDIT;
+        if let Some(ended) = probed.check::<BACKWARD>(mask, start, credit + GO, &mut found) {
+            return ended;
         }
         done += V::LEN;
     }
