@@ -36,7 +36,7 @@ x86_64-unknown-linux-musl)
         musl-gcc -O1 -fPIC -c scripts/musl-unwind.c -o "$unwind/musl-unwind.o"
         cp "$(gcc -print-file-name=libgcc_eh.a)" "$unwind/libunwind.a"
         ar r "$unwind/libunwind.a" "$unwind/musl-unwind.o"
-        flags="-Clink-self-contained=no -Ctarget-feature=+crt-static -L$unwind"
+        flags="-Clink-self-contained=no -Ctarget-feature=+crt-static -Crelocation-model=static -L$unwind"
         export CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS=$flags
         export CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER=musl-gcc
     fi

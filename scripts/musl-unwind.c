@@ -2,7 +2,15 @@
  * musl has not. Here it is, by one that musl has. */
 #define _GNU_SOURCE
 #include <link.h>
+#include <pthread.h>
 #include <stddef.h>
+
+/* The unwinder names these weakly, which takes nothing out of an archive: it would call address 0, and every panic would end in
+ * SIGSEGV. Strong names take them out. */
+__attribute__((used)) static void *const needed_by_the_unwinder[] = {
+    (void *)pthread_once, (void *)pthread_mutex_lock, (void *)pthread_mutex_unlock,
+    (void *)pthread_key_create, (void *)pthread_getspecific, (void *)pthread_setspecific,
+};
 
 /* `struct dl_find_object` of glibc's <dlfcn.h>. */
 struct found {

@@ -37,8 +37,8 @@ export CARGO_UNSTABLE_BUILD_STD=std,panic_unwind,panic_abort,test
 export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER=/usr/lib/wine/wine64
 export WINEDEBUG=-all WINEPREFIX=$own/wine WINEPATH="Z:${own//\//\\}\\dll" WINEDLLOVERRIDES='mscoree=;mshtml='
 
-# The prefix is made once. One server and its services run for all test processes: started by a test, they would keep its
-# output open. They end by themselves when they have had nothing to do for a while.
+# The prefix is made once. One server and its services run for all test processes, and end with this script: started by a
+# test, they would keep its output open, and without anything to do they must outlast what is compiled before the tests.
 mkdir -p "$WINEPREFIX"
 wine() { /usr/lib/wine/wine64 "$@" >/dev/null 2>&1; }
 export WINESERVER=/usr/lib/wine/wineserver64
@@ -46,6 +46,7 @@ if [[ ! -e $WINEPREFIX/system.reg ]]; then
     wine wineboot --init
     $WINESERVER --wait
 fi
-$WINESERVER --persistent=60 2>/dev/null || true # it may be running already
+trap '$WINESERVER --kill || true' EXIT
+$WINESERVER --persistent=1800 2>/dev/null || true # it may be running already
 wine wineboot
 "$@"

@@ -123,3 +123,23 @@ fn shared_holders() {
     let map = writer.join().unwrap().unwrap();
     assert_eq!(map.find(b"afar", ..).unwrap(), Some(5));
 }
+
+// R2: a thread that panics while it uses a map, or a file object, leaves it as usable as before.
+#[test]
+fn panics_of_others() {
+    let scratch = Scratch::new(b"one\ntwo\nthree\n");
+    let mut file = MappedFile::new(scratch.map(Access::Write));
+    let panicked = thread::scope(|scope| {
+        let user = scope.spawn(|| {
+            for line in file.lines(..) {
+                assert_ne!(line.unwrap(), b"two\n"[..], "the panic that is wanted");
+            }
+        });
+        user.join()
+    });
+    assert!(panicked.is_err());
+    assert_eq!(file.count(b"t", ..).unwrap(), 2);
+    file.resize(3).unwrap();
+    drop(file);
+    assert_eq!(scratch.contents(), b"one");
+}
