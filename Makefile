@@ -43,14 +43,18 @@ demo: build ## show the package at work, beside the standard module, on a real f
 test: lint test-rust test-resize test-python test-cpython ## run lint and the next four, and print all closing lines
 	@scripts/summary.sh nextest doctest resize pytest cpython
 
-.PHONY: test-rust
-test-rust: ## run the Rust tests and the documentation's examples
+# The program that runs the Rust tests.
+.PHONY: nextest
+nextest:
 	@cargo nextest --version >/dev/null 2>&1 || cargo install --locked --debug cargo-nextest --root $(TARGET)/tools
+
+.PHONY: test-rust
+test-rust: nextest ## run the Rust tests and the documentation's examples
 	@$(LOGGED) nextest cargo nextest run --workspace --locked
 	@$(LOGGED) doctest cargo test --quiet --doc --workspace --locked
 
 .PHONY: test-resize
-test-resize: ## run the Rust tests that resize maps without mremap(2), as on macOS and the BSDs
+test-resize: nextest ## run the Rust tests that resize maps without mremap(2), as on macOS and the BSDs
 	@RUSTFLAGS='--cfg firmmap_no_mremap' CARGO_TARGET_DIR=$(TARGET)/no-mremap $(LOGGED) resize \
 		cargo nextest run -p firmmap --locked -E 'binary(/resize|mapped_file|large_files|options|system/) or test(/resize/)'
 
@@ -82,8 +86,7 @@ bench-rust: ## measure the Rust library beside memmap2, mmap-io and File, on a q
 OPTIMISED := --config profile.dev.package.firmmap.opt-level=2
 
 .PHONY: test-windows
-test-windows: ## run the Rust tests as Windows programs, in wine, and build the Python extension (installs what it needs)
-	@cargo nextest --version >/dev/null 2>&1 || cargo install --locked --debug cargo-nextest --root $(TARGET)/tools
+test-windows: nextest ## run the Rust tests as Windows programs, in wine, and build the Python extension (installs what it needs)
 	@$(LOGGED) windows-nextest scripts/windows.sh cargo nextest run $(OPTIMISED) -p firmmap --locked
 	@$(LOGGED) windows-doctest scripts/windows.sh cargo test $(OPTIMISED) --quiet --doc -p firmmap --locked
 	@$(LOGGED) windows-extension scripts/windows.sh scripts/windows/extension.sh
@@ -96,15 +99,15 @@ test-windows-python: .venv/ready ## run the Python tests under a CPython for Win
 	@$(LOGGED) windows-python scripts/windows.sh scripts/windows/python.sh
 
 .PHONY: test-aarch64
-test-aarch64: ## run the Rust tests for aarch64 Linux, emulated by qemu (scripts/compilers.sh installs what it needs)
+test-aarch64: nextest ## run the Rust tests for aarch64 Linux, emulated by qemu (scripts/compilers.sh installs what it needs)
 	@$(LOGGED) aarch64 scripts/test-cross.sh aarch64-unknown-linux-gnu scripts/qemu-skipped.txt
 
 .PHONY: test-i686
-test-i686: ## run the Rust tests for Linux with 32 bits (as above)
+test-i686: nextest ## run the Rust tests for Linux with 32 bits (as above)
 	@$(LOGGED) i686 scripts/test-cross.sh i686-unknown-linux-gnu
 
 .PHONY: test-musl
-test-musl: ## run the Rust tests with musl as the C library (as above)
+test-musl: nextest ## run the Rust tests with musl as the C library (as above)
 	@$(LOGGED) musl scripts/test-cross.sh x86_64-unknown-linux-musl
 
 .PHONY: check-targets
@@ -123,6 +126,12 @@ wheel: .venv/ready ## build the wheel of a release into dist (ABI=3.14t for one 
 .PHONY: sdist
 sdist: .venv/ready ## pack the source of a release into dist
 	$(BIN)/maturin sdist --out $(DIST)
+
+.PHONY: crate
+crate: ## pack the crate as for publishing it, and build what was packed
+	@for file in README.md LICENSE-MIT LICENSE-APACHE; do \
+		cargo package --package firmmap --locked --list | grep -x "$$file" >/dev/null || { echo "the crate lacks $$file" >&2; exit 1; }; done
+	cargo publish --package firmmap --locked --dry-run
 
 .PHONY: test-wheel
 test-wheel: ## build wheel and sdist, install each into an empty environment, and try it there

@@ -16,6 +16,8 @@ for package in "${packages[@]}"; do
     status=$(dpkg-query --show --showformat '${db:Status-Status}' "$package" 2>/dev/null || true)
     [[ $status == installed ]] || missing+=("$package")
 done
+# The program for WebAssembly runs in any Node that is there.
+command -v node >/dev/null || missing+=(nodejs)
 [[ ${missing[*]} ]] || exit 0
 
 sudo=()

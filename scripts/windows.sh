@@ -18,11 +18,10 @@ need /usr/lib/wine/wine64 wine64
 if [[ ${packages[*]} ]]; then
     echo "installing ${packages[*]}"
     export DEBIAN_FRONTEND=noninteractive
-    wait=(-o DPkg::Lock::Timeout=300)
-    if ! apt-get "${wait[@]}" install -qq --no-install-recommends "${packages[@]}" >/dev/null 2>&1; then
-        apt-get "${wait[@]}" update -qq
-        apt-get "${wait[@]}" install -qq --no-install-recommends "${packages[@]}" >/dev/null
-    fi
+    apt=(apt-get -o DPkg::Lock::Timeout=300)
+    ((EUID == 0)) || apt=(sudo "${apt[@]}")
+    "${apt[@]}" update -qq
+    "${apt[@]}" install -qq -y --no-install-recommends "${packages[@]}" >/dev/null
 fi
 
 mkdir -p "$own/dll"

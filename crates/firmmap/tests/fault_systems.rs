@@ -4,6 +4,7 @@
 #![cfg(any(target_os = "linux", target_os = "android"))]
 #![allow(unsafe_code)]
 
+mod huge;
 mod process;
 
 use std::fs::File;
@@ -41,25 +42,30 @@ fn huge_file(pages: usize) -> Option<File> {
     Some(file)
 }
 
-/// Asks for huge pages, which the administrator may do, while it lives.
-struct Reserve(Option<String>);
+/// Asks for huge pages, which the administrator may do, while it lives. Nobody else does meanwhile: another test would take them, or
+/// end with the number that was there before.
+struct Reserve {
+    before: Option<String>,
+    _turn: File,
+}
 
 const RESERVE: &str = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
 
 impl Reserve {
     fn pages(count: usize) -> Option<Self> {
+        let turn = huge::turn();
         let before = std::fs::read_to_string(RESERVE).unwrap_or_default();
         let free = || {
             let free = std::fs::read_to_string(RESERVE.replace("nr_", "free_")).unwrap_or_default();
             free.trim().parse::<usize>().unwrap_or(0)
         };
         if free() >= count {
-            return Some(Self(None));
+            return Some(Self { before: None, _turn: turn });
         }
         let wanted = before.trim().parse::<usize>().unwrap_or(0) + count;
         let _ = std::fs::write(RESERVE, wanted.to_string());
         if free() >= count {
-            return Some(Self(Some(before)));
+            return Some(Self { before: Some(before), _turn: turn });
         }
         let _ = std::fs::write(RESERVE, before.trim());
         skipped("no huge pages, and no permission or memory to reserve some");
@@ -69,22 +75,22 @@ impl Reserve {
 
 impl Drop for Reserve {
     fn drop(&mut self) {
-        if let Some(before) = &self.0 {
+        if let Some(before) = &self.before {
             let _ = std::fs::write(RESERVE, before.trim());
         }
     }
 }
 
 fn files_of_huge_pages() {
-    huge(true);
+    missing_pages_of_files(true);
 }
 
 fn untracked_files_of_huge_pages() {
-    huge(false);
+    missing_pages_of_files(false);
 }
 
 /// What is missing is replaced in units of the page size.
-fn huge(track: bool) {
+fn missing_pages_of_files(track: bool) {
     let Some(_reserve) = Reserve::pages(8) else { return };
     let Some(file) = huge_file(4) else { return };
     for access in [Access::Read, Access::Copy, Access::Write] {

@@ -3,6 +3,8 @@
 #![cfg(unix)]
 
 mod common;
+#[cfg(target_os = "linux")]
+mod huge;
 
 use std::fs::File;
 
@@ -306,6 +308,7 @@ fn no_reserve_reserves_nothing() {
 #[cfg(target_os = "linux")]
 #[test]
 fn huge_pages() {
+    let _turn = huge::turn();
     for size in [None, Some(21)] {
         for options in [MmapOptions::new().len(3_000_000), MmapOptions::new().len(3_000_000).private()] {
             match options.huge_pages(size).map_anonymous() {
