@@ -366,6 +366,48 @@ def test_fileno_is_a_file_at_the_position(path: Path) -> None:
     assert path.read_bytes() == b"oN" + LINES[2:] + b" and more!"
 
 
+def test_fileno_of_a_part(path: Path) -> None:
+    """G1: a map of a part of a file stays one when its descriptor is asked for."""
+    with firmmap.open(path, "r+", offset=1, length=5) as m:
+        m.fileno()
+        m.tell()
+        m.seek(0)
+        m.flush()
+        assert (len(m), m.read()) == (5, LINES[1:6])
+    with firmmap.open(path, "r+", offset=1) as m:
+        m.seek(0, 2)
+        assert os.write(m.fileno(), b"more") == 4
+        assert (m.tell(), m[-4:]) == (len(LINES) + 3, b"more")
+
+
+def test_with_closes_by_the_method(path: Path) -> None:
+    """G3: as with every file, the end of a `with` statement calls close(), also where that is a subclass's."""
+    calls = []
+
+    class Counted(firmmap.MappedFile):
+        def close(self) -> None:
+            calls.append(self.closed)
+            super().close()
+
+    with Counted(path) as m:
+        pass
+    assert (calls, m.closed) == ([False], True)
+
+
+def test_writelines_hides_no_exception(path: Path) -> None:
+    """G3: where the lines end in an exception, and what was gathered cannot be written, both are told."""
+
+    def lines(m: firmmap.MappedFile) -> Iterator[bytes]:
+        yield b"a line"
+        m.close()
+        raise KeyError("ours")
+
+    with firmmap.open(path, "r+") as m:
+        with pytest.raises(ValueError, match="closed") as caught:
+            m.writelines(lines(m))
+        assert isinstance(caught.value.__cause__, KeyError)
+
+
 def test_fileno_of_the_callers_descriptor(path: Path) -> None:
     """G1: the caller's position does not move."""
     with path.open("rb") as file:

@@ -100,6 +100,35 @@ def test_pickle_of_a_subclass(path: Path) -> None:
             assert again[:] == TEXT
 
 
+class Slots(firmmap.MappedFile):
+    __slots__ = ("__dict__", "mark")
+
+
+class Own(firmmap.MappedFile):
+    def __getstate__(self) -> object:
+        return {"kept": 1}
+
+
+def test_pickle_of_what_subclasses_add(path: Path) -> None:
+    """G9: slots come along as attributes do, and a class that says what is kept is asked."""
+    with Slots(path) as m:
+        m.mark, m.other = "slot", "attribute"
+        with pickle.loads(pickle.dumps(m)) as again:
+            assert (again.mark, again.other) == ("slot", "attribute")
+    with Own(path) as m, pickle.loads(pickle.dumps(m)) as again:
+        assert vars(again) == {"kept": 1}
+
+
+def test_pickle_of_more_than_the_capacity(path: Path) -> None:
+    """G9: a capacity less than the length, as the file had more bytes or the map has outgrown it, is no error elsewhere."""
+    with firmmap.open(path, capacity=1) as m, pickle.loads(pickle.dumps(m)) as again:
+        assert again[:] == m[:] != b""
+    with firmmap.open(path, "w+", capacity=10) as m:
+        m.write(b"x" * 50)
+        with copy.copy(m) as again:
+            assert again[:] == b"x" * 50
+
+
 def test_copy(path: Path) -> None:
     """G9: a copy of the object is another map of the same bytes."""
     with firmmap.open(path, "r+") as m, copy.copy(m) as again:

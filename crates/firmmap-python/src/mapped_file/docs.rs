@@ -49,7 +49,8 @@ pub(crate) const FILENO: &CStr = c"fileno($self, /)
 Return the map's own descriptor of the file, whose position is set to the map's.
 
 After something was read or written with it, seek(), tell() and flush() take
-over its position and the file's new length. The descriptor of a map that was
+over its position and the file's new length; a map that ended before the file
+did keeps its length. The descriptor of a map that was
 made of a descriptor stays where it is, as the two share their position.
 io.UnsupportedOperation for anonymous memory, and on Windows.";
 

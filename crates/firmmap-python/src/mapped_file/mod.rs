@@ -19,6 +19,7 @@ pub(crate) mod write;
 
 use firmmap::{Mode, Protection};
 use pyo3::exceptions::{PyBufferError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyString};
 
@@ -62,11 +63,15 @@ struct Open {
     movers: usize,
     /// Where the descriptor's own position was put when it was handed out.
     handed_out: Option<u64>,
+    /// When it was, the map reached to the end of the file: what is appended with it belongs to the map. A map of a part stays
+    /// one.
+    grows_with_file: bool,
 }
 
 impl MappedFile {
     fn new(file: firmmap::MappedFile, mode: Mode, name: Name, capacity: Option<usize>) -> Self {
-        let open = Open { file, exports: 0, changes: 0, block: Block::default(), movers: 0, handed_out: None };
+        let block = Block::default();
+        let open = Open { file, exports: 0, changes: 0, block, movers: 0, handed_out: None, grows_with_file: false };
         Self { state: Exclusive::new(Some(open)), mode, name, capacity }
     }
 
@@ -226,8 +231,10 @@ pub(crate) fn enter(this: This<'_>) -> Returned<'_> {
     Ok(this.object())
 }
 
+/// As files do it: by the method, which a subclass may have made its own.
 pub(crate) fn exit<'py>(this: This<'py>, _: Args<'py>) -> Returned<'py> {
-    close(this)
+    this.object().call_method0(intern!(this.py, "close"))?;
+    Ok(none(this.py))
 }
 
 #[inline]

@@ -259,6 +259,8 @@ pub(crate) fn reduce<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         }
     };
     let (offset, length) = this.open(py, |open| Ok((open.file.offset(), open.file.len())))?;
+    // The map may have outgrown what was asked for.
+    let capacity = this.capacity.map(|capacity| capacity.max(length));
     // What was created must not be created again.
     let mode = match this.mode {
         Mode::Create | Mode::CreateNew => Mode::ReadWrite,
@@ -266,12 +268,13 @@ pub(crate) fn reduce<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     };
     let restore = py.import(intern!(py, "firmmap._mapped_file"))?.getattr(intern!(py, "restore"))?;
     let class = this.object().get_type();
-    let arguments = (class, path, mode.as_str(), offset, length, this.capacity).into_pyobject(py)?;
-    let state = this.object().getattr_opt(intern!(py, "__dict__"))?;
-    match state.filter(|state| state.is_truthy().unwrap_or(true)) {
-        Some(state) => Ok((restore, arguments, state).into_pyobject(py)?.into_any()),
-        None => Ok((restore, arguments).into_pyobject(py)?.into_any()),
+    let arguments = (class, path, mode.as_str(), offset, length, capacity).into_pyobject(py)?;
+    // What subclasses add: their `__dict__` and their slots, or what they say themselves.
+    let state = this.object().call_method0(intern!(py, "__getstate__"))?;
+    if state.is_none() || state.cast::<PyDict>().is_ok_and(|state| state.is_empty()) {
+        return Ok((restore, arguments).into_pyobject(py)?.into_any());
     }
+    Ok((restore, arguments, state).into_pyobject(py)?.into_any())
 }
 
 pub(crate) fn fileno(this: This<'_>) -> Returned<'_> {
@@ -294,6 +297,8 @@ impl super::Open {
         let number = self.file.file().and_then(descriptor::number);
         let number = number.ok_or_else(|| super::unsupported("fileno: the map has no descriptor".to_owned()))?;
         self.take_in()?;
+        let end = self.file.offset() + self.file.len() as u64;
+        self.grows_with_file |= self.file.file().is_some_and(|file| file.metadata().is_ok_and(|now| now.len() <= end));
         if is_alone {
             self.place_descriptor();
         }
@@ -318,7 +323,7 @@ impl super::Open {
         let file_len = self.file.file_len().map_err(error)?.saturating_sub(self.file.offset()) as usize;
         // What does not fit stays outside, until the views are gone.
         let fits = self.exports == 0 || file_len <= self.file.capacity();
-        if self.file.is_growable() && file_len > self.file.len() && fits {
+        if self.grows_with_file && self.file.is_growable() && file_len > self.file.len() && fits {
             super::growth::refresh_open(self)?;
         }
         Ok(())

@@ -110,8 +110,12 @@ pub(crate) fn writelines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py>
         }
     }
     // The lines before a wrong one are written, as they are to a plain file.
-    write_all(this, &gathered)?;
-    result.map(|()| none(py))
+    let rest = write_all(this, &gathered);
+    if let (Err(failed), Err(first)) = (&rest, &result) {
+        // Neither hides the other.
+        failed.set_cause(py, Some(first.clone_ref(py)));
+    }
+    rest.and(result).map(|()| none(py))
 }
 
 pub(crate) fn write_byte<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
