@@ -3,7 +3,9 @@
 //! `PySys_Audit` returns at once where nobody listens, without making objects of its arguments. It is in every CPython since 3.8, but
 //! in the stable ABI only since 3.13; so it is looked up, and `sys.audit` takes its place where it is not found.
 
-use std::ffi::{c_char, c_int, c_longlong};
+use std::ffi::c_int;
+#[cfg(unix)]
+use std::ffi::{c_char, c_longlong};
 #[cfg(unix)]
 use std::sync::OnceLock;
 
