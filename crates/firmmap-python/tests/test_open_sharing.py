@@ -120,7 +120,7 @@ def test_pickle_of_what_subclasses_add(path: Path) -> None:
 
 
 def test_pickle_of_more_than_the_capacity(path: Path) -> None:
-    """G9: a capacity less than the length, as the file had more bytes or the map has outgrown it, is no error elsewhere."""
+    """G9: a capacity less than the length, as the map has outgrown it or never fitted, is no error elsewhere."""
     with firmmap.open(path, capacity=1) as m, pickle.loads(pickle.dumps(m)) as again:
         assert again[:] == m[:] != b""
     with firmmap.open(path, "w+", capacity=10) as m:
