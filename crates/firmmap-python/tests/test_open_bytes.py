@@ -355,7 +355,7 @@ def test_iterators_keep_no_map_alive(path: Path, make: Callable[[Any], Any], wal
 
     name = Name(path)
     m = firmmap.open(name)
-    gone = [weakref.ref(m), weakref.ref(name)]
+    gone: list[Callable[[], object]] = [weakref.ref(m), weakref.ref(name)]
     iterator = make(m)
     del name
     if walk == "some":
