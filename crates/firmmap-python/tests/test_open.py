@@ -399,3 +399,19 @@ assert before == 0 or len(os.listdir("/proc/self/fd")) == before
 def test_audit(path: Path) -> None:
     """B12: the events of os.open and of the standard library's class, before each happens."""
     run_python(AUDIT, str(path))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what /proc is like")
+@pytest.mark.parametrize("mode", ["r", "c"])
+def test_files_that_only_say_that_they_are_empty(mode: Any) -> None:
+    """G2: an empty map is that of an empty file, not of one that hides its length and cannot be mapped."""
+    assert os.path.getsize("/proc/self/status") == 0
+    with pytest.raises(OSError):
+        firmmap.open("/proc/self/status", mode)
+
+
+def test_empty_file_that_must_not_be_written(path: Path) -> None:
+    """G1: a descriptor that does not allow the mode is an error at once, also where there is nothing to map."""
+    path.write_bytes(b"")
+    with path.open("rb") as file, pytest.raises(PermissionError):
+        firmmap.open(file.fileno(), "r+")

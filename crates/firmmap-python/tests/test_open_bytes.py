@@ -7,6 +7,7 @@ import re
 import struct
 import sys
 import threading
+import weakref
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -341,3 +342,28 @@ def test_long_work_lets_others_run(tmp_path: Path) -> None:
         thread.join(60)
         assert not thread.is_alive()
     assert errors == ["I/O operation on closed file"] * 2
+
+
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="other interpreters free later")
+@pytest.mark.parametrize("walk", ["none", "some", "all"])
+@pytest.mark.parametrize("make", [lambda m: m.lines(), lambda m: m.find_all(b"a")])
+def test_iterators_keep_no_map_alive(path: Path, make: Callable[[Any], Any], walk: str) -> None:
+    """G5: with its iterators a map is gone at once, and with it its descriptor and its name."""
+
+    class Name(str):
+        pass
+
+    name = Name(path)
+    m = firmmap.open(name)
+    gone: list[Callable[[], object]] = [weakref.ref(m), weakref.ref(name)]
+    iterator = make(m)
+    del name
+    if walk == "some":
+        next(iterator)
+    elif walk == "all":
+        assert len(list(iterator)) > 1
+        del m
+        assert [one() for one in gone] == [None, None]
+        return
+    del iterator, m
+    assert [one() for one in gone] == [None, None]

@@ -101,7 +101,11 @@ def test_pickle_of_a_subclass(path: Path) -> None:
 
 
 class Slots(firmmap.MappedFile):
+    """A subclass with a slot, and room for more."""
+
     __slots__ = ("__dict__", "mark")
+    mark: str
+    other: str
 
 
 class Own(firmmap.MappedFile):
@@ -115,12 +119,12 @@ def test_pickle_of_what_subclasses_add(path: Path) -> None:
         m.mark, m.other = "slot", "attribute"
         with pickle.loads(pickle.dumps(m)) as again:
             assert (again.mark, again.other) == ("slot", "attribute")
-    with Own(path) as m, pickle.loads(pickle.dumps(m)) as again:
+    with Own(path) as own, pickle.loads(pickle.dumps(own)) as again:
         assert vars(again) == {"kept": 1}
 
 
 def test_pickle_of_more_than_the_capacity(path: Path) -> None:
-    """G9: a capacity less than the length, as the file had more bytes or the map has outgrown it, is no error elsewhere."""
+    """G9: a capacity less than the length, as the map has outgrown it or never fitted, is no error elsewhere."""
     with firmmap.open(path, capacity=1) as m, pickle.loads(pickle.dumps(m)) as again:
         assert again[:] == m[:] != b""
     with firmmap.open(path, "w+", capacity=10) as m:

@@ -549,8 +549,16 @@ impl MmapOptions {
         let map = options.map_source(source, kept, |len, info| {
             if mode.writes() { Ok(How::Allocate) } else { Err(beyond_end(options.offset, len, info.len).into()) }
         })?;
-        let regular = || sys::file_info(source).map(|info| info.regular).map_err(reading_the_length);
-        let growable = mode.writes() && self.track_file && regular()?;
+        let info = || sys::file_info(source).map_err(reading_the_length);
+        if options.len.is_none() && map.is_empty() {
+            let info = info()?;
+            let origin = options.origin(Some(source), info.granularity);
+            if info.len == 0 && origin.reserves() {
+                // Files such as those in /proc call themselves empty and have bytes. What cannot be mapped is not shown as empty.
+                Mmap::new(origin, Some(source), None, options.offset, 1)?;
+            }
+        }
+        let growable = mode.writes() && self.track_file && info()?.regular;
         Ok((map, growable))
     }
 

@@ -10,6 +10,8 @@ use std::fs::File;
 
 use common::{Scratch, assert_bytes, page, pattern, refused, refused_by_system};
 use firmmap::{Access, Advice, ErrorKind, MapFlags, Mmap, MmapOptions, Protection};
+#[cfg(target_os = "linux")]
+use firmmap::{MappedFile, Mode};
 
 const READ_WRITE: Protection = Protection::READ.union(Protection::WRITE);
 
@@ -338,4 +340,15 @@ fn huge_pages_of_no_possible_size() {
         let options = MmapOptions::new().len(4096).huge_pages(Some(size));
         assert_eq!(options.map_anonymous().unwrap_err().kind(), ErrorKind::Os);
     }
+}
+
+// G2: an empty map is that of an empty file, not of one that hides its length and cannot be mapped.
+#[cfg(target_os = "linux")]
+#[test]
+fn files_that_only_say_that_they_are_empty() {
+    assert_eq!(MappedFile::open("/proc/self/status", Mode::Read).unwrap_err().kind(), ErrorKind::Os);
+    let scratch = Scratch::new(b"");
+    assert_eq!(MappedFile::open(scratch.path(), Mode::Read).unwrap().len(), 0);
+    let file = File::open(scratch.path()).unwrap();
+    assert_eq!(MmapOptions::new().map_mode(&file, Mode::ReadWrite).unwrap_err().kind(), ErrorKind::Os);
 }

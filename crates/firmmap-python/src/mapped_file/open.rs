@@ -11,6 +11,7 @@ use pyo3::types::{PyDict, PyInt, PyString, PyTuple};
 use super::{MappedFile, Returned, This, error};
 use crate::args::{self, Args, Constructor};
 use crate::constants::{ACCESS_COPY, ACCESS_READ, ACCESS_WRITE};
+use crate::sys::owned::Owned;
 use crate::sys::{audit, descriptor};
 
 /// What a plain binary file that is open in this way has as its `mode`.
@@ -26,10 +27,10 @@ fn of_plain_file(mode: Mode) -> &'static str {
 pub(super) enum Name {
     /// As it was given, and with the directory that it counts from.
     Path {
-        given: Py<PyAny>,
-        absolute: Py<PyAny>,
+        given: Owned,
+        absolute: Owned,
     },
-    Descriptor(Py<PyAny>),
+    Descriptor(Owned),
     Anonymous,
 }
 
@@ -168,9 +169,9 @@ impl Request {
                 return Err(PyValueError::new_err(words));
             }
             let descriptor = args::int(path.as_borrowed())?;
-            let number = PyInt::new(py, descriptor).into_any().unbind();
+            let number = PyInt::new(py, descriptor).into_any();
             let mode = self.mode;
-            return self.map(py, descriptor, Name::Descriptor(number), mode);
+            return self.map(py, descriptor, Name::Descriptor(number.into()), mode);
         }
         let os = py.import(intern!(py, "os"))?;
         let given = os.call_method1(intern!(py, "fspath"), (&path,))?;
@@ -180,7 +181,7 @@ impl Request {
         let flags = self.flags(&os)?;
         let opened = os.call_method1(intern!(py, "open"), (&given, flags, 0o666))?;
         let descriptor = args::int(opened.as_borrowed())?;
-        let name = Name::Path { given: given.clone().unbind(), absolute: absolute.unbind() };
+        let name = Name::Path { given: given.clone().into(), absolute: absolute.into() };
         // Those that create have done so.
         let mode = if self.mode.access() == firmmap::Access::Write { Mode::ReadWrite } else { self.mode };
         let result = self.map(py, descriptor, name, mode);

@@ -15,4 +15,5 @@ pub(crate) mod mapped_file;
 pub(crate) mod native;
 pub(crate) mod newlines;
 pub(crate) mod number;
+pub(crate) mod owned;
 pub(crate) mod target;
