@@ -274,7 +274,6 @@ pub fn poke(map: &Mmap, index: usize, value: u8) {
 
 /// Areas of memory that the process has mapped of `file`. (A name that only ends as "(deleted)" can be that of the test program,
 /// once it was built anew.)
-#[cfg(any(target_os = "linux", target_os = "android"))]
 pub fn areas_of(file: &File) -> usize {
     use std::os::fd::AsRawFd;
     areas(std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap().to_str().unwrap())
