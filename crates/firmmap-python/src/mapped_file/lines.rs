@@ -13,9 +13,8 @@ use super::read::copy_line;
 use super::{MappedFile, Open, Returned, This, closed_error, error};
 use crate::sys::buffer::{new_bytes, try_new_bytes};
 use crate::sys::cell::Exclusive;
-use crate::sys::native::{Body, Receiver};
+use crate::sys::native::{Body, Held, Receiver};
 use crate::sys::newlines::ends_of_lines;
-use crate::sys::owned::Walked;
 
 /// Lines that are longer than this many pages are looked for in the map itself.
 const PAGES: usize = 4;
@@ -167,7 +166,7 @@ pub(crate) struct Lines {
 
 struct Cursor {
     /// An instance of our class; none at the end.
-    file: Option<Walked<MappedFile>>,
+    file: Option<Held<MappedFile>>,
     position: usize,
     block: Block,
 }
@@ -177,7 +176,7 @@ impl Body for Lines {}
 /// `m.lines()`.
 pub(crate) fn lines(this: This<'_>) -> Returned<'_> {
     this.check_open(this.py)?;
-    let file = Some(Walked::new(this));
+    let file = Some(Held::new(this));
     let cursor = Cursor { file, position: 0, block: Block::default() };
     crate::sys::mapped_file::new_lines(this.py, Lines { state: Exclusive::new(cursor) })
 }

@@ -16,8 +16,7 @@ use super::{MappedFile, Open, Returned, This, boolean, closed_error, error};
 use crate::args::{self, Args, Argument};
 use crate::mmap::{DETACHED_SEARCH, Direction, clamp};
 use crate::sys::cell::Exclusive;
-use crate::sys::native::{Body, Receiver};
-use crate::sys::owned::Walked;
+use crate::sys::native::{Body, Held, Receiver};
 
 type Object<'a, 'py> = Borrowed<'a, 'py, PyAny>;
 
@@ -241,7 +240,7 @@ pub(crate) struct Matches {
 
 struct Cursor {
     /// An instance of our class; none at the end.
-    file: Option<Walked<MappedFile>>,
+    file: Option<Held<MappedFile>>,
     place: Place,
 }
 
@@ -270,7 +269,7 @@ pub(crate) fn find_all<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     };
     let bounds = Bounds::new(args.get(1), args.get(2))?;
     let range = this.open(py, |open| Ok(bounds.fit(open.file.len())))?;
-    let file = range.is_some().then(|| Walked::new(this));
+    let file = range.is_some().then(|| Held::new(this));
     let Range { start, end } = range.unwrap_or(0..0);
     let cursor = Cursor { file, place: Place { position: start, end, ahead: Vec::new(), changes: 0 } };
     let finder = Finder::new(&needle).into_owned();

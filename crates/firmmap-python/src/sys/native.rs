@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use super::call::{Args, enter};
+use super::owned::Owned;
 
 /// What the instances of a class hold.
 pub(crate) trait Body {
@@ -76,13 +77,13 @@ impl<T> std::ops::Deref for Receiver<'_, T> {
 
 /// An instance that somebody else holds.
 pub(crate) struct Held<T> {
-    object: Py<PyAny>,
+    object: Owned,
     body: std::marker::PhantomData<T>,
 }
 
 impl<T> Held<T> {
     pub(crate) fn new(receiver: Receiver<'_, T>) -> Self {
-        Self { object: receiver.object().unbind(), body: std::marker::PhantomData }
+        Self { object: receiver.object().into(), body: std::marker::PhantomData }
     }
 
     #[inline]

@@ -9,8 +9,6 @@ use std::ops::Deref;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use super::native::{Held, Receiver};
-
 /// A part of an instance's body: made, used and dropped by threads that are attached.
 pub(crate) struct Owned(ManuallyDrop<Py<PyAny>>);
 
@@ -33,29 +31,5 @@ impl Drop for Owned {
         // SAFETY: the reference is ours, and not used again. Bodies are dropped by CPython's call of `dealloc`, or before they
         // became part of an instance, in calls from Python: the thread is attached.
         unsafe { ffi::Py_DECREF(self.0.as_ptr()) };
-    }
-}
-
-/// An instance that an iterator goes over: as [`Held`], given back at once.
-pub(crate) struct Walked<T>(ManuallyDrop<Held<T>>);
-
-impl<T> Walked<T> {
-    pub(crate) fn new(receiver: Receiver<'_, T>) -> Self {
-        Self(ManuallyDrop::new(Held::new(receiver)))
-    }
-
-    #[inline]
-    pub(crate) fn receiver<'py>(&'py self, py: Python<'py>) -> Receiver<'py, T> {
-        self.0.receiver(py)
-    }
-}
-
-impl<T> Drop for Walked<T> {
-    fn drop(&mut self) {
-        // SAFETY: iterators are used and freed by calls from Python: the thread is attached.
-        let py = unsafe { Python::assume_attached() };
-        let object = self.0.receiver(py).object();
-        // SAFETY: the reference that is in here, and not used again; `object` has another one.
-        unsafe { ffi::Py_DECREF(object.as_ptr()) };
     }
 }
