@@ -29,6 +29,7 @@ pub(crate) fn read<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
 #[inline]
 fn read_with<'py>(this: This<'py>, count: impl FnOnce(&MappedFile) -> PyResult<Option<usize>>) -> Returned<'py> {
     let py = this.py;
+    this.give_way(py)?;
     let job = this.open(py, |file| {
         let position = file.position();
         let count = match count(file)? {

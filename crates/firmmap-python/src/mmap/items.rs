@@ -54,6 +54,7 @@ pub(crate) fn subscript<'py>(this: This<'py>, key: Object<'_, 'py>) -> Returned<
 
 fn any_slice(this: This<'_>, slice: Slice) -> Returned<'_> {
     let py = this.py;
+    this.give_way(py)?;
     let job = this.open(py, |file| {
         let (start, step, count) = slice.fit(file.len());
         if count > DETACHED_COPY {

@@ -11,6 +11,7 @@ mod pages;
 mod search;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use firmmap::MappedFile;
 use pyo3::Borrowed;
@@ -47,6 +48,8 @@ pub(crate) struct Mmap {
     access: i32,
     /// Whether the file's descriptor was to be kept.
     track_file: bool,
+    /// Whether a thread waits to resize the map.
+    resizing: AtomicBool,
 }
 
 struct State {
@@ -58,7 +61,8 @@ struct State {
 
 impl Mmap {
     pub(crate) fn new(file: MappedFile, access: i32, track_file: bool) -> Self {
-        Self { state: Exclusive::new(State { file: Some(file), exports: 0 }), access, track_file }
+        let state = Exclusive::new(State { file: Some(file), exports: 0 });
+        Self { state, access, track_file, resizing: AtomicBool::new(false) }
     }
 
     /// The short way: runs `work` on the map, if that is open and not in use. `work` must not call into Python; where it gives
@@ -78,7 +82,28 @@ impl Mmap {
     }
 
     fn check_open(&self, py: Python<'_>) -> PyResult<()> {
+        self.give_way(py)?;
         self.open(py, |_| Ok(()))
+    }
+
+    /// Before work that may take a share of the map: waits for a thread that wants to resize it, which would never find it
+    /// without shares if others took them in turns.
+    #[inline]
+    fn give_way(&self, py: Python<'_>) -> PyResult<()> {
+        if self.resizing.load(Ordering::Relaxed) { self.let_others_resize(py) } else { Ok(()) }
+    }
+
+    /// Only so long: after fork(2) nobody may be there who ends the waiting. A thread that is there says so again.
+    #[cold]
+    fn let_others_resize(&self, py: Python<'_>) -> PyResult<()> {
+        for _ in 0..500 {
+            wait(py)?;
+            if !self.resizing.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+        }
+        self.resizing.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()> {
@@ -103,6 +128,12 @@ impl Body for Mmap {
             unraisable(py, exception(error));
         }
     }
+}
+
+/// Lets other threads be done with what they do.
+fn wait(py: Python<'_>) -> PyResult<()> {
+    py.detach(|| std::thread::sleep(std::time::Duration::from_micros(200)));
+    py.check_signals()
 }
 
 /// Work on the map that was set up while the state was locked: small work is done there, large work later.

@@ -1,5 +1,7 @@
 //! The mapping itself: flushing, advice, length, name.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 #[cfg(unix)]
 use firmmap::Advice;
 use firmmap::FlushFlags;
@@ -10,7 +12,7 @@ use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use super::{Returned, none};
+use super::{Returned, none, wait};
 use crate::args::{self, Args};
 use crate::constants::{ACCESS_COPY, ACCESS_READ};
 use crate::errors::{self, closed as closed_error, exception, os_error};
@@ -87,6 +89,7 @@ pub(crate) fn resize<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     this.check_open(py)?;
     args.check("resize", 1, 1)?;
     let size = args.get(0).map_or(Ok(0), args::ssize)?;
+    let _wish = Wish(&this.resizing);
     loop {
         let done = this.state.with(py, |state| {
             let file = state.file.as_mut().ok_or_else(closed_error)?;
@@ -118,12 +121,21 @@ pub(crate) fn resize<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         })?;
         match done {
             Some(result) => return result.map(|()| none(py)),
-            // Searches and copies in other threads are using the map. They end soon, and new ones wait for the GIL.
+            // Searches and copies in other threads are using the map. They end soon, and new ones give way.
             None => {
-                py.detach(|| std::thread::sleep(std::time::Duration::from_micros(200)));
-                py.check_signals()?;
+                this.resizing.store(true, Ordering::Relaxed);
+                wait(py)?;
             }
         }
+    }
+}
+
+/// The wish to resize a map, which is over when this is dropped. Another thread's, if there is one, is said again.
+struct Wish<'a>(&'a AtomicBool);
+
+impl Drop for Wish<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }
 
