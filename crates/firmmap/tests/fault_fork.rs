@@ -21,6 +21,7 @@ scenarios! {
         a_child_that_executes_another_program,
         many_threads_that_fault_on_one_page,
         many_threads_that_fault_in_maps_of_one_file,
+        the_first_maps_of_a_process_are_made_by_many_threads,
         maps_made_resized_and_dropped_while_others_fault;
     dies:
         a_foreign_fault_in_a_forked_child;
@@ -194,6 +195,28 @@ fn many_threads_that_fault_in_maps_of_one_file() {
             });
         }
     });
+}
+
+/// None may fault before there is a handler, which only one of them installs.
+fn the_first_maps_of_a_process_are_made_by_many_threads() {
+    let pages: [Pages; 4] = std::array::from_fn(|_| Pages::new(2));
+    for _ in 0..50 {
+        in_a_child(|| {
+            let start = Barrier::new(pages.len());
+            std::thread::scope(|scope| {
+                for pages in &pages {
+                    let start = &start;
+                    scope.spawn(move || {
+                        start.wait();
+                        let map = pages.map(Access::Write);
+                        pages.truncate(1);
+                        assert_fault(map.get(page()), page()..=page());
+                        pages.restore();
+                    });
+                }
+            });
+        });
+    }
 }
 
 fn maps_made_resized_and_dropped_while_others_fault() {

@@ -81,10 +81,15 @@ pub(crate) fn forget_handler(handler: usize) {
 pub(crate) fn keep_handler() -> bool {
     static CHECKED: AtomicUsize = AtomicUsize::new(0);
     let tick = tick();
-    if tick != 0 && CHECKED.swap(tick, Ordering::Relaxed) == tick {
+    if tick != 0 && CHECKED.load(Ordering::Acquire) == tick {
         return true;
     }
-    install_handler()
+    // Only what is done is noted: another thread that maps now must not count on a handler that is still to come.
+    let is_first = install_handler();
+    if is_first {
+        CHECKED.store(tick, Ordering::Release);
+    }
+    is_first
 }
 
 /// A number that changes with every tick, or zero where the clock cannot be read without a system call.
