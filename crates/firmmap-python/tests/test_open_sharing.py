@@ -100,6 +100,32 @@ def test_pickle_of_a_subclass(path: Path) -> None:
             assert again[:] == TEXT
 
 
+class Made(firmmap.MappedFile):
+    """A subclass that says itself how it is pickled."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return str, ("as it likes",)
+
+
+def test_pickle_by_the_subclass(path: Path) -> None:
+    """G9: the `__reduce__` of a subclass is asked, as with every class."""
+    with Made(path) as m:
+        assert [pickle.loads(pickle.dumps(m, protocol)) for protocol in (0, 2, 5)] == ["as it likes"] * 3
+        copied: object = copy.copy(m)
+        assert copied == "as it likes"
+
+
+def test_pickle_of_what_is_gone(path: Path) -> None:
+    """G9, item 4: a range that the file has no more is an error; no worker fills it up with zeros."""
+    with firmmap.open(path, "r+") as m, firmmap.open(path) as reader, firmmap.open(path, "c") as draft:
+        data = [pickle.dumps(kind) for kind in (m, reader, draft)]
+    os.truncate(path, 10)
+    for one in data:
+        with pytest.raises(ValueError, match=f"length {len(TEXT)} from offset 0 .* file of 10 bytes"):
+            pickle.loads(one)
+    assert path.read_bytes() == TEXT[:10]
+
+
 def test_copy(path: Path) -> None:
     """G9: a copy of the object is another map of the same bytes."""
     with firmmap.open(path, "r+") as m, copy.copy(m) as again:

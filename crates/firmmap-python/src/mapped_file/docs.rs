@@ -304,7 +304,7 @@ Return an iterator over the indices in [start:end] at which sub begins.
 Occurrences do not overlap, as count() counts them. They are looked for when
 they are asked for.";
 
-pub(crate) const REDUCE: &CStr = c"__reduce_ex__($self, protocol, /)
+pub(crate) const REDUCE: &CStr = c"__reduce__($self, /)
 --
 
 Pickle as absolute path, mode and range: another process maps the same bytes.
