@@ -6,6 +6,8 @@ import copy
 import os
 import pickle
 import sys
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_all_start_methods, get_context
@@ -245,3 +247,37 @@ def test_files_grow_after_fork(path: Path) -> None:
         in_child(child)
         assert m.refresh() == len(TEXT) + 14
         assert m.endswith(b"one more line\n")
+
+
+@only_fork
+def test_fork_while_a_map_waits_to_be_moved() -> None:
+    """Item 6: a thread of the parent that waits to move the map is not there in a child, which waits for it once."""
+    m = firmmap.anonymous(32 << 20)
+    ended = threading.Event()
+
+    def search() -> None:
+        while not ended.is_set():
+            m.count(b"ab")
+
+    def shorten() -> None:
+        while not ended.is_set():
+            m.truncate((32 << 20) - 1)
+            m.truncate(32 << 20)
+
+    def child() -> None:
+        began = time.monotonic()
+        for _ in range(100):
+            len(m)
+        assert time.monotonic() - began < 5  # it was 10
+
+    threads = [threading.Thread(target=work) for work in (search, search, shorten)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(10):
+            time.sleep(0.02)
+            in_child(child)
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()

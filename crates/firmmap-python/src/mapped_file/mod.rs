@@ -105,7 +105,11 @@ impl MappedFile {
                 break;
             }
         }
-        Ok(())
+        // Who is still here will say so again, and who is not has kept this process waiting for the last time.
+        self.open_now(py, |open| {
+            open.movers = 0;
+            Ok(())
+        })
     }
 
     fn check_open(&self, py: Python<'_>) -> PyResult<()> {
