@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+import subprocess
 import sys
 import threading
 import time
@@ -281,3 +282,25 @@ def test_fork_while_a_map_waits_to_be_moved() -> None:
         ended.set()
         for thread in threads:
             thread.join()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="maps have no descriptors there")
+def test_writing_by_turns_with_the_descriptor(path: Path) -> None:
+    """G3: neither writes over what the other has written, as with a plain file: a subprocess's output, for one."""
+    with firmmap.open(path, "w+") as m:
+        echo = [sys.executable, "-c", "print('from the child', end='', flush=True)"]
+        subprocess.run(echo, stdout=m, check=True)
+        m.write(b", from us")
+        subprocess.run(echo, stdout=m, check=True)
+        m.writelines([b", ", b"us"])
+        fd = m.fileno()
+        m.write(b"1")
+        assert os.write(fd, b"2") == 1
+        m.write(b"3" * 3_000_000)
+        assert os.write(fd, b"4") == 1
+        m.seek(-2_000_000, 2)
+        m.write(b"5" * 1_999_999)
+        assert os.write(fd, b"6") == 1
+        expected = b"from the child, from usfrom the child, us12" + b"3" * 1_000_001 + b"5" * 1_999_999 + b"6"
+        assert (m.tell(), m[:]) == (len(expected), expected)
+    assert path.read_bytes() == expected

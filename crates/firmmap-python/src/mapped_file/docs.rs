@@ -48,9 +48,10 @@ pub(crate) const FILENO: &CStr = c"fileno($self, /)
 
 Return the map's own descriptor of the file, whose position is set to the map's.
 
-After something was read or written with it, seek(), tell() and flush() take
-over its position and the file's new length. The descriptor of a map that was
-made of a descriptor stays where it is, as the two share their position.
+After something was read or written with it, seek(), tell(), flush() and the
+methods that write take over its position and the file's new length. The
+descriptor of a map that was made of a descriptor stays where it is, as the two
+share their position.
 io.UnsupportedOperation for anonymous memory, and on Windows.";
 
 pub(crate) const ISATTY: &CStr = c"isatty($self, /)

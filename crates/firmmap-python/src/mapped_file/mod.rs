@@ -102,7 +102,7 @@ impl MappedFile {
         for _ in 0..500 {
             growth::wait(py)?;
             if self.open_now(py, |open| Ok(open.movers))? == 0 {
-                break;
+                return Ok(());
             }
         }
         // Who is still here will say so again, and who is not has kept this process waiting for the last time.
@@ -119,6 +119,7 @@ impl MappedFile {
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()> {
         self.open(py, |open| {
             open.file.set_position(position);
+            open.follow();
             Ok(())
         })
     }
