@@ -129,28 +129,30 @@ pub(crate) fn ready(this: This<'_>) -> Option<Bound<'_, PyAny>> {
 
 /// The line at the position: `next(m)`.
 pub(crate) fn next(this: This<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
-    if let Some(line) = ready(this) {
-        return Ok(Some(line));
-    }
     let py = this.py;
-    let (line, map) = this.open(py, |open| {
-        let is_lent = open.is_lent();
-        let mut position = open.file.position();
-        let source = Source { map: &open.file, changes: open.changes, is_lent };
-        let line = cut(py, &source, &mut open.block, &mut position)?;
-        let map = matches!(line, Line::Far).then(|| (open.file.share(), position));
-        open.file.set_position(position);
-        Ok((line, map))
-    })?;
-    match (line, map) {
-        (Line::Found(line), _) => Ok(Some(line)),
-        (_, Some((map, position))) => {
-            let bytes = copy_line(py, &map, position, map.len())?;
-            drop(map);
-            this.set_position(py, position + bytes.len())?;
-            Ok(Some(bytes.finish()))
+    loop {
+        if let Some(line) = ready(this) {
+            return Ok(Some(line));
         }
-        _ => Ok(None),
+        let (line, map) = this.open(py, |open| {
+            let is_lent = open.is_lent();
+            let mut position = open.file.position();
+            let source = Source { map: &open.file, changes: open.changes, is_lent };
+            let line = cut(py, &source, &mut open.block, &mut position)?;
+            let map = matches!(line, Line::Far).then(|| (open.file.share(), position));
+            open.file.set_position(position);
+            Ok((line, map))
+        })?;
+        let (map, position) = match (line, map) {
+            (Line::Found(line), _) => return Ok(Some(line)),
+            (_, Some(far)) => far,
+            _ => return Ok(None),
+        };
+        let bytes = copy_line(py, &map, position, map.len())?;
+        drop(map);
+        if this.pass(py, position, bytes.len())? {
+            return Ok(Some(bytes.finish()));
+        }
     }
 }
 
@@ -227,6 +229,14 @@ pub(crate) fn next_of(lines: Receiver<'_, Lines>) -> PyResult<Option<Bound<'_, P
         Step::Far(map, position) => (map, position),
     };
     let bytes = copy_line(py, &map, position, map.len())?;
-    lines.state.with(py, |cursor| cursor.position = position + bytes.len());
-    Ok(Some(bytes.finish()))
+    drop(map);
+    let is_ours = lines.state.with(py, |cursor| {
+        let is_there = cursor.position == position;
+        if is_there {
+            cursor.position = position + bytes.len();
+        }
+        is_there
+    });
+    // Another thread was faster: then the next line is ours.
+    if is_ours { Ok(Some(bytes.finish())) } else { next_of(lines) }
 }

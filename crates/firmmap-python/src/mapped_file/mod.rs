@@ -124,6 +124,18 @@ impl MappedFile {
         })
     }
 
+    /// Moves the position behind `count` bytes that were read there while other threads ran, unless one of them has moved it:
+    /// then the bytes are another's.
+    fn pass(&self, py: Python<'_>, position: usize, count: usize) -> PyResult<bool> {
+        self.open(py, |open| {
+            let is_there = open.file.position() == position;
+            if is_there && count > 0 {
+                open.file.set_position(position + count);
+            }
+            Ok(is_there)
+        })
+    }
+
     fn is_writable(&self) -> bool {
         self.mode != Mode::Read
     }
