@@ -155,7 +155,8 @@ Make the map size bytes long, and its file end there; return size.
 
 Without a size, the position. The position stays. New bytes are zeros, for which
 the disk has room: OSError with errno ENOSPC if it has not. BufferError if the
-map would shrink, or have to move, while views of it exist.
+map would shrink, or have to move, while views of it exist. MapFaultError if
+somebody has cut off bytes that it would keep; refresh() takes that in.
 io.UnsupportedOperation in the modes 'r' and 'c'.";
 
 pub(crate) const RESIZE: &CStr = c"resize($self, newsize, /)
