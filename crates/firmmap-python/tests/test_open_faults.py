@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,19 @@ def test_views(path: Path) -> None:
                 for _ in range(10):
                     pass
         assert caught.value.offset == 5 * PAGE
+
+
+@pytest.mark.parametrize("capacity", [None, 1 << 20])
+def test_truncate_leaves_no_hole(path: Path, capacity: int | None) -> None:
+    """G6, item 4: truncate() does not fill up with zeros what somebody has cut off; to shrink works."""
+    with firmmap.open(path, "r+", capacity=capacity) as m:
+        os.truncate(path, PAGE)
+        for size in (PAGE + 1, LENGTH, LENGTH + 1, 1 << 19, 1 << 22):
+            assert missing(partial(m.truncate, size)) == PAGE
+        assert (path.stat().st_size, len(m)) == (PAGE, LENGTH)
+        m.truncate(PAGE)
+        m.truncate(LENGTH)
+        assert m[:] == content(LENGTH)[:PAGE] + bytes(LENGTH - PAGE)
 
 
 def test_growth_goes_on_after_repair(path: Path) -> None:

@@ -173,6 +173,25 @@ def test_refresh_under_views(path: Path) -> None:
         assert bytes(view[:5]) == b"xxxxx"
 
 
+@only_unix
+@pytest.mark.parametrize("size", [1 << 48, 1 << 62, sys.maxsize // 2])
+def test_more_than_there_are_addresses(path: Path, size: int) -> None:
+    """G6: what no process has addresses for is ENOMEM, whether it is asked for by the capacity or by growth."""
+    with firmmap.open(path, "w+") as m:
+        m.write(b"abc")
+        with pytest.raises(OSError, match="memory") as caught:
+            m.truncate(size)
+        assert caught.value.errno == errno.ENOMEM
+        m.seek(size)
+        with pytest.raises(OSError, match="memory") as caught:
+            m.write(b"x")
+        assert caught.value.errno == errno.ENOMEM
+        assert m[:] == path.read_bytes() == b"abc"
+    with pytest.raises(OSError, match="memory") as caught:
+        firmmap.open(path, "r+", capacity=size)
+    assert caught.value.errno == errno.ENOMEM
+
+
 def test_wrong_lengths(path: Path) -> None:
     """G6: what no file can have is an error, and nothing has changed."""
     with firmmap.open(path, "w+") as m:

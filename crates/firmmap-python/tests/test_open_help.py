@@ -14,7 +14,7 @@ import pytest
 METHODS = [
     name
     for name, value in vars(firmmap.MappedFile).items()
-    if callable(value) and (not name.startswith("_") or name in ("__enter__", "__exit__", "__reduce_ex__"))
+    if callable(value) and (not name.startswith("_") or name in ("__enter__", "__exit__", "__reduce__"))
 ]
 PROPERTIES = ["closed", "name", "mode", "offset", "capacity"]
 
@@ -38,7 +38,6 @@ FIRST: dict[str, tuple[Any, ...]] = {
     "find_all": (b"5",),
     "startswith": (b"0",),
     "endswith": (b"9",),
-    "__reduce_ex__": (4,),
 }
 
 

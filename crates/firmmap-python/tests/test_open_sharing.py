@@ -5,7 +5,10 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_all_start_methods, get_context
@@ -133,6 +136,32 @@ def test_pickle_of_more_than_the_capacity(path: Path) -> None:
             assert again[:] == b"x" * 50
 
 
+class Made(firmmap.MappedFile):
+    """A subclass that says itself how it is pickled."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return str, ("as it likes",)
+
+
+def test_pickle_by_the_subclass(path: Path) -> None:
+    """G9: the `__reduce__` of a subclass is asked, as with every class."""
+    with Made(path) as m:
+        assert [pickle.loads(pickle.dumps(m, protocol)) for protocol in (0, 2, 5)] == ["as it likes"] * 3
+        copied: object = copy.copy(m)
+        assert copied == "as it likes"
+
+
+def test_pickle_of_what_is_gone(path: Path) -> None:
+    """G9, item 4: a range that the file has no more is an error; no worker fills it up with zeros."""
+    with firmmap.open(path, "r+") as m, firmmap.open(path) as reader, firmmap.open(path, "c") as draft:
+        data = [pickle.dumps(kind) for kind in (m, reader, draft)]
+    os.truncate(path, 10)
+    for one in data:
+        with pytest.raises(ValueError, match=f"length {len(TEXT)} from offset 0 .* file of 10 bytes"):
+            pickle.loads(one)
+    assert path.read_bytes() == TEXT[:10]
+
+
 def test_copy(path: Path) -> None:
     """G9: a copy of the object is another map of the same bytes."""
     with firmmap.open(path, "r+") as m, copy.copy(m) as again:
@@ -252,3 +281,59 @@ def test_files_grow_after_fork(path: Path) -> None:
         in_child(child)
         assert m.refresh() == len(TEXT) + 14
         assert m.endswith(b"one more line\n")
+
+
+@only_fork
+def test_fork_while_a_map_waits_to_be_moved() -> None:
+    """Item 6: a thread of the parent that waits to move the map is not there in a child, which waits for it once."""
+    m = firmmap.anonymous(32 << 20)
+    ended = threading.Event()
+
+    def search() -> None:
+        while not ended.is_set():
+            m.count(b"ab")
+
+    def shorten() -> None:
+        while not ended.is_set():
+            m.truncate((32 << 20) - 1)
+            m.truncate(32 << 20)
+
+    def child() -> None:
+        began = time.monotonic()
+        for _ in range(100):
+            len(m)
+        assert time.monotonic() - began < 5  # it was 10
+
+    threads = [threading.Thread(target=work) for work in (search, search, shorten)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(10):
+            time.sleep(0.02)
+            in_child(child)
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="maps have no descriptors there")
+def test_writing_by_turns_with_the_descriptor(path: Path) -> None:
+    """G3: neither writes over what the other has written, as with a plain file: a subprocess's output, for one."""
+    with firmmap.open(path, "w+") as m:
+        echo = [sys.executable, "-c", "print('from the child', end='', flush=True)"]
+        subprocess.run(echo, stdout=m, check=True)
+        m.write(b", from us")
+        subprocess.run(echo, stdout=m, check=True)
+        m.writelines([b", ", b"us"])
+        fd = m.fileno()
+        m.write(b"1")
+        assert os.write(fd, b"2") == 1
+        m.write(b"3" * 3_000_000)
+        assert os.write(fd, b"4") == 1
+        m.seek(-2_000_000, 2)
+        m.write(b"5" * 1_999_999)
+        assert os.write(fd, b"6") == 1
+        expected = b"from the child, from usfrom the child, us12" + b"3" * 1_000_001 + b"5" * 1_999_999 + b"6"
+        assert (m.tell(), m[:]) == (len(expected), expected)
+    assert path.read_bytes() == expected

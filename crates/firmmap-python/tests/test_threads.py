@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import firmmap
@@ -362,3 +363,38 @@ def test_the_gil_is_kept_for_small_operations() -> None:
         finally:
             sys.setswitchinterval(1e-6)
     assert after == before
+
+
+@pytest.mark.parametrize(
+    "walk",
+    [
+        lambda m: iter(m.readline, b""),
+        iter,
+        lambda m: m.lines(),
+        lambda m: m.find_all(b"xxx\n"),
+    ],
+    ids=["readline", "iter", "lines", "find_all"],
+)
+def test_each_line_goes_to_one_thread(tmp_path: Path, walk: Callable[[firmmap.MappedFile], Iterator[Any]]) -> None:
+    """G3, G5, N3: lines that are looked for while other threads run are given to one of them each."""
+    lines = [b"%05d" % number + b"x" * 200_000 + b"\n" for number in range(60)]
+    path = tmp_path / "file"
+    path.write_bytes(b"".join(lines))
+    with firmmap.open(path) as m:
+        expected = list(walk(m))
+        assert len(expected) == len(lines)
+        for _ in range(5):
+            m.seek(0)
+            walker = walk(m)
+            got: list[Any] = []
+
+            def work(walker: Iterator[Any] = walker, got: list[Any] = got) -> None:
+                while (one := next(walker, None)) is not None:
+                    got.append(one)
+
+            threads = [threading.Thread(target=work) for _ in range(THREADS)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert sorted(got) == expected

@@ -266,7 +266,8 @@ impl MappedFile {
     ///
     /// # Errors
     ///
-    /// As [`Mmap::resize`], with [`Os`](crate::ErrorKind::Os) if the disk is full, and
+    /// As [`Mmap::resize`], with [`Os`](crate::ErrorKind::Os) if the disk is full,
+    /// [`Fault`](crate::ErrorKind::Fault) if somebody has truncated the file to less than that, and
     /// [`InUse`](crate::ErrorKind::InUse) where [`share`](Self::share)d holders exist and the map becomes shorter, or has
     /// to move.
     ///

@@ -277,7 +277,11 @@ impl Mmap {
     }
 
     /// [`resize`](Self::resize), with room on the disk for what is new.
+    ///
+    /// A file that others have truncated gets no hole of zeros, as in [`grow`](Self::grow).
     pub(crate) fn resize_with_room(&mut self, len: usize) -> Result<()> {
+        self.check_resizable()?;
+        self.file_of(len.min(self.len()), "truncating")?;
         // Memory has room on no disk, and is taken when it is used.
         self.set_len(len, if self.origin.anonymous { How::Length } else { How::Allocate })
     }
@@ -457,6 +461,11 @@ impl Mmap {
     /// It is at least as long as the map: if not, somebody has truncated it, and what would be appended would leave a hole of
     /// zeros where the map has had bytes.
     fn whole_file(&self, operation: &'static str) -> Result<Option<(&File, u64)>> {
+        self.file_of(self.len(), operation)
+    }
+
+    /// As [`whole_file`](Self::whole_file), where only the first `kept` bytes of the map have to be there.
+    fn file_of(&self, kept: usize, operation: &'static str) -> Result<Option<(&File, u64)>> {
         let Some(file) = self.backing() else {
             return if self.origin.anonymous { Ok(None) } else { Err(Detail::NoFile { operation }.into()) };
         };
@@ -465,7 +474,7 @@ impl Mmap {
             return Err(Detail::Unsupported { what: "another length of what is not a regular file" }.into());
         }
         let len = sys::file_len(file).map_err(asking)?;
-        if len < self.end(self.len())? {
+        if len < self.end(kept)? {
             let offset = len.saturating_sub(self.offset()) as usize;
             return Err(Fault { offset }.into());
         }

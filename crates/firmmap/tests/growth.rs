@@ -164,6 +164,10 @@ fn truncated_by_others() {
     file.seek(SeekFrom::End(0)).unwrap();
     scratch.file().set_len(10).unwrap();
     assert!(file.write(b"x").is_err());
+    for len in [11, 40, 41, 5 << 20] {
+        let error = file.truncate(len).unwrap_err();
+        assert_eq!((error.kind(), error.fault_offset()), (ErrorKind::Fault, Some(10)), "{error}");
+    }
     assert_eq!((file.position(), scratch.len()), (40, 10));
     // Who has it alone can take it as it is.
     assert_eq!(file.refresh().unwrap(), 10);

@@ -48,9 +48,9 @@ pub(crate) const FILENO: &CStr = c"fileno($self, /)
 
 Return the map's own descriptor of the file, whose position is set to the map's.
 
-After something was read or written with it, seek(), tell() and flush() take
-over its position and the file's new length; a map that ended before the file
-did keeps its length. The descriptor of a map that was
+After something was read or written with it, seek(), tell(), flush() and the
+methods that write take over its position and the file's new length; a map that
+ended before the file did keeps its length. The descriptor of a map that was
 made of a descriptor stays where it is, as the two share their position.
 io.UnsupportedOperation for anonymous memory, and on Windows.";
 
@@ -155,7 +155,8 @@ Make the map size bytes long, and its file end there; return size.
 
 Without a size, the position. The position stays. New bytes are zeros, for which
 the disk has room: OSError with errno ENOSPC if it has not. BufferError if the
-map would shrink, or have to move, while views of it exist.
+map would shrink, or have to move, while views of it exist. MapFaultError if
+somebody has cut off bytes that it would keep; refresh() takes that in.
 io.UnsupportedOperation in the modes 'r' and 'c'.";
 
 pub(crate) const RESIZE: &CStr = c"resize($self, newsize, /)
@@ -305,7 +306,7 @@ Return an iterator over the indices in [start:end] at which sub begins.
 Occurrences do not overlap, as count() counts them. They are looked for when
 they are asked for.";
 
-pub(crate) const REDUCE: &CStr = c"__reduce_ex__($self, protocol, /)
+pub(crate) const REDUCE: &CStr = c"__reduce__($self, /)
 --
 
 Pickle as absolute path, mode and range: another process maps the same bytes.

@@ -33,11 +33,14 @@ pub(super) struct Turn<'py>(This<'py>);
 impl<'py> Turn<'py> {
     /// Gives others the time to be done.
     pub(super) fn wait(turn: &mut Option<Self>, this: This<'py>) -> PyResult<()> {
-        if turn.is_none() {
-            this.open_now(this.py, |open| {
-                open.movers += 1;
-                Ok(())
-            })?;
+        let is_new = turn.is_none();
+        this.open_now(this.py, |open| {
+            // Those who have waited for it too long may have forgotten the wish.
+            open.movers = (open.movers + usize::from(is_new)).max(1);
+            Ok(())
+        })?;
+        // One only: its end takes the wish back.
+        if is_new {
             *turn = Some(Self(this));
         }
         wait(this.py)

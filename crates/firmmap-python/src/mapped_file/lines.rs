@@ -129,28 +129,30 @@ pub(crate) fn ready(this: This<'_>) -> Option<Bound<'_, PyAny>> {
 
 /// The line at the position: `next(m)`.
 pub(crate) fn next(this: This<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
-    if let Some(line) = ready(this) {
-        return Ok(Some(line));
-    }
     let py = this.py;
-    let (line, map) = this.open(py, |open| {
-        let is_lent = open.is_lent();
-        let mut position = open.file.position();
-        let source = Source { map: &open.file, changes: open.changes, is_lent };
-        let line = cut(py, &source, &mut open.block, &mut position)?;
-        let map = matches!(line, Line::Far).then(|| (open.file.share(), position));
-        open.file.set_position(position);
-        Ok((line, map))
-    })?;
-    match (line, map) {
-        (Line::Found(line), _) => Ok(Some(line)),
-        (_, Some((map, position))) => {
-            let bytes = copy_line(py, &map, position, map.len())?;
-            drop(map);
-            this.set_position(py, position + bytes.len())?;
-            Ok(Some(bytes.finish()))
+    loop {
+        if let Some(line) = ready(this) {
+            return Ok(Some(line));
         }
-        _ => Ok(None),
+        let (line, map) = this.open(py, |open| {
+            let is_lent = open.is_lent();
+            let mut position = open.file.position();
+            let source = Source { map: &open.file, changes: open.changes, is_lent };
+            let line = cut(py, &source, &mut open.block, &mut position)?;
+            let map = matches!(line, Line::Far).then(|| (open.file.share(), position));
+            open.file.set_position(position);
+            Ok((line, map))
+        })?;
+        let (map, position) = match (line, map) {
+            (Line::Found(line), _) => return Ok(Some(line)),
+            (_, Some(far)) => far,
+            _ => return Ok(None),
+        };
+        let bytes = copy_line(py, &map, position, map.len())?;
+        drop(map);
+        if this.pass(py, position, bytes.len())? {
+            return Ok(Some(bytes.finish()));
+        }
     }
 }
 
@@ -203,30 +205,42 @@ pub(crate) fn ready_of(lines: Receiver<'_, Lines>) -> Option<Bound<'_, PyAny>> {
 
 pub(crate) fn next_of(lines: Receiver<'_, Lines>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let py = lines.py;
-    let step = lines.state.with(py, |cursor| -> PyResult<Step<'_>> {
-        let Some(file) = &cursor.file else { return Ok(Step::Done(None)) };
-        let this = file.receiver(py);
-        this.state.with(py, |state| {
-            let open = state.as_mut().ok_or_else(closed_error)?;
-            let source = Source { map: &open.file, changes: open.changes, is_lent: open.is_lent() };
-            match cut(py, &source, &mut cursor.block, &mut cursor.position)? {
-                Line::Found(line) => Ok(Step::Done(Some(line))),
-                Line::End => Ok(Step::Done(None)),
-                Line::Far => Ok(Step::Far(open.file.share(), cursor.position)),
+    loop {
+        let step = lines.state.with(py, |cursor| -> PyResult<Step<'_>> {
+            let Some(file) = &cursor.file else { return Ok(Step::Done(None)) };
+            let this = file.receiver(py);
+            this.state.with(py, |state| {
+                let open = state.as_mut().ok_or_else(closed_error)?;
+                let source = Source { map: &open.file, changes: open.changes, is_lent: open.is_lent() };
+                match cut(py, &source, &mut cursor.block, &mut cursor.position)? {
+                    Line::Found(line) => Ok(Step::Done(Some(line))),
+                    Line::End => Ok(Step::Done(None)),
+                    Line::Far => Ok(Step::Far(open.file.share(), cursor.position)),
+                }
+            })
+        })?;
+        let (map, position) = match step {
+            Step::Done(Some(line)) => return Ok(Some(line)),
+            Step::Done(None) => {
+                // At the end for ever, also if the file grows: as an iterator is.
+                let file = lines.state.with(py, |cursor| cursor.file.take());
+                drop(file);
+                return Ok(None);
             }
-        })
-    })?;
-    let (map, position) = match step {
-        Step::Done(Some(line)) => return Ok(Some(line)),
-        Step::Done(None) => {
-            // At the end for ever, also if the file grows: as an iterator is.
-            let file = lines.state.with(py, |cursor| cursor.file.take());
-            drop(file);
-            return Ok(None);
+            Step::Far(map, position) => (map, position),
+        };
+        let bytes = copy_line(py, &map, position, map.len())?;
+        drop(map);
+        let is_ours = lines.state.with(py, |cursor| {
+            let is_there = cursor.position == position;
+            if is_there {
+                cursor.position = position + bytes.len();
+            }
+            is_there
+        });
+        // If not, another thread was faster, and the next line is ours.
+        if is_ours {
+            return Ok(Some(bytes.finish()));
         }
-        Step::Far(map, position) => (map, position),
-    };
-    let bytes = copy_line(py, &map, position, map.len())?;
-    lines.state.with(py, |cursor| cursor.position = position + bytes.len());
-    Ok(Some(bytes.finish()))
+    }
 }

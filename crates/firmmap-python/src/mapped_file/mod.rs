@@ -107,10 +107,14 @@ impl MappedFile {
         for _ in 0..500 {
             growth::wait(py)?;
             if self.open_now(py, |open| Ok(open.movers))? == 0 {
-                break;
+                return Ok(());
             }
         }
-        Ok(())
+        // Who is still here will say so again, and who is not has kept this process waiting for the last time.
+        self.open_now(py, |open| {
+            open.movers = 0;
+            Ok(())
+        })
     }
 
     fn check_open(&self, py: Python<'_>) -> PyResult<()> {
@@ -120,7 +124,20 @@ impl MappedFile {
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()> {
         self.open(py, |open| {
             open.file.set_position(position);
+            open.follow();
             Ok(())
+        })
+    }
+
+    /// Moves the position behind `count` bytes that were read there while other threads ran, unless one of them has moved it:
+    /// then the bytes are another's.
+    fn pass(&self, py: Python<'_>, position: usize, count: usize) -> PyResult<bool> {
+        self.open(py, |open| {
+            let is_there = open.file.position() == position;
+            if is_there && count > 0 {
+                open.file.set_position(position + count);
+            }
+            Ok(is_there)
         })
     }
 

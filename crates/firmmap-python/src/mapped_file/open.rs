@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyString, PyTuple};
 
 use super::{MappedFile, Returned, This, error};
-use crate::args::{self, Args, Constructor};
+use crate::args::{self, Constructor};
 use crate::constants::{ACCESS_COPY, ACCESS_READ, ACCESS_WRITE};
 use crate::sys::owned::Owned;
 use crate::sys::{audit, descriptor};
@@ -244,9 +244,10 @@ fn wrong_type(what: &str, wanted: &str, object: &Bound<'_, PyAny>) -> PyErr {
 }
 
 /// What a pickle holds: the class, the absolute path, the mode and the range.
-pub(crate) fn reduce<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+///
+/// It is not `__reduce_ex__`, which would be asked before the `__reduce__` of a subclass.
+pub(crate) fn reduce(this: This<'_>) -> Returned<'_> {
     let py = this.py;
-    args.check("__reduce_ex__", 1, 1)?;
     let path = match &this.name {
         Name::Path { absolute, .. } => absolute.bind(py),
         Name::Descriptor(_) => {

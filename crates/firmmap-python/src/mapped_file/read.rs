@@ -115,12 +115,16 @@ fn line(this: This<'_>, limit: Option<usize>) -> Returned<'_> {
 #[cold]
 fn long_line(this: This<'_>, limit: Option<usize>) -> Returned<'_> {
     let py = this.py;
-    let (map, start) = this.open(py, |open| Ok((open.file.share(), open.file.position())))?;
-    let end = limit.map_or(map.len(), |limit| start.saturating_add(limit).min(map.len()));
-    let bytes = copy_line(py, &map, start, end)?;
-    drop(map);
-    this.set_position(py, start + bytes.len())?;
-    Ok(bytes.finish())
+    loop {
+        let (map, position) = this.open(py, |open| Ok((open.file.share(), open.file.position())))?;
+        let start = position.min(map.len());
+        let end = limit.map_or(map.len(), |limit| start.saturating_add(limit).min(map.len()));
+        let bytes = copy_line(py, &map, start, end)?;
+        drop(map);
+        if this.pass(py, position, bytes.len())? {
+            return Ok(bytes.finish());
+        }
+    }
 }
 
 /// The line from `start` on, as far as it is before `end`.

@@ -294,30 +294,40 @@ pub(crate) fn ready_of(matches: Receiver<'_, Matches>) -> Option<Bound<'_, PyAny
 
 pub(crate) fn next_of(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let py = matches.py;
-    let job = matches.state.with(py, |cursor| {
-        let Cursor { file: Some(file), place } = cursor else { return Ok(Job::Done(None)) };
-        let this = file.receiver(py);
-        this.state.with(py, |state| {
-            let open = state.as_mut().ok_or_else(closed_error)?;
-            matches.near(open, place)
-        })
-    })?;
-    let found = match job {
-        Job::Done(found) => found,
-        Job::Large(map, range) => {
-            let needle = &matches.needle;
-            py.detach(|| map.find(needle, range)).map_err(error)?
-        }
-    };
-    let ended = matches.state.with(py, |cursor| match found {
+    let pass = |cursor: &mut Cursor, found: Option<usize>| match found {
         Some(index) => {
             cursor.place.position = index + matches.needle.len().max(1);
             None
         }
         // At the end for ever, also if the file grows: as an iterator is.
         None => cursor.file.take(),
-    });
-    drop(ended);
+    };
+    let found = loop {
+        let (job, position, ended) = matches.state.with(py, |cursor| -> PyResult<_> {
+            let Cursor { file: Some(file), place } = cursor else { return Ok((Job::Done(None), 0, None)) };
+            let (this, position) = (file.receiver(py), place.position);
+            let job = this.state.with(py, |state| {
+                let open = state.as_mut().ok_or_else(closed_error)?;
+                matches.near(open, place)
+            })?;
+            let ended = if let Job::Done(found) = job { pass(cursor, found) } else { None };
+            Ok((job, position, ended))
+        })?;
+        drop(ended);
+        let (map, range) = match job {
+            Job::Done(found) => break found,
+            Job::Large(map, range) => (map, range),
+        };
+        let needle = &matches.needle;
+        let found = py.detach(|| map.find(needle, range)).map_err(error)?;
+        let passed = matches.state.with(py, |cursor| {
+            // If not, another thread has found it meanwhile.
+            (cursor.place.position == position).then(|| pass(cursor, found))
+        });
+        if passed.is_some() {
+            break found;
+        }
+    };
     found.map(|index| index.into_bound_py_any(py)).transpose()
 }
 

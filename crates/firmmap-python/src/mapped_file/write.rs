@@ -43,20 +43,29 @@ fn write_all(this: This<'_>, bytes: &[u8]) -> PyResult<()> {
             if bytes.is_empty() {
                 return Ok(Step::Done);
             }
+            // What was written with the descriptor is not written over.
+            if open.handed_out.is_some() {
+                open.take_in()?;
+            }
             let position = open.file.position();
             open.changes += 1;
             if position <= open.file.len() && bytes.len() <= open.file.remaining() {
                 if bytes.len() > DETACHED_COPY {
                     // The position moves at once, so that another thread's write goes behind this one.
                     open.file.set_position(position + bytes.len());
+                    open.follow();
                     return Ok(Step::Large(open.file.share(), position));
                 }
                 open.file.write_all_at(bytes, position).map_err(error)?;
                 open.file.set_position(position + bytes.len());
+                open.follow();
                 return Ok(Step::Done);
             }
             match growth::write(open, this.mode, bytes)? {
-                Grown::Done => Ok(Step::Done),
+                Grown::Done => {
+                    open.follow();
+                    Ok(Step::Done)
+                }
                 Grown::Append(map) => Ok(Step::Append(map)),
                 Grown::Busy => Ok(Step::Busy),
             }

@@ -146,7 +146,7 @@ fn methods() -> Vec<ffi::PyMethodDef> {
         method!(c"endswith", search::endswith, docs::ENDSWITH),
         method!(c"find_all", search::find_all, docs::FIND_ALL),
         plain_method!(c"lines", lines::lines, docs::LINES),
-        method!(c"__reduce_ex__", open::reduce, docs::REDUCE),
+        plain_method!(c"__reduce__", open::reduce, docs::REDUCE),
         plain_method!(c"__enter__", file::enter, docs::ENTER),
         method!(c"__exit__", file::exit, docs::EXIT),
         ffi::PyMethodDef::zeroed(),

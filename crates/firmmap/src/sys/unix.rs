@@ -173,7 +173,9 @@ impl Mapping {
                 // Advice or protection for a part has made several areas of it, which cannot grow as one. Huge pages do
                 // not get more of their kind in place.
                 Err(error) if matches!(error.raw_os_error(), Some(libc::EFAULT | libc::EINVAL)) => {
-                    self.map_anew(request).map_err(|_| error)
+                    // It is also what a length is called for which there are no addresses.
+                    let is_full = |anew: &io::Error| anew.raw_os_error() == Some(libc::ENOMEM);
+                    self.map_anew(request).map_err(|anew| if is_full(&anew) { anew } else { error })
                 }
                 Err(error) => Err(error),
             }
