@@ -9,6 +9,7 @@ mod common;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::windows::fs::OpenOptionsExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use common::{ALL_ACCESS, Scratch, assert_bytes, assert_same, page, pattern, refused};
@@ -348,6 +349,51 @@ fn flush() {
         assert_same(&scratch.contents(), &contents);
     }
     named(&tag("flush"), 10).unwrap().flush().unwrap();
+}
+
+// C3: the system is asked to bring the bytes to the disk, each time but when nobody is to wait for it, or no file is kept. Only wine
+// tells what was called.
+#[test]
+fn flush_reaches_the_disk() {
+    if !Path::new("Z:\\bin\\sh").exists() {
+        println!("skipped: only wine tells what was called");
+        return;
+    }
+    // Wine hears what it is to tell from Linux alone, and can start a program of Linux, but not wait for it.
+    let directory = tempfile::tempdir_in("Z:\\tmp").unwrap();
+    let folder = directory.path().file_name().unwrap().to_str().unwrap();
+    let test = "child_of_flush_reaches_the_disk --exact --ignored --nocapture";
+    let program = std::env::current_exe().unwrap();
+    let run = format!("WINEDEBUG=+relay /usr/lib/wine/wine64 '{}' {test} >calls 2>&1", program.display());
+    let script = format!("cd /tmp/{folder} && {run}; echo $? >result && mv result done");
+    Command::new("Z:\\bin\\sh").args(["-c", &script]).spawn().unwrap();
+    let done = directory.path().join("done");
+    while !done.exists() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let calls = std::fs::read(directory.path().join("calls")).unwrap();
+    let calls = String::from_utf8_lossy(&calls).to_lowercase();
+    assert_eq!(std::fs::read_to_string(done).unwrap(), "0\n", "{}", &calls[calls.len().saturating_sub(2000)..]);
+    let count = |name: &str| calls.matches(&format!("call kernel32.{name}(")).count();
+    assert_eq!((count("flushviewoffile"), count("flushfilebuffers")), (4, 2));
+}
+
+#[test]
+#[ignore = "a part of another test"]
+fn child_of_flush_reaches_the_disk() {
+    let scratch = Scratch::new(&pattern(2 * page()));
+    for track in [true, false] {
+        let map = MmapOptions::new().access(Access::Write).track_file(track).open(scratch.path()).unwrap();
+        map.set(0, 1).unwrap();
+        map.flush_range(5..5).unwrap();
+        if track {
+            map.flush_async().unwrap();
+            map.flush_range(page()..).unwrap();
+        }
+        map.flush().unwrap();
+    }
+    scratch.map(Access::Read).flush().unwrap();
+    scratch.map(Access::Copy).flush().unwrap();
 }
 
 // B11, N3: a map that does not track its file has no handle of it, and so does not stand in the way of others.
