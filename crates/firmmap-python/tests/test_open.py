@@ -139,6 +139,16 @@ def test_no_regular_files(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError) as caught:
         firmmap.open(tmp_path)
     assert caught.value.filename == str(tmp_path)
+    with pytest.raises(IsADirectoryError):
+        firmmap.open(tmp_path, length=0)
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    try:
+        for length in (None, 0, 10):
+            with pytest.raises(IsADirectoryError) as caught:
+                firmmap.open(descriptor, length=length)
+            assert caught.value.filename == descriptor
+    finally:
+        os.close(descriptor)
     with pytest.raises(ValueError, match="not a regular one"):
         firmmap.open("/dev/zero")
     with firmmap.open("/dev/zero", "r+", length=10) as m:

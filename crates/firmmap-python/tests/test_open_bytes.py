@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import re
 import struct
@@ -367,3 +368,36 @@ def test_iterators_keep_no_map_alive(path: Path, make: Callable[[Any], Any], wal
         return
     del iterator, m
     assert [one() for one in gone] == [None, None]
+
+
+class Keeper(firmmap.MappedFile):
+    """A subclass that keeps an iterator over itself."""
+
+    iterator: Any
+
+
+@pytest.mark.parametrize("walk", [0, 1])
+@pytest.mark.parametrize("make", [lambda m: m.lines(), lambda m: m.find_all(b"a")])
+def test_iterators_in_circles_are_found(path: Path, make: Callable[[Any], Any], walk: int) -> None:
+    """G5: an object that keeps an iterator over itself is no leak; one that is in use stays."""
+    keeper = Keeper(path)
+    keeper.iterator = make(keeper)
+    list(itertools.islice(keeper.iterator, walk))
+    gone, iterator = weakref.ref(keeper), weakref.ref(keeper.iterator)
+    gc.collect()
+    assert gone() is keeper
+    rest = keeper.iterator
+    del keeper
+    gc.collect()
+    assert gone() is not None
+    assert gc.is_tracked(rest)
+    assert gone() in gc.get_referents(rest)
+    assert list(rest)
+    assert gone() is None
+    assert iterator() is rest
+    again = Keeper(path)
+    again.iterator = make(again)
+    gone = weakref.ref(again)
+    del again
+    gc.collect()
+    assert gone() is None

@@ -78,7 +78,7 @@ def test_no_shrinking_under_views(path: Path) -> None:
     with firmmap.open(path, "r+", capacity=1000) as m:
         with memoryview(m):
             for call in (lambda: m.truncate(9), lambda: m.truncate(0), lambda: m.resize(5)):
-                with pytest.raises(BufferError, match="1 views of the map exist"):
+                with pytest.raises(BufferError, match="1 view of the map exists"):
                     call()
             assert m[:] == path.read_bytes() == b"0123456789"
         m.truncate(3)

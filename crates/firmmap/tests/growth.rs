@@ -176,6 +176,29 @@ fn truncated_by_others() {
     assert_eq!(scratch.len(), 11);
 }
 
+// G6: so it is wherever the file was cut, whatever its last byte is, and also when the map has appended before.
+#[test]
+fn truncated_anywhere_by_others() {
+    let page = firmmap::page_size();
+    for last in [0, 7] {
+        for cut in [0, 1, page - 1, page, page + 1, 3 * page - 2, 3 * page - 1] {
+            let scratch = Scratch::new(&vec![5; 3 * page - 100]);
+            let map = growing(&scratch, 1 << 20);
+            assert_eq!(map.append(&[6; 50]).unwrap(), 3 * page - 100);
+            map.append(&[last; 50]).unwrap();
+            scratch.file().set_len(cut as u64).unwrap();
+            let error = map.append(&[8; 10]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Fault, "{last} {cut}: {error}");
+            assert_eq!((scratch.len(), map.len()), (cut as u64, 3 * page), "{last} {cut}");
+            // Once it is as long as it was, appending goes on.
+            scratch.file().set_len(3 * page as u64).unwrap();
+            let _ = map.check();
+            assert_eq!(map.append(&[9; 10]).unwrap(), 3 * page, "{last} {cut}");
+            assert_eq!(scratch.len(), 3 * page as u64 + 10);
+        }
+    }
+}
+
 // G6: threads that append at once do not mix their bytes or lose any.
 #[test]
 fn threads_append_at_once() {

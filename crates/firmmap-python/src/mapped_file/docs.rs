@@ -144,7 +144,8 @@ the end in mode 'c'.";
 pub(crate) const WRITELINES: &CStr = c"writelines($self, lines, /)
 --
 
-Write all of the bytes objects, gathered into large pieces.
+Write all of the bytes objects, gathered into pieces of 256 KiB: if lines is a
+generator, what it gives is in the map some time after it has gone on.
 
 Newlines are not added.";
 

@@ -79,10 +79,9 @@ fn check_exports(open: &Open, len: usize) -> PyResult<()> {
     if open.exports == 0 || (open.file.len()..=capacity).contains(&len) {
         return Ok(());
     }
-    let (exports, now) = (open.exports, open.file.len());
+    let (views, now) = (super::views(open.exports), open.file.len());
     Err(PyBufferError::new_err(format!(
-        "{exports} views of the map exist (memoryview, numpy arrays): its {now} bytes cannot become {len}, \
-         only up to its capacity of {capacity}"
+        "{views} (memoryview, numpy arrays): its {now} bytes cannot become {len}, only up to its capacity of {capacity}"
     )))
 }
 

@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 
-use super::read::copy_line;
+use super::read::{copy_line, near_line};
 use super::{MappedFile, Open, Returned, This, closed_error, error};
 use crate::sys::buffer::{new_bytes, try_new_bytes};
 use crate::sys::cell::Exclusive;
-use crate::sys::native::{Body, Held, Receiver};
+use crate::sys::native::{Body, Held, Holder, Link, Receiver};
 use crate::sys::newlines::ends_of_lines;
 
 /// Lines that are longer than this many pages are looked for in the map itself.
@@ -69,8 +69,7 @@ impl Block {
             self.ends.push(count as u32);
         }
         (self.start, self.next, self.position) = (position, 0, position);
-        // What others change is not to be found here, in place of what it was changed to.
-        self.changes = if source.is_lent { u64::MAX } else { source.changes };
+        self.changes = source.changes;
         Ok(())
     }
 }
@@ -96,6 +95,14 @@ fn cut<'py>(py: Python<'py>, source: &Source<'_>, block: &mut Block, position: &
     if *position >= source.map.len() {
         source.map.check().map_err(error)?;
         return Ok(Line::End);
+    }
+    if source.is_lent {
+        // What others change is not to be found here, in place of what it was changed to.
+        let Some(line) = near_line(py, source.map, *position, source.map.len() - *position)? else {
+            return Ok(Line::Far);
+        };
+        *position += line.len();
+        return Ok(Line::Found(line.finish()));
     }
     let known = usize::from(block.has_part(*position, source.changes));
     for more in known..PAGES {
@@ -174,6 +181,17 @@ struct Cursor {
 }
 
 impl Body for Lines {}
+
+impl Holder for Lines {
+    fn held(&self, py: Python<'_>) -> Option<Link> {
+        self.state.look(py, |cursor| cursor.file.as_ref().map(Held::link))?
+    }
+
+    fn give_up(&self, py: Python<'_>) {
+        let file = self.state.with(py, |cursor| cursor.file.take());
+        drop(file);
+    }
+}
 
 /// `m.lines()`.
 pub(crate) fn lines(this: This<'_>) -> Returned<'_> {

@@ -234,9 +234,13 @@ pub(crate) fn close(this: This<'_>) -> Returned<'_> {
 
 #[cold]
 fn exported(operation: &str, exports: usize) -> PyErr {
-    let words =
-        format!("{operation} is not possible while {exports} views of the map exist (memoryview, numpy arrays)");
+    let words = format!("{operation} is not possible while {} (memoryview, numpy arrays)", views(exports));
     PyBufferError::new_err(words)
+}
+
+/// How many views of a map there are, in words that others follow.
+fn views(count: usize) -> String {
+    if count == 1 { "1 view of the map exists".to_owned() } else { format!("{count} views of the map exist") }
 }
 
 pub(crate) fn detach(_: This<'_>) -> Returned<'_> {

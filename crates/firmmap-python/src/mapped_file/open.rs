@@ -35,19 +35,22 @@ pub(super) enum Name {
 }
 
 impl Name {
-    pub(super) fn repr(&self, py: Python<'_>) -> PyResult<String> {
+    /// What the caller has given.
+    fn given<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         match self {
-            Self::Path { given: name, .. } | Self::Descriptor(name) => Ok(name.bind(py).repr()?.to_string()),
-            Self::Anonymous => Ok("anonymous".to_owned()),
+            Self::Path { given: name, .. } | Self::Descriptor(name) => Some(name.bind(py).clone()),
+            Self::Anonymous => None,
         }
+    }
+
+    pub(super) fn repr(&self, py: Python<'_>) -> PyResult<String> {
+        self.given(py).map_or_else(|| Ok("anonymous".to_owned()), |name| Ok(name.repr()?.to_string()))
     }
 }
 
 pub(crate) fn name(this: This<'_>) -> Returned<'_> {
-    Ok(match &this.name {
-        Name::Path { given: name, .. } | Name::Descriptor(name) => name.bind(this.py).clone(),
-        Name::Anonymous => PyString::intern(this.py, "<anonymous>").into_any(),
-    })
+    let given = this.name.given(this.py);
+    Ok(given.unwrap_or_else(|| PyString::intern(this.py, "<anonymous>").into_any()))
 }
 
 pub(crate) fn mode(this: This<'_>) -> Returned<'_> {
@@ -83,6 +86,8 @@ pub(crate) fn new<'py>(args: &Bound<'py, PyTuple>, names: Option<&Bound<'py, PyD
 /// Written past its end, or truncated, the file grows or shrinks, and the map with
 /// it. capacity reserves addresses for so many bytes, no memory: growth up to there
 /// never moves the map, and works while memoryviews and numpy arrays of it exist.
+/// A capacity that the file has outgrown reserves nothing; one below a length that
+/// is given is a ValueError.
 #[pyfunction]
 #[pyo3(signature = (path, mode = None, *, offset = None, length = None, capacity = None))]
 #[pyo3(text_signature = "(path, mode='r', *, offset=0, length=None, capacity=None)")]
@@ -186,9 +191,6 @@ impl Request {
         let mode = if self.mode.access() == firmmap::Access::Write { Mode::ReadWrite } else { self.mode };
         let result = self.map(py, descriptor, name, mode);
         let closed = os.call_method1(intern!(py, "close"), (opened,));
-        if result.is_err() && os_path.call_method1(intern!(py, "isdir"), (&given,))?.is_truthy()? {
-            return Err(PyOSError::new_err((IS_A_DIRECTORY, "Is a directory", given.unbind())));
-        }
         let file = result?;
         closed?;
         Ok(file)
@@ -219,9 +221,20 @@ impl Request {
         if let Some(length) = self.length.or(is_new.then_some(0)) {
             options = options.len(length);
         }
-        let file = py.detach(|| options.map_mode(&source, mode)).map_err(error)?;
+        let result = py.detach(|| options.map_mode(&source, mode));
+        // Of a directory, nothing at all could be mapped. It is refused as by a plain file.
+        if result.as_ref().map_or(true, |file| file.is_empty()) && is_directory(py, descriptor)? {
+            let name = name.given(py).map(Bound::unbind);
+            return Err(PyOSError::new_err((IS_A_DIRECTORY, "Is a directory", name)));
+        }
+        let file = result.map_err(error)?;
         Ok(MappedFile::new(file, self.mode, name, self.capacity))
     }
+}
+
+fn is_directory(py: Python<'_>, descriptor: i32) -> PyResult<bool> {
+    let path = py.import(intern!(py, "os"))?.getattr(intern!(py, "path"))?;
+    path.call_method1(intern!(py, "isdir"), (descriptor,))?.is_truthy()
 }
 
 fn number(what: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> {

@@ -89,26 +89,38 @@ fn line(this: This<'_>, limit: Option<usize>) -> Returned<'_> {
     let line = this.open(py, |open| {
         let (start, remaining) = (open.file.position(), open.file.remaining());
         let most = limit.map_or(remaining, |limit| limit.min(remaining));
-        let near = most.min(DETACHED_SEARCH);
-        let count = match near {
-            0 => 0,
-            _ => match open.file.find_byte(b'\n', start..start + near).map_err(error)? {
-                Some(newline) => newline + 1 - start,
-                None if near == most => near,
-                None => return Ok(None),
-            },
-        };
-        let mut bytes = NewBytes::new(py, count)?;
-        if count > 0 {
-            open.file.read_uninit_at(bytes.memory(), start).map_err(error)?;
-            open.file.set_position(start + count);
+        if most == 0 {
+            return NewBytes::new(py, 0).map(Some);
         }
-        Ok(Some(bytes))
+        let bytes = near_line(py, &open.file, start, most)?;
+        if let Some(bytes) = &bytes {
+            open.file.set_position(start + bytes.len());
+        }
+        Ok(bytes)
     })?;
     match line {
         Some(line) => Ok(line.finish()),
         None => long_line(this, limit),
     }
+}
+
+/// The line from `start` on, of at most `most` bytes, if it ends soon.
+#[inline]
+pub(super) fn near_line<'py>(
+    py: Python<'py>,
+    map: &firmmap::Mmap,
+    start: usize,
+    most: usize,
+) -> PyResult<Option<NewBytes<'py>>> {
+    let near = most.min(DETACHED_SEARCH);
+    let count = match map.find_byte(b'\n', start..start + near).map_err(error)? {
+        Some(newline) => newline + 1 - start,
+        None if near == most => near,
+        None => return Ok(None),
+    };
+    let mut bytes = NewBytes::new(py, count)?;
+    map.read_uninit_at(bytes.memory(), start).map_err(error)?;
+    Ok(Some(bytes))
 }
 
 /// As [`line`], for one that takes time to be found, while other threads run.

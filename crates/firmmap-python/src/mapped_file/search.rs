@@ -16,7 +16,7 @@ use super::{MappedFile, Open, Returned, This, boolean, closed_error, error};
 use crate::args::{self, Args, Argument};
 use crate::mmap::{DETACHED_SEARCH, Direction, clamp};
 use crate::sys::cell::Exclusive;
-use crate::sys::native::{Body, Held, Receiver};
+use crate::sys::native::{Body, Held, Holder, Link, Receiver};
 
 type Object<'a, 'py> = Borrowed<'a, 'py, PyAny>;
 
@@ -256,6 +256,17 @@ struct Place {
 
 impl Body for Matches {}
 
+impl Holder for Matches {
+    fn held(&self, py: Python<'_>) -> Option<Link> {
+        self.state.look(py, |cursor| cursor.file.as_ref().map(Held::link))?
+    }
+
+    fn give_up(&self, py: Python<'_>) {
+        let file = self.state.with(py, |cursor| cursor.file.take());
+        drop(file);
+    }
+}
+
 /// Bytes in which more than one match is looked for at a time, and how many there are at most.
 const WINDOW: usize = 4096;
 
@@ -337,11 +348,12 @@ impl Matches {
         let end = place.end.min(open.file.len());
         let start = place.position;
         place.ahead.clear();
-        place.changes = if open.is_lent() { u64::MAX } else { open.changes };
+        place.changes = open.changes;
         if start > end || self.needle.len() > end - start {
             return Ok(Job::Done(None));
         }
-        if self.needle.len() <= WINDOW / 4 {
+        // What others change through views is not to be missed, so that nothing is looked for ahead.
+        if self.needle.len() <= WINDOW / 4 && !open.is_lent() {
             let window = open.file.to_vec(start..end.min(start + WINDOW)).map_err(error)?;
             match &self.needle[..] {
                 [] => place.ahead.extend(start..=start + window.len()),

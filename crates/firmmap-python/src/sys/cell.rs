@@ -63,6 +63,17 @@ impl<T> Exclusive<T> {
         Some(work(unsafe { &mut *self.0.value.get() }))
     }
 
+    /// As [`try_with`](Self::try_with), for the garbage collector, in which nobody can be waited for.
+    pub(crate) fn look<R>(&self, py: Python<'_>, work: impl FnOnce(&T) -> R) -> Option<R> {
+        #[cfg(not(Py_GIL_DISABLED))]
+        return self.try_with(py, |value| work(value));
+        #[cfg(Py_GIL_DISABLED)]
+        {
+            let _ = py;
+            self.0.try_lock().ok().map(|value| work(&value))
+        }
+    }
+
     /// As [`with`](Self::with), which cannot panic here.
     #[inline]
     #[cfg(Py_GIL_DISABLED)]

@@ -1,6 +1,6 @@
 //! The class `MappedFile` and its two iterators: their type objects, slots and methods.
 
-use std::ffi::{c_int, c_ulong, c_void};
+use std::ffi::{c_int, c_void};
 use std::ptr;
 
 use pyo3::prelude::*;
@@ -37,12 +37,8 @@ pub(crate) fn new_file(py: Python<'_>, body: MappedFile) -> PyResult<Bound<'_, P
 /// The iterator of `lines()`.
 pub(crate) fn new_lines(py: Python<'_>, body: Lines) -> PyResult<Bound<'_, PyAny>> {
     let class = LINES.get_or_try_init(py, || {
-        let slots = vec![
-            slot(ffi::Py_tp_iter, ffi::PyObject_SelfIter as *mut c_void),
-            slot(ffi::Py_tp_iternext, next_line as *mut c_void),
-        ];
-        // SAFETY: the slots are for this body.
-        unsafe { native::class::<Lines>(py, c"firmmap.LineIterator", INTERNAL, slots) }.map(Bound::unbind)
+        // SAFETY: the function is for this body.
+        unsafe { native::iterator_class::<Lines>(py, c"firmmap.LineIterator", next_line) }.map(Bound::unbind)
     })?;
     // SAFETY: the class was made for this body.
     let object = unsafe { native::allocate(py, class.bind(py).as_type_ptr(), body) }?;
@@ -53,21 +49,14 @@ pub(crate) fn new_lines(py: Python<'_>, body: Lines) -> PyResult<Bound<'_, PyAny
 /// The iterator of `find_all()`.
 pub(crate) fn new_matches(py: Python<'_>, body: Matches) -> PyResult<Bound<'_, PyAny>> {
     let class = MATCHES.get_or_try_init(py, || {
-        let slots = vec![
-            slot(ffi::Py_tp_iter, ffi::PyObject_SelfIter as *mut c_void),
-            slot(ffi::Py_tp_iternext, next_match as *mut c_void),
-        ];
-        // SAFETY: the slots are for this body.
-        unsafe { native::class::<Matches>(py, c"firmmap.MatchIterator", INTERNAL, slots) }.map(Bound::unbind)
+        // SAFETY: the function is for this body.
+        unsafe { native::iterator_class::<Matches>(py, c"firmmap.MatchIterator", next_match) }.map(Bound::unbind)
     })?;
     // SAFETY: the class was made for this body.
     let object = unsafe { native::allocate(py, class.bind(py).as_type_ptr(), body) }?;
     // SAFETY: a new reference.
     Ok(unsafe { Bound::from_owned_ptr(py, object) })
 }
-
-/// Classes of which only we make instances.
-const INTERNAL: c_ulong = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION;
 
 fn create(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
     let methods: Box<[ffi::PyMethodDef]> = methods().into();

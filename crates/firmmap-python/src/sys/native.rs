@@ -22,6 +22,16 @@ pub(crate) trait Body {
     }
 }
 
+/// What the instances of a class hold that can hold another object, which may lead back to them: the garbage collector has to know.
+pub(crate) trait Holder: Body {
+    /// The object that it holds: no reference may be taken, and nobody waited for. None if it cannot be said now, which
+    /// keeps it alive.
+    fn held(&self, py: Python<'_>) -> Option<Link>;
+
+    /// Gives the object back, so that the instance leads to nothing any more.
+    fn give_up(&self, py: Python<'_>);
+}
+
 /// The memory of an instance.
 #[repr(C)]
 struct Instance<T> {
@@ -91,7 +101,14 @@ impl<T> Held<T> {
         // SAFETY: it was made of a receiver.
         unsafe { Receiver::new(py, self.object.as_ptr()) }
     }
+
+    pub(crate) fn link(&self) -> Link {
+        Link(self.object.as_ptr())
+    }
 }
+
+/// An object that another one holds, without a reference of its own.
+pub(crate) struct Link(*mut ffi::PyObject);
 
 /// Makes a class of the given slots; those that allocate, free and refer weakly are added.
 ///
@@ -159,8 +176,67 @@ pub(super) unsafe fn allocate<T>(
     Ok(object)
 }
 
+/// The slots of an iterator over what `T` holds, whose instances only we make.
+///
+/// # Safety
+///
+/// - As for [`class`]; `next` is the function of `tp_iternext`.
+pub(super) unsafe fn iterator_class<'py, T: Holder>(
+    py: Python<'py>,
+    name: &'static CStr,
+    next: unsafe extern "C" fn(*mut ffi::PyObject) -> *mut ffi::PyObject,
+) -> PyResult<Bound<'py, PyType>> {
+    let slots = vec![
+        slot(ffi::Py_tp_iter, ffi::PyObject_SelfIter as *mut c_void),
+        slot(ffi::Py_tp_iternext, next as *mut c_void),
+        slot(ffi::Py_tp_traverse, traverse::<T> as *mut c_void),
+        slot(ffi::Py_tp_clear, clear::<T> as *mut c_void),
+    ];
+    let flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION | ffi::Py_TPFLAGS_HAVE_GC;
+    // SAFETY: the caller's promise; the slots are for this body.
+    unsafe { class::<T>(py, name, flags, slots) }
+}
+
+/// Shows the garbage collector what an instance holds: its class and one object.
+unsafe extern "C" fn traverse<T: Holder>(this: *mut ffi::PyObject, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
+    let held = || {
+        // SAFETY: CPython calls this while attached.
+        let py = unsafe { Python::assume_attached() };
+        // SAFETY: CPython calls a slot with an instance of its class.
+        unsafe { Receiver::<T>::new(py, this) }.held(py)
+    };
+    // What panics here leaves the object where it is.
+    let held = catch_unwind(AssertUnwindSafe(held)).ok().flatten();
+    // SAFETY: every object has a type.
+    let class = unsafe { ffi::Py_TYPE(this) };
+    // SAFETY: an instance of a heap type owns a reference to it, and CPython has given the function.
+    let result = unsafe { visit(class.cast(), arg) };
+    match held {
+        // SAFETY: the instance owns a reference to it, and CPython has given the function.
+        Some(Link(object)) if result == 0 => unsafe { visit(object, arg) },
+        _ => result,
+    }
+}
+
+unsafe extern "C" fn clear<T: Holder>(this: *mut ffi::PyObject) -> c_int {
+    let body = |this: Receiver<'_, T>| {
+        this.give_up(this.py);
+        Ok(0)
+    };
+    // SAFETY: CPython calls a slot with an instance of its class, and while attached.
+    unsafe { number(this, body) }
+}
+
 unsafe extern "C" fn dealloc<T: Body>(this: *mut ffi::PyObject) {
     let instance = this.cast::<Instance<T>>();
+    // SAFETY: every object has a type.
+    let class = unsafe { ffi::Py_TYPE(this) };
+    // SAFETY: as above.
+    if unsafe { ffi::PyType_GetFlags(class) } & ffi::Py_TPFLAGS_HAVE_GC != 0 {
+        // The garbage collector must not come by while it is taken apart. (That of a subclass is not among its objects by now.)
+        // SAFETY: instances of such a class are the garbage collector's objects.
+        unsafe { ffi::PyObject_GC_UnTrack(this.cast()) };
+    }
     let body = |py: Python<'_>| {
         // SAFETY: nobody else has the instance any more.
         if !unsafe { (*instance).weak_references }.is_null() {
@@ -177,8 +253,6 @@ unsafe extern "C" fn dealloc<T: Body>(this: *mut ffi::PyObject) {
     };
     // SAFETY: CPython calls this while attached.
     unsafe { enter((), body) };
-    // SAFETY: the instance is still whole but for its body.
-    let class = unsafe { ffi::Py_TYPE(this) };
     // SAFETY: the class is alive as long as its instance.
     let free = unsafe { ffi::PyType_GetSlot(class, ffi::Py_tp_free) };
     // SAFETY: every type has a function that frees its instances, and this is its type.
