@@ -6,6 +6,7 @@ mod create;
 mod docs;
 mod errors;
 mod faults;
+mod mapped;
 mod mapped_file;
 mod mmap;
 #[allow(unsafe_code)]

@@ -111,6 +111,23 @@ def test_lines_share_the_position() -> None:
     assert sorted(seen) == lines
 
 
+def test_long_lines_share_the_position() -> None:
+    """N3, C8: so it is with lines that are looked for while other threads run."""
+    lines = [b"%05d" % number + b"x" * 200_000 + b"\n" for number in range(60)]
+    m = firmmap.mmap(-1, sum(map(len, lines)))
+    m[:] = b"".join(lines)
+    for _ in range(5):
+        m.seek(0)
+        seen: list[bytes] = []
+
+        def read(seen: list[bytes] = seen) -> None:
+            while line := m.readline():
+                seen.append(line)
+
+        together(*[read] * THREADS)
+        assert sorted(seen) == lines
+
+
 def test_writes_share_the_position() -> None:
     """N3, C13: each write has a place of its own."""
     m = firmmap.mmap(-1, THREADS * 1000 * 8)

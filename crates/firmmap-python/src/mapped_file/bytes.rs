@@ -1,23 +1,11 @@
 //! The bytes as items: `m[i]`, `m[i:j]`, assignment to both, `move()`.
 
-use std::sync::Arc;
-
-use pyo3::Borrowed;
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
-use super::{DETACHED_COPY, Returned, This, error, none};
+use super::{This, error, none};
 use crate::args::{self, Args, Argument, Slice};
-use crate::mmap::{gather, scatter};
-use crate::sys::buffer::NewBytes;
-
-type Object<'a, 'py> = Borrowed<'a, 'py, PyAny>;
-
-/// Work on the map that was set up while the state was locked: small work is done there, large work later.
-enum Job<R, S> {
-    Done(R),
-    Large(Arc<firmmap::Mmap>, S),
-}
+use crate::mapped::{self, DETACHED_COPY, Job, Object, Returned, scatter};
 
 #[inline]
 pub(crate) fn subscript<'py>(this: This<'py>, key: Object<'_, 'py>) -> Returned<'py> {
@@ -31,25 +19,7 @@ pub(crate) fn subscript<'py>(this: This<'py>, key: Object<'_, 'py>) -> Returned<
         return item(this, args::item_index(key)?);
     }
     let slice = Slice::unpack(key)?.ok_or_else(|| wrong_key(key))?;
-    let job = this.open(py, |open| {
-        let (start, step, count) = slice.fit(open.file.len());
-        if count > DETACHED_COPY {
-            return Ok(Job::Large(open.file.share(), (start, step, count)));
-        }
-        let mut bytes = NewBytes::new(py, count)?;
-        gather(&open.file, start, step, bytes.memory()).map_err(error)?;
-        Ok(Job::Done(bytes))
-    })?;
-    let bytes = match job {
-        Job::Done(bytes) => bytes,
-        Job::Large(map, (start, step, count)) => {
-            let mut bytes = NewBytes::new(py, count)?;
-            let memory = bytes.memory();
-            py.detach(|| gather(&map, start, step, memory)).map_err(error)?;
-            bytes
-        }
-    };
-    Ok(bytes.finish())
+    mapped::slice(&*this, py, slice)
 }
 
 #[inline]
@@ -61,13 +31,11 @@ fn item(this: This<'_>, index: isize) -> Returned<'_> {
 /// The place in the map that an index from Python names.
 #[inline]
 fn place(map: &firmmap::Mmap, index: isize) -> PyResult<usize> {
-    let len = map.len() as isize;
-    let place = if index < 0 { index + len } else { index };
-    if (0..len).contains(&place) { Ok(place as usize) } else { Err(out_of_range(index, len)) }
+    mapped::place(map.len(), index).ok_or_else(|| out_of_range(index, map.len()))
 }
 
 #[cold]
-fn out_of_range(index: isize, len: isize) -> PyErr {
+fn out_of_range(index: isize, len: usize) -> PyErr {
     PyIndexError::new_err(format!("index {index} is out of range for {len} mapped bytes"))
 }
 

@@ -8,9 +8,10 @@ use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyBufferError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 
-use super::{DETACHED_COPY, Open, Returned, This, error, none, unsupported};
+use super::{Open, This, error, none, unsupported};
 use crate::args::{self, Args};
 use crate::errors::system_error;
+use crate::mapped::{DETACHED_COPY, Returned, wait};
 
 /// Whether the map has grown.
 pub(super) enum Grown {
@@ -19,12 +20,6 @@ pub(super) enum Grown {
     Append(Arc<firmmap::Mmap>),
     /// Others are using the map, which has to move.
     Busy,
-}
-
-/// Searches and copies in other threads are using the map. They end soon.
-pub(super) fn wait(py: Python<'_>) -> PyResult<()> {
-    py.detach(|| std::thread::sleep(std::time::Duration::from_micros(200)));
-    py.check_signals()
 }
 
 /// The wish to move the map: others are let to it only when this is dropped.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 
-use super::read::{copy_line, near_line};
-use super::{MappedFile, Open, Returned, This, closed_error, error};
+use super::{MappedFile, Open, This, closed_error, error};
+use crate::mapped::{Returned, far_line, near_line, pass};
 use crate::sys::buffer::{new_bytes, try_new_bytes};
 use crate::sys::cell::Exclusive;
 use crate::sys::native::{Body, Held, Holder, Link, Receiver};
@@ -98,7 +98,7 @@ fn cut<'py>(py: Python<'py>, source: &Source<'_>, block: &mut Block, position: &
     }
     if source.is_lent {
         // What others change is not to be found here, in place of what it was changed to.
-        let Some(line) = near_line(py, source.map, *position, source.map.len() - *position)? else {
+        let Some(line) = near_line::<MappedFile>(py, source.map, *position, source.map.len() - *position)? else {
             return Ok(Line::Far);
         };
         *position += line.len();
@@ -155,9 +155,9 @@ pub(crate) fn next(this: This<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
             (_, Some(far)) => far,
             _ => return Ok(None),
         };
-        let bytes = copy_line(py, &map, position, map.len())?;
+        let bytes = far_line::<MappedFile>(py, &map, position, map.len())?;
         drop(map);
-        if this.pass(py, position, bytes.len())? {
+        if pass(&*this, py, position, bytes.len())? {
             return Ok(Some(bytes.finish()));
         }
     }
@@ -247,7 +247,7 @@ pub(crate) fn next_of(lines: Receiver<'_, Lines>) -> PyResult<Option<Bound<'_, P
             }
             Step::Far(map, position) => (map, position),
         };
-        let bytes = copy_line(py, &map, position, map.len())?;
+        let bytes = far_line::<MappedFile>(py, &map, position, map.len())?;
         drop(map);
         let is_ours = lines.state.with(py, |cursor| {
             let is_there = cursor.position == position;

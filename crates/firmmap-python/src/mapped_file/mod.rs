@@ -25,6 +25,7 @@ use pyo3::types::{PyBool, PyString};
 
 use crate::args::Args;
 use crate::errors::exception;
+use crate::mapped::{self, DETACHED_COPY, Mapped, Returned, unmap};
 use crate::sys::buffer::Export;
 use crate::sys::call::unraisable;
 use crate::sys::cell::Exclusive;
@@ -34,11 +35,7 @@ use open::Name;
 
 pyo3::import_exception!(io, UnsupportedOperation);
 
-/// Copies of more bytes than this let other threads run.
-const DETACHED_COPY: usize = 1024 * 1024;
-
 pub(crate) type This<'py> = Receiver<'py, MappedFile>;
-type Returned<'py> = PyResult<Bound<'py, PyAny>>;
 
 /// What an instance is made of.
 pub(crate) struct MappedFile {
@@ -100,15 +97,10 @@ impl MappedFile {
         })
     }
 
-    /// Waits for those who want to move the map, who would never get to it between the work of other threads. Only so long:
-    /// after fork(2) nobody may be there who ends the waiting.
     #[cold]
     fn let_others_move(&self, py: Python<'_>) -> PyResult<()> {
-        for _ in 0..500 {
-            growth::wait(py)?;
-            if self.open_now(py, |open| Ok(open.movers))? == 0 {
-                return Ok(());
-            }
+        if mapped::give_way(py, || self.open_now(py, |open| Ok(open.movers == 0)))? {
+            return Ok(());
         }
         // Who is still here will say so again, and who is not has kept this process waiting for the last time.
         self.open_now(py, |open| {
@@ -119,26 +111,6 @@ impl MappedFile {
 
     fn check_open(&self, py: Python<'_>) -> PyResult<()> {
         self.open(py, |_| Ok(()))
-    }
-
-    fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()> {
-        self.open(py, |open| {
-            open.file.set_position(position);
-            open.follow();
-            Ok(())
-        })
-    }
-
-    /// Moves the position behind `count` bytes that were read there while other threads ran, unless one of them has moved it:
-    /// then the bytes are another's.
-    fn pass(&self, py: Python<'_>, position: usize, count: usize) -> PyResult<bool> {
-        self.open(py, |open| {
-            let is_there = open.file.position() == position;
-            if is_there && count > 0 {
-                open.file.set_position(position + count);
-            }
-            Ok(is_there)
-        })
     }
 
     fn is_writable(&self) -> bool {
@@ -163,19 +135,32 @@ impl MappedFile {
     }
 }
 
-impl Body for MappedFile {
-    /// A last fault is reported as other errors in finalizers are.
-    fn finalize(&self, py: Python<'_>) {
-        if let Err(error) = unmap(self.state.with(py, Option::take)) {
-            unraisable(py, exception(error));
-        }
+impl Mapped for MappedFile {
+    #[inline]
+    fn open_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut firmmap::MappedFile) -> PyResult<R>) -> PyResult<R> {
+        self.open(py, |open| work(&mut open.file))
+    }
+
+    fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()> {
+        self.open(py, |open| {
+            open.file.set_position(position);
+            open.follow();
+            Ok(())
+        })
+    }
+
+    fn error(failed: firmmap::Error) -> PyErr {
+        error(failed)
     }
 }
 
-/// Ends a mapping, and reports a last fault. Searches that are under way in other threads hold the map; then it is for
-/// them to unmap and to report.
-fn unmap(open: Option<Open>) -> firmmap::Result<()> {
-    open.and_then(|open| open.file.into_map().ok()).map_or(Ok(()), firmmap::Mmap::close)
+impl Body for MappedFile {
+    /// A last fault is reported as other errors in finalizers are.
+    fn finalize(&self, py: Python<'_>) {
+        if let Err(error) = unmap(self.state.with(py, Option::take).map(|open| open.file)) {
+            unraisable(py, exception(error));
+        }
+    }
 }
 
 #[cold]
@@ -227,8 +212,9 @@ pub(crate) fn close(this: This<'_>) -> Returned<'_> {
         Some(open) if open.exports > 0 => Err(exported("close", open.exports)),
         _ => Ok(state.take()),
     })?;
-    let large = taken.as_ref().is_some_and(|open| open.file.len() > DETACHED_COPY);
-    let result = if large { py.detach(|| unmap(taken)) } else { unmap(taken) };
+    let file = taken.map(|open| open.file);
+    let large = file.as_ref().is_some_and(|file| file.len() > DETACHED_COPY);
+    let result = if large { py.detach(|| unmap(file)) } else { unmap(file) };
     result.map(|()| none(py)).map_err(exception)
 }
 

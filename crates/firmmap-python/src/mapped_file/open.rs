@@ -8,9 +8,10 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyString, PyTuple};
 
-use super::{MappedFile, Returned, This, error};
+use super::{MappedFile, This, error};
 use crate::args::{self, Constructor};
 use crate::constants::{ACCESS_COPY, ACCESS_READ, ACCESS_WRITE};
+use crate::mapped::Returned;
 use crate::sys::owned::Owned;
 use crate::sys::{audit, descriptor};
 

@@ -11,8 +11,9 @@ use pyo3::prelude::*;
 
 use super::growth::Turn;
 use super::residency::Residency;
-use super::{Returned, This, error, exported, none};
+use super::{This, error, exported, none};
 use crate::args::{self, Args};
+use crate::mapped::Returned;
 
 /// `start` and `length` of a range, which must lie in the map. `first` is the place of `start` among the arguments.
 fn parse(args: Args<'_>, first: usize) -> PyResult<(isize, Option<isize>)> {

@@ -1,27 +1,19 @@
 //! Reading as from a file: `read`, `readinto`, `readline` and the like, `peek`, `seek`, `tell`.
 
-use std::sync::Arc;
-
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use super::{DETACHED_COPY, Returned, This, boolean, error};
+use super::{This, boolean, error};
 use crate::args::{self, Args};
 use crate::errors::INVALID_ARGUMENT;
-use crate::mmap::DETACHED_SEARCH;
+use crate::mapped::{self, DETACHED_COPY, Job, Mapped, Returned};
 use crate::sys::buffer::NewBytes;
 use crate::sys::target::Target;
 
 /// What `peek()` shows at least, where there is as much: `io.DEFAULT_BUFFER_SIZE`.
 const PEEK: usize = 8192;
-
-/// What was done while the state was locked, or what is to be done later.
-enum Job<R, S> {
-    Done(R),
-    Large(Arc<firmmap::Mmap>, S),
-}
 
 /// A number of bytes: `None`, a negative one, and nothing at all, mean all of them.
 fn limit(args: Args<'_>, function: &str) -> PyResult<Option<usize>> {
@@ -33,125 +25,19 @@ fn limit(args: Args<'_>, function: &str) -> PyResult<Option<usize>> {
 pub(crate) fn read<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     this.check_open(this.py)?;
     let count = limit(args, "read")?;
-    take(this, count)
+    mapped::take(&*this, this.py, count)
 }
 
 pub(crate) fn read1<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     this.check_open(this.py)?;
     let count = limit(args, "read1")?;
-    take(this, count)
-}
-
-/// Takes that many bytes, or as many as there are, and moves the position behind them.
-#[inline]
-fn take(this: This<'_>, count: Option<usize>) -> Returned<'_> {
-    let py = this.py;
-    let job = this.open(py, |open| {
-        let (position, remaining) = (open.file.position(), open.file.remaining());
-        let count = count.map_or(remaining, |count| count.min(remaining));
-        if count > DETACHED_COPY {
-            // The position moves at once, so that another thread's read starts behind this one.
-            open.file.set_position(position + count);
-            return Ok(Job::Large(open.file.share(), (position, count)));
-        }
-        let mut bytes = NewBytes::new(py, count)?;
-        if count > 0 {
-            open.file.read_uninit_at(bytes.memory(), position).map_err(error)?;
-            open.file.set_position(position + count);
-        }
-        Ok(Job::Done(bytes))
-    })?;
-    let (map, position, count) = match job {
-        Job::Done(bytes) => return Ok(bytes.finish()),
-        Job::Large(map, (position, count)) => (map, position, count),
-    };
-    let result = NewBytes::new(py, count).and_then(|mut bytes| {
-        let memory = bytes.memory();
-        py.detach(|| map.read_uninit_at(memory, position).map(drop)).map_err(error)?;
-        Ok(bytes)
-    });
-    if result.is_err() {
-        this.set_position(py, position)?;
-    }
-    result.map(NewBytes::finish)
+    mapped::take(&*this, this.py, count)
 }
 
 pub(crate) fn readline<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     this.check_open(this.py)?;
     let limit = limit(args, "readline")?;
-    line(this, limit)
-}
-
-/// The bytes through the next newline, but not more than `limit`.
-#[inline]
-fn line(this: This<'_>, limit: Option<usize>) -> Returned<'_> {
-    let py = this.py;
-    let line = this.open(py, |open| {
-        let (start, remaining) = (open.file.position(), open.file.remaining());
-        let most = limit.map_or(remaining, |limit| limit.min(remaining));
-        if most == 0 {
-            return NewBytes::new(py, 0).map(Some);
-        }
-        let bytes = near_line(py, &open.file, start, most)?;
-        if let Some(bytes) = &bytes {
-            open.file.set_position(start + bytes.len());
-        }
-        Ok(bytes)
-    })?;
-    match line {
-        Some(line) => Ok(line.finish()),
-        None => long_line(this, limit),
-    }
-}
-
-/// The line from `start` on, of at most `most` bytes, if it ends soon.
-#[inline]
-pub(super) fn near_line<'py>(
-    py: Python<'py>,
-    map: &firmmap::Mmap,
-    start: usize,
-    most: usize,
-) -> PyResult<Option<NewBytes<'py>>> {
-    let near = most.min(DETACHED_SEARCH);
-    let count = match map.find_byte(b'\n', start..start + near).map_err(error)? {
-        Some(newline) => newline + 1 - start,
-        None if near == most => near,
-        None => return Ok(None),
-    };
-    let mut bytes = NewBytes::new(py, count)?;
-    map.read_uninit_at(bytes.memory(), start).map_err(error)?;
-    Ok(Some(bytes))
-}
-
-/// As [`line`], for one that takes time to be found, while other threads run.
-#[cold]
-fn long_line(this: This<'_>, limit: Option<usize>) -> Returned<'_> {
-    let py = this.py;
-    loop {
-        let (map, position) = this.open(py, |open| Ok((open.file.share(), open.file.position())))?;
-        let start = position.min(map.len());
-        let end = limit.map_or(map.len(), |limit| start.saturating_add(limit).min(map.len()));
-        let bytes = copy_line(py, &map, start, end)?;
-        drop(map);
-        if this.pass(py, position, bytes.len())? {
-            return Ok(bytes.finish());
-        }
-    }
-}
-
-/// The line from `start` on, as far as it is before `end`.
-pub(super) fn copy_line<'py>(
-    py: Python<'py>,
-    map: &firmmap::Mmap,
-    start: usize,
-    end: usize,
-) -> PyResult<NewBytes<'py>> {
-    let end = end.max(start);
-    let newline = py.detach(|| map.find(b"\n", start..end)).map_err(error)?;
-    let mut bytes = NewBytes::new(py, newline.map_or(end, |newline| newline + 1) - start)?;
-    let memory = bytes.memory();
-    py.detach(|| map.read_uninit_at(memory, start).map(drop)).map_err(error)?;
-    Ok(bytes)
+    mapped::take_line(&*this, this.py, limit)
 }
 
 pub(crate) fn readlines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {

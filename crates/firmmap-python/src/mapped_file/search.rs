@@ -4,21 +4,18 @@
 //! question to the bytes, not to the file's position.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use memchr::memmem::Finder;
+use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use pyo3::{Borrowed, IntoPyObjectExt};
 
-use super::{MappedFile, Open, Returned, This, boolean, closed_error, error};
+use super::{MappedFile, Open, This, boolean, closed_error, error};
 use crate::args::{self, Args, Argument};
-use crate::mmap::{DETACHED_SEARCH, Direction, clamp};
+use crate::mapped::{DETACHED_SEARCH, Direction, Job, Object, Returned, clamp};
 use crate::sys::cell::Exclusive;
 use crate::sys::native::{Body, Held, Holder, Link, Receiver};
-
-type Object<'a, 'py> = Borrowed<'a, 'py, PyAny>;
 
 /// What is searched for: bytes, or an integer that stands for one.
 enum Needle<'a, 'py> {
@@ -84,12 +81,6 @@ impl Bounds {
     }
 }
 
-/// What a search comes to before it needs more time than others should wait.
-enum Job<R> {
-    Done(R),
-    Large(Arc<firmmap::Mmap>, Range<usize>),
-}
-
 fn locate<'py>(this: This<'py>, args: Args<'py>, name: &str, direction: Direction) -> PyResult<Option<usize>> {
     let py = this.py;
     this.check_open(py)?;
@@ -106,12 +97,7 @@ fn search(this: This<'_>, needle: &Needle<'_, '_>, bounds: Bounds, direction: Di
     let py = this.py;
     let job = this.open(py, |open| {
         let Some(range) = bounds.fit(open.file.len()) else { return Ok(Job::Done(None)) };
-        let (near, far) = direction.divide(range, needle.bytes().len());
-        let found = direction.search(&open.file, needle.bytes(), near).map_err(error)?;
-        match far.filter(|_| found.is_none()) {
-            Some(far) => Ok(Job::Large(open.file.share(), far)),
-            None => Ok(Job::Done(found)),
-        }
+        direction.begin(&open.file, needle.bytes(), range).map_err(error)
     })?;
     match job {
         Job::Done(found) => Ok(found),
@@ -344,7 +330,7 @@ pub(crate) fn next_of(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'
 
 impl Matches {
     /// Looks for all matches near the position at once; for one that is further away, there is the whole map.
-    fn near(&self, open: &mut Open, place: &mut Place) -> PyResult<Job<Option<usize>>> {
+    fn near(&self, open: &mut Open, place: &mut Place) -> PyResult<Job<Option<usize>, Range<usize>>> {
         let end = place.end.min(open.file.len());
         let start = place.position;
         place.ahead.clear();
@@ -365,11 +351,6 @@ impl Matches {
                 return Ok(Job::Done(Some(index)));
             }
         }
-        let (near, far) = Direction::Forward.divide(start..end, self.needle.len());
-        let found = open.file.find(&self.needle, near).map_err(error)?;
-        match far.filter(|_| found.is_none()) {
-            Some(far) => Ok(Job::Large(open.file.share(), far)),
-            None => Ok(Job::Done(found)),
-        }
+        Direction::Forward.begin(&open.file, &self.needle, start..end).map_err(error)
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 
 use super::growth::{self, Grown, Turn};
-use super::{DETACHED_COPY, Returned, This, error, none};
+use super::{This, error, none};
 use crate::args::{self, Args, Argument};
+use crate::mapped::{DETACHED_COPY, Mapped, Returned};
 
 /// How much `writelines()` gathers before it writes.
 const GATHERED: usize = 256 * 1024;

@@ -2,13 +2,12 @@
 
 use firmmap::MappedFile;
 use pyo3::exceptions::PyValueError;
-use pyo3::prelude::*;
 use pyo3::types::PyBool;
 
-use super::items::copy_out;
-use super::{DETACHED_COPY, DETACHED_SEARCH, Job, Returned, none};
+use super::none;
 use crate::args::{self, Args, Argument};
 use crate::errors::exception;
+use crate::mapped::{self, DETACHED_COPY, Job, Mapped, Returned};
 use crate::sys::buffer::NewBytes;
 use crate::sys::class::This;
 use crate::sys::native::Answer;
@@ -18,59 +17,8 @@ pub(crate) fn read<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     this.check_open(py)?;
     args.check("read", 0, 1)?;
     let count = args::optional_count(args.get(0))?;
-    read_with(this, |file| {
-        let remaining = file.remaining();
-        let count = count.and_then(|count| usize::try_from(count).ok());
-        Ok(Some(count.unwrap_or(remaining).min(remaining)))
-    })
-}
-
-/// Reads as many bytes as `count` says, and moves the position behind them; `None` if that is yet to be found out.
-#[inline]
-fn read_with<'py>(this: This<'py>, count: impl FnOnce(&MappedFile) -> PyResult<Option<usize>>) -> Returned<'py> {
-    let py = this.py;
-    this.give_way(py)?;
-    let job = this.open(py, |file| {
-        let position = file.position();
-        let count = match count(file)? {
-            Some(count) if count <= DETACHED_COPY => count,
-            count => {
-                // The position moves at once, so that another thread's read starts behind this one.
-                file.set_position(position + count.unwrap_or(0));
-                return Ok(Job::Large(file.share(), (position, count)));
-            }
-        };
-        let mut bytes = NewBytes::new(py, count)?;
-        if count > 0 {
-            copy_out(file, position, 1, &mut bytes)?;
-            file.set_position(position + count);
-        }
-        Ok(Job::Done(bytes))
-    })?;
-    let (map, position, count) = match job {
-        Job::Done(bytes) => return Ok(bytes.finish()),
-        Job::Large(map, (position, count)) => (map, position, count),
-    };
-    let result = (|| {
-        let count = match count {
-            Some(count) => count,
-            None => py.detach(|| line_len(&map, position)).map_err(exception)?,
-        };
-        let mut bytes = NewBytes::new(py, count)?;
-        let memory = bytes.memory();
-        py.detach(|| map.read_uninit_at(memory, position).map(drop)).map_err(exception)?;
-        Ok(bytes)
-    })();
-    match (&result, count) {
-        (Err(_), Some(_)) => this.set_position(py, position)?,
-        (Ok(bytes), None) => this.set_position(py, position + bytes.len())?,
-        _ => {}
-    }
-    result.map(NewBytes::finish)
-}
-
-fn line_len(map: &firmmap::Mmap, position: usize) -> firmmap::Result<usize> {
-    Ok(map.find(b"\n", position..)?.map_or(map.len(), |index| index + 1) - position)
+    let count = count.and_then(|count| usize::try_from(count).ok());
+    mapped::take(&*this, py, count)
 }
 
 /// A line that ends nearby.
@@ -90,30 +38,7 @@ pub(crate) fn ready_line(this: This<'_>) -> Option<Answer<'_>> {
 const NEAR: usize = 1024;
 
 pub(crate) fn readline(this: This<'_>) -> Returned<'_> {
-    let py = this.py;
-    let line = this.open(py, |file| {
-        let start = file.position();
-        let near = file.remaining().min(DETACHED_SEARCH);
-        // After a resize the position can be behind the end.
-        let count = match near {
-            0 => 0,
-            _ => match file.find_byte(b'\n', start..start + near).map_err(exception)? {
-                Some(newline) => newline + 1 - start,
-                None if near == file.remaining() => near,
-                None => return Ok(None),
-            },
-        };
-        let mut bytes = NewBytes::new(py, count)?;
-        if count > 0 {
-            copy_out(file, start, 1, &mut bytes)?;
-            file.set_position(start + count);
-        }
-        Ok(Some(bytes))
-    })?;
-    match line {
-        Some(line) => Ok(line.finish()),
-        None => read_with(this, |_| Ok(None)),
-    }
+    mapped::take_line(&*this, this.py, None)
 }
 
 #[inline]

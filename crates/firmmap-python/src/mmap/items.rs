@@ -5,9 +5,10 @@ use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use super::{DETACHED_COPY, Job, Object, Returned, none};
+use super::none;
 use crate::args::{self, Args, Argument, Slice};
 use crate::errors::exception;
+use crate::mapped::{self, DETACHED_COPY, Job, Object, Returned, place, scatter};
 use crate::sys::buffer::NewBytes;
 use crate::sys::class::This;
 use crate::sys::native::Answer;
@@ -17,7 +18,7 @@ use crate::sys::native::Answer;
 pub(crate) fn ready_subscript<'py>(this: This<'py>, key: Object<'_, 'py>) -> Option<Answer<'py>> {
     let py = this.py;
     if let Some(index) = args::plain(key) {
-        let byte = this.ready(py, |file| file.quick_get(place(file, index)?))?;
+        let byte = this.ready(py, |file| file.quick_get(place(file.len(), index)?))?;
         return Some(Answer::byte(py, byte));
     }
     // A slice of a closed map is not converted.
@@ -36,7 +37,7 @@ pub(crate) fn ready_subscript<'py>(this: This<'py>, key: Object<'_, 'py>) -> Opt
         Some(bytes)
     });
     // Not the longer way from its start: converting the slice may have run Python code.
-    Some(bytes.map_or_else(|| Answer::of(py, any_slice(this, slice)), |bytes| Answer::object(bytes.finish())))
+    Some(bytes.map_or_else(|| Answer::of(py, mapped::slice(&*this, py, slice)), |bytes| Answer::object(bytes.finish())))
 }
 
 pub(crate) fn subscript<'py>(this: This<'py>, key: Object<'_, 'py>) -> Returned<'py> {
@@ -46,34 +47,10 @@ pub(crate) fn subscript<'py>(this: This<'py>, key: Object<'_, 'py>) -> Returned<
     }
     this.check_open(this.py)?;
     match Slice::unpack(key)? {
-        Some(slice) => any_slice(this, slice),
+        Some(slice) => mapped::slice(&*this, this.py, slice),
         None if args::is_index(key) => this.item(args::item_index(key)?),
         None => Err(PyTypeError::new_err("mmap indices must be integers")),
     }
-}
-
-fn any_slice(this: This<'_>, slice: Slice) -> Returned<'_> {
-    let py = this.py;
-    this.give_way(py)?;
-    let job = this.open(py, |file| {
-        let (start, step, count) = slice.fit(file.len());
-        if count > DETACHED_COPY {
-            return Ok(Job::Large(file.share(), (start, step, count)));
-        }
-        let mut bytes = NewBytes::new(py, count)?;
-        copy_out(file, start, step, &mut bytes)?;
-        Ok(Job::Done(bytes))
-    })?;
-    let bytes = match job {
-        Job::Done(bytes) => bytes,
-        Job::Large(map, (start, step, count)) => {
-            let mut bytes = NewBytes::new(py, count)?;
-            let memory = bytes.memory();
-            py.detach(|| gather(&map, start, step, memory)).map_err(exception)?;
-            bytes
-        }
-    };
-    Ok(bytes.finish())
 }
 
 impl<'py> This<'py> {
@@ -87,36 +64,7 @@ impl<'py> This<'py> {
 /// The place in the map that an index from Python names.
 #[inline]
 fn item(file: &MappedFile, index: isize) -> PyResult<usize> {
-    place(file, index).ok_or_else(|| PyIndexError::new_err("mmap index out of range"))
-}
-
-#[inline]
-fn place(file: &MappedFile, index: isize) -> Option<usize> {
-    let len = file.len() as isize;
-    let index = if index < 0 { index + len } else { index };
-    (0..len).contains(&index).then_some(index as usize)
-}
-
-#[inline]
-pub(super) fn copy_out(map: &firmmap::Mmap, start: usize, step: isize, bytes: &mut NewBytes<'_>) -> PyResult<()> {
-    if step == 1 && bytes.len() > 0 {
-        return map.read_uninit_at(bytes.memory(), start).map(drop).map_err(exception);
-    }
-    gather(map, start, step, bytes.memory()).map_err(exception)
-}
-
-#[inline]
-pub(crate) fn gather(
-    map: &firmmap::Mmap,
-    start: usize,
-    step: isize,
-    memory: &mut [std::mem::MaybeUninit<u8>],
-) -> firmmap::Result<()> {
-    match step {
-        _ if memory.is_empty() => Ok(()),
-        1 => map.read_uninit_at(memory, start).map(drop),
-        _ => map.read_strided_uninit_at(memory, start, step).map(drop),
-    }
+    place(file.len(), index).ok_or_else(|| PyIndexError::new_err("mmap index out of range"))
 }
 
 pub(crate) fn assign_subscript<'py>(
@@ -176,10 +124,6 @@ fn assign_item<'py>(this: This<'py>, key: Object<'_, 'py>, value: Option<Object<
 #[cold]
 fn not_a_byte() -> PyErr {
     PyValueError::new_err("mmap item value must be in range(0, 256)")
-}
-
-pub(crate) fn scatter(map: &firmmap::Mmap, bytes: &[u8], start: usize, step: isize) -> firmmap::Result<()> {
-    if step == 1 { map.write_all_at(bytes, start) } else { map.write_strided_at(bytes, start, step) }
 }
 
 /// What iteration, `reversed` and `in` see: bytes of length one, as with the standard class.

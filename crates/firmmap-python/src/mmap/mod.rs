@@ -10,11 +10,9 @@ mod items;
 mod pages;
 mod search;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use firmmap::MappedFile;
-use pyo3::Borrowed;
 use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyString};
@@ -27,19 +25,12 @@ pub(crate) use search::*;
 use crate::args::Args;
 use crate::constants::{ACCESS_COPY, ACCESS_READ, ACCESS_WRITE};
 use crate::errors::{closed as closed_error, exception};
+use crate::mapped::{self, DETACHED_COPY, Mapped, Returned, unmap};
 use crate::sys::buffer::Export;
 use crate::sys::call::unraisable;
 use crate::sys::cell::Exclusive;
 use crate::sys::class::{This, is_exact};
 use crate::sys::native::{Answer, Body};
-
-/// Searches of more bytes than this let other threads run.
-pub(crate) const DETACHED_SEARCH: usize = 64 * 1024;
-/// Copies of more bytes than this let other threads run.
-const DETACHED_COPY: usize = 1024 * 1024;
-
-type Object<'a, 'py> = Borrowed<'a, 'py, PyAny>;
-type Returned<'py> = PyResult<Bound<'py, PyAny>>;
 
 /// What an instance is made of.
 pub(crate) struct Mmap {
@@ -93,24 +84,13 @@ impl Mmap {
         if self.resizing.load(Ordering::Relaxed) { self.let_others_resize(py) } else { Ok(()) }
     }
 
-    /// Only so long: after fork(2) nobody may be there who ends the waiting. A thread that is there says so again.
     #[cold]
     fn let_others_resize(&self, py: Python<'_>) -> PyResult<()> {
-        for _ in 0..500 {
-            wait(py)?;
-            if !self.resizing.load(Ordering::Relaxed) {
-                return Ok(());
-            }
+        if !mapped::give_way(py, || Ok(!self.resizing.load(Ordering::Relaxed)))? {
+            // A thread that is still there says so again.
+            self.resizing.store(false, Ordering::Relaxed);
         }
-        self.resizing.store(false, Ordering::Relaxed);
         Ok(())
-    }
-
-    fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()> {
-        self.open(py, |file| {
-            file.set_position(position);
-            Ok(())
-        })
     }
 
     fn check_writable(&self) -> PyResult<()> {
@@ -121,6 +101,25 @@ impl Mmap {
     }
 }
 
+impl Mapped for Mmap {
+    #[inline]
+    fn open_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut MappedFile) -> PyResult<R>) -> PyResult<R> {
+        self.give_way(py)?;
+        self.open(py, work)
+    }
+
+    fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()> {
+        self.open(py, |file| {
+            file.set_position(position);
+            Ok(())
+        })
+    }
+
+    fn error(error: firmmap::Error) -> PyErr {
+        exception(error)
+    }
+}
+
 impl Body for Mmap {
     /// The end of an object that was not closed. A last fault is reported as other errors in finalizers are.
     fn finalize(&self, py: Python<'_>) {
@@ -128,18 +127,6 @@ impl Body for Mmap {
             unraisable(py, exception(error));
         }
     }
-}
-
-/// Lets other threads be done with what they do.
-fn wait(py: Python<'_>) -> PyResult<()> {
-    py.detach(|| std::thread::sleep(std::time::Duration::from_micros(200)));
-    py.check_signals()
-}
-
-/// Work on the map that was set up while the state was locked: small work is done there, large work later.
-enum Job<R, S> {
-    Done(R),
-    Large(Arc<firmmap::Mmap>, S),
 }
 
 pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
@@ -184,12 +171,6 @@ pub(crate) fn close(this: This<'_>) -> Returned<'_> {
     let large = taken.as_ref().is_some_and(|file| file.len() > DETACHED_COPY);
     let result = if large { this.py.detach(|| unmap(taken)) } else { unmap(taken) };
     result.map(|()| none(this.py)).map_err(exception)
-}
-
-/// Ends a mapping, and reports a last fault. Searches that are under way in other threads hold the map; then it is for
-/// them to unmap and to report.
-fn unmap(file: Option<MappedFile>) -> firmmap::Result<()> {
-    file.and_then(|file| file.into_map().ok()).map_or(Ok(()), firmmap::Mmap::close)
 }
 
 pub(crate) fn enter(this: This<'_>) -> Returned<'_> {

@@ -12,10 +12,11 @@ use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use super::{Returned, none, wait};
+use super::none;
 use crate::args::{self, Args};
 use crate::constants::{ACCESS_COPY, ACCESS_READ};
 use crate::errors::{self, closed as closed_error, exception, os_error};
+use crate::mapped::{Returned, wait};
 use crate::sys::class::This;
 
 pub(crate) fn flush<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {

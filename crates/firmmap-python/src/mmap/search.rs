@@ -1,10 +1,8 @@
 //! `find` and `rfind`.
 
-use std::ops::Range;
-
-use super::{DETACHED_SEARCH, Job, Returned};
 use crate::args::{self, Args, Argument};
 use crate::errors::exception;
+use crate::mapped::{Direction, Job, Returned, clamp};
 use crate::sys::class::This;
 
 pub(crate) fn find<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
@@ -13,46 +11,6 @@ pub(crate) fn find<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
 
 pub(crate) fn rfind<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     search(this, args, "rfind", Direction::Backward)
-}
-
-#[derive(Clone, Copy)]
-pub(crate) enum Direction {
-    Forward,
-    Backward,
-}
-
-impl Direction {
-    #[inline]
-    pub(crate) fn search(
-        self,
-        map: &firmmap::Mmap,
-        needle: &[u8],
-        range: Range<usize>,
-    ) -> firmmap::Result<Option<usize>> {
-        match self {
-            Self::Forward => map.find(needle, range),
-            Self::Backward => map.rfind(needle, range),
-        }
-    }
-
-    /// Divides a range into what is searched at once, and what is searched after that while other threads run. The two
-    /// share what a match across their border needs.
-    #[inline]
-    pub(crate) fn divide(
-        self,
-        Range { start, end }: Range<usize>,
-        needle: usize,
-    ) -> (Range<usize>, Option<Range<usize>>) {
-        let near = DETACHED_SEARCH.max(needle.saturating_mul(2));
-        if end - start <= near {
-            return (start..end, None);
-        }
-        let shared = needle.saturating_sub(1);
-        match self {
-            Self::Forward => (start..start + near, Some(start + near - shared..end)),
-            Self::Backward => (end - near..end, Some(start..end - near + shared)),
-        }
-    }
 }
 
 #[inline]
@@ -73,12 +31,7 @@ fn search<'py>(this: This<'py>, args: Args<'py>, name: &str, direction: Directio
         if start > end {
             return Ok(Job::Done(None));
         }
-        let (near, far) = direction.divide(start..end, needle.bytes().len());
-        let found = direction.search(file, needle.bytes(), near).map_err(exception)?;
-        match far.filter(|_| found.is_none()) {
-            Some(far) => Ok(Job::Large(file.share(), far)),
-            None => Ok(Job::Done(found)),
-        }
+        direction.begin(file, needle.bytes(), start..end).map_err(exception)
     })?;
     let found = match job {
         Job::Done(found) => found,
@@ -88,10 +41,4 @@ fn search<'py>(this: This<'py>, args: Args<'py>, name: &str, direction: Directio
         }
     };
     args::python_int(py, found.map_or(-1, |index| index as isize))
-}
-
-/// A bound of a slice: negative ones count from the end; those behind it stay there.
-#[inline]
-pub(crate) fn clamp(bound: isize, len: usize) -> usize {
-    if bound < 0 { len.saturating_add_signed(bound) } else { bound as usize }
 }

@@ -1,0 +1,286 @@
+//! What the two classes, [`crate::mmap`] and [`crate::mapped_file`], do in the same way: small work on a map is done while its state is
+//! locked, large work after that, while other threads run.
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
+use std::sync::Arc;
+
+use pyo3::Borrowed;
+use pyo3::prelude::*;
+
+use crate::args::Slice;
+use crate::sys::buffer::NewBytes;
+
+/// Searches of more bytes than this let other threads run.
+pub(crate) const DETACHED_SEARCH: usize = 64 * 1024;
+/// Copies of more bytes than this let other threads run.
+pub(crate) const DETACHED_COPY: usize = 1024 * 1024;
+
+pub(crate) type Object<'a, 'py> = Borrowed<'a, 'py, PyAny>;
+pub(crate) type Returned<'py> = PyResult<Bound<'py, PyAny>>;
+
+/// An instance of one of the classes.
+pub(crate) trait Mapped {
+    /// Runs `work` on the map, or raises if it is closed. Threads that want to move or resize it go first. `work` must not call
+    /// into Python.
+    fn open_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut firmmap::MappedFile) -> PyResult<R>) -> PyResult<R>;
+
+    fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()>;
+
+    /// The class's words for the library's errors.
+    fn error(error: firmmap::Error) -> PyErr;
+}
+
+/// Work on the map that was set up while the state was locked: small work is done there, large work later.
+pub(crate) enum Job<R, S> {
+    Done(R),
+    Large(Arc<firmmap::Mmap>, S),
+}
+
+/// Lets other threads be done with what they do with the map.
+pub(crate) fn wait(py: Python<'_>) -> PyResult<()> {
+    py.detach(|| std::thread::sleep(std::time::Duration::from_micros(200)));
+    py.check_signals()
+}
+
+/// Lets those go first who want to move the map, who would never get to it between the work of other threads. Whether there are
+/// none any more: it waits only so long, as after fork(2) nobody may be there who ends the waiting.
+pub(crate) fn give_way(py: Python<'_>, is_over: impl Fn() -> PyResult<bool>) -> PyResult<bool> {
+    for _ in 0..500 {
+        wait(py)?;
+        if is_over()? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Ends a mapping, and reports a last fault. Searches that are under way in other threads hold the map; then it is for
+/// them to unmap and to report.
+pub(crate) fn unmap(file: Option<firmmap::MappedFile>) -> firmmap::Result<()> {
+    file.and_then(|file| file.into_map().ok()).map_or(Ok(()), firmmap::Mmap::close)
+}
+
+/// The place in a map of `len` bytes that an index from Python names.
+#[inline]
+pub(crate) fn place(len: usize, index: isize) -> Option<usize> {
+    let len = len as isize;
+    let index = if index < 0 { index + len } else { index };
+    (0..len).contains(&index).then_some(index as usize)
+}
+
+/// A bound of a slice: negative ones count from the end; those behind it stay there.
+#[inline]
+pub(crate) fn clamp(bound: isize, len: usize) -> usize {
+    if bound < 0 { len.saturating_add_signed(bound) } else { bound as usize }
+}
+
+/// The bytes of a slice.
+pub(crate) fn slice<'py, M: Mapped>(map: &M, py: Python<'py>, slice: Slice) -> Returned<'py> {
+    let job = map.open_map(py, |file| {
+        let (start, step, count) = slice.fit(file.len());
+        if count > DETACHED_COPY {
+            return Ok(Job::Large(file.share(), (start, step, count)));
+        }
+        let mut bytes = NewBytes::new(py, count)?;
+        gather(file, start, step, bytes.memory()).map_err(M::error)?;
+        Ok(Job::Done(bytes))
+    })?;
+    let bytes = match job {
+        Job::Done(bytes) => bytes,
+        Job::Large(map, (start, step, count)) => large::<M>(py, count, |memory| gather(&map, start, step, memory))?,
+    };
+    Ok(bytes.finish())
+}
+
+/// As many bytes as `copy` writes, while other threads run.
+fn large<'py, M: Mapped>(
+    py: Python<'py>,
+    count: usize,
+    copy: impl FnOnce(&mut [MaybeUninit<u8>]) -> firmmap::Result<()> + Send,
+) -> PyResult<NewBytes<'py>> {
+    let mut bytes = NewBytes::new(py, count)?;
+    let memory = bytes.memory();
+    py.detach(|| copy(memory)).map_err(M::error)?;
+    Ok(bytes)
+}
+
+#[inline]
+fn gather(map: &firmmap::Mmap, start: usize, step: isize, memory: &mut [MaybeUninit<u8>]) -> firmmap::Result<()> {
+    match step {
+        _ if memory.is_empty() => Ok(()),
+        1 => map.read_uninit_at(memory, start).map(drop),
+        _ => map.read_strided_uninit_at(memory, start, step).map(drop),
+    }
+}
+
+pub(crate) fn scatter(map: &firmmap::Mmap, bytes: &[u8], start: usize, step: isize) -> firmmap::Result<()> {
+    if step == 1 { map.write_all_at(bytes, start) } else { map.write_strided_at(bytes, start, step) }
+}
+
+/// Takes that many bytes, or as many as there are, and moves the position behind them.
+#[inline]
+pub(crate) fn take<'py, M: Mapped>(map: &M, py: Python<'py>, count: Option<usize>) -> Returned<'py> {
+    let job = map.open_map(py, |file| {
+        let (position, remaining) = (file.position(), file.remaining());
+        let count = count.map_or(remaining, |count| count.min(remaining));
+        if count > DETACHED_COPY {
+            // The position moves at once, so that another thread's read starts behind this one.
+            file.set_position(position + count);
+            return Ok(Job::Large(file.share(), (position, count)));
+        }
+        let mut bytes = NewBytes::new(py, count)?;
+        if count > 0 {
+            file.read_uninit_at(bytes.memory(), position).map_err(M::error)?;
+            file.set_position(position + count);
+        }
+        Ok(Job::Done(bytes))
+    })?;
+    let (shared, position, count) = match job {
+        Job::Done(bytes) => return Ok(bytes.finish()),
+        Job::Large(shared, (position, count)) => (shared, position, count),
+    };
+    let result = large::<M>(py, count, |memory| shared.read_uninit_at(memory, position).map(drop));
+    if result.is_err() {
+        map.set_position(py, position)?;
+    }
+    result.map(NewBytes::finish)
+}
+
+/// The bytes through the next newline, but not more than `limit`; moves the position behind them.
+#[inline]
+pub(crate) fn take_line<'py, M: Mapped>(map: &M, py: Python<'py>, limit: Option<usize>) -> Returned<'py> {
+    let line = map.open_map(py, |file| {
+        // After a resize the position can be behind the end.
+        let (start, remaining) = (file.position(), file.remaining());
+        let most = limit.map_or(remaining, |limit| limit.min(remaining));
+        if most == 0 {
+            return NewBytes::new(py, 0).map(Some);
+        }
+        let bytes = near_line::<M>(py, file, start, most)?;
+        if let Some(bytes) = &bytes {
+            file.set_position(start + bytes.len());
+        }
+        Ok(bytes)
+    })?;
+    match line {
+        Some(line) => Ok(line.finish()),
+        None => take_far_line(map, py, limit),
+    }
+}
+
+/// As [`take_line`], for one that takes time to be found, while other threads run.
+#[cold]
+fn take_far_line<'py, M: Mapped>(map: &M, py: Python<'py>, limit: Option<usize>) -> Returned<'py> {
+    loop {
+        let (shared, position) = map.open_map(py, |file| Ok((file.share(), file.position())))?;
+        let start = position.min(shared.len());
+        let end = limit.map_or(shared.len(), |limit| start.saturating_add(limit).min(shared.len()));
+        let bytes = far_line::<M>(py, &shared, start, end)?;
+        drop(shared);
+        if pass(map, py, position, bytes.len())? {
+            return Ok(bytes.finish());
+        }
+    }
+}
+
+/// Moves the position behind `count` bytes that were read there while other threads ran, unless one of them has moved it:
+/// then the bytes are another's.
+pub(crate) fn pass<M: Mapped>(map: &M, py: Python<'_>, position: usize, count: usize) -> PyResult<bool> {
+    map.open_map(py, |file| {
+        let is_there = file.position() == position;
+        if is_there && count > 0 {
+            file.set_position(position + count);
+        }
+        Ok(is_there)
+    })
+}
+
+/// The line from `start` on, of at most `most` bytes, if it ends soon.
+#[inline]
+pub(crate) fn near_line<'py, M: Mapped>(
+    py: Python<'py>,
+    map: &firmmap::Mmap,
+    start: usize,
+    most: usize,
+) -> PyResult<Option<NewBytes<'py>>> {
+    let near = most.min(DETACHED_SEARCH);
+    let count = match map.find_byte(b'\n', start..start + near).map_err(M::error)? {
+        Some(newline) => newline + 1 - start,
+        None if near == most => near,
+        None => return Ok(None),
+    };
+    let mut bytes = NewBytes::new(py, count)?;
+    map.read_uninit_at(bytes.memory(), start).map_err(M::error)?;
+    Ok(Some(bytes))
+}
+
+/// The line from `start` on, as far as it is before `end`, while other threads run.
+pub(crate) fn far_line<'py, M: Mapped>(
+    py: Python<'py>,
+    map: &firmmap::Mmap,
+    start: usize,
+    end: usize,
+) -> PyResult<NewBytes<'py>> {
+    let end = end.max(start);
+    let newline = py.detach(|| map.find(b"\n", start..end)).map_err(M::error)?;
+    let count = newline.map_or(end, |newline| newline + 1) - start;
+    large::<M>(py, count, |memory| map.read_uninit_at(memory, start).map(drop))
+}
+
+/// Where a search begins.
+#[derive(Clone, Copy)]
+pub(crate) enum Direction {
+    Forward,
+    Backward,
+}
+
+impl Direction {
+    #[inline]
+    pub(crate) fn search(
+        self,
+        map: &firmmap::Mmap,
+        needle: &[u8],
+        range: Range<usize>,
+    ) -> firmmap::Result<Option<usize>> {
+        match self {
+            Self::Forward => map.find(needle, range),
+            Self::Backward => map.rfind(needle, range),
+        }
+    }
+
+    /// Divides a range into what is searched at once, and what is searched after that while other threads run. The two
+    /// share what a match across their border needs.
+    #[inline]
+    pub(crate) fn divide(
+        self,
+        Range { start, end }: Range<usize>,
+        needle: usize,
+    ) -> (Range<usize>, Option<Range<usize>>) {
+        let near = DETACHED_SEARCH.max(needle.saturating_mul(2));
+        if end - start <= near {
+            return (start..end, None);
+        }
+        let shared = needle.saturating_sub(1);
+        match self {
+            Self::Forward => (start..start + near, Some(start + near - shared..end)),
+            Self::Backward => (end - near..end, Some(start..end - near + shared)),
+        }
+    }
+
+    /// Searches what is near; what is far stays to be done.
+    #[inline]
+    pub(crate) fn begin(
+        self,
+        file: &firmmap::MappedFile,
+        needle: &[u8],
+        range: Range<usize>,
+    ) -> firmmap::Result<Job<Option<usize>, Range<usize>>> {
+        let (near, far) = self.divide(range, needle.len());
+        let found = self.search(file, needle, near)?;
+        Ok(match far.filter(|_| found.is_none()) {
+            Some(far) => Job::Large(file.share(), far),
+            None => Job::Done(found),
+        })
+    }
+}
