@@ -8,8 +8,9 @@ use std::sync::Arc;
 use pyo3::Borrowed;
 use pyo3::prelude::*;
 
-use crate::args::Slice;
+use crate::args::{self, Slice};
 use crate::sys::buffer::NewBytes;
+use crate::sys::native::{Answer, Receiver};
 
 /// Searches of more bytes than this let other threads run.
 pub(crate) const DETACHED_SEARCH: usize = 64 * 1024;
@@ -24,6 +25,10 @@ pub(crate) trait Mapped {
     /// Runs `work` on the map, or raises if it is closed. Threads that want to move or resize it go first. `work` must not call
     /// into Python.
     fn open_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut firmmap::MappedFile) -> PyResult<R>) -> PyResult<R>;
+
+    /// The short way: runs `work` on the map, if that is open and nobody else is to go first. `work` must not call into Python;
+    /// where it gives nothing, nothing has changed.
+    fn ready_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut firmmap::MappedFile) -> Option<R>) -> Option<R>;
 
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()>;
 
@@ -61,6 +66,74 @@ pub(crate) fn unmap(file: Option<firmmap::MappedFile>) -> firmmap::Result<()> {
     file.and_then(|file| file.into_map().ok()).map_or(Ok(()), firmmap::Mmap::close)
 }
 
+#[inline(always)]
+pub(crate) fn ready_len<M: Mapped>(this: Receiver<'_, M>) -> Option<isize> {
+    // A map has at most isize::MAX bytes.
+    this.ready_map(this.py, |file| Some(file.len() as isize))
+}
+
+#[inline(always)]
+pub(crate) fn ready_position<M: Mapped>(this: Receiver<'_, M>) -> Option<Answer<'_>> {
+    let position = this.ready_map(this.py, |file| Some(file.position()))?;
+    Some(Answer::int(this.py, position as isize))
+}
+
+/// The byte at the position.
+#[inline(always)]
+pub(crate) fn ready_byte<M: Mapped>(this: Receiver<'_, M>) -> Option<Answer<'_>> {
+    let byte = this.ready_map(this.py, |file| {
+        let position = file.position();
+        let byte = file.quick_get(position)?;
+        file.set_position(position + 1);
+        Some(byte)
+    })?;
+    Some(Answer::byte(this.py, byte))
+}
+
+/// How far a line reaches that is given at once: searching further costs more than the way to it.
+const NEAR: usize = 1024;
+
+/// A line that ends nearby.
+#[inline(always)]
+pub(crate) fn ready_line<M: Mapped>(this: Receiver<'_, M>) -> Option<Answer<'_>> {
+    let py = this.py;
+    let line = this.ready_map(py, |file| {
+        let start = file.position();
+        let line = file.quick_read_through(b'\n', start, NEAR, |count| NewBytes::new(py, count).ok())?;
+        file.set_position(start + line.len());
+        Some(line)
+    })?;
+    Some(Answer::object(line.finish()))
+}
+
+/// An item, or a slice.
+#[inline(always)]
+pub(crate) fn ready_subscript<'py, M: Mapped>(this: Receiver<'py, M>, key: Object<'_, 'py>) -> Option<Answer<'py>> {
+    let py = this.py;
+    if let Some(index) = args::plain(key) {
+        let byte = this.ready_map(py, |file| file.quick_get(place(file.len(), index)?))?;
+        return Some(Answer::byte(py, byte));
+    }
+    // A slice of a closed map is not converted.
+    this.ready_map(py, |_| Some(()))?;
+    let slice = match Slice::unpack(key) {
+        Ok(slice) => slice?,
+        Err(error) => return Some(Answer::of(py, Err(error))),
+    };
+    let bytes = this.ready_map(py, |file| {
+        let (start, step, count) = slice.fit(file.len());
+        if step != 1 || count > DETACHED_COPY {
+            return None;
+        }
+        let mut bytes = NewBytes::new(py, count).ok()?;
+        file.quick_read(start, bytes.memory())?;
+        Some(bytes)
+    });
+    // Not the longer way from its start: converting the slice may have run Python code.
+    let answer = |bytes: NewBytes<'py>| Answer::object(bytes.finish());
+    Some(bytes.map_or_else(|| Answer::of(py, self::slice(this, slice)), answer))
+}
+
 /// The place in a map of `len` bytes that an index from Python names.
 #[inline]
 pub(crate) fn place(len: usize, index: isize) -> Option<usize> {
@@ -76,8 +149,9 @@ pub(crate) fn clamp(bound: isize, len: usize) -> usize {
 }
 
 /// The bytes of a slice.
-pub(crate) fn slice<'py, M: Mapped>(map: &M, py: Python<'py>, slice: Slice) -> Returned<'py> {
-    let job = map.open_map(py, |file| {
+pub(crate) fn slice<'py, M: Mapped>(this: Receiver<'py, M>, slice: Slice) -> Returned<'py> {
+    let py = this.py;
+    let job = this.open_map(py, |file| {
         let (start, step, count) = slice.fit(file.len());
         if count > DETACHED_COPY {
             return Ok(Job::Large(file.share(), (start, step, count)));
@@ -120,8 +194,9 @@ pub(crate) fn scatter(map: &firmmap::Mmap, bytes: &[u8], start: usize, step: isi
 
 /// Takes that many bytes, or as many as there are, and moves the position behind them.
 #[inline]
-pub(crate) fn take<'py, M: Mapped>(map: &M, py: Python<'py>, count: Option<usize>) -> Returned<'py> {
-    let job = map.open_map(py, |file| {
+pub(crate) fn take<M: Mapped>(this: Receiver<'_, M>, count: Option<usize>) -> Returned<'_> {
+    let py = this.py;
+    let job = this.open_map(py, |file| {
         let (position, remaining) = (file.position(), file.remaining());
         let count = count.map_or(remaining, |count| count.min(remaining));
         if count > DETACHED_COPY {
@@ -136,21 +211,22 @@ pub(crate) fn take<'py, M: Mapped>(map: &M, py: Python<'py>, count: Option<usize
         }
         Ok(Job::Done(bytes))
     })?;
-    let (shared, position, count) = match job {
+    let (map, position, count) = match job {
         Job::Done(bytes) => return Ok(bytes.finish()),
-        Job::Large(shared, (position, count)) => (shared, position, count),
+        Job::Large(map, (position, count)) => (map, position, count),
     };
-    let result = large::<M>(py, count, |memory| shared.read_uninit_at(memory, position).map(drop));
+    let result = large::<M>(py, count, |memory| map.read_uninit_at(memory, position).map(drop));
     if result.is_err() {
-        map.set_position(py, position)?;
+        this.set_position(py, position)?;
     }
     result.map(NewBytes::finish)
 }
 
 /// The bytes through the next newline, but not more than `limit`; moves the position behind them.
 #[inline]
-pub(crate) fn take_line<'py, M: Mapped>(map: &M, py: Python<'py>, limit: Option<usize>) -> Returned<'py> {
-    let line = map.open_map(py, |file| {
+pub(crate) fn take_line<M: Mapped>(this: Receiver<'_, M>, limit: Option<usize>) -> Returned<'_> {
+    let py = this.py;
+    let line = this.open_map(py, |file| {
         // After a resize the position can be behind the end.
         let (start, remaining) = (file.position(), file.remaining());
         let most = limit.map_or(remaining, |limit| limit.min(remaining));
@@ -165,20 +241,21 @@ pub(crate) fn take_line<'py, M: Mapped>(map: &M, py: Python<'py>, limit: Option<
     })?;
     match line {
         Some(line) => Ok(line.finish()),
-        None => take_far_line(map, py, limit),
+        None => take_far_line(this, limit),
     }
 }
 
 /// As [`take_line`], for one that takes time to be found, while other threads run.
 #[cold]
-fn take_far_line<'py, M: Mapped>(map: &M, py: Python<'py>, limit: Option<usize>) -> Returned<'py> {
+fn take_far_line<M: Mapped>(this: Receiver<'_, M>, limit: Option<usize>) -> Returned<'_> {
+    let py = this.py;
     loop {
-        let (shared, position) = map.open_map(py, |file| Ok((file.share(), file.position())))?;
-        let start = position.min(shared.len());
-        let end = limit.map_or(shared.len(), |limit| start.saturating_add(limit).min(shared.len()));
-        let bytes = far_line::<M>(py, &shared, start, end)?;
-        drop(shared);
-        if pass(map, py, position, bytes.len())? {
+        let (map, position) = this.open_map(py, |file| Ok((file.share(), file.position())))?;
+        let start = position.min(map.len());
+        let end = limit.map_or(map.len(), |limit| start.saturating_add(limit).min(map.len()));
+        let bytes = far_line::<M>(py, &map, start, end)?;
+        drop(map);
+        if pass(this, position, bytes.len())? {
             return Ok(bytes.finish());
         }
     }
@@ -186,8 +263,8 @@ fn take_far_line<'py, M: Mapped>(map: &M, py: Python<'py>, limit: Option<usize>)
 
 /// Moves the position behind `count` bytes that were read there while other threads ran, unless one of them has moved it:
 /// then the bytes are another's.
-pub(crate) fn pass<M: Mapped>(map: &M, py: Python<'_>, position: usize, count: usize) -> PyResult<bool> {
-    map.open_map(py, |file| {
+pub(crate) fn pass<M: Mapped>(this: Receiver<'_, M>, position: usize, count: usize) -> PyResult<bool> {
+    this.open_map(this.py, |file| {
         let is_there = file.position() == position;
         if is_there && count > 0 {
             file.set_position(position + count);

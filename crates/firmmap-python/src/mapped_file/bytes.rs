@@ -19,7 +19,7 @@ pub(crate) fn subscript<'py>(this: This<'py>, key: Object<'_, 'py>) -> Returned<
         return item(this, args::item_index(key)?);
     }
     let slice = Slice::unpack(key)?.ok_or_else(|| wrong_key(key))?;
-    mapped::slice(&*this, py, slice)
+    mapped::slice(this, slice)
 }
 
 #[inline]

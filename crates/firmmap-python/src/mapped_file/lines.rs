@@ -157,7 +157,7 @@ pub(crate) fn next(this: This<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
         };
         let bytes = far_line::<MappedFile>(py, &map, position, map.len())?;
         drop(map);
-        if pass(&*this, py, position, bytes.len())? {
+        if pass(this, position, bytes.len())? {
             return Ok(Some(bytes.finish()));
         }
     }

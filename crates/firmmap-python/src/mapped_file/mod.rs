@@ -29,7 +29,7 @@ use crate::mapped::{self, DETACHED_COPY, Mapped, Returned, unmap};
 use crate::sys::buffer::Export;
 use crate::sys::call::unraisable;
 use crate::sys::cell::Exclusive;
-use crate::sys::native::{Body, Receiver};
+use crate::sys::native::{Answer, Body, Receiver};
 use lines::Block;
 use open::Name;
 
@@ -141,6 +141,15 @@ impl Mapped for MappedFile {
         self.open(py, |open| work(&mut open.file))
     }
 
+    /// Not where the descriptor was handed out, whose position counts too.
+    #[inline(always)]
+    fn ready_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut firmmap::MappedFile) -> Option<R>) -> Option<R> {
+        self.state.try_with(py, |state| {
+            let open = state.as_mut().filter(|open| open.movers == 0 && open.handed_out.is_none())?;
+            work(&mut open.file)
+        })?
+    }
+
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()> {
         self.open(py, |open| {
             open.file.set_position(position);
@@ -199,6 +208,11 @@ pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
         None => format!("<firmmap.{class} {name} mode='{mode}' closed>"),
     };
     Ok(PyString::new(py, &words).into_any())
+}
+
+#[inline]
+pub(crate) fn ready_closed(this: This<'_>) -> Option<Answer<'_>> {
+    this.state.try_with(this.py, |state| state.is_none()).map(|closed| Answer::bool(this.py, closed))
 }
 
 pub(crate) fn closed(this: This<'_>) -> Returned<'_> {

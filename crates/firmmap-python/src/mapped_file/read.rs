@@ -25,19 +25,19 @@ fn limit(args: Args<'_>, function: &str) -> PyResult<Option<usize>> {
 pub(crate) fn read<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     this.check_open(this.py)?;
     let count = limit(args, "read")?;
-    mapped::take(&*this, this.py, count)
+    mapped::take(this, count)
 }
 
 pub(crate) fn read1<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     this.check_open(this.py)?;
     let count = limit(args, "read1")?;
-    mapped::take(&*this, this.py, count)
+    mapped::take(this, count)
 }
 
 pub(crate) fn readline<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     this.check_open(this.py)?;
     let limit = limit(args, "readline")?;
-    mapped::take_line(&*this, this.py, limit)
+    mapped::take_line(this, limit)
 }
 
 pub(crate) fn readlines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {

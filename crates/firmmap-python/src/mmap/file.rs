@@ -1,6 +1,5 @@
 //! What a file has: reading and writing at a position.
 
-use firmmap::MappedFile;
 use pyo3::exceptions::PyValueError;
 use pyo3::types::PyBool;
 
@@ -8,9 +7,7 @@ use super::none;
 use crate::args::{self, Args, Argument};
 use crate::errors::exception;
 use crate::mapped::{self, DETACHED_COPY, Job, Mapped, Returned};
-use crate::sys::buffer::NewBytes;
 use crate::sys::class::This;
-use crate::sys::native::Answer;
 
 pub(crate) fn read<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
@@ -18,38 +15,11 @@ pub(crate) fn read<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     args.check("read", 0, 1)?;
     let count = args::optional_count(args.get(0))?;
     let count = count.and_then(|count| usize::try_from(count).ok());
-    mapped::take(&*this, py, count)
+    mapped::take(this, count)
 }
-
-/// A line that ends nearby.
-#[inline]
-pub(crate) fn ready_line(this: This<'_>) -> Option<Answer<'_>> {
-    let py = this.py;
-    let line = this.ready(py, |file| {
-        let start = file.position();
-        let line = file.quick_read_through(b'\n', start, NEAR, |count| NewBytes::new(py, count).ok())?;
-        file.set_position(start + line.len());
-        Some(line)
-    })?;
-    Some(Answer::object(line.finish()))
-}
-
-/// How far a line reaches that is given at once: searching further costs more than the way to it.
-const NEAR: usize = 1024;
 
 pub(crate) fn readline(this: This<'_>) -> Returned<'_> {
-    mapped::take_line(&*this, this.py, None)
-}
-
-#[inline]
-pub(crate) fn ready_byte(this: This<'_>) -> Option<Answer<'_>> {
-    let byte = this.ready(this.py, |file| {
-        let position = file.position();
-        let byte = file.quick_get(position)?;
-        file.set_position(position + 1);
-        Some(byte)
-    })?;
-    Some(Answer::byte(this.py, byte))
+    mapped::take_line(this, None)
 }
 
 pub(crate) fn read_byte(this: This<'_>) -> Returned<'_> {
@@ -142,12 +112,6 @@ pub(crate) fn seek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
 
 pub(crate) fn seekable(this: This<'_>) -> Returned<'_> {
     Ok(PyBool::new(this.py, true).to_owned().into_any())
-}
-
-#[inline]
-pub(crate) fn ready_position(this: This<'_>) -> Option<Answer<'_>> {
-    let position = this.state.try_with(this.py, |state| state.file.as_ref().map(MappedFile::position))??;
-    Some(Answer::int(this.py, position as isize))
 }
 
 pub(crate) fn tell(this: This<'_>) -> Returned<'_> {

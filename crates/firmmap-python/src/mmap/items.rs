@@ -9,36 +9,7 @@ use super::none;
 use crate::args::{self, Args, Argument, Slice};
 use crate::errors::exception;
 use crate::mapped::{self, DETACHED_COPY, Job, Object, Returned, place, scatter};
-use crate::sys::buffer::NewBytes;
 use crate::sys::class::This;
-use crate::sys::native::Answer;
-
-/// An item, or a slice.
-#[inline]
-pub(crate) fn ready_subscript<'py>(this: This<'py>, key: Object<'_, 'py>) -> Option<Answer<'py>> {
-    let py = this.py;
-    if let Some(index) = args::plain(key) {
-        let byte = this.ready(py, |file| file.quick_get(place(file.len(), index)?))?;
-        return Some(Answer::byte(py, byte));
-    }
-    // A slice of a closed map is not converted.
-    this.state.try_with(py, |state| state.file.is_some())?.then_some(())?;
-    let slice = match Slice::unpack(key) {
-        Ok(slice) => slice?,
-        Err(error) => return Some(Answer::of(py, Err(error))),
-    };
-    let bytes = this.ready(py, |file| {
-        let (start, step, count) = slice.fit(file.len());
-        if step != 1 || count > DETACHED_COPY {
-            return None;
-        }
-        let mut bytes = NewBytes::new(py, count).ok()?;
-        file.quick_read(start, bytes.memory())?;
-        Some(bytes)
-    });
-    // Not the longer way from its start: converting the slice may have run Python code.
-    Some(bytes.map_or_else(|| Answer::of(py, mapped::slice(&*this, py, slice)), |bytes| Answer::object(bytes.finish())))
-}
 
 pub(crate) fn subscript<'py>(this: This<'py>, key: Object<'_, 'py>) -> Returned<'py> {
     // A plain int needs no look at the map before it is converted.
@@ -47,7 +18,7 @@ pub(crate) fn subscript<'py>(this: This<'py>, key: Object<'_, 'py>) -> Returned<
     }
     this.check_open(this.py)?;
     match Slice::unpack(key)? {
-        Some(slice) => mapped::slice(&*this, this.py, slice),
+        Some(slice) => mapped::slice(this, slice),
         None if args::is_index(key) => this.item(args::item_index(key)?),
         None => Err(PyTypeError::new_err("mmap indices must be integers")),
     }

@@ -56,13 +56,6 @@ impl Mmap {
         Self { state, access, track_file, resizing: AtomicBool::new(false) }
     }
 
-    /// The short way: runs `work` on the map, if that is open and not in use. `work` must not call into Python; where it gives
-    /// nothing, nothing has changed.
-    #[inline(always)]
-    fn ready<R>(&self, py: Python<'_>, work: impl FnOnce(&mut MappedFile) -> Option<R>) -> Option<R> {
-        self.state.try_with(py, |state| work(state.file.as_mut()?))?
-    }
-
     /// Runs `work` on the map, or raises if it is closed. `work` must not call into Python.
     #[inline]
     fn open<R>(&self, py: Python<'_>, work: impl FnOnce(&mut MappedFile) -> PyResult<R>) -> PyResult<R> {
@@ -106,6 +99,11 @@ impl Mapped for Mmap {
     fn open_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut MappedFile) -> PyResult<R>) -> PyResult<R> {
         self.give_way(py)?;
         self.open(py, work)
+    }
+
+    #[inline(always)]
+    fn ready_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut MappedFile) -> Option<R>) -> Option<R> {
+        self.state.try_with(py, |state| work(state.file.as_mut()?))?
     }
 
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()> {
@@ -180,12 +178,6 @@ pub(crate) fn enter(this: This<'_>) -> Returned<'_> {
 
 pub(crate) fn exit<'py>(this: This<'py>, _: Args<'py>) -> Returned<'py> {
     close(this)
-}
-
-#[inline]
-pub(crate) fn ready_len(this: This<'_>) -> Option<isize> {
-    // A map has at most isize::MAX bytes.
-    this.state.try_with(this.py, |state| state.file.as_ref().map(|file| file.len() as isize))?
 }
 
 pub(crate) fn len(this: This<'_>) -> PyResult<isize> {

@@ -12,7 +12,7 @@ use super::buffer;
 use super::call::enter;
 use super::native::{self, Receiver, keyword_method, method, object, plain_method, quick_method, quick_property, slot};
 use crate::mmap::{self, Mmap};
-use crate::{create, docs};
+use crate::{create, docs, mapped};
 
 /// The receiver of a method call.
 pub(crate) type This<'py> = Receiver<'py, Mmap>;
@@ -71,14 +71,14 @@ fn methods() -> Vec<ffi::PyMethodDef> {
         method!(c"madvise", mmap::madvise, docs::MADVISE),
         method!(c"move", mmap::move_bytes, docs::MOVE),
         method!(c"read", mmap::read, docs::READ),
-        quick_method!(c"read_byte", mmap::ready_byte, mmap::read_byte, docs::READ_BYTE),
-        quick_method!(c"readline", mmap::ready_line, mmap::readline, docs::READLINE),
+        quick_method!(c"read_byte", mapped::ready_byte, mmap::read_byte, docs::READ_BYTE),
+        quick_method!(c"readline", mapped::ready_line, mmap::readline, docs::READLINE),
         method!(c"resize", mmap::resize, docs::RESIZE),
         method!(c"seek", mmap::seek, docs::SEEK),
         plain_method!(c"seekable", mmap::seekable, docs::SEEKABLE),
         method!(c"set_name", mmap::set_name, docs::SET_NAME),
         plain_method!(c"size", mmap::size, docs::SIZE),
-        quick_method!(c"tell", mmap::ready_position, mmap::tell, docs::TELL),
+        quick_method!(c"tell", mapped::ready_position, mmap::tell, docs::TELL),
         method!(c"write", mmap::write, docs::WRITE),
         method!(c"write_byte", mmap::write_byte, docs::WRITE_BYTE),
         plain_method!(c"__enter__", mmap::enter, docs::ENTER),
@@ -124,7 +124,7 @@ unsafe extern "C" fn repr(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
 
 unsafe extern "C" fn length(this: *mut ffi::PyObject) -> isize {
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { native::quick_number(this, mmap::ready_len, mmap::len) }
+    unsafe { native::quick_number(this, mapped::ready_len, mmap::len) }
 }
 
 unsafe extern "C" fn sequence_item(this: *mut ffi::PyObject, index: isize) -> *mut ffi::PyObject {
@@ -144,7 +144,7 @@ unsafe extern "C" fn sequence_assign(this: *mut ffi::PyObject, index: isize, val
 unsafe extern "C" fn subscript(this: *mut ffi::PyObject, key: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: CPython passes a live key.
     let key = |py| unsafe { Borrowed::from_ptr(py, key) };
-    let ready = |this| mmap::ready_subscript(this, key(this.py));
+    let ready = |this| mapped::ready_subscript(this, key(this.py));
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
     unsafe { native::quick_object(this, ready, |this| mmap::subscript(this, key(this.py))) }
 }

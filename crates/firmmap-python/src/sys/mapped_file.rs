@@ -10,7 +10,10 @@ use pyo3::{Borrowed, ffi};
 
 use super::buffer;
 use super::call::enter;
-use super::native::{self, Receiver, keyword_method, method, plain_method, property, slot};
+use super::native::{
+    self, Receiver, keyword_method, method, plain_method, property, quick_call, quick_method, quick_property, slot,
+};
+use crate::mapped;
 use crate::mapped_file::lines::{self, Lines};
 use crate::mapped_file::search::{self, Matches};
 use crate::mapped_file::{self as file, MappedFile, bytes, docs, growth, open, pages, read, write};
@@ -61,7 +64,7 @@ pub(crate) fn new_matches(py: Python<'_>, body: Matches) -> PyResult<Bound<'_, P
 fn create(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
     let methods: Box<[ffi::PyMethodDef]> = methods().into();
     let properties: Box<[ffi::PyGetSetDef]> = Box::new([
-        property!(c"closed", file::closed, docs::CLOSED),
+        quick_property!(c"closed", file::ready_closed, file::closed, docs::CLOSED),
         property!(c"name", open::name, docs::NAME),
         property!(c"mode", open::mode, docs::MODE),
         property!(c"offset", open::offset, docs::OFFSET),
@@ -104,12 +107,12 @@ fn methods() -> Vec<ffi::PyMethodDef> {
         method!(c"read1", read::read1, docs::READ1),
         method!(c"readinto", read::readinto, docs::READINTO),
         method!(c"readinto1", read::readinto1, docs::READINTO1),
-        method!(c"readline", read::readline, docs::READLINE),
+        quick_call!(c"readline", mapped::ready_line, read::readline, docs::READLINE),
         method!(c"readlines", read::readlines, docs::READLINES),
         method!(c"peek", read::peek, docs::PEEK),
-        plain_method!(c"read_byte", read::read_byte, docs::READ_BYTE),
+        quick_method!(c"read_byte", mapped::ready_byte, read::read_byte, docs::READ_BYTE),
         method!(c"seek", read::seek, docs::SEEK),
-        plain_method!(c"tell", read::tell, docs::TELL),
+        quick_method!(c"tell", mapped::ready_position, read::tell, docs::TELL),
         plain_method!(c"size", read::size, docs::SIZE),
         method!(c"write", write::write, docs::WRITE),
         method!(c"writelines", write::writelines, docs::WRITELINES),
@@ -193,7 +196,7 @@ unsafe extern "C" fn truth(this: *mut ffi::PyObject) -> c_int {
 
 unsafe extern "C" fn length(this: *mut ffi::PyObject) -> isize {
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { native::number(this, file::len) }
+    unsafe { native::quick_number(this, mapped::ready_len, file::len) }
 }
 
 unsafe extern "C" fn contains(this: *mut ffi::PyObject, object: *mut ffi::PyObject) -> c_int {
@@ -206,13 +209,11 @@ unsafe extern "C" fn contains(this: *mut ffi::PyObject, object: *mut ffi::PyObje
 }
 
 unsafe extern "C" fn subscript(this: *mut ffi::PyObject, key: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    let body = |this: This<'_>| {
-        // SAFETY: CPython passes a live object.
-        let key = unsafe { Borrowed::from_ptr(this.py, key) };
-        bytes::subscript(this, key).map(Bound::unbind)
-    };
+    // SAFETY: CPython passes a live key.
+    let key = |py| unsafe { Borrowed::from_ptr(py, key) };
+    let ready = |this| mapped::ready_subscript(this, key(this.py));
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { native::object(this, |this| body(this).map(|value| value.into_bound(this.py))) }
+    unsafe { native::quick_object(this, ready, |this| bytes::subscript(this, key(this.py))) }
 }
 
 unsafe extern "C" fn assign_subscript(

@@ -371,6 +371,27 @@ pub(super) unsafe fn quick_object<'py, T: 'py>(
     unsafe { quick(this, ptr::null_mut(), ready, |this| body(this).map(Bound::into_ptr)) }
 }
 
+/// As [`quick_object`], with arguments on the longer way.
+///
+/// # Safety
+///
+/// As [`call`].
+#[inline(always)]
+pub(super) unsafe fn quick_object_of<'py, T: 'py>(
+    this: *mut ffi::PyObject,
+    values: *mut *mut ffi::PyObject,
+    count: isize,
+    ready: impl FnOnce(Receiver<'py, T>) -> Option<Answer<'py>>,
+    body: impl FnOnce(Receiver<'py, T>, Args<'py>) -> PyResult<Bound<'py, PyAny>>,
+) -> *mut ffi::PyObject {
+    let body = |this: Receiver<'py, T>| {
+        // SAFETY: the caller's promise.
+        body(this, unsafe { Args::new(this.py, values, count, ptr::null_mut()) })
+    };
+    // SAFETY: the caller's promise.
+    unsafe { quick_object(this, ready, body) }
+}
+
 /// As [`number`], for one that mostly has a short way.
 ///
 /// # Safety
@@ -498,6 +519,22 @@ macro_rules! quick_method {
     }};
 }
 
+/// As `method!`, for a result that is mostly at hand if there are no arguments.
+macro_rules! quick_call {
+    ($name:literal, $ready:path, $function:path, $doc:expr) => {{
+        unsafe extern "C" fn entry(
+            this: *mut ffi::PyObject,
+            values: *mut *mut ffi::PyObject,
+            count: isize,
+        ) -> *mut ffi::PyObject {
+            let ready = |this| if count == 0 { $ready(this) } else { None };
+            // SAFETY: CPython calls a method with an instance of its class and its arguments, and while attached.
+            unsafe { native::quick_object_of(this, values, count, ready, $function) }
+        }
+        native::def($name, ffi::PyMethodDefPointer { PyCFunctionFast: entry }, ffi::METH_FASTCALL, $doc)
+    }};
+}
+
 /// As `method!`, for one that takes arguments by name too.
 macro_rules! keyword_method {
     ($name:literal, $function:path, $doc:expr) => {{
@@ -543,4 +580,4 @@ macro_rules! quick_property {
     }};
 }
 
-pub(super) use {keyword_method, method, plain_method, property, quick_method, quick_property};
+pub(super) use {keyword_method, method, plain_method, property, quick_call, quick_method, quick_property};
