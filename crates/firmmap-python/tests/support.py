@@ -8,9 +8,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import firmmap
+
+if TYPE_CHECKING:
+    from conftest import MakeFile
 
 PAGE = standard.PAGESIZE
 # What an offset must be a multiple of.
@@ -80,3 +83,16 @@ class Index:
 
     def __repr__(self) -> str:
         return f"Index({self.value})"
+
+
+def filled(mmap: ModuleType, data: bytes | bytearray, **names: Any) -> Any:
+    """Anonymous memory that holds `data`."""
+    m = mmap.mmap(-1, len(data), **names)
+    m[:] = data
+    return m
+
+
+def file_map(mmap: ModuleType, make_file: MakeFile, data: bytes, **names: Any) -> tuple[Any, Any]:
+    """A new file with that data, and a map of it."""
+    file = make_file(data)
+    return file, mmap.mmap(file.fileno(), 0, **names)
