@@ -389,6 +389,21 @@ def test_truncated_by_others(path: Path) -> None:
         assert path.read_bytes() == b"x" * 4 * PAGE
 
 
+@only_unix
+def test_truncated_by_others_and_written_at_the_end(path: Path) -> None:
+    """G6, item 4: no hole of zeros either when the last byte was written after the file was cut in the same page."""
+    path.write_bytes(b"x" * 200)
+    with firmmap.open(path, "r+") as m:
+        m.seek(0, 2)
+        m.write(b"y" * 10)
+        os.truncate(path, 50)
+        m[-1] = 7
+        with pytest.raises(firmmap.MapFaultError):
+            m.write(b"more")
+        assert (len(m), m.tell()) == (210, 210)
+    assert path.read_bytes() == b"x" * 50
+
+
 def test_anonymous() -> None:
     """G7: zeros, which can grow and shrink."""
     with firmmap.anonymous(10) as m:

@@ -52,7 +52,7 @@ pub(crate) use fault_os::{
 #[cfg(not(unix))]
 pub(crate) use fault_os::{cover, drop_aside, put_back, seen_by_all_threads};
 pub(crate) use growth::{
-    RESERVES, allocate, extend, file_len, generation, shared_memory, write_all_at, write_at, writes_reach_maps,
+    RESERVES, allocate, extend, file_len, generation, shared_memory, write_all_at, writes_reach_maps,
 };
 pub(crate) use memory::{append, as_uninit};
 pub use os::AsSource;
@@ -574,6 +574,7 @@ impl Region {
     }
 
     /// Whether a page that cannot be read is found by reading it.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(crate) fn is_guarded(&self) -> bool {
         self.slot.is_some() && fault::fault_guard()
     }
