@@ -418,6 +418,11 @@ impl Region {
     }
 
     fn write_strides(&self, bytes: &[u8], start: usize) -> Result<(), Fault> {
+        let distance = bytes.as_ptr().addr().wrapping_sub(self.as_ptr().addr());
+        if bytes.len() > STRIDE && distance < self.room {
+            // A view of this very region: no stride may be written over before its turn.
+            return self.copy_within(Span { start: distance, len: bytes.len() }, start);
+        }
         self.strides(Span { start, len: bytes.len() }, |target, done, len| {
             // SAFETY: `strides` checked the target; callers have checked that the map is writable.
             unsafe { memory::copy_in(&bytes[done..done + len], target) }
