@@ -34,7 +34,7 @@ pub(crate) fn subscript<'py>(this: This<'py>, key: Object<'_, 'py>) -> Returned<
     let job = this.open(py, |open| {
         let (start, step, count) = slice.fit(open.file.len());
         if count > DETACHED_COPY {
-            return Ok(Job::Large(open.file.share(), (start, step, count)));
+            return Ok(Job::Large(open.share(), (start, step, count)));
         }
         let mut bytes = NewBytes::new(py, count)?;
         gather(&open.file, start, step, bytes.memory()).map_err(error)?;
@@ -123,7 +123,7 @@ pub(crate) fn assign_subscript<'py>(
             return scatter(&open.file, &copy, start, step).map(Job::Done).map_err(error);
         }
         if count > DETACHED_COPY {
-            return Ok(Job::Large(open.file.share(), (start, step)));
+            return Ok(Job::Large(open.share(), (start, step)));
         }
         scatter(&open.file, bytes, start, step).map(Job::Done).map_err(error)
     })?;

@@ -35,6 +35,8 @@ impl<'py> Turn<'py> {
     pub(super) fn wait(turn: &mut Option<Self>, this: This<'py>) -> PyResult<()> {
         let is_new = turn.is_none();
         this.open_now(this.py, |open| {
+            // Of those who are using it, some may be in the parent of this process.
+            open.is_shared();
             // Those who have waited for it too long may have forgotten the wish.
             open.movers = (open.movers + usize::from(is_new)).max(1);
             Ok(())
@@ -94,7 +96,7 @@ pub(super) fn write(open: &mut Open, mode: Mode, bytes: &[u8]) -> PyResult<Grown
     let end = end.ok_or_else(|| too_large(format!("{} bytes at position {position}", bytes.len())))?;
     check_exports(open, end)?;
     if end <= open.file.capacity() && position == open.file.len() && bytes.len() > DETACHED_COPY {
-        return Ok(Grown::Append(open.file.share()));
+        return Ok(Grown::Append(open.share()));
     }
     // It grows the map, and takes all of the bytes or none.
     match open.file.write(bytes).map_err(std::io::Error::downcast::<firmmap::Error>) {
@@ -163,7 +165,7 @@ fn set_len(this: This<'_>, size: Option<isize>) -> PyResult<usize> {
             check_exports(open, len)?;
             open.changes += 1;
             if len <= open.file.capacity() && len > open.file.len().saturating_add(DETACHED_COPY) {
-                return Ok(Step::Grow(open.file.share(), len));
+                return Ok(Step::Grow(open.share(), len));
             }
             Ok(if matches!(grown(open.file.truncate(len))?, Grown::Done) { Step::Done(len) } else { Step::Busy })
         })?;
@@ -193,8 +195,10 @@ pub(crate) fn refresh(this: This<'_>) -> Returned<'_> {
 
 pub(super) fn refresh_open(open: &mut Open) -> PyResult<Grown> {
     open.changes += 1;
+    // Those of threads that are not in this process do not count.
+    open.is_shared();
     // While somebody else has a share, the map neither moves nor becomes shorter.
-    let _stays = (open.exports > 0).then(|| open.file.share());
+    let _stays = (open.exports > 0).then(|| open.share());
     let is_lent = open.exports > 0;
     match open.file.refresh() {
         Err(failed) if failed.kind() == ErrorKind::BeyondCapacity && !is_lent => Ok(Grown::Busy),

@@ -146,7 +146,7 @@ pub(crate) fn next(this: This<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
             let mut position = open.file.position();
             let source = Source { map: &open.file, changes: open.changes, is_lent };
             let line = cut(py, &source, &mut open.block, &mut position)?;
-            let map = matches!(line, Line::Far).then(|| (open.file.share(), position));
+            let map = matches!(line, Line::Far).then(|| (open.share(), position));
             open.file.set_position(position);
             Ok((line, map))
         })?;
@@ -233,7 +233,7 @@ pub(crate) fn next_of(lines: Receiver<'_, Lines>) -> PyResult<Option<Bound<'_, P
                 match cut(py, &source, &mut cursor.block, &mut cursor.position)? {
                     Line::Found(line) => Ok(Step::Done(Some(line))),
                     Line::End => Ok(Step::Done(None)),
-                    Line::Far => Ok(Step::Far(open.file.share(), cursor.position)),
+                    Line::Far => Ok(Step::Far(open.share(), cursor.position)),
                 }
             })
         })?;

@@ -17,6 +17,8 @@ pub(crate) mod residency;
 pub(crate) mod search;
 pub(crate) mod write;
 
+use std::sync::Arc;
+
 use firmmap::{Mode, Protection};
 use pyo3::exceptions::{PyBufferError, PyValueError};
 use pyo3::intern;
@@ -29,6 +31,7 @@ use crate::sys::buffer::Export;
 use crate::sys::call::unraisable;
 use crate::sys::cell::Exclusive;
 use crate::sys::native::{Body, Receiver};
+use crate::sys::shares::Shares;
 use lines::Block;
 use open::Name;
 
@@ -53,6 +56,8 @@ pub(crate) struct MappedFile {
 /// What there is while the map is open.
 struct Open {
     file: firmmap::MappedFile,
+    /// What is used while other threads run.
+    shares: Shares,
     /// Views that others hold.
     exports: usize,
     /// Counts what was written through this object, so that nothing which was read ahead outlives it.
@@ -71,7 +76,16 @@ struct Open {
 impl MappedFile {
     fn new(file: firmmap::MappedFile, mode: Mode, name: Name, capacity: Option<usize>) -> Self {
         let block = Block::default();
-        let open = Open { file, exports: 0, changes: 0, block, movers: 0, handed_out: None, grows_with_file: false };
+        let open = Open {
+            file,
+            shares: Shares::default(),
+            exports: 0,
+            changes: 0,
+            block,
+            movers: 0,
+            handed_out: None,
+            grows_with_file: false,
+        };
         Self { state: Exclusive::new(Some(open)), mode, name, capacity }
     }
 
@@ -163,6 +177,18 @@ impl MappedFile {
     }
 }
 
+impl Open {
+    /// The map, for work during which other threads run.
+    fn share(&mut self) -> Arc<firmmap::Mmap> {
+        self.shares.take(&self.file)
+    }
+
+    /// Whether others are using the map.
+    fn is_shared(&mut self) -> bool {
+        self.shares.exist(&self.file)
+    }
+}
+
 impl Body for MappedFile {
     /// A last fault is reported as other errors in finalizers are.
     fn finalize(&self, py: Python<'_>) {
@@ -175,7 +201,8 @@ impl Body for MappedFile {
 /// Ends a mapping, and reports a last fault. Searches that are under way in other threads hold the map; then it is for
 /// them to unmap and to report.
 fn unmap(open: Option<Open>) -> firmmap::Result<()> {
-    open.and_then(|open| open.file.into_map().ok()).map_or(Ok(()), firmmap::Mmap::close)
+    let map = open.and_then(|mut open| if open.is_shared() { None } else { open.file.into_map().ok() });
+    map.map_or(Ok(()), firmmap::Mmap::close)
 }
 
 #[cold]

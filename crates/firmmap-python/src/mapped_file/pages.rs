@@ -41,7 +41,7 @@ fn detached<R: Send>(
     work: impl FnOnce(&firmmap::Mmap, Range<usize>) -> firmmap::Result<R> + Send,
 ) -> PyResult<R> {
     let (map, range): (Arc<firmmap::Mmap>, _) =
-        this.open(this.py, |open| Ok((open.file.share(), check(range, open.file.len())?)))?;
+        this.open(this.py, |open| Ok((open.share(), check(range, open.file.len())?)))?;
     this.py.detach(|| work(&map, range)).map_err(error)
 }
 
@@ -119,7 +119,7 @@ pub(crate) fn protect<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
             if open.exports > 0 {
                 return Err(exported("protect", open.exports));
             }
-            if open.file.is_shared() {
+            if open.is_shared() {
                 return Ok(false);
             }
             open.changes += 1;

@@ -52,7 +52,7 @@ fn take(this: This<'_>, count: Option<usize>) -> Returned<'_> {
         if count > DETACHED_COPY {
             // The position moves at once, so that another thread's read starts behind this one.
             open.file.set_position(position + count);
-            return Ok(Job::Large(open.file.share(), (position, count)));
+            return Ok(Job::Large(open.share(), (position, count)));
         }
         let mut bytes = NewBytes::new(py, count)?;
         if count > 0 {
@@ -70,6 +70,7 @@ fn take(this: This<'_>, count: Option<usize>) -> Returned<'_> {
         py.detach(|| map.read_uninit_at(memory, position).map(drop)).map_err(error)?;
         Ok(bytes)
     });
+    drop(map);
     if result.is_err() {
         this.set_position(py, position)?;
     }
@@ -128,7 +129,7 @@ pub(super) fn near_line<'py>(
 fn long_line(this: This<'_>, limit: Option<usize>) -> Returned<'_> {
     let py = this.py;
     loop {
-        let (map, position) = this.open(py, |open| Ok((open.file.share(), open.file.position())))?;
+        let (map, position) = this.open(py, |open| Ok((open.share(), open.file.position())))?;
         let start = position.min(map.len());
         let end = limit.map_or(map.len(), |limit| start.saturating_add(limit).min(map.len()));
         let bytes = copy_line(py, &map, start, end)?;
@@ -191,7 +192,7 @@ fn fill<'py>(this: This<'py>, args: Args<'py>, function: &str) -> Returned<'py> 
         let count = open.file.remaining().min(target.len());
         if count > DETACHED_COPY {
             open.file.set_position(position + count);
-            return Ok(Job::Large(open.file.share(), (position, count)));
+            return Ok(Job::Large(open.share(), (position, count)));
         }
         if count > 0 {
             copy(&open.file, position, count, &mut target).map_err(error)?;
@@ -203,6 +204,7 @@ fn fill<'py>(this: This<'py>, args: Args<'py>, function: &str) -> Returned<'py> 
         Job::Done(count) => count,
         Job::Large(map, (position, count)) => {
             let result = copy_detached(py, &map, position, count, &mut target);
+            drop(map);
             if let Err(failed) = result {
                 this.set_position(py, position)?;
                 return Err(error(failed));

@@ -109,7 +109,7 @@ fn search(this: This<'_>, needle: &Needle<'_, '_>, bounds: Bounds, direction: Di
         let (near, far) = direction.divide(range, needle.bytes().len());
         let found = direction.search(&open.file, needle.bytes(), near).map_err(error)?;
         match far.filter(|_| found.is_none()) {
-            Some(far) => Ok(Job::Large(open.file.share(), far)),
+            Some(far) => Ok(Job::Large(open.share(), far)),
             None => Ok(Job::Done(found)),
         }
     })?;
@@ -165,7 +165,7 @@ pub(crate) fn count<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let job = this.open(py, |open| {
         let Some(range) = bounds.fit(open.file.len()) else { return Ok(Job::Done(0)) };
         if range.len() > DETACHED_SEARCH {
-            return Ok(Job::Large(open.file.share(), range));
+            return Ok(Job::Large(open.share(), range));
         }
         open.file.count(needle.bytes(), range).map(Job::Done).map_err(error)
     })?;
@@ -368,7 +368,7 @@ impl Matches {
         let (near, far) = Direction::Forward.divide(start..end, self.needle.len());
         let found = open.file.find(&self.needle, near).map_err(error)?;
         match far.filter(|_| found.is_none()) {
-            Some(far) => Ok(Job::Large(open.file.share(), far)),
+            Some(far) => Ok(Job::Large(open.share(), far)),
             None => Ok(Job::Done(found)),
         }
     }

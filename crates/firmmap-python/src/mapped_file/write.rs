@@ -54,7 +54,7 @@ fn write_all(this: This<'_>, bytes: &[u8]) -> PyResult<()> {
                     // The position moves at once, so that another thread's write goes behind this one.
                     open.file.set_position(position + bytes.len());
                     open.follow();
-                    return Ok(Step::Large(open.file.share(), position));
+                    return Ok(Step::Large(open.share(), position));
                 }
                 open.file.write_all_at(bytes, position).map_err(error)?;
                 open.file.set_position(position + bytes.len());
@@ -74,6 +74,7 @@ fn write_all(this: This<'_>, bytes: &[u8]) -> PyResult<()> {
             Step::Done => return Ok(()),
             Step::Large(map, position) => {
                 let result = py.detach(|| map.write_all_at(bytes, position));
+                drop(map);
                 this.changed(py);
                 if let Err(failed) = result {
                     this.set_position(py, position)?;
@@ -83,6 +84,9 @@ fn write_all(this: This<'_>, bytes: &[u8]) -> PyResult<()> {
             }
             Step::Append(map) => {
                 let start = py.detach(|| map.append(bytes)).map_err(error)?;
+                drop(map);
+                // The next call would wait for ourselves.
+                drop(turn);
                 return this.set_position(py, start + bytes.len());
             }
             Step::Busy => Turn::wait(&mut turn, this)?,
