@@ -163,6 +163,9 @@ fn set_len(this: This<'_>, size: Option<isize>) -> PyResult<usize> {
             };
             check_regular(open, "truncate")?;
             check_exports(open, len)?;
+            if open.is_appended_to() {
+                return Ok(Step::Busy);
+            }
             open.changes += 1;
             if len <= open.file.capacity() && len > open.file.len().saturating_add(DETACHED_COPY) {
                 return Ok(Step::Grow(open.share(), len));

@@ -66,6 +66,8 @@ struct Open {
     block: Block,
     /// Threads that wait for all others to be done with the map, as it has to move.
     movers: usize,
+    /// Whether a thread is appending while others run: the bytes between the position and their end are its own.
+    appending: bool,
     /// Where the descriptor's own position was put when it was handed out.
     handed_out: Option<u64>,
     /// When it was, the map reached to the end of the file: what is appended with it belongs to the map. A map of a part stays
@@ -83,6 +85,7 @@ impl MappedFile {
             changes: 0,
             block,
             movers: 0,
+            appending: false,
             handed_out: None,
             grows_with_file: false,
         };
@@ -181,6 +184,12 @@ impl Open {
     /// The map, for work during which other threads run.
     fn share(&mut self) -> Arc<firmmap::Mmap> {
         self.shares.take(&self.file)
+    }
+
+    /// Whether another thread is appending. It has a share: if there is none, it was a thread of the parent of this process.
+    fn is_appended_to(&mut self) -> bool {
+        self.appending = self.appending && self.is_shared();
+        self.appending
     }
 
     /// Whether others are using the map.

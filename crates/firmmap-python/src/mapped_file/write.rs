@@ -29,7 +29,7 @@ enum Step {
     /// Inside of the map, while other threads run.
     Large(Arc<firmmap::Mmap>, usize),
     /// At the end of the map, while other threads run.
-    Append(Arc<firmmap::Mmap>),
+    Append(Arc<firmmap::Mmap>, usize),
     /// Others are using the map, which has to move.
     Busy,
 }
@@ -42,6 +42,9 @@ fn write_all(this: This<'_>, bytes: &[u8]) -> PyResult<()> {
         let step = this.open_now(py, |open| {
             if bytes.is_empty() {
                 return Ok(Step::Done);
+            }
+            if open.is_appended_to() {
+                return Ok(Step::Busy);
             }
             // What was written with the descriptor is not written over.
             if open.handed_out.is_some() {
@@ -66,7 +69,10 @@ fn write_all(this: This<'_>, bytes: &[u8]) -> PyResult<()> {
                     open.follow();
                     Ok(Step::Done)
                 }
-                Grown::Append(map) => Ok(Step::Append(map)),
+                Grown::Append(map) => {
+                    open.appending = true;
+                    Ok(Step::Append(map, position))
+                }
                 Grown::Busy => Ok(Step::Busy),
             }
         })?;
@@ -82,12 +88,20 @@ fn write_all(this: This<'_>, bytes: &[u8]) -> PyResult<()> {
                 }
                 return Ok(());
             }
-            Step::Append(map) => {
-                let start = py.detach(|| map.append(bytes)).map_err(error)?;
+            Step::Append(map, position) => {
+                let result = py.detach(|| map.append(bytes));
                 drop(map);
-                // The next call would wait for ourselves.
-                drop(turn);
-                return this.set_position(py, start + bytes.len());
+                return this.open_now(py, |open| {
+                    open.appending = false;
+                    open.changes += 1;
+                    let start = result.map_err(error)?;
+                    // Unless another thread has moved it meanwhile.
+                    if open.file.position() == position {
+                        open.file.set_position(start + bytes.len());
+                        open.follow();
+                    }
+                    Ok(())
+                });
             }
             Step::Busy => Turn::wait(&mut turn, this)?,
         }
