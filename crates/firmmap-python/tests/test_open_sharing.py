@@ -386,3 +386,29 @@ def test_fork_while_a_map_is_searched(path: Path, change: str) -> None:
         thread.join()
     with contextlib.suppress(firmmap.MapFaultError):
         m.close()
+
+
+@only_fork
+def test_fork_while_a_map_of_the_class_mmap_is_searched() -> None:
+    """Item 6: the same of the class mmap."""
+    m = firmmap.mmap(-1, 64 << 20, flags=firmmap.MAP_PRIVATE)
+    ended = threading.Event()
+
+    def search() -> None:
+        while not ended.is_set():
+            m.find(b"\1\2", 0)
+
+    def child() -> None:
+        signal.alarm(20)
+        m.resize(1 << 20)
+        m.close()
+
+    thread = threading.Thread(target=search)
+    thread.start()
+    try:
+        time.sleep(0.05)
+        in_child(child)
+    finally:
+        ended.set()
+        thread.join()
+        m.close()

@@ -37,7 +37,7 @@ fn read_with<'py>(this: This<'py>, count: impl FnOnce(&MappedFile) -> PyResult<O
             count => {
                 // The position moves at once, so that another thread's read starts behind this one.
                 file.set_position(position + count.unwrap_or(0));
-                return Ok(Job::Large(file.share(), (position, count)));
+                return Ok(Job::Large(this.share(py, file), (position, count)));
             }
         };
         let mut bytes = NewBytes::new(py, count)?;
@@ -177,7 +177,7 @@ pub(crate) fn write<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         }
         if bytes.len() > DETACHED_COPY {
             file.set_position(position + bytes.len());
-            return Ok(Job::Large(file.share(), position));
+            return Ok(Job::Large(this.share(py, file), position));
         }
         if !bytes.is_empty() {
             file.write_all_at(bytes, position).map_err(exception)?;

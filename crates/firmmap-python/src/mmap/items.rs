@@ -58,7 +58,7 @@ fn any_slice(this: This<'_>, slice: Slice) -> Returned<'_> {
     let job = this.open(py, |file| {
         let (start, step, count) = slice.fit(file.len());
         if count > DETACHED_COPY {
-            return Ok(Job::Large(file.share(), (start, step, count)));
+            return Ok(Job::Large(this.share(py, file), (start, step, count)));
         }
         let mut bytes = NewBytes::new(py, count)?;
         copy_out(file, start, step, &mut bytes)?;
@@ -146,7 +146,7 @@ pub(crate) fn assign_subscript<'py>(
             return Err(PyIndexError::new_err("mmap slice assignment is wrong size"));
         }
         if count > DETACHED_COPY {
-            return Ok(Job::Large(file.share(), (start, step)));
+            return Ok(Job::Large(this.share(py, file), (start, step)));
         }
         scatter(file, bytes, start, step).map(Job::Done).map_err(exception)
     })?;

@@ -32,6 +32,7 @@ use crate::sys::call::unraisable;
 use crate::sys::cell::Exclusive;
 use crate::sys::class::{This, is_exact};
 use crate::sys::native::{Answer, Body};
+use crate::sys::shares::Shares;
 
 /// Searches of more bytes than this let other threads run.
 pub(crate) const DETACHED_SEARCH: usize = 64 * 1024;
@@ -44,6 +45,8 @@ type Returned<'py> = PyResult<Bound<'py, PyAny>>;
 /// What an instance is made of.
 pub(crate) struct Mmap {
     state: Exclusive<State>,
+    /// What is used while other threads run. Locked after the state, everywhere.
+    shares: Exclusive<Shares>,
     /// One of the `ACCESS_*` numbers.
     access: i32,
     /// Whether the file's descriptor was to be kept.
@@ -62,7 +65,8 @@ struct State {
 impl Mmap {
     pub(crate) fn new(file: MappedFile, access: i32, track_file: bool) -> Self {
         let state = Exclusive::new(State { file: Some(file), exports: 0 });
-        Self { state, access, track_file, resizing: AtomicBool::new(false) }
+        let shares = Exclusive::new(Shares::default());
+        Self { state, shares, access, track_file, resizing: AtomicBool::new(false) }
     }
 
     /// The short way: runs `work` on the map, if that is open and not in use. `work` must not call into Python; where it gives
@@ -79,6 +83,25 @@ impl Mmap {
             Some(file) => work(file),
             None => Err(closed_error()),
         })
+    }
+
+    /// The map, for work during which other threads run.
+    fn share(&self, py: Python<'_>, file: &MappedFile) -> Arc<firmmap::Mmap> {
+        self.shares.with(py, |shares| shares.take(file))
+    }
+
+    /// Whether others are using the map.
+    fn is_shared(&self, py: Python<'_>, file: &MappedFile) -> bool {
+        self.shares.with(py, |shares| shares.exist(file))
+    }
+
+    /// Takes the map out of the object, to be unmapped.
+    fn take(&self, py: Python<'_>, state: &mut State) -> Option<MappedFile> {
+        // Threads that only the parent of this process has do not keep it mapped.
+        if let Some(file) = &state.file {
+            self.is_shared(py, file);
+        }
+        state.file.take()
     }
 
     fn check_open(&self, py: Python<'_>) -> PyResult<()> {
@@ -124,7 +147,7 @@ impl Mmap {
 impl Body for Mmap {
     /// The end of an object that was not closed. A last fault is reported as other errors in finalizers are.
     fn finalize(&self, py: Python<'_>) {
-        if let Err(error) = unmap(self.state.with(py, |state| state.file.take())) {
+        if let Err(error) = unmap(self.state.with(py, |state| self.take(py, state))) {
             unraisable(py, exception(error));
         }
     }
@@ -179,7 +202,7 @@ pub(crate) fn close(this: This<'_>) -> Returned<'_> {
         if state.exports > 0 {
             return Err(PyBufferError::new_err("cannot close exported pointers exist"));
         }
-        Ok(state.file.take())
+        Ok(this.take(this.py, state))
     })?;
     let large = taken.as_ref().is_some_and(|file| file.len() > DETACHED_COPY);
     let result = if large { this.py.detach(|| unmap(taken)) } else { unmap(taken) };

@@ -47,7 +47,7 @@ pub(crate) fn flush<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         if cfg!(unix) && !start.is_multiple_of(firmmap::page_size()) {
             return Ok(Some(None));
         }
-        Ok(Some(Some((file.share(), start..end))))
+        Ok(Some(Some((this.share(py, file), start..end))))
     })?;
     match work {
         None => {}
@@ -75,7 +75,7 @@ pub(crate) fn madvise<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
             return Err(PyValueError::new_err("madvise length invalid"));
         }
         let end = start.checked_add(length).ok_or_else(|| PyOverflowError::new_err("madvise length too large"))?;
-        Ok((file.share(), start as usize, end.min(len) as usize))
+        Ok((this.share(py, file), start as usize, end.min(len) as usize))
     })?;
     if !start.is_multiple_of(firmmap::page_size()) {
         return Err(os_error(errors::INVALID_ARGUMENT));
@@ -109,7 +109,7 @@ pub(crate) fn resize<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
             if size == 0 {
                 return Ok(Some(Err(errors::no_length())));
             }
-            if file.is_shared() {
+            if this.is_shared(py, file) {
                 return Ok(None);
             }
             Ok(Some(file.resize(size as usize).map_err(|error| match error.kind() {

@@ -76,7 +76,7 @@ fn search<'py>(this: This<'py>, args: Args<'py>, name: &str, direction: Directio
         let (near, far) = direction.divide(start..end, needle.bytes().len());
         let found = direction.search(file, needle.bytes(), near).map_err(exception)?;
         match far.filter(|_| found.is_none()) {
-            Some(far) => Ok(Job::Large(file.share(), far)),
+            Some(far) => Ok(Job::Large(this.share(py, file), far)),
             None => Ok(Job::Done(found)),
         }
     })?;
