@@ -169,6 +169,10 @@ def test_copy(path: Path) -> None:
     with firmmap.open(path, "r+") as m, copy.copy(m) as again:
         again[0] = ord("L")
         assert m[0] == ord("L")
+    with firmmap.open(path, "c") as m:
+        m[0] = ord("X")
+        with copy.copy(m) as again:
+            assert again[:4] == b"Line"
 
 
 def count(m: firmmap.MappedFile, start: int, stop: int) -> int:

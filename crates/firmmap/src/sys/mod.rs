@@ -589,7 +589,8 @@ impl Region {
     }
 
     pub(crate) fn unlock(&self) -> io::Result<()> {
-        self.with_pages(self.whole(), os::Mapping::unlock)
+        // All of the room: a map that moved took its lock along for what it may grow by, and one may have become shorter.
+        self.with_pages(Span { start: 0, len: self.room }, os::Mapping::unlock)
     }
 
     pub(crate) fn protect(&mut self, protection: Protection, access: Access) -> io::Result<()> {
