@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use crate::args::{self, Slice};
 use crate::sys::buffer::NewBytes;
 use crate::sys::native::{Answer, Receiver};
+use crate::sys::shares::File;
 
 /// Searches of more bytes than this let other threads run.
 pub(crate) const DETACHED_SEARCH: usize = 64 * 1024;
@@ -24,11 +25,11 @@ pub(crate) type Returned<'py> = PyResult<Bound<'py, PyAny>>;
 pub(crate) trait Mapped {
     /// Runs `work` on the map, or raises if it is closed. Threads that want to move or resize it go first. `work` must not call
     /// into Python.
-    fn open_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut firmmap::MappedFile) -> PyResult<R>) -> PyResult<R>;
+    fn open_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut File) -> PyResult<R>) -> PyResult<R>;
 
     /// The short way: runs `work` on the map, if that is open and nobody else is to go first. `work` must not call into Python;
     /// where it gives nothing, nothing has changed.
-    fn ready_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut firmmap::MappedFile) -> Option<R>) -> Option<R>;
+    fn ready_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut File) -> Option<R>) -> Option<R>;
 
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()>;
 
@@ -60,10 +61,9 @@ pub(crate) fn give_way(py: Python<'_>, is_over: impl Fn() -> PyResult<bool>) -> 
     Ok(false)
 }
 
-/// Ends a mapping, and reports a last fault. Searches that are under way in other threads hold the map; then it is for
-/// them to unmap and to report.
-pub(crate) fn unmap(file: Option<firmmap::MappedFile>) -> firmmap::Result<()> {
-    file.and_then(|file| file.into_map().ok()).map_or(Ok(()), firmmap::Mmap::close)
+/// Ends a mapping.
+pub(crate) fn unmap(file: Option<File>) -> firmmap::Result<()> {
+    file.map_or(Ok(()), File::unmap)
 }
 
 #[inline(always)]
@@ -216,6 +216,7 @@ pub(crate) fn take<M: Mapped>(this: Receiver<'_, M>, count: Option<usize>) -> Re
         Job::Large(map, (position, count)) => (map, position, count),
     };
     let result = large::<M>(py, count, |memory| map.read_uninit_at(memory, position).map(drop));
+    drop(map);
     if result.is_err() {
         this.set_position(py, position)?;
     }
@@ -349,7 +350,7 @@ impl Direction {
     #[inline]
     pub(crate) fn begin(
         self,
-        file: &firmmap::MappedFile,
+        file: &mut File,
         needle: &[u8],
         range: Range<usize>,
     ) -> firmmap::Result<Job<Option<usize>, Range<usize>>> {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import random
 import re
 import struct
 import sys
@@ -91,6 +92,35 @@ def test_assignment(m: Any, path: Path) -> None:
     with pytest.raises(ValueError, match="0 bytes to a slice of 3"):
         m[0:9:3] = b""
     assert m[:] == before == path.read_bytes()
+
+
+@pytest.mark.parametrize("places", [slice(10, 40, 2), slice(40, 10, -2), slice(5, 20, 1)])
+def test_assignment_of_itself(m: Any, places: slice) -> None:
+    """G4: a view of the map is what it shows before the assignment, as with a bytearray."""
+
+    def call(b: Any) -> bytes:
+        with memoryview(b)[0:15] as view:
+            b[places] = view
+        return bytes(b)
+
+    as_bytearray(m, call)
+
+
+@pytest.mark.parametrize("start", [0, 1, 70_000])
+def test_much_of_itself(tmp_path: Path, start: int) -> None:
+    """G3, G4: so it is with what is copied in pieces, by an assignment and by write()."""
+    data = random.Random(1).randbytes((5 << 19) + 7)
+    size = len(data) - 70_001
+    twin = bytearray(data)
+    twin[start : start + size] = data[1 : 1 + size]
+    (tmp_path / "file").write_bytes(data)
+    with firmmap.open(tmp_path / "file", "c") as m, memoryview(m) as view:
+        m[start : start + size] = view[1 : 1 + size]
+        assert m[:] == twin
+        m[:] = data
+        m.seek(start)
+        assert m.write(view[1 : 1 + size]) == size
+        assert m[:] == twin
 
 
 def test_no_deletion_no_arithmetic(m: Any) -> None:

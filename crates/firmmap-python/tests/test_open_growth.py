@@ -224,6 +224,26 @@ def test_threads_append(path: Path) -> None:
     assert all(line == line[:1] * 99 + b"\n" for line in lines)
 
 
+@pytest.mark.parametrize("capacity", [None, 1 << 28])
+def test_threads_append_much(path: Path, capacity: int | None) -> None:
+    """G6, N3: so it is with what is written while other threads run, and nothing is written over."""
+    with firmmap.open(path, "w+", capacity=capacity) as m:
+
+        def work(name: int) -> None:
+            for size in (99, (3 << 20) - 1) * 3:
+                m.write(bytes([name]) * size + b"\n")
+
+        threads = [threading.Thread(target=work, args=(ord("a") + number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        lines = list(m.lines())
+        assert m.tell() == len(m) == path.stat().st_size
+    assert len(lines) == 24
+    assert all(line == line[:1] * (len(line) - 1) + b"\n" for line in lines)
+
+
 def test_threads_do_everything(path: Path) -> None:
     """N3: any method beside any other, while the map grows, shrinks and moves: bytes or a clean error."""
     path.write_bytes(b"a line of text\n" * 5000)
@@ -387,6 +407,21 @@ def test_truncated_by_others(path: Path) -> None:
             m.seek(0, 2)
             m.write(b"x" * 2 * PAGE)
         assert path.read_bytes() == b"x" * 4 * PAGE
+
+
+@only_unix
+def test_truncated_by_others_and_written_at_the_end(path: Path) -> None:
+    """G6, item 4: no hole of zeros either when the last byte was written after the file was cut in the same page."""
+    path.write_bytes(b"x" * 200)
+    with firmmap.open(path, "r+") as m:
+        m.seek(0, 2)
+        m.write(b"y" * 10)
+        os.truncate(path, 50)
+        m[-1] = 7
+        with pytest.raises(firmmap.MapFaultError):
+            m.write(b"more")
+        assert (len(m), m.tell()) == (210, 210)
+    assert path.read_bytes() == b"x" * 50
 
 
 def test_anonymous() -> None:

@@ -172,6 +172,20 @@ def test_lock(path: Path) -> None:
 
 
 @only_linux
+@pytest.mark.parametrize("capacity", [None, 1 << 26])
+def test_unlock_of_what_has_changed_its_length(path: Path, capacity: int | None) -> None:
+    """G8: unlock() leaves nothing locked, also where the map has grown, moved or become shorter meanwhile."""
+    status = Path("/proc/self/status")
+    before = re.findall(r"VmLck:.*", status.read_text())
+    with firmmap.open(path, "r+", capacity=capacity) as m:
+        for length in (16 * PAGE, 2048 * PAGE, PAGE):
+            m.lock()
+            m.truncate(length)
+            m.unlock()
+            assert re.findall(r"VmLck:.*", status.read_text()) == before, length
+
+
+@only_linux
 def test_lock_of_too_much(path: Path) -> None:
     """G8: more than the process may lock is an OSError."""
     program = """

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
@@ -167,6 +169,10 @@ def test_copy(path: Path) -> None:
     with firmmap.open(path, "r+") as m, copy.copy(m) as again:
         again[0] = ord("L")
         assert m[0] == ord("L")
+    with firmmap.open(path, "c") as m:
+        m[0] = ord("X")
+        with copy.copy(m) as again:
+            assert again[:4] == b"Line"
 
 
 def count(m: firmmap.MappedFile, start: int, stop: int) -> int:
@@ -337,3 +343,76 @@ def test_writing_by_turns_with_the_descriptor(path: Path) -> None:
         expected = b"from the child, from usfrom the child, us12" + b"3" * 1_000_001 + b"5" * 1_999_999 + b"6"
         assert (m.tell(), m[:]) == (len(expected), expected)
     assert path.read_bytes() == expected
+
+
+@only_fork
+@pytest.mark.parametrize("change", ["write", "truncate", "protect", "refresh", "close"])
+def test_fork_while_a_map_is_searched(path: Path, change: str) -> None:
+    """Item 6: a thread of the parent that searches the map is not there in a child, which does not wait for it."""
+    with path.open("wb") as file:
+        file.truncate(128 << 20)
+    m = firmmap.open(path, "r+")
+    ended = threading.Event()
+
+    def search() -> None:
+        while not ended.is_set():
+            m.count(b"\1\2")
+
+    def child() -> None:
+        signal.alarm(20)
+        descriptors = len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
+        if change == "write":
+            m.seek(0, 2)
+            assert m.write(b"more") == 4
+        elif change == "truncate":
+            assert m.truncate(5) == 5
+        elif change == "protect":
+            m.protect(1)
+        elif change == "refresh":
+            os.truncate(path, 5)
+            assert m.refresh() == 5
+        m.close()
+        if sys.platform == "linux":
+            assert len(os.listdir("/proc/self/fd")) == descriptors - 1
+
+    # What the child cuts off is missing in the parent.
+    def search_on() -> None:
+        with contextlib.suppress(firmmap.MapFaultError):
+            search()
+
+    thread = threading.Thread(target=search_on)
+    thread.start()
+    try:
+        time.sleep(0.05)
+        in_child(child)
+    finally:
+        ended.set()
+        thread.join()
+    with contextlib.suppress(firmmap.MapFaultError):
+        m.close()
+
+
+@only_fork
+def test_fork_while_a_map_of_the_class_mmap_is_searched() -> None:
+    """Item 6: the same of the class mmap."""
+    m = firmmap.mmap(-1, 64 << 20, flags=firmmap.MAP_PRIVATE)
+    ended = threading.Event()
+
+    def search() -> None:
+        while not ended.is_set():
+            m.find(b"\1\2", 0)
+
+    def child() -> None:
+        signal.alarm(20)
+        m.resize(1 << 20)
+        m.close()
+
+    thread = threading.Thread(target=search)
+    thread.start()
+    try:
+        time.sleep(0.05)
+        in_child(child)
+    finally:
+        ended.set()
+        thread.join()
+        m.close()

@@ -401,10 +401,6 @@ impl Mmap {
         if behind.is_empty() {
             return Ok(self.region.write(inside, position).map(|()| position)?);
         }
-        if position == len && self.appended_by_one_call(behind)? {
-            self.region.grow(end);
-            return Ok(position);
-        }
         let file = self.whole_file("writing")?;
         let written = match file {
             Some((file, file_len)) => self.write_behind(file, file_len, behind, start),
@@ -417,28 +413,6 @@ impl Mmap {
         written?;
         self.region.grow(end);
         Ok(position)
-    }
-
-    /// Writes bytes at the end of the map, if one call does it. If not, nothing has changed, and who goes the longer way
-    /// learns why.
-    fn appended_by_one_call(&self, bytes: &[u8]) -> Result<bool> {
-        let known = self.growth.file.load(Ordering::Relaxed) == WRITES_REACH;
-        let Some(file) = self.backing().filter(|_| known && self.is_whole_at_its_end()) else { return Ok(false) };
-        let first = self.end(self.len())?;
-        self.end(self.len() + bytes.len())?;
-        let count = sys::write_at(file, bytes, first).unwrap_or(0);
-        if count > 0 && count < bytes.len() && sys::file_len(file).is_ok_and(|now| now == first + count as u64) {
-            // The longer way says if this has failed.
-            let _ = file.set_len(first);
-        }
-        Ok(count == bytes.len())
-    }
-
-    /// Whether the last byte of the map shows that the file reaches so far: behind a file's end are zeros, and behind its last
-    /// page is a fault. To ask the system instead costs half as much as writing a line.
-    fn is_whole_at_its_end(&self) -> bool {
-        let last = self.len().checked_sub(1).filter(|_| self.region.is_guarded()).map(|last| self.get(last));
-        matches!(last, Some(Ok(byte)) if byte != 0)
     }
 
     /// Writes bytes behind the end of the map.

@@ -199,6 +199,18 @@ fn truncated_anywhere_by_others() {
     }
 }
 
+// G6: so it is when the map's last byte was written after its file was cut in the same page.
+#[test]
+fn truncated_by_others_before_the_last_byte_is_written() {
+    let scratch = Scratch::new(&[5; 200]);
+    let map = growing(&scratch, 1 << 20);
+    map.append(&[6; 50]).unwrap();
+    scratch.file().set_len(100).unwrap();
+    map.set(249, 7).unwrap();
+    let error = map.append(&[8; 10]).unwrap_err();
+    assert_eq!((error.kind(), scratch.len(), map.len()), (ErrorKind::Fault, 100, 250), "{error}");
+}
+
 // G6: threads that append at once do not mix their bytes or lose any.
 #[test]
 fn threads_append_at_once() {

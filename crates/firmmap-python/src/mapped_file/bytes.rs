@@ -84,6 +84,12 @@ pub(crate) fn assign_subscript<'py>(
             return Err(PyValueError::new_err(words));
         }
         open.changes += 1;
+        // Byte by byte, a view of this very map would be written over before its turn.
+        let distance = (bytes.as_ptr() as usize).wrapping_sub(open.file.as_ptr() as usize);
+        if step != 1 && count > 0 && distance < open.file.len() {
+            let copy = open.file.to_vec(distance..distance + count).map_err(error)?;
+            return scatter(&open.file, &copy, start, step).map(Job::Done).map_err(error);
+        }
         if count > DETACHED_COPY {
             return Ok(Job::Large(open.file.share(), (start, step)));
         }

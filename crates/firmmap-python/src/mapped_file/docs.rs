@@ -193,8 +193,10 @@ can tell; other threads run meanwhile.";
 pub(crate) const LOCK: &CStr = c"lock($self, /)
 --
 
-Keep all pages in memory until unlock(). OSError if that is more than the
-process may lock.";
+Keep all pages that the map has now in memory until unlock().
+
+What it grows by later is not locked for certain, and a map that moves may lose
+its lock. OSError if that is more than the process may lock.";
 
 pub(crate) const UNLOCK: &CStr = c"unlock($self, /)
 --
@@ -310,7 +312,8 @@ they are asked for.";
 pub(crate) const REDUCE: &CStr = c"__reduce__($self, /)
 --
 
-Pickle as absolute path, mode and range: another process maps the same bytes.
+Pickle as absolute path, mode and range: another process maps the same bytes of
+the file. Changes that stay in memory (mode 'c') do not go along.
 
 TypeError for maps of descriptors and for anonymous memory.";
 

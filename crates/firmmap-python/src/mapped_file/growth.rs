@@ -30,6 +30,8 @@ impl<'py> Turn<'py> {
     pub(super) fn wait(turn: &mut Option<Self>, this: This<'py>) -> PyResult<()> {
         let is_new = turn.is_none();
         this.open_now(this.py, |open| {
+            // Of those who are using it, some may be in the parent of this process.
+            open.file.is_shared();
             // Those who have waited for it too long may have forgotten the wish.
             open.movers = (open.movers + usize::from(is_new)).max(1);
             Ok(())
@@ -156,6 +158,9 @@ fn set_len(this: This<'_>, size: Option<isize>) -> PyResult<usize> {
             };
             check_regular(open, "truncate")?;
             check_exports(open, len)?;
+            if open.is_appended_to() {
+                return Ok(Step::Busy);
+            }
             open.changes += 1;
             if len <= open.file.capacity() && len > open.file.len().saturating_add(DETACHED_COPY) {
                 return Ok(Step::Grow(open.file.share(), len));
@@ -188,6 +193,8 @@ pub(crate) fn refresh(this: This<'_>) -> Returned<'_> {
 
 pub(super) fn refresh_open(open: &mut Open) -> PyResult<Grown> {
     open.changes += 1;
+    // Those of threads that are not in this process do not count.
+    open.file.is_shared();
     // While somebody else has a share, the map neither moves nor becomes shorter.
     let _stays = (open.exports > 0).then(|| open.file.share());
     let is_lent = open.exports > 0;

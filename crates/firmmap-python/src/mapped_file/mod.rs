@@ -30,6 +30,7 @@ use crate::sys::buffer::Export;
 use crate::sys::call::unraisable;
 use crate::sys::cell::Exclusive;
 use crate::sys::native::{Answer, Body, Receiver};
+use crate::sys::shares::File;
 use lines::Block;
 use open::Name;
 
@@ -49,7 +50,7 @@ pub(crate) struct MappedFile {
 
 /// What there is while the map is open.
 struct Open {
-    file: firmmap::MappedFile,
+    file: File,
     /// Views that others hold.
     exports: usize,
     /// Counts what was written through this object, so that nothing which was read ahead outlives it.
@@ -58,6 +59,8 @@ struct Open {
     block: Block,
     /// Threads that wait for all others to be done with the map, as it has to move.
     movers: usize,
+    /// Whether a thread is appending while others run: the bytes between the position and their end are its own.
+    appending: bool,
     /// Where the descriptor's own position was put when it was handed out.
     handed_out: Option<u64>,
     /// When it was, the map reached to the end of the file: what is appended with it belongs to the map. A map of a part stays
@@ -68,7 +71,16 @@ struct Open {
 impl MappedFile {
     fn new(file: firmmap::MappedFile, mode: Mode, name: Name, capacity: Option<usize>) -> Self {
         let block = Block::default();
-        let open = Open { file, exports: 0, changes: 0, block, movers: 0, handed_out: None, grows_with_file: false };
+        let open = Open {
+            file: File::new(file),
+            exports: 0,
+            changes: 0,
+            block,
+            movers: 0,
+            appending: false,
+            handed_out: None,
+            grows_with_file: false,
+        };
         Self { state: Exclusive::new(Some(open)), mode, name, capacity }
     }
 
@@ -137,13 +149,13 @@ impl MappedFile {
 
 impl Mapped for MappedFile {
     #[inline]
-    fn open_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut firmmap::MappedFile) -> PyResult<R>) -> PyResult<R> {
+    fn open_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut File) -> PyResult<R>) -> PyResult<R> {
         self.open(py, |open| work(&mut open.file))
     }
 
     /// Not where the descriptor was handed out, whose position counts too.
     #[inline(always)]
-    fn ready_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut firmmap::MappedFile) -> Option<R>) -> Option<R> {
+    fn ready_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut File) -> Option<R>) -> Option<R> {
         self.state.try_with(py, |state| {
             let open = state.as_mut().filter(|open| open.movers == 0 && open.handed_out.is_none())?;
             work(&mut open.file)
@@ -160,6 +172,14 @@ impl Mapped for MappedFile {
 
     fn error(failed: firmmap::Error) -> PyErr {
         error(failed)
+    }
+}
+
+impl Open {
+    /// Whether another thread is appending. It has a share: if there is none, it was a thread of the parent of this process.
+    fn is_appended_to(&mut self) -> bool {
+        self.appending = self.appending && self.file.is_shared();
+        self.appending
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::{Seek, SeekFrom};
 
 use firmmap::{MmapOptions, Mode};
-use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyString, PyTuple};
@@ -242,7 +242,11 @@ fn number(what: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> {
     if !args::is_index(object.as_borrowed()) {
         return Err(wrong_type(what, "an integer", object));
     }
-    let number = args::ssize(object.as_borrowed())?;
+    let number = args::ssize(object.as_borrowed()).map_err(|error| {
+        // More than an address can be is behind the end of every file.
+        let is_out_of_range = error.is_instance_of::<PyOverflowError>(object.py());
+        if is_out_of_range { PyValueError::new_err(format!("{what} {object} is out of range")) } else { error }
+    })?;
     usize::try_from(number).map_err(|_| PyValueError::new_err(format!("{what} {number} is negative")))
 }
 
@@ -332,7 +336,8 @@ impl super::Open {
         let Some(placed) = self.handed_out else { return Ok(()) };
         let now = self.file.file().and_then(|mut file| file.stream_position().ok());
         if let Some(now) = now.filter(|&now| now != placed) {
-            self.file.set_position(now.saturating_sub(self.file.offset()) as usize);
+            let position = now.saturating_sub(self.file.offset()) as usize;
+            self.file.set_position(position);
             self.handed_out = Some(now);
         }
         self.changes += 1;

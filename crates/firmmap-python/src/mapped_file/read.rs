@@ -89,6 +89,7 @@ fn fill<'py>(this: This<'py>, args: Args<'py>, function: &str) -> Returned<'py> 
         Job::Done(count) => count,
         Job::Large(map, (position, count)) => {
             let result = copy_detached(py, &map, position, count, &mut target);
+            drop(map);
             if let Err(failed) = result {
                 this.set_position(py, position)?;
                 return Err(error(failed));

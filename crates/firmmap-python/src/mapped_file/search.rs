@@ -97,7 +97,7 @@ fn search(this: This<'_>, needle: &Needle<'_, '_>, bounds: Bounds, direction: Di
     let py = this.py;
     let job = this.open(py, |open| {
         let Some(range) = bounds.fit(open.file.len()) else { return Ok(Job::Done(None)) };
-        direction.begin(&open.file, needle.bytes(), range).map_err(error)
+        direction.begin(&mut open.file, needle.bytes(), range).map_err(error)
     })?;
     match job {
         Job::Done(found) => Ok(found),
@@ -351,6 +351,6 @@ impl Matches {
                 return Ok(Job::Done(Some(index)));
             }
         }
-        Direction::Forward.begin(&open.file, &self.needle, start..end).map_err(error)
+        Direction::Forward.begin(&mut open.file, &self.needle, start..end).map_err(error)
     }
 }

@@ -30,7 +30,7 @@ enum Step {
     /// Inside of the map, while other threads run.
     Large(Arc<firmmap::Mmap>, usize),
     /// At the end of the map, while other threads run.
-    Append(Arc<firmmap::Mmap>),
+    Append(Arc<firmmap::Mmap>, usize),
     /// Others are using the map, which has to move.
     Busy,
 }
@@ -43,6 +43,9 @@ fn write_all(this: This<'_>, bytes: &[u8]) -> PyResult<()> {
         let step = this.open_now(py, |open| {
             if bytes.is_empty() {
                 return Ok(Step::Done);
+            }
+            if open.is_appended_to() {
+                return Ok(Step::Busy);
             }
             // What was written with the descriptor is not written over.
             if open.handed_out.is_some() {
@@ -67,7 +70,10 @@ fn write_all(this: This<'_>, bytes: &[u8]) -> PyResult<()> {
                     open.follow();
                     Ok(Step::Done)
                 }
-                Grown::Append(map) => Ok(Step::Append(map)),
+                Grown::Append(map) => {
+                    open.appending = true;
+                    Ok(Step::Append(map, position))
+                }
                 Grown::Busy => Ok(Step::Busy),
             }
         })?;
@@ -75,6 +81,7 @@ fn write_all(this: This<'_>, bytes: &[u8]) -> PyResult<()> {
             Step::Done => return Ok(()),
             Step::Large(map, position) => {
                 let result = py.detach(|| map.write_all_at(bytes, position));
+                drop(map);
                 this.changed(py);
                 if let Err(failed) = result {
                     this.set_position(py, position)?;
@@ -82,9 +89,20 @@ fn write_all(this: This<'_>, bytes: &[u8]) -> PyResult<()> {
                 }
                 return Ok(());
             }
-            Step::Append(map) => {
-                let start = py.detach(|| map.append(bytes)).map_err(error)?;
-                return this.set_position(py, start + bytes.len());
+            Step::Append(map, position) => {
+                let result = py.detach(|| map.append(bytes));
+                drop(map);
+                return this.open_now(py, |open| {
+                    open.appending = false;
+                    open.changes += 1;
+                    let start = result.map_err(error)?;
+                    // Unless another thread has moved it meanwhile.
+                    if open.file.position() == position {
+                        open.file.set_position(start + bytes.len());
+                        open.follow();
+                    }
+                    Ok(())
+                });
             }
             Step::Busy => Turn::wait(&mut turn, this)?,
         }

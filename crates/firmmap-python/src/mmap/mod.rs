@@ -31,6 +31,7 @@ use crate::sys::call::unraisable;
 use crate::sys::cell::Exclusive;
 use crate::sys::class::{This, is_exact};
 use crate::sys::native::{Answer, Body};
+use crate::sys::shares::File;
 
 /// What an instance is made of.
 pub(crate) struct Mmap {
@@ -45,20 +46,20 @@ pub(crate) struct Mmap {
 
 struct State {
     /// `None` when closed.
-    file: Option<MappedFile>,
+    file: Option<File>,
     /// Views that others hold.
     exports: usize,
 }
 
 impl Mmap {
     pub(crate) fn new(file: MappedFile, access: i32, track_file: bool) -> Self {
-        let state = Exclusive::new(State { file: Some(file), exports: 0 });
+        let state = Exclusive::new(State { file: Some(File::new(file)), exports: 0 });
         Self { state, access, track_file, resizing: AtomicBool::new(false) }
     }
 
     /// Runs `work` on the map, or raises if it is closed. `work` must not call into Python.
     #[inline]
-    fn open<R>(&self, py: Python<'_>, work: impl FnOnce(&mut MappedFile) -> PyResult<R>) -> PyResult<R> {
+    fn open<R>(&self, py: Python<'_>, work: impl FnOnce(&mut File) -> PyResult<R>) -> PyResult<R> {
         self.state.with(py, |state| match &mut state.file {
             Some(file) => work(file),
             None => Err(closed_error()),
@@ -96,13 +97,13 @@ impl Mmap {
 
 impl Mapped for Mmap {
     #[inline]
-    fn open_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut MappedFile) -> PyResult<R>) -> PyResult<R> {
+    fn open_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut File) -> PyResult<R>) -> PyResult<R> {
         self.give_way(py)?;
         self.open(py, work)
     }
 
     #[inline(always)]
-    fn ready_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut MappedFile) -> Option<R>) -> Option<R> {
+    fn ready_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut File) -> Option<R>) -> Option<R> {
         self.state.try_with(py, |state| work(state.file.as_mut()?))?
     }
 

@@ -16,4 +16,5 @@ pub(crate) mod native;
 pub(crate) mod newlines;
 pub(crate) mod number;
 pub(crate) mod owned;
+pub(crate) mod shares;
 pub(crate) mod target;

@@ -25,11 +25,6 @@ pub(crate) fn writes_reach_maps(file: &File) -> bool {
     flags != -1 && flags & UNFIT == 0
 }
 
-/// pwrite(2).
-pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
-    FileExt::write_at(file, bytes, offset)
-}
-
 /// pwrite(2), until all is written.
 pub(crate) fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
     file.write_all_at(bytes, offset)

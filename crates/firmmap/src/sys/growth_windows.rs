@@ -12,11 +12,6 @@ pub(crate) fn writes_reach_maps(_file: &File) -> bool {
 }
 
 /// Never called, as [`writes_reach_maps`] says no.
-pub(crate) fn write_at(_file: &File, _bytes: &[u8], _offset: u64) -> io::Result<usize> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// Never called, as [`writes_reach_maps`] says no.
 pub(crate) fn write_all_at(_file: &File, _bytes: &[u8], _offset: u64) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }

@@ -52,7 +52,7 @@ pub(crate) use fault_os::{
 #[cfg(not(unix))]
 pub(crate) use fault_os::{cover, drop_aside, put_back, seen_by_all_threads};
 pub(crate) use growth::{
-    RESERVES, allocate, extend, file_len, generation, shared_memory, write_all_at, write_at, writes_reach_maps,
+    RESERVES, allocate, extend, file_len, generation, shared_memory, write_all_at, writes_reach_maps,
 };
 pub(crate) use memory::{append, as_uninit};
 pub use os::AsSource;
@@ -418,6 +418,11 @@ impl Region {
     }
 
     fn write_strides(&self, bytes: &[u8], start: usize) -> Result<(), Fault> {
+        let distance = bytes.as_ptr().addr().wrapping_sub(self.as_ptr().addr());
+        if bytes.len() > STRIDE && distance < self.room {
+            // A view of this very region: no stride may be written over before its turn.
+            return self.copy_within(Span { start: distance, len: bytes.len() }, start);
+        }
         self.strides(Span { start, len: bytes.len() }, |target, done, len| {
             // SAFETY: `strides` checked the target; callers have checked that the map is writable.
             unsafe { memory::copy_in(&bytes[done..done + len], target) }
@@ -574,6 +579,7 @@ impl Region {
     }
 
     /// Whether a page that cannot be read is found by reading it.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(crate) fn is_guarded(&self) -> bool {
         self.slot.is_some() && fault::fault_guard()
     }
@@ -583,7 +589,8 @@ impl Region {
     }
 
     pub(crate) fn unlock(&self) -> io::Result<()> {
-        self.with_pages(self.whole(), os::Mapping::unlock)
+        // All of the room: a map that moved took its lock along for what it may grow by, and one may have become shorter.
+        self.with_pages(Span { start: 0, len: self.room }, os::Mapping::unlock)
     }
 
     pub(crate) fn protect(&mut self, protection: Protection, access: Access) -> io::Result<()> {
