@@ -54,9 +54,9 @@ test-rust: nextest ## run the Rust tests and the documentation's examples
 	@$(LOGGED) doctest cargo test --quiet --doc --workspace --locked
 
 .PHONY: test-resize
-test-resize: nextest ## run the Rust tests that resize maps without mremap(2), as on macOS and the BSDs
+test-resize: nextest ## run the Rust tests once more, with maps that grow without mremap(2), as on macOS and the BSDs
 	@RUSTFLAGS='--cfg firmmap_no_mremap' CARGO_TARGET_DIR=$(TARGET)/no-mremap $(LOGGED) resize \
-		cargo nextest run -p firmmap --locked -E 'binary(/resize|mapped_file|large_files|options|system/) or test(/resize/)'
+		cargo nextest run -p firmmap --locked
 
 .PHONY: test-python
 test-python: $(WHEEL) ## run pytest under every CPython from 3.11 on
