@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use common::{ALL_ACCESS, Scratch, assert_bytes, assert_same, page, pattern, refused};
-use firmmap::{Access, ErrorKind, Mmap, MmapOptions, Result};
+use firmmap::{Access, ErrorKind, MappedFile, Mmap, MmapOptions, Mode, Result};
 
 const ACCESS_DENIED: i32 = 5;
 const SHARING_VIOLATION: i32 = 32;
@@ -314,6 +314,28 @@ fn files_that_are_mapped_twice_do_not_get_shorter() {
         second.resize(3 * page()).unwrap();
         assert_bytes(&second, &contents);
     }
+}
+
+// G6, B4: what a copy-on-write map has changed is in its view alone, which cannot become longer: it is refused, and not lost.
+#[test]
+fn a_changed_copy_does_not_follow_a_file() {
+    let scratch = Scratch::new(b"0123456789");
+    let mut copy = MappedFile::open(scratch.path(), Mode::Copy).unwrap();
+    let mut reader = MappedFile::open(scratch.path(), Mode::Read).unwrap();
+    copy.set(0, b'x').unwrap();
+    let mut file = scratch.file();
+    file.seek(SeekFrom::End(0)).unwrap();
+    file.write_all(b"abc").unwrap();
+    assert_eq!(reader.refresh().unwrap(), 13);
+    assert_bytes(&reader, b"0123456789abc");
+    refused(copy.refresh(), ErrorKind::Unsupported, "this system does not support private maps of files that grow");
+    assert_bytes(&copy, b"x123456789");
+    // Without a byte there is nothing to lose.
+    let empty = Scratch::new(b"");
+    let mut copy = MappedFile::open(empty.path(), Mode::Copy).unwrap();
+    std::fs::write(empty.path(), b"abc").unwrap();
+    assert_eq!(copy.refresh().unwrap(), 3);
+    assert_bytes(&copy, b"abc");
 }
 
 // The system refuses to shorten a file that is mapped, whoever asks, and the map goes on.
