@@ -316,6 +316,65 @@ fn files_that_are_mapped_twice_do_not_get_shorter() {
     }
 }
 
+// G1, G2, G6: files that are opened by a mode; those that are opened to be written get longer, a gap included.
+#[test]
+fn modes() {
+    let scratch = Scratch::new(b"old");
+    let missing = scratch.path().with_file_name("missing");
+    for mode in [Mode::Read, Mode::ReadWrite, Mode::Copy, Mode::CreateNew, Mode::Create] {
+        match MappedFile::open(scratch.path(), mode) {
+            Ok(file) => {
+                assert_bytes(&file, if mode == Mode::Create { b"" } else { b"old" });
+                assert_eq!(file.is_growable(), matches!(mode, Mode::ReadWrite | Mode::Create));
+            }
+            Err(error) => {
+                assert_eq!(
+                    (mode, error.os_error().unwrap().kind()),
+                    (Mode::CreateNew, std::io::ErrorKind::AlreadyExists)
+                );
+            }
+        }
+        let made = MappedFile::open(&missing, mode);
+        assert_eq!(made.is_ok(), matches!(mode, Mode::Create | Mode::CreateNew), "{mode}");
+        let Ok(mut file) = made else { continue };
+        file.write_all(b"new").unwrap();
+        let mut wanted = b"new".to_vec();
+        wanted.resize(100_000, 0);
+        file.seek(SeekFrom::Start(100_000)).unwrap();
+        file.write_all(b"behind a gap").unwrap();
+        wanted.extend(b"behind a gap");
+        assert_bytes(&file, &wanted);
+        assert_same(&std::fs::read(&missing).unwrap(), &wanted);
+        // What others hold neither moves nor gets shorter.
+        let other = file.share();
+        assert!(file.write(b"x").is_err() && file.truncate(5).is_err());
+        drop(other);
+        file.truncate(5).unwrap();
+        file.truncate(7).unwrap();
+        assert_eq!(std::fs::read(&missing).unwrap(), b"new\0\0\0\0");
+        // Nothing is reserved, so nothing grows under those who use it.
+        assert_eq!(file.capacity(), 7);
+        assert_eq!(file.append(b"x").unwrap_err().kind(), ErrorKind::BeyondCapacity);
+        assert_eq!(file.grow(8).unwrap_err().kind(), ErrorKind::BeyondCapacity);
+        drop(file);
+        std::fs::remove_file(&missing).unwrap();
+    }
+    let file = MmapOptions::new().offset(5).open_mode(scratch.path(), Mode::Create).unwrap();
+    assert_eq!((file.len(), scratch.len()), (0, 5));
+}
+
+// G7: memory that grows as a file does.
+#[test]
+fn memory_as_a_file() {
+    let mut file = MappedFile::anonymous(3, Some(1 << 20)).unwrap();
+    file.write_all(&pattern(100_000)).unwrap();
+    assert_bytes(&file, &pattern(100_000));
+    file.truncate(5).unwrap();
+    file.truncate(10).unwrap();
+    assert_eq!(file.to_vec(..).unwrap(), [&pattern(5)[..], &[0; 5]].concat());
+    assert_eq!((file.file_len().unwrap(), file.position()), (10, 100_000));
+}
+
 // G6, B4: what a copy-on-write map has changed is in its view alone, which cannot become longer: it is refused, and not lost.
 #[test]
 fn a_changed_copy_does_not_follow_a_file() {
