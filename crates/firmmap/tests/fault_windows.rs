@@ -413,6 +413,8 @@ fn control_of_maps_with_missing_pages() {
     protect(&map, LEFT, ALL - LEFT, PAGE_NOACCESS);
     map.flush().unwrap();
     map.advise(firmmap::Advice::WILL_NEED).unwrap();
+    map.prefetch(..).unwrap();
+    assert_eq!(map.lock().unwrap_err().kind(), ErrorKind::Os);
     assert_fault(map.to_vec(..), left()..=left());
     map.protect(Protection::READ | Protection::WRITE).unwrap();
     assert_bytes(&map, &bytes(0, all()));

@@ -491,6 +491,21 @@ fn untracked_maps_keep_no_handle() {
     assert_eq!(untracked.file_len().unwrap_err().kind(), ErrorKind::NoFile);
 }
 
+// G8, R3: pages can be locked and asked for; which are in memory is not known.
+#[test]
+fn control_over_pages() {
+    let scratch = Scratch::new(&pattern(3 * page()));
+    for access in ALL_ACCESS {
+        let map = scratch.map(access);
+        map.lock().unwrap();
+        map.unlock().unwrap();
+        map.prefetch(page()..).unwrap();
+        let words = "this system does not support asking which pages are in memory";
+        refused(map.residency(..), ErrorKind::Unsupported, words);
+        assert_bytes(&map, &pattern(3 * page()));
+    }
+}
+
 // C1: no handle is left behind by maps of any kind, refused ones and resized ones included.
 #[test]
 fn handles_are_closed() {
