@@ -119,13 +119,13 @@ summary: ## print the closing lines of all that .ci/run has run
 	@scripts/summary.sh nextest doctest resize pytest cpython windows-nextest windows-doctest windows-extension aarch64 i686 musl targets wheel
 
 .PHONY: wheel
-wheel: .venv/ready ## build the wheel of a release into dist (ABI=3.14t for one version of CPython without the stable ABI)
-	$(BIN)/maturin build --release --locked --compatibility pypi --out $(DIST) \
+wheel: .venvs/build/ready ## build the wheel of a release into dist (ABI=3.14t for one version of CPython without the stable ABI)
+	.venvs/build/bin/maturin build --release --locked --compatibility pypi --out $(DIST) \
 		$(if $(ABI),--no-default-features --interpreter python$(ABI))
 
 .PHONY: sdist
-sdist: .venv/ready ## pack the source of a release into dist
-	$(BIN)/maturin sdist --out $(DIST)
+sdist: .venvs/build/ready ## pack the source of a release into dist
+	.venvs/build/bin/maturin sdist --out $(DIST)
 
 .PHONY: crate
 crate: ## pack the crate as for publishing it, and build what was packed
@@ -153,8 +153,12 @@ clean: ## remove everything that was built or downloaded
 	cargo clean
 	rm -rf .venv .venvs .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
-.venv/ready: requirements-dev.txt requirements-test.txt scripts/venv.sh
+.venv/ready: requirements-dev.txt requirements-build.txt requirements-test.txt scripts/venv.sh
 	@scripts/venv.sh $(PYTHON) .venv requirements-dev.txt
+	@touch $@
+
+.venvs/build/ready: requirements-build.txt scripts/venv.sh
+	@scripts/venv.sh $(PYTHON) .venvs/build requirements-build.txt
 	@touch $@
 
 $(WHEEL): .venv/ready $(SOURCES)
