@@ -260,6 +260,38 @@ fn named_memory_is_resized() {
     assert_bytes(&map, &vec![0; 3 * page()]);
 }
 
+// C9: a length that the system does not have changes nothing: bytes, length, name, file.
+#[test]
+fn a_resize_that_fails_keeps_everything() {
+    let tag = tag("too long");
+    let (scratch, other) = (Scratch::new(b"0123456789"), Scratch::new(b"0123456789"));
+    let options = MmapOptions::new().access(Access::Write);
+    let memory = named(&tag, 10).unwrap();
+    memory.write_all_at(b"0123456789", 0).unwrap();
+    let unnamed = MmapOptions::new().len(10).map_anonymous().unwrap();
+    unnamed.write_all_at(b"0123456789", 0).unwrap();
+    let file = options.tag(format!("{tag} file")).open(scratch.path()).unwrap();
+    for mut map in [memory, unnamed, file, other.map(Access::Write)] {
+        let result = map.resize(isize::MAX as usize - 100_000);
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Os);
+        assert_eq!((map.len(), map.file_len().unwrap()), (10, 10));
+        assert_bytes(&map, b"0123456789");
+        map.set(9, b'9').unwrap();
+        map.resize(11).unwrap();
+        assert_bytes(&map, b"0123456789\0");
+        map.resize(10).unwrap();
+    }
+    assert_eq!((scratch.contents(), other.contents()), (b"0123456789".to_vec(), b"0123456789".to_vec()));
+    let memory = named(&tag, 10).unwrap();
+    memory.set(0, b'x').unwrap();
+    let mut again = named(&tag, 10).unwrap();
+    assert!(again.resize(isize::MAX as usize - 100_000).is_err());
+    assert_eq!((again.get(0).unwrap(), named(&tag, 10).unwrap().get(0).unwrap()), (b'x', b'x'));
+    drop(memory);
+    assert!(again.resize(isize::MAX as usize - 100_000).is_err());
+    assert_eq!(named(&tag, 10).unwrap().get(0).unwrap(), b'x');
+}
+
 // C9: refused while there is another map of that name; then nothing has changed, and afterwards it works.
 #[test]
 fn resize_is_refused_while_another_map_has_the_name() {
