@@ -54,9 +54,9 @@ test-rust: nextest ## run the Rust tests and the documentation's examples
 	@$(LOGGED) doctest cargo test --quiet --doc --workspace --locked
 
 .PHONY: test-resize
-test-resize: nextest ## run the Rust tests that resize maps without mremap(2), as on macOS and the BSDs
+test-resize: nextest ## run the Rust tests once more, with maps that grow without mremap(2), as on macOS and the BSDs
 	@RUSTFLAGS='--cfg firmmap_no_mremap' CARGO_TARGET_DIR=$(TARGET)/no-mremap $(LOGGED) resize \
-		cargo nextest run -p firmmap --locked -E 'binary(/resize|mapped_file|large_files|options|system/) or test(/resize/)'
+		cargo nextest run -p firmmap --locked
 
 .PHONY: test-python
 test-python: $(WHEEL) ## run pytest under every CPython from 3.11 on
@@ -119,13 +119,13 @@ summary: ## print the closing lines of all that .ci/run has run
 	@scripts/summary.sh nextest doctest resize pytest cpython windows-nextest windows-doctest windows-extension aarch64 i686 musl targets wheel
 
 .PHONY: wheel
-wheel: .venv/ready ## build the wheel of a release into dist (ABI=3.14t for one version of CPython without the stable ABI)
-	$(BIN)/maturin build --release --locked --compatibility pypi --out $(DIST) \
+wheel: .venvs/build/ready ## build the wheel of a release into dist (ABI=3.14t for one version of CPython without the stable ABI)
+	.venvs/build/bin/maturin build --release --locked --compatibility pypi --out $(DIST) \
 		$(if $(ABI),--no-default-features --interpreter python$(ABI))
 
 .PHONY: sdist
-sdist: .venv/ready ## pack the source of a release into dist
-	$(BIN)/maturin sdist --out $(DIST)
+sdist: .venvs/build/ready ## pack the source of a release into dist
+	.venvs/build/bin/maturin sdist --out $(DIST)
 
 .PHONY: crate
 crate: ## pack the crate as for publishing it, and build what was packed
@@ -153,8 +153,12 @@ clean: ## remove everything that was built or downloaded
 	cargo clean
 	rm -rf .venv .venvs .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
-.venv/ready: requirements-dev.txt requirements-test.txt scripts/venv.sh
+.venv/ready: requirements-dev.txt requirements-build.txt requirements-test.txt scripts/venv.sh
 	@scripts/venv.sh $(PYTHON) .venv requirements-dev.txt
+	@touch $@
+
+.venvs/build/ready: requirements-build.txt scripts/venv.sh
+	@scripts/venv.sh $(PYTHON) .venvs/build requirements-build.txt
 	@touch $@
 
 $(WHEEL): .venv/ready $(SOURCES)

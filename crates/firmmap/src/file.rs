@@ -299,7 +299,7 @@ impl MappedFile {
     /// # Errors
     ///
     /// As [`Mmap::refresh`]; where [`share`](Self::share)d holders exist, also for a length behind the capacity, and for
-    /// one that is less than before.
+    /// one that is less than before. [`Unsupported`](crate::ErrorKind::Unsupported): a copy-on-write map moves only on Linux.
     ///
     /// # Examples
     ///

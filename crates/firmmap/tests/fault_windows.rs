@@ -8,6 +8,8 @@
 mod common;
 
 use std::ffi::c_void;
+use std::io::{BufRead, Read, Seek, SeekFrom, Write};
+use std::mem::MaybeUninit;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -15,7 +17,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use common::{assert_bytes, page};
-use firmmap::{Access, ErrorKind, Mmap, MmapOptions, Protection};
+use firmmap::{Access, ErrorKind, MappedFile, Mmap, MmapOptions, Protection};
 use windows_sys::Win32::Foundation::{EXCEPTION_ACCESS_VIOLATION, EXCEPTION_IN_PAGE_ERROR, STATUS_IO_DEVICE_ERROR};
 use windows_sys::Win32::System::Diagnostics::Debug::{
     AddVectoredExceptionHandler, EXCEPTION_POINTERS, RemoveVectoredExceptionHandler, SetUnhandledExceptionFilter,
@@ -243,8 +245,67 @@ fn every_read(loss: Loss) {
             }),
             ("rfind of one byte", left..=all - 1, &|map| map.rfind(b"\0", ..).map(|found| assert_eq!(found, None))),
             ("rfind", left..=all - 1, &|map| map.rfind(b"\x09\x08\x07", ..).map(|found| assert_eq!(found, None))),
+            ("rfind, short", left..=left + 9, &|map| {
+                map.rfind(b"\x09\x08\x07", left - 10..left + 10).map(|found| assert_eq!(found, None))
+            }),
             ("count of one byte", left..=all - 1, &|map| map.count(b"\0", ..).map(|count| assert_eq!(count, 0))),
             ("count", left..=all - 1, &|map| map.count(b"\x09\x08\x07", ..).map(|count| assert_eq!(count, 0))),
+            ("read_exact_at", left..=left + 9, &|map| {
+                let mut buffer = [0; 20];
+                map.read_exact_at(&mut buffer, left - 10)?;
+                Ok(expect(&buffer, left - 10))
+            }),
+            ("read_uninit_at, large", left..=all - 1, &|map| {
+                let mut buffer = vec![MaybeUninit::uninit(); all - 5];
+                Ok(expect(map.read_uninit_at(&mut buffer, 5)?, 5))
+            }),
+            ("read_strided_uninit_at", left..=all - 1, &|map| {
+                let mut buffer = vec![MaybeUninit::uninit(); all / 251];
+                let found = map.read_strided_uninit_at(&mut buffer, 3, 251)?;
+                Ok(assert!(found.iter().all(|&found| found == byte(3))))
+            }),
+            ("lines", left..=left, &|map| {
+                let (mut lines, mut found) = (map.lines(left - 1000..), Vec::new());
+                loop {
+                    match lines.next_line() {
+                        Ok(Some(line)) => found.extend_from_slice(line),
+                        Ok(None) => {
+                            return Ok(expect(&found, left - 1000))
+                                .inspect(|()| assert!(found.len() == all - left + 1000));
+                        }
+                        // The lines before it come first.
+                        Err(error) => {
+                            expect(&found, left - 1000);
+                            assert!((750..1000).contains(&found.len()), "{} bytes", found.len());
+                            return Err(error);
+                        }
+                    }
+                }
+            }),
+            ("find_iter", left..=all - 1, &|map| {
+                let mut count = 0;
+                for place in map.find_iter(b"\n", left - 1000..) {
+                    assert_eq!(byte(place.inspect_err(|_| assert!((3..5).contains(&count)))?), b'\n');
+                    count += 1;
+                }
+                Ok(assert_eq!(count, (left - 1000..all).filter(|&index| byte(index) == b'\n').count()))
+            }),
+            // What has no error of its own leaves it to the operation that it stands for.
+            ("quick_get", left + 3..=left + 3, &|map| match map.quick_get(left + 3) {
+                Some(found) => Ok(expect(&[found], left + 3)),
+                None => map.get(left + 3).map(drop),
+            }),
+            ("quick_read", left..=left + 9, &|map| match map.quick_read(left - 10, &mut [MaybeUninit::uninit(); 20]) {
+                Some(()) => Ok(()),
+                None => map.read_exact_at(&mut [0; 20], left - 10),
+            }),
+            ("quick_read_through", left..=left + 999, &|map| {
+                let make = |count| Some(vec![MaybeUninit::uninit(); count]);
+                match map.quick_read_through(0, left - 10, 1000, make) {
+                    Some(found) => Ok(assert_eq!(found.len(), 1000)),
+                    None => map.find(b"\0", left - 10..left + 990).map(drop),
+                }
+            }),
         ],
     );
 }
@@ -264,6 +325,10 @@ fn every_write(loss: Loss) {
             ("write_strided_at, forwards", left..=all - 1, &|map| {
                 map.write_strided_at(&vec![byte(left - 1); all / 1000], left - 1, 250)
             }),
+            ("write_strided_at, backwards", left..=all - 1, &|map| {
+                map.write_strided_at(&vec![byte(all - 1); all / 1000], all - 1, -251)
+            }),
+            ("write_all_at, small", left..=left + 9, &|map| map.write_all_at(&bytes(left - 10, 20), left - 10)),
             ("fill", left..=all - 1, &|map| map.fill(left.., 3)),
             ("copy_within, the source is missing", left + 9..=left + 28, &|map| {
                 map.copy_within(left + 9..left + 29, 5)
@@ -348,6 +413,8 @@ fn control_of_maps_with_missing_pages() {
     protect(&map, LEFT, ALL - LEFT, PAGE_NOACCESS);
     map.flush().unwrap();
     map.advise(firmmap::Advice::WILL_NEED).unwrap();
+    map.prefetch(..).unwrap();
+    assert_eq!(map.lock().unwrap_err().kind(), ErrorKind::Os);
     assert_fault(map.to_vec(..), left()..=left());
     map.protect(Protection::READ | Protection::WRITE).unwrap();
     assert_bytes(&map, &bytes(0, all()));
@@ -356,18 +423,71 @@ fn control_of_maps_with_missing_pages() {
     assert_eq!(map.to_vec(..all()).unwrap(), bytes(0, all()));
 }
 
-// F1: the position of a file object does not move.
+type FileOperation<'a> = (&'a str, &'a dyn Fn(&mut MappedFile) -> std::io::Result<()>);
+
+// F1, F2: the operations of a file object. The position does not move.
 #[test]
-fn the_position_stays() {
-    use std::io::{Read, Seek, SeekFrom};
-    let pages = Pages::new();
-    let map = pages.map(Access::Read);
-    protect(&map, LEFT, ALL - LEFT, PAGE_NOACCESS);
-    let mut file = firmmap::MappedFile::new(map);
-    file.seek(SeekFrom::Start(left() as u64 - 5)).unwrap();
-    let mut buffer = [0; 10];
-    assert!(file.read(&mut buffer).is_err() && file.read_to_end(&mut Vec::new()).is_err());
-    assert_eq!(file.stream_position().unwrap(), left() as u64 - 5);
+fn every_operation_of_a_file() {
+    let start = left() - 5;
+    let expect = |found: &[u8]| assert!(found == bytes(start, found.len()));
+    let operations: &[FileOperation<'_>] = &[
+        ("read", &|file| {
+            let mut buffer = [0; 10];
+            file.read(&mut buffer).map(|count| assert_eq!(count, 10))?;
+            Ok(expect(&buffer))
+        }),
+        ("read_exact", &|file| {
+            let mut buffer = vec![0; 3 * page()];
+            file.read_exact(&mut buffer)?;
+            Ok(expect(&buffer))
+        }),
+        ("read_to_end", &|file| {
+            let mut found = Vec::new();
+            file.read_to_end(&mut found).inspect_err(|_| assert_eq!(file.position(), start))?;
+            Ok(assert!(found == bytes(start, all() - start)))
+        }),
+        ("line_end", &|file| Ok(assert_eq!(byte(file.line_end()? - 1), b'\n'))),
+        ("write", &|file| file.write(&bytes(start, 10)).map(|count| assert_eq!(count, 10))),
+        ("write_all", &|file| file.write_all(&bytes(start, 3 * page()))),
+    ];
+    // It lends what comes before the missing bytes, and then moves.
+    let read_until = |file: &mut MappedFile| {
+        let mut found = Vec::new();
+        let result = file.read_until(0, &mut found);
+        expect(&found);
+        result.map(drop)
+    };
+    for loss in LOSSES {
+        let pages = Pages::new();
+        if !pages.can(loss) {
+            continue;
+        }
+        prepare(loss);
+        for access in [Access::Read, Access::Write, Access::Copy] {
+            let mut file = MappedFile::new(pages.map(access));
+            let more: &[FileOperation<'_>] = &[("read_until", &read_until)];
+            for (name, operation) in operations.iter().chain(more) {
+                if access == Access::Read && name.starts_with("write") {
+                    continue;
+                }
+                println!("{name}, {access:?}, {loss:?}");
+                pages.lose(&file, loss);
+                for _ in 0..2 {
+                    file.seek(SeekFrom::Start(start as u64)).unwrap();
+                    let error = operation(&mut file).expect_err("the bytes are missing");
+                    let error = error.downcast::<firmmap::Error>().unwrap();
+                    assert_fault::<()>(Err(error), left()..all());
+                    assert!(file.position() == start || *name == "read_until" && file.position() == left());
+                    assert_eq!(file.get(left() - 1).unwrap(), byte(left() - 1));
+                }
+                pages.restore(&file, loss);
+                file.seek(SeekFrom::Start(start as u64)).unwrap();
+                operation(&mut file).unwrap_or_else(|error| panic!("{name}, {access:?}, {loss:?}: {error}"));
+                assert!(file.position() > start || *name == "line_end");
+                file.check().unwrap();
+            }
+        }
+    }
 }
 
 // F3: memory that is used directly gets the access back that it has lost; the next operation tells of it, once.

@@ -481,9 +481,13 @@ fn memory_as_a_file() {
 fn following_a_file() {
     let scratch = Scratch::new(b"");
     let mut writer = scratch.file();
+    let moves = cfg!(target_os = "linux") && cfg!(not(firmmap_no_mremap));
     for mode in [Mode::Read, Mode::Copy, Mode::ReadWrite] {
         writer.set_len(0).unwrap();
         writer.rewind().unwrap();
+        if mode == Mode::Copy && !moves {
+            continue;
+        }
         let map = MmapOptions::new().capacity(3 * page()).open_mode(scratch.path(), mode).unwrap().into_map().unwrap();
         let mut reader = MappedFile::open(scratch.path(), mode).unwrap();
         let mut read = Vec::new();
@@ -504,6 +508,26 @@ fn following_a_file() {
         assert_eq!(reader.refresh().unwrap(), 5);
         assert_bytes(&reader, &scratch.contents());
     }
+}
+
+// B4, G6: what a copy-on-write map has changed goes with it where the system can move it; elsewhere nothing is lost either.
+#[test]
+fn a_changed_copy_follows_a_file_or_stays() {
+    let moves = cfg!(target_os = "linux") && cfg!(not(firmmap_no_mremap));
+    let scratch = Scratch::new(&pattern(10));
+    let mut copy = MappedFile::open(scratch.path(), Mode::Copy).unwrap();
+    copy.set(0, b'x').unwrap();
+    let mut wanted = pattern(2 * page());
+    scratch.file().write_all_at(&wanted[10..], 10).unwrap();
+    wanted[0] = b'x';
+    if moves {
+        assert_eq!(copy.refresh().unwrap(), 2 * page());
+        assert_eq!(copy.to_vec(page()..).unwrap(), wanted[page()..]);
+    } else {
+        refused(copy.refresh(), ErrorKind::Unsupported, "this system does not support private maps of files that grow");
+        assert_eq!(copy.len(), 10);
+    }
+    assert_eq!(copy.to_vec(..10).unwrap(), wanted[..10]);
 }
 
 // B9, G6: with MAP_ANONYMOUS the system does not look at the file, so what is appended belongs into the memory.

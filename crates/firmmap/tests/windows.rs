@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use common::{ALL_ACCESS, Scratch, assert_bytes, assert_same, page, pattern, refused};
-use firmmap::{Access, ErrorKind, Mmap, MmapOptions, Result};
+use firmmap::{Access, ErrorKind, MappedFile, Mmap, MmapOptions, Mode, Result};
 
 const ACCESS_DENIED: i32 = 5;
 const SHARING_VIOLATION: i32 = 32;
@@ -260,6 +260,38 @@ fn named_memory_is_resized() {
     assert_bytes(&map, &vec![0; 3 * page()]);
 }
 
+// C9: a length that the system does not have changes nothing: bytes, length, name, file.
+#[test]
+fn a_resize_that_fails_keeps_everything() {
+    let tag = tag("too long");
+    let (scratch, other) = (Scratch::new(b"0123456789"), Scratch::new(b"0123456789"));
+    let options = MmapOptions::new().access(Access::Write);
+    let memory = named(&tag, 10).unwrap();
+    memory.write_all_at(b"0123456789", 0).unwrap();
+    let unnamed = MmapOptions::new().len(10).map_anonymous().unwrap();
+    unnamed.write_all_at(b"0123456789", 0).unwrap();
+    let file = options.tag(format!("{tag} file")).open(scratch.path()).unwrap();
+    for mut map in [memory, unnamed, file, other.map(Access::Write)] {
+        let result = map.resize(isize::MAX as usize - 100_000);
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Os);
+        assert_eq!((map.len(), map.file_len().unwrap()), (10, 10));
+        assert_bytes(&map, b"0123456789");
+        map.set(9, b'9').unwrap();
+        map.resize(11).unwrap();
+        assert_bytes(&map, b"0123456789\0");
+        map.resize(10).unwrap();
+    }
+    assert_eq!((scratch.contents(), other.contents()), (b"0123456789".to_vec(), b"0123456789".to_vec()));
+    let memory = named(&tag, 10).unwrap();
+    memory.set(0, b'x').unwrap();
+    let mut again = named(&tag, 10).unwrap();
+    assert!(again.resize(isize::MAX as usize - 100_000).is_err());
+    assert_eq!((again.get(0).unwrap(), named(&tag, 10).unwrap().get(0).unwrap()), (b'x', b'x'));
+    drop(memory);
+    assert!(again.resize(isize::MAX as usize - 100_000).is_err());
+    assert_eq!(named(&tag, 10).unwrap().get(0).unwrap(), b'x');
+}
+
 // C9: refused while there is another map of that name; then nothing has changed, and afterwards it works.
 #[test]
 fn resize_is_refused_while_another_map_has_the_name() {
@@ -314,6 +346,87 @@ fn files_that_are_mapped_twice_do_not_get_shorter() {
         second.resize(3 * page()).unwrap();
         assert_bytes(&second, &contents);
     }
+}
+
+// G1, G2, G6: files that are opened by a mode; those that are opened to be written get longer, a gap included.
+#[test]
+fn modes() {
+    let scratch = Scratch::new(b"old");
+    let missing = scratch.path().with_file_name("missing");
+    for mode in [Mode::Read, Mode::ReadWrite, Mode::Copy, Mode::CreateNew, Mode::Create] {
+        match MappedFile::open(scratch.path(), mode) {
+            Ok(file) => {
+                assert_bytes(&file, if mode == Mode::Create { b"" } else { b"old" });
+                assert_eq!(file.is_growable(), matches!(mode, Mode::ReadWrite | Mode::Create));
+            }
+            Err(error) => {
+                assert_eq!(
+                    (mode, error.os_error().unwrap().kind()),
+                    (Mode::CreateNew, std::io::ErrorKind::AlreadyExists)
+                );
+            }
+        }
+        let made = MappedFile::open(&missing, mode);
+        assert_eq!(made.is_ok(), matches!(mode, Mode::Create | Mode::CreateNew), "{mode}");
+        let Ok(mut file) = made else { continue };
+        file.write_all(b"new").unwrap();
+        let mut wanted = b"new".to_vec();
+        wanted.resize(100_000, 0);
+        file.seek(SeekFrom::Start(100_000)).unwrap();
+        file.write_all(b"behind a gap").unwrap();
+        wanted.extend(b"behind a gap");
+        assert_bytes(&file, &wanted);
+        assert_same(&std::fs::read(&missing).unwrap(), &wanted);
+        // What others hold neither moves nor gets shorter.
+        let other = file.share();
+        assert!(file.write(b"x").is_err() && file.truncate(5).is_err());
+        drop(other);
+        file.truncate(5).unwrap();
+        file.truncate(7).unwrap();
+        assert_eq!(std::fs::read(&missing).unwrap(), b"new\0\0\0\0");
+        // Nothing is reserved, so nothing grows under those who use it.
+        assert_eq!(file.capacity(), 7);
+        assert_eq!(file.append(b"x").unwrap_err().kind(), ErrorKind::BeyondCapacity);
+        assert_eq!(file.grow(8).unwrap_err().kind(), ErrorKind::BeyondCapacity);
+        drop(file);
+        std::fs::remove_file(&missing).unwrap();
+    }
+    let file = MmapOptions::new().offset(5).open_mode(scratch.path(), Mode::Create).unwrap();
+    assert_eq!((file.len(), scratch.len()), (0, 5));
+}
+
+// G7: memory that grows as a file does.
+#[test]
+fn memory_as_a_file() {
+    let mut file = MappedFile::anonymous(3, Some(1 << 20)).unwrap();
+    file.write_all(&pattern(100_000)).unwrap();
+    assert_bytes(&file, &pattern(100_000));
+    file.truncate(5).unwrap();
+    file.truncate(10).unwrap();
+    assert_eq!(file.to_vec(..).unwrap(), [&pattern(5)[..], &[0; 5]].concat());
+    assert_eq!((file.file_len().unwrap(), file.position()), (10, 100_000));
+}
+
+// G6, B4: what a copy-on-write map has changed is in its view alone, which cannot become longer: it is refused, and not lost.
+#[test]
+fn a_changed_copy_does_not_follow_a_file() {
+    let scratch = Scratch::new(b"0123456789");
+    let mut copy = MappedFile::open(scratch.path(), Mode::Copy).unwrap();
+    let mut reader = MappedFile::open(scratch.path(), Mode::Read).unwrap();
+    copy.set(0, b'x').unwrap();
+    let mut file = scratch.file();
+    file.seek(SeekFrom::End(0)).unwrap();
+    file.write_all(b"abc").unwrap();
+    assert_eq!(reader.refresh().unwrap(), 13);
+    assert_bytes(&reader, b"0123456789abc");
+    refused(copy.refresh(), ErrorKind::Unsupported, "this system does not support private maps of files that grow");
+    assert_bytes(&copy, b"x123456789");
+    // Without a byte there is nothing to lose.
+    let empty = Scratch::new(b"");
+    let mut copy = MappedFile::open(empty.path(), Mode::Copy).unwrap();
+    std::fs::write(empty.path(), b"abc").unwrap();
+    assert_eq!(copy.refresh().unwrap(), 3);
+    assert_bytes(&copy, b"abc");
 }
 
 // The system refuses to shorten a file that is mapped, whoever asks, and the map goes on.
@@ -408,6 +521,21 @@ fn untracked_maps_keep_no_handle() {
     drop(alone().unwrap());
     assert_bytes(&untracked, b"0123456789");
     assert_eq!(untracked.file_len().unwrap_err().kind(), ErrorKind::NoFile);
+}
+
+// G8, R3: pages can be locked and asked for; which are in memory is not known.
+#[test]
+fn control_over_pages() {
+    let scratch = Scratch::new(&pattern(3 * page()));
+    for access in ALL_ACCESS {
+        let map = scratch.map(access);
+        map.lock().unwrap();
+        map.unlock().unwrap();
+        map.prefetch(page()..).unwrap();
+        let words = "this system does not support asking which pages are in memory";
+        refused(map.residency(..), ErrorKind::Unsupported, words);
+        assert_bytes(&map, &pattern(3 * page()));
+    }
 }
 
 // C1: no handle is left behind by maps of any kind, refused ones and resized ones included.

@@ -112,9 +112,12 @@ fn install(signal: c_int, previous: &AtomicPtr<Previous>) -> io::Result<()> {
     if current.sa_sigaction == ours {
         return Ok(());
     }
-    if !PREPARED.swap(true, Ordering::AcqRel) {
+    // Nobody goes on before the functions are registered, and nobody waits for another thread, which a forked child may not
+    // have. So two threads can register them, and they are called twice.
+    if !PREPARED.load(Ordering::Acquire) {
         // SAFETY: the functions use atomics only.
         unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(after_fork_in_the_child)) };
+        PREPARED.store(true, Ordering::Release);
     }
     // No memory is asked for where this runs in our handler, after one that took itself out.
     let known: *const Previous = match current.sa_sigaction {
@@ -157,17 +160,35 @@ fn current(signal: c_int) -> io::Result<sigaction> {
     Ok(unsafe { current.assume_init() })
 }
 
+/// The thread that has taken all locks to fork, and how many more times it was asked to. Its child has the same `pthread_self()`.
+static FORKING: AtomicUsize = AtomicUsize::new(0);
+static ASKED_AGAIN: AtomicUsize = AtomicUsize::new(0);
+
 extern "C" fn before_fork() {
+    if FORKING.load(Ordering::Relaxed) == thread() {
+        ASKED_AGAIN.fetch_add(1, Ordering::Relaxed);
+        return;
+    }
     fault::lock_for_fork();
+    FORKING.store(thread(), Ordering::Relaxed);
 }
 
 extern "C" fn after_fork() {
+    if FORKING.load(Ordering::Relaxed) != thread() {
+        return;
+    }
+    // This thread has all locks, so that nobody else is here.
+    if ASKED_AGAIN.load(Ordering::Relaxed) > 0 {
+        ASKED_AGAIN.fetch_sub(1, Ordering::Relaxed);
+        return;
+    }
+    FORKING.store(0, Ordering::Relaxed);
     fault::unlock_after_fork();
 }
 
 extern "C" fn after_fork_in_the_child() {
-    fault::unlock_after_fork();
     fault::forget_other_threads();
+    after_fork();
 }
 
 /// The signal handler.

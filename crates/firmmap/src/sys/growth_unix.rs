@@ -168,9 +168,11 @@ pub(crate) fn generation() -> u32 {
     extern "C" fn in_the_child() {
         GENERATION.fetch_add(1, Ordering::Relaxed);
     }
-    if !PREPARED.load(Ordering::Relaxed) && !PREPARED.swap(true, Ordering::Relaxed) {
+    // Nobody goes on before the function is registered. Two threads can do so at once: then the child adds two.
+    if !PREPARED.load(Ordering::Acquire) {
         // SAFETY: the function uses an atomic only.
         unsafe { libc::pthread_atfork(None, None, Some(in_the_child)) };
+        PREPARED.store(true, Ordering::Release);
     }
     GENERATION.load(Ordering::Relaxed)
 }

@@ -216,6 +216,10 @@ impl Mapping {
 
     /// msync(2). macOS leaves the bytes in the memory of the disk then: to get them out of there is `F_FULLFSYNC`.
     pub(crate) fn flush(&self, span: Span, flags: FlushFlags, file: Option<&File>) -> io::Result<()> {
+        if span.len == 0 && cfg!(not(any(target_os = "linux", target_os = "android"))) {
+            // To macOS that is an error, and to the BSDs the whole mapping.
+            return Ok(());
+        }
         // SAFETY: the range is in our mapping; msync does not change memory.
         check(unsafe { libc::msync(self.address(span), span.len, flags.bits()) })?;
         #[cfg(target_vendor = "apple")]

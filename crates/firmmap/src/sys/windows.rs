@@ -226,6 +226,10 @@ pub(crate) fn resize(
     request: Option<&Request<'_>>,
     change: &LenChange<'_>,
 ) -> io::Result<()> {
+    if change.file.is_some() && mapping.as_ref().is_some_and(|old| old.made.access == Access::Copy) {
+        // What it has changed is in the old view alone.
+        return Err(io::ErrorKind::Unsupported.into());
+    }
     if let Some(old) = mapping {
         old.release_name()?;
     }
