@@ -220,8 +220,8 @@ fn has_bytes(object: Object<'_, '_>) -> bool {
 pub(crate) struct Matches {
     state: Exclusive<Cursor>,
     needle: Vec<u8>,
-    /// It keeps what it has found out about the needle.
-    finder: Finder<'static>,
+    /// It keeps what it has found out about the needle. In a box, as it wants more alignment than an instance has.
+    finder: Box<Finder<'static>>,
 }
 
 struct Cursor {
@@ -269,7 +269,7 @@ pub(crate) fn find_all<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let file = range.is_some().then(|| Held::new(this));
     let Range { start, end } = range.unwrap_or(0..0);
     let cursor = Cursor { file, place: Place { position: start, end, ahead: Vec::new(), changes: 0 } };
-    let finder = Finder::new(&needle).into_owned();
+    let finder = Box::new(Finder::new(&needle).into_owned());
     crate::sys::mapped_file::new_matches(py, Matches { state: Exclusive::new(cursor), needle, finder })
 }
 

@@ -40,6 +40,9 @@ struct Instance<T> {
     body: T,
 }
 
+/// What CPython's allocators promise on every system, in bytes.
+const ALIGNMENT: usize = 8;
+
 /// The receiver of a method call.
 pub(crate) struct Receiver<'py, T> {
     pub py: Python<'py>,
@@ -164,6 +167,7 @@ pub(super) unsafe fn allocate<T>(
     class: *mut ffi::PyTypeObject,
     body: T,
 ) -> PyResult<*mut ffi::PyObject> {
+    const { assert!(align_of::<Instance<T>>() <= ALIGNMENT, "what needs more has to be in a box") };
     // SAFETY: the caller's promise; every type has an allocator.
     let object = unsafe { ffi::PyType_GenericAlloc(class, 0) };
     if object.is_null() {
