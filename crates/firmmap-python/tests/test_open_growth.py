@@ -472,3 +472,15 @@ def test_wrong_anonymous(arguments: Any, kind: type[Exception], words: str) -> N
         firmmap.anonymous(*arguments)
     with pytest.raises(ValueError, match="capacity 5 is less than length 10"):
         firmmap.anonymous(10, capacity=5)
+
+
+def test_same_length_under_a_view(tmp_path: Path) -> None:
+    """G6: a map that keeps its length stays where it is, on Windows too."""
+    path = tmp_path / "file"
+    path.write_bytes(b"0123456789" * 1000)
+    with firmmap.open(path, "r+") as m, memoryview(m) as view:
+        assert m.truncate(len(m)) == 10000
+        assert m.truncate(10000) == path.stat().st_size
+        assert bytes(view) == m[:] == b"0123456789" * 1000
+        view[3] = 65
+        assert m[:5] == path.read_bytes()[:5] == b"012A4"

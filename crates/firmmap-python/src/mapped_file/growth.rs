@@ -165,6 +165,8 @@ fn set_len(this: This<'_>, size: Option<isize>) -> PyResult<usize> {
             if len <= open.file.capacity() && len > open.file.len().saturating_add(DETACHED_COPY) {
                 return Ok(Step::Grow(open.file.share(), len));
             }
+            // While somebody else has a share, the map does not move. On Windows it would, also for the length that it has.
+            let _stays = (open.exports > 0).then(|| open.file.share());
             Ok(if matches!(grown(open.file.truncate(len))?, Grown::Done) { Step::Done(len) } else { Step::Busy })
         })?;
         match done {
