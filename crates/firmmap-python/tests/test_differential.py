@@ -238,10 +238,13 @@ class Side:
 class Note:
     """What is known about a pair of maps."""
 
-    def __init__(self, anonymous: bool, of_file: bool, growing: bool) -> None:
+    def __init__(self, anonymous: bool, of_file: bool, private: bool, growing: bool) -> None:
         self.anonymous = anonymous
         self.of_file = of_file
+        self.private = private
         self.growing = growing
+        # What it has lost: there it has zeros again with firmmap, and the old bytes with the standard class.
+        self.shrunk = False
         self.views = 0
 
 
@@ -373,7 +376,7 @@ class Comparison(RuleBasedStateMachine):
             # Growing behind the end of shared memory without a file would be a bus error.
             shared = flags & firmmap.MAP_SHARED
             grows = not shared or (has_file and not flags & firmmap.MAP_ANONYMOUS)
-            self.notes.append(Note(anonymous, has_file, bool(grows)))
+            self.notes.append(Note(anonymous, has_file, not shared, bool(grows)))
             self.compare_states()
 
     # Items and slices.
@@ -519,6 +522,9 @@ class Comparison(RuleBasedStateMachine):
         if not m.closed and isinstance(wanted, int):
             if note.of_file and self.file_in_use(but=note):
                 return
+            if wanted > len(m) and note.shrunk:
+                return
+            note.shrunk |= note.private and 0 < wanted < len(m)
             if wanted > len(m) and not note.growing:
                 if note.anonymous:
                     result = outcome(lambda: m.resize(size))

@@ -124,3 +124,15 @@ def test_resize_of_a_private_file_map(make_file: MakeFile) -> None:
             return result, len(m), m.size(), m[:10]
 
         same(go)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux")
+@pytest.mark.parametrize("of_file", [True, False])
+def test_private_bytes_that_were_cut_off_are_gone(make_file: MakeFile, of_file: bool) -> None:
+    """C9: what a private map grows by again is zero; with the standard class the old bytes come back."""
+    flags = firmmap.MAP_PRIVATE if of_file else firmmap.MAP_PRIVATE | firmmap.MAP_ANONYMOUS
+    m = firmmap.mmap(make_file(b"ab").fileno() if of_file else -1, 2, flags=flags)
+    m[:] = b"xy"
+    m.resize(1)
+    m.resize(2)
+    assert m[:] == b"x\0"
