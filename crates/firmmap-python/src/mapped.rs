@@ -330,11 +330,7 @@ impl Direction {
     /// Divides a range into what is searched at once, and what is searched after that while other threads run. The two
     /// share what a match across their border needs.
     #[inline]
-    pub(crate) fn divide(
-        self,
-        Range { start, end }: Range<usize>,
-        needle: usize,
-    ) -> (Range<usize>, Option<Range<usize>>) {
+    fn divide(self, Range { start, end }: Range<usize>, needle: usize) -> (Range<usize>, Option<Range<usize>>) {
         let near = DETACHED_SEARCH.max(needle.saturating_mul(2));
         if end - start <= near {
             return (start..end, None);

@@ -6,6 +6,7 @@ import mmap as standard
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -96,3 +97,24 @@ def file_map(mmap: ModuleType, make_file: MakeFile, data: bytes, **names: Any) -
     """A new file with that data, and a map of it."""
     file = make_file(data)
     return file, mmap.mmap(file.fileno(), 0, **names)
+
+
+def together(*works: Callable[[], object]) -> None:
+    """Runs all works at once, each in a thread of its own; their exceptions become ours."""
+    barrier = threading.Barrier(len(works))
+    errors: list[BaseException] = []
+
+    def run(work: Callable[[], object]) -> None:
+        barrier.wait()
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]

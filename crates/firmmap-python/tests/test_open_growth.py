@@ -12,12 +12,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import firmmap
 import pytest
-from support import PAGE
+from support import PAGE, together
 
 only_unix = pytest.mark.skipif(sys.platform == "win32", reason="a view cannot be longer than its file there")
 
@@ -214,11 +215,7 @@ def test_threads_append(path: Path) -> None:
             for _ in range(300):
                 m.write(bytes([name]) * 99 + b"\n")
 
-        threads = [threading.Thread(target=work, args=(ord("a") + number,)) for number in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        together(*[partial(work, name) for name in b"abcd"])
         lines = list(m.lines())
     assert len(lines) == 1200
     assert all(line == line[:1] * 99 + b"\n" for line in lines)
@@ -233,11 +230,7 @@ def test_threads_append_much(path: Path, capacity: int | None) -> None:
             for size in (99, (3 << 20) - 1) * 3:
                 m.write(bytes([name]) * size + b"\n")
 
-        threads = [threading.Thread(target=work, args=(ord("a") + number,)) for number in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        together(*[partial(work, name) for name in b"abcd"])
         lines = list(m.lines())
         assert m.tell() == len(m) == path.stat().st_size
     assert len(lines) == 24
@@ -281,11 +274,7 @@ def test_threads_do_everything(path: Path) -> None:
                 except BaseException as error:
                     wrong.append(error)
 
-        threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        together(*[partial(work, seed) for seed in range(4)])
         assert not wrong
         assert len(m) == path.stat().st_size
 

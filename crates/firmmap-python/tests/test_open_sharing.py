@@ -226,6 +226,18 @@ def in_child(work: Callable[[], object]) -> None:
     assert os.waitstatus_to_exitcode(status) == 0
 
 
+def fork_during(search: Callable[[], object], child: Callable[[], object], ended: threading.Event) -> None:
+    """Forks while another thread searches, until it is told that it has `ended`."""
+    thread = threading.Thread(target=search)
+    thread.start()
+    try:
+        time.sleep(0.05)
+        in_child(child)
+    finally:
+        ended.set()
+        thread.join()
+
+
 @only_fork
 def test_anonymous_memory_is_shared() -> None:
     """G7, E3: a child writes, its parent reads."""
@@ -380,14 +392,7 @@ def test_fork_while_a_map_is_searched(path: Path, change: str) -> None:
         with contextlib.suppress(firmmap.MapFaultError):
             search()
 
-    thread = threading.Thread(target=search_on)
-    thread.start()
-    try:
-        time.sleep(0.05)
-        in_child(child)
-    finally:
-        ended.set()
-        thread.join()
+    fork_during(search_on, child, ended)
     with contextlib.suppress(firmmap.MapFaultError):
         m.close()
 
@@ -407,12 +412,7 @@ def test_fork_while_a_map_of_the_class_mmap_is_searched() -> None:
         m.resize(1 << 20)
         m.close()
 
-    thread = threading.Thread(target=search)
-    thread.start()
     try:
-        time.sleep(0.05)
-        in_child(child)
+        fork_during(search, child, ended)
     finally:
-        ended.set()
-        thread.join()
         m.close()

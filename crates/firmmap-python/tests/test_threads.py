@@ -15,7 +15,7 @@ from typing import Any
 import firmmap
 import pytest
 from conftest import MakeFile
-from support import PAGE
+from support import PAGE, together
 
 LARGE = 3 * 2**20
 THREADS = 4
@@ -28,27 +28,6 @@ def frequent_switches() -> Iterator[None]:
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(interval)
-
-
-def together(*works: Callable[[], object]) -> None:
-    """Runs all works at once, each in a thread of its own; their exceptions become ours."""
-    barrier = threading.Barrier(len(works))
-    errors: list[BaseException] = []
-
-    def run(work: Callable[[], object]) -> None:
-        barrier.wait()
-        try:
-            work()
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
 
 
 def repeated(work: Callable[[], object], count: int) -> Callable[[], None]:
@@ -409,9 +388,5 @@ def test_each_line_goes_to_one_thread(tmp_path: Path, walk: Callable[[firmmap.Ma
                 while (one := next(walker, None)) is not None:
                     got.append(one)
 
-            threads = [threading.Thread(target=work) for _ in range(THREADS)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            together(*[work] * THREADS)
             assert sorted(got) == expected

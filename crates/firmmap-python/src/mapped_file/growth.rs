@@ -31,7 +31,7 @@ impl<'py> Turn<'py> {
         let is_new = turn.is_none();
         this.open_now(this.py, |open| {
             // Of those who are using it, some may be in the parent of this process.
-            open.file.is_shared();
+            open.file.forget_strays();
             // Those who have waited for it too long may have forgotten the wish.
             open.movers = (open.movers + usize::from(is_new)).max(1);
             Ok(())
@@ -196,7 +196,7 @@ pub(crate) fn refresh(this: This<'_>) -> Returned<'_> {
 pub(super) fn refresh_open(open: &mut Open) -> PyResult<Grown> {
     open.changes += 1;
     // Those of threads that are not in this process do not count.
-    open.file.is_shared();
+    open.file.forget_strays();
     // While somebody else has a share, the map neither moves nor becomes shorter.
     let _stays = (open.exports > 0).then(|| open.file.share());
     let is_lent = open.exports > 0;

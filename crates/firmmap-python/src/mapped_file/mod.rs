@@ -164,8 +164,7 @@ impl Mapped for MappedFile {
 
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()> {
         self.open(py, |open| {
-            open.file.set_position(position);
-            open.follow();
+            open.move_to(position);
             Ok(())
         })
     }
@@ -176,6 +175,12 @@ impl Mapped for MappedFile {
 }
 
 impl Open {
+    /// Moves the position, and that of the descriptor with it.
+    fn move_to(&mut self, position: usize) {
+        self.file.set_position(position);
+        self.follow();
+    }
+
     /// Whether another thread is appending. It has a share: if there is none, it was a thread of the parent of this process.
     fn is_appended_to(&mut self) -> bool {
         self.appending = self.appending && self.file.is_shared();

@@ -56,13 +56,11 @@ fn write_all(this: This<'_>, bytes: &[u8]) -> PyResult<()> {
             if position <= open.file.len() && bytes.len() <= open.file.remaining() {
                 if bytes.len() > DETACHED_COPY {
                     // The position moves at once, so that another thread's write goes behind this one.
-                    open.file.set_position(position + bytes.len());
-                    open.follow();
+                    open.move_to(position + bytes.len());
                     return Ok(Step::Large(open.file.share(), position));
                 }
                 open.file.write_all_at(bytes, position).map_err(error)?;
-                open.file.set_position(position + bytes.len());
-                open.follow();
+                open.move_to(position + bytes.len());
                 return Ok(Step::Done);
             }
             match growth::write(open, this.mode, bytes)? {
@@ -98,8 +96,7 @@ fn write_all(this: This<'_>, bytes: &[u8]) -> PyResult<()> {
                     let start = result.map_err(error)?;
                     // Unless another thread has moved it meanwhile.
                     if open.file.position() == position {
-                        open.file.set_position(start + bytes.len());
-                        open.follow();
+                        open.move_to(start + bytes.len());
                     }
                     Ok(())
                 });

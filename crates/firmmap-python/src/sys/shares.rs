@@ -18,30 +18,28 @@ impl File {
 
     /// A share. It must be gone before Python code runs again: there fork(2) may be called.
     pub(crate) fn share(&mut self) -> Arc<firmmap::Mmap> {
-        self.settle();
+        self.forget_strays();
+        self.process = std::process::id();
         self.file.share()
     }
 
     /// Whether there are shares, in this process.
     pub(crate) fn is_shared(&mut self) -> bool {
-        self.file.is_shared() && {
-            self.settle();
-            self.file.is_shared()
-        }
+        self.forget_strays();
+        self.file.is_shared()
     }
 
     /// Ends the mapping, and reports a last fault. Searches that are under way in other threads hold the map; then it is for
     /// them to unmap and to report.
     pub(crate) fn unmap(mut self) -> firmmap::Result<()> {
-        if self.is_shared() { Ok(()) } else { self.file.into_map().map_or(Ok(()), firmmap::Mmap::close) }
+        self.forget_strays();
+        self.file.into_map().map_or(Ok(()), firmmap::Mmap::close)
     }
 
     /// Takes back the shares of threads that only the parent of this process has: nobody else would, and the map could never
     /// be moved or unmapped.
-    fn settle(&mut self) {
-        let here = std::process::id();
-        let before = std::mem::replace(&mut self.process, here);
-        if before == 0 || before == here {
+    pub(crate) fn forget_strays(&mut self) {
+        if self.process == 0 || !self.file.is_shared() || self.process == std::process::id() {
             return;
         }
         let map = Arc::into_raw(self.file.share());

@@ -6,7 +6,7 @@
 use std::io;
 use std::mem::{MaybeUninit, zeroed};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use libc::{c_int, c_void, sigaction, siginfo_t};
 
@@ -43,7 +43,6 @@ impl Previous {
 
 /// The newest handlers before ours, one chain for each of [`SIGNALS`].
 static PREVIOUS: [AtomicPtr<Previous>; SIGNALS.len()] = [const { AtomicPtr::new(ptr::null_mut()) }; SIGNALS.len()];
-static PREPARED: AtomicBool = AtomicBool::new(false);
 
 /// A handler before ours that was called for a fault of somebody else's: the thread, and whom to call if that handler
 /// raises the signal again.
@@ -112,13 +111,7 @@ fn install(signal: c_int, previous: &AtomicPtr<Previous>) -> io::Result<()> {
     if current.sa_sigaction == ours {
         return Ok(());
     }
-    // Nobody goes on before the functions are registered, and nobody waits for another thread, which a forked child may not
-    // have. So two threads can register them, and they are called twice.
-    if !PREPARED.load(Ordering::Acquire) {
-        // SAFETY: the functions use atomics only.
-        unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(after_fork_in_the_child)) };
-        PREPARED.store(true, Ordering::Release);
-    }
+    super::fork::guard_table();
     // No memory is asked for where this runs in our handler, after one that took itself out.
     let known: *const Previous = match current.sa_sigaction {
         libc::SIG_DFL => &DEFAULT,
@@ -158,37 +151,6 @@ fn current(signal: c_int) -> io::Result<sigaction> {
     check(unsafe { libc::sigaction(signal, ptr::null(), current.as_mut_ptr()) })?;
     // SAFETY: the call has filled it.
     Ok(unsafe { current.assume_init() })
-}
-
-/// The thread that has taken all locks to fork, and how many more times it was asked to. Its child has the same `pthread_self()`.
-static FORKING: AtomicUsize = AtomicUsize::new(0);
-static ASKED_AGAIN: AtomicUsize = AtomicUsize::new(0);
-
-extern "C" fn before_fork() {
-    if FORKING.load(Ordering::Relaxed) == thread() {
-        ASKED_AGAIN.fetch_add(1, Ordering::Relaxed);
-        return;
-    }
-    fault::lock_for_fork();
-    FORKING.store(thread(), Ordering::Relaxed);
-}
-
-extern "C" fn after_fork() {
-    if FORKING.load(Ordering::Relaxed) != thread() {
-        return;
-    }
-    // This thread has all locks, so that nobody else is here.
-    if ASKED_AGAIN.load(Ordering::Relaxed) > 0 {
-        ASKED_AGAIN.fetch_sub(1, Ordering::Relaxed);
-        return;
-    }
-    FORKING.store(0, Ordering::Relaxed);
-    fault::unlock_after_fork();
-}
-
-extern "C" fn after_fork_in_the_child() {
-    fault::forget_other_threads();
-    after_fork();
 }
 
 /// The signal handler.

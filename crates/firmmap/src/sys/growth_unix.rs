@@ -164,15 +164,11 @@ pub(crate) fn file_len(file: &File) -> io::Result<u64> {
 /// A number that is another one in each forked child. Never zero.
 pub(crate) fn generation() -> u32 {
     static GENERATION: AtomicU32 = AtomicU32::new(1);
-    static PREPARED: AtomicBool = AtomicBool::new(false);
+    static DONE: AtomicBool = AtomicBool::new(false);
     extern "C" fn in_the_child() {
         GENERATION.fetch_add(1, Ordering::Relaxed);
     }
-    // Nobody goes on before the function is registered. Two threads can do so at once: then the child adds two.
-    if !PREPARED.load(Ordering::Acquire) {
-        // SAFETY: the function uses an atomic only.
-        unsafe { libc::pthread_atfork(None, None, Some(in_the_child)) };
-        PREPARED.store(true, Ordering::Release);
-    }
+    // Called twice, it adds two.
+    super::fork::register(&DONE, None, None, Some(in_the_child));
     GENERATION.load(Ordering::Relaxed)
 }

@@ -30,6 +30,8 @@ mod fault_os;
 #[path = "fault_unsupported.rs"]
 mod fault_os;
 #[cfg(unix)]
+mod fork;
+#[cfg(unix)]
 #[path = "growth_unix.rs"]
 mod growth;
 #[cfg(not(unix))]
