@@ -110,6 +110,13 @@ test-i686: nextest ## run the Rust tests for Linux with 32 bits (as above)
 test-musl: nextest ## run the Rust tests with musl as the C library (as above)
 	@$(LOGGED) musl scripts/test-cross.sh x86_64-unknown-linux-musl
 
+# The Debian of `make test-bare`: bookworm, trixie or sid.
+SUITE ?= trixie
+
+.PHONY: test-bare
+test-bare: ## run `make demo` and `make test` in a new Debian that has only what they need (SUITE=bookworm, trixie or sid; as root)
+	@$(LOGGED) bare scripts/test-bare.sh $(SUITE)
+
 .PHONY: check-targets
 check-targets: ## type-check for macOS, the BSDs, musl, 32 bits; run the program for WebAssembly (as above)
 	@$(LOGGED) targets scripts/check-targets.sh
