@@ -43,9 +43,11 @@ if [[ ${FIRMMAP_BARE_ROOT-} ]]; then
 
     # The network as this machine has it: names, certificates, and how cargo and pip find their registries.
     cargo_home=${CARGO_HOME:-$HOME/.cargo}
+    certificates=/etc/ssl/certs/ca-certificates.crt
+    trust() { cp -L "${SSL_CERT_FILE:-$certificates}" "$root$certificates"; }
     mkdir -p "$root/etc/ssl/certs" "$root/root/.cargo/registry"
     cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
-    cp -L "${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}" "$root/etc/ssl/certs/ca-certificates.crt"
+    trust
     for file in config.toml config; do
         [[ ! -e $cargo_home/$file ]] || cp -L "$cargo_home/$file" "$root/root/.cargo/"
     done
@@ -55,7 +57,6 @@ if [[ ${FIRMMAP_BARE_ROOT-} ]]; then
         [[ ! -e $cargo_home/registry/$folder ]] || cp -r "$cargo_home/registry/$folder" "$root/root/.cargo/registry/"
     done
 
-    certificates=/etc/ssl/certs/ca-certificates.crt
     settings=(HOME=/root USER=root LANG=C.UTF-8 TERM="${TERM:-dumb}" PATH=/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
         SSL_CERT_FILE=$certificates CARGO_HTTP_CAINFO=$certificates PIP_CERT=$certificates PIP_ROOT_USER_ACTION=ignore)
     while IFS= read -r variable; do
@@ -67,6 +68,7 @@ if [[ ${FIRMMAP_BARE_ROOT-} ]]; then
     in_bare apt-get -qq update
     in_bare env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "${needed[@]}" >>"$root.log" 2>&1 ||
         { tail -n 20 "$root.log" >&2; exit 1; }
+    trust # pip's package brings Debian's own list
 
     git clone --quiet --no-hardlinks . "$root/root/firmmap"
     # Its sources are those that would be installed there, and take minutes to compile.
