@@ -71,10 +71,11 @@ if [[ ${FIRMMAP_BARE_ROOT-} ]]; then
     trust # pip's package brings Debian's own list
 
     git clone --quiet --no-hardlinks . "$root/root/firmmap"
-    # Its sources are those that would be installed there, and take minutes to compile.
-    if [[ -x $TARGET/tools/bin/cargo-nextest ]]; then
+    # Where there is one already it is taken along: it takes minutes to compile. If it does not run there, it is compiled.
+    nextest=$(PATH=$TARGET/tools/bin:$PATH command -v cargo-nextest || true)
+    if [[ $nextest ]]; then
         mkdir -p "$root/root/firmmap/target/tools/bin"
-        cp "$TARGET/tools/bin/cargo-nextest" "$root/root/firmmap/target/tools/bin/"
+        cp -L "$nextest" "$root/root/firmmap/target/tools/bin/"
     fi
 
     for command in demo test; do
