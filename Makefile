@@ -1,5 +1,4 @@
-# `make` lists what can be done. Needs a Rust toolchain, Python 3.11 or newer, and make; all else goes into
-# .venv, .venvs and target (or CARGO_TARGET_DIR).
+# `make` lists what can be done. README.md says what it needs; all else goes into .venv, .venvs and target (or CARGO_TARGET_DIR).
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -110,6 +109,22 @@ test-i686: nextest ## run the Rust tests for Linux with 32 bits (as above)
 test-musl: nextest ## run the Rust tests with musl as the C library (as above)
 	@$(LOGGED) musl scripts/test-cross.sh x86_64-unknown-linux-musl
 
+# How long `make fuzz` runs each fuzzer, in seconds, and which; without names all.
+TIME ?= 600
+FUZZERS ?=
+
+.PHONY: asan
+asan: nextest ## run the Rust tests under AddressSanitizer (Linux)
+	@$(LOGGED) asan scripts/asan.sh
+
+.PHONY: tsan
+tsan: nextest ## run the Rust tests under ThreadSanitizer (Linux, x86-64; scripts/compilers.sh installs what it needs)
+	@$(LOGGED) tsan scripts/tsan.sh
+
+.PHONY: fuzz
+fuzz: ## run the fuzzers under AddressSanitizer (TIME=600, seconds for each; FUZZERS='search')
+	@$(LOGGED) fuzz scripts/fuzz.sh $(TIME) $(FUZZERS)
+
 # The Debian of `make test-bare`: bookworm, trixie or sid.
 SUITE ?= trixie
 
@@ -123,7 +138,7 @@ check-targets: ## type-check for macOS, the BSDs, musl, 32 bits; run the program
 
 .PHONY: summary
 summary: ## print the closing lines of all that .ci/run has run
-	@scripts/summary.sh nextest doctest resize pytest cpython windows-nextest windows-doctest windows-extension aarch64 i686 musl targets wheel
+	@scripts/summary.sh nextest doctest resize pytest cpython windows-nextest windows-doctest windows-extension aarch64 i686 musl targets wheel bare
 
 .PHONY: wheel
 wheel: .venvs/build/ready ## build the wheel of a release into dist (ABI=3.14t for one version of CPython without the stable ABI)
