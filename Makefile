@@ -126,7 +126,7 @@ check-targets: ## type-check for macOS, the BSDs, musl, 32 bits; run the program
 
 .PHONY: summary
 summary: ## print the closing lines of all that .ci/run has run
-	@scripts/summary.sh nextest doctest resize pytest cpython windows-nextest windows-doctest windows-extension aarch64 i686 musl targets wheel
+	@scripts/summary.sh nextest doctest resize pytest cpython repository windows-nextest windows-doctest windows-extension aarch64 i686 musl targets wheel
 
 ##@ Releases
 

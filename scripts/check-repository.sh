@@ -36,9 +36,9 @@ else
 fi
 
 if command -v cargo-deny >/dev/null; then
-    # Advisories come from a repository of their own, which CI can reach.
-    cargo deny --locked --workspace check ${CI:+advisories} bans licenses sources
-    cargo deny --locked --manifest-path fuzz/Cargo.toml check ${CI:+advisories} bans licenses sources
+    # Advisories come from a repository on GitHub, which its own machines certainly reach.
+    cargo deny --locked --workspace check ${GITHUB_ACTIONS:+advisories} bans licenses sources
+    cargo deny --locked --manifest-path fuzz/Cargo.toml check ${GITHUB_ACTIONS:+advisories} bans licenses sources
     echo "checked: dependencies (cargo deny)"
 else
     echo "not run: cargo-deny (cargo install --locked cargo-deny)"

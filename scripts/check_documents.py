@@ -2,12 +2,12 @@
 
 usage: scripts/check_documents.py [--unproven]
 
-Reads every file that git knows. An error is
+Reads every file that git does not ignore. An error is
 
 - a number such as C9 in a document, a test or a source, that docs/behaviour.md does not define, and one defined twice;
 - a link of a Markdown file to a file or a heading that does not exist (addresses of the web are not followed);
 - a path such as docs/faults.md, in any text, that does not exist;
-- a command `make NAME` in a document for which the Makefile has no rule.
+- a command `make NAME` in a document, a workflow or .ci/run for which the Makefile has no rule.
 
 --unproven lists the statements that no test names, and is no check: some are promises about documents.
 """
@@ -33,11 +33,15 @@ FENCED = re.compile(r"^(```|~~~).*?^\1[^\n]*$", re.DOTALL | re.MULTILINE)
 CODE = re.compile(r"`+[^`\n]+`+")
 LINK = re.compile(r"\]\(<?([^)\s>]+)>?(?: +\"[^\"]*\")?\)|^\[[^\]]+\]: +(\S+)", re.MULTILINE)
 PAGE = re.compile(r"(?<![\w./-])docs/[\w./-]+\.(?:md|c)\b")
-MAKE = re.compile(r"(?:^|`|&& )make ((?:[a-z][a-z0-9-]*[ \n`])+)", re.MULTILINE)
+MAKE = re.compile(r"(?:^|`|&& )make ((?:[a-z][a-z0-9-]* ?)+)", re.MULTILINE)
+# The same in what CI runs; there a matrix can list the targets.
+RUN = re.compile(r"^ *(?:- )?(?:run: )?g?make ((?:[a-z][a-z0-9-]* ?)+)|^ *target: \[(.*)\]$", re.MULTILINE)
 
 
 def tracked() -> list[Path]:
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    # In a container of CI the folder belongs to somebody else.
+    command = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return [path for name in listed.split("\0") if name and (path := ROOT / name).is_file()]
 
 
@@ -99,15 +103,20 @@ def problems(path: Path, text: str, numbers: set[str], targets: set[str]) -> Ite
     for match in PAGE.finditer(text):
         if not (ROOT / match[0]).exists() and not (path.parent / match[0]).exists():
             yield match.start(), f"there is no {match[0]}"
+    commands = []
     if path.suffix == ".md":
         yield from bad_links(path, text)
         blocks = [match.span() for match in FENCED.finditer(text)]
         for match in MAKE.finditer(text):
-            if match[0][0] != "`" and not any(start < match.start() < end for start, end in blocks):
-                continue  # A line of prose.
-            for name in re.findall(r"[a-z][a-z0-9-]*", match[1]):
-                if name not in targets:
-                    yield match.start(), f"the Makefile has no rule {name!r}"
+            # A line that begins with the word is prose, unless it is in a block.
+            if match[0][0] == "`" or any(start < match.start() < end for start, end in blocks):
+                commands.append((match.start(), match[1]))
+    elif path.parent.name == "workflows" or path == ROOT / ".ci" / "run":
+        commands = [(match.start(), match[1] or match[2]) for match in RUN.finditer(text)]
+    for offset, names in commands:
+        for name in re.findall(r"[a-z][a-z0-9-]*", names):
+            if name not in targets:
+                yield offset, f"the Makefile has no rule {name!r}"
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ for name; do
     pytest) lines='^== CPython|^(=+ )?[0-9]+ (passed|skipped).* in ' ;;
     cpython) lines='^test_mmap of CPython|^skipped:' ;;
     windows-extension) lines='^the Python' ;;
-    targets | wheel) lines='^(checked|ran|not run): ' ;;
+    repository | targets | wheel) lines='^(checked|ran|not run): ' ;;
     *) lines='^ *Summary \[|^left out: ' ;;
     esac
     # Each line once, with where it comes from.
