@@ -1,5 +1,4 @@
-# `make` lists what can be done. Needs a Rust toolchain, Python 3.11 or newer, and make; all else goes into
-# .venv, .venvs and target (or CARGO_TARGET_DIR).
+# `make` lists what can be done. README.md says what it needs; all else goes into .venv, .venvs and target (or CARGO_TARGET_DIR).
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -120,13 +119,36 @@ test-i686: nextest ## run the Rust tests for Linux with 32 bits (as above)
 test-musl: nextest ## run the Rust tests with musl as the C library (as above)
 	@$(LOGGED) musl scripts/test-cross.sh x86_64-unknown-linux-musl
 
+# How long `make fuzz` runs each fuzzer, in seconds, and which; without names all.
+TIME ?= 600
+FUZZERS ?=
+
+.PHONY: asan
+asan: nextest ## run the Rust tests under AddressSanitizer (Linux)
+	@$(LOGGED) asan scripts/asan.sh
+
+.PHONY: tsan
+tsan: nextest ## run the Rust tests under ThreadSanitizer (Linux, x86-64; scripts/compilers.sh installs what it needs)
+	@$(LOGGED) tsan scripts/tsan.sh
+
+.PHONY: fuzz
+fuzz: ## run the fuzzers under AddressSanitizer (TIME=600, seconds for each; FUZZERS='search')
+	@$(LOGGED) fuzz scripts/fuzz.sh $(TIME) $(FUZZERS)
+
+# The Debian of `make test-bare`: bookworm, trixie or sid.
+SUITE ?= trixie
+
+.PHONY: test-bare
+test-bare: ## run `make demo` and `make test` in a new Debian that has only what they need (SUITE=bookworm, trixie or sid; as root)
+	@$(LOGGED) bare scripts/test-bare.sh $(SUITE)
+
 .PHONY: check-targets
 check-targets: ## type-check for macOS, the BSDs, musl, 32 bits; run the program for WebAssembly (as above)
 	@$(LOGGED) targets scripts/check-targets.sh
 
 .PHONY: summary
 summary: ## print the closing lines of all that .ci/run has run
-	@scripts/summary.sh nextest doctest resize pytest cpython repository windows-nextest windows-doctest windows-extension aarch64 i686 musl targets wheel
+	@scripts/summary.sh nextest doctest resize pytest cpython repository windows-nextest windows-doctest windows-extension aarch64 i686 musl targets wheel bare
 
 ##@ Releases
 

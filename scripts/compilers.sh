@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the Makefile's test-aarch64, test-i686, test-musl and check-targets need, on Debian and its relatives:
+# Installs what the Makefile's test-aarch64, test-i686, test-musl, check-targets and tsan need, on Debian and its relatives:
 # compilers, C libraries, the emulator, and the source of Rust's standard library, with a compiler of the same version. As root,
 # or through sudo.
 set -euo pipefail

@@ -2,7 +2,7 @@
 # Runs a command with everything set up for x86_64-pc-windows-gnu: cargo builds the standard library and the rest for
 # it, and wine runs what was built. Debian's compiler is used as rustup has the standard library's source only on demand.
 # What is missing is installed with apt. Everything that is built stays in $TARGET/windows.
-# usage: scripts/windows.sh COMMAND… (with `cargo`, give it $BUILD_STD; see the Makefile)
+# usage: scripts/windows.sh COMMAND…
 set -euo pipefail
 target=x86_64-pc-windows-gnu
 own=$TARGET/windows

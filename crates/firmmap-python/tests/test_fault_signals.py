@@ -102,8 +102,9 @@ def test_signal_from_another_process_is_deadly(guard: str) -> None:
         guard
         + textwrap.dedent(
             """
-            import subprocess, time
-            subprocess.run(["kill", "-BUS", str(os.getpid())])
+            import subprocess, sys, time
+            send = "import os, signal, sys; os.kill(int(sys.argv[1]), signal.SIGBUS)"
+            subprocess.run([sys.executable, "-c", send, str(os.getpid())])
             time.sleep(60)
             """
         )

@@ -41,3 +41,50 @@ def test_example(example: str, tmp_path: Path) -> None:
 
 def test_readme_has_examples() -> None:
     assert EXAMPLE.search(PAGES[0].read_text(encoding="utf-8"))
+
+
+GUIDE = ROOT / "docs" / "guide.md"
+# What the names in the guide's tables stand for.
+MEANINGS = """
+import io, {module}, os, sys
+from pathlib import Path
+path = sys.argv[1]
+unit = {module}.ALLOCATIONGRANULARITY
+Path(path).write_bytes(b"one\\n" * unit)
+fd = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+n = k = start = offset = length = size = unit
+i, j, sub, data = 1, 5, b"e\\n", b"data"
+"""
+NUMPY = """
+import numpy
+from numpy import frombuffer, memmap
+dtype, shape, count, nbytes, rows = "<i4", (4, 2), 8, 32, numpy.zeros((2, 2), "<i4")
+"""
+STANDARD, OURS = MEANINGS.format(module="mmap"), MEANINGS.format(module="firmmap")
+TABLES = {
+    ("with `mmap`", 0): STANDARD + "from mmap import *\nm = mmap(fd, 0)\n",
+    ("with `mmap`", 1): OURS + 'm = firmmap.open(path, "r+")\n',
+    ("`numpy.memmap`", 0): STANDARD + NUMPY + "array = memmap(path, dtype)\n",
+    ("`numpy.memmap`", 1): OURS + NUMPY + 'm = firmmap.open(path, "r+")\n',
+}
+
+
+def pieces() -> list[Any]:
+    """The code in the guide's tables that set something beside firmmap, each with what its names stand for."""
+    found = []
+    text = GUIDE.read_text(encoding="utf-8")
+    for (heading, column), meanings in TABLES.items():
+        rows = text.split(f"\n| {heading} | ")[1].split("\n\n")[0].splitlines()[2:]
+        for row in rows:
+            for code in re.findall("`([^`]+)`", row.split("|")[column + 1]):
+                found.append(pytest.param(meanings, code, id=f"{heading.strip('`')}:{column}:{code}"))
+    return found
+
+
+@pytest.mark.parametrize(("meanings", "code"), pieces())
+def test_code_in_a_table_of_the_guide(meanings: str, code: str, tmp_path: Path) -> None:
+    if "numpy" in meanings:
+        pytest.importorskip("numpy")
+    command = [sys.executable, "-c", meanings + code, str(tmp_path / "file")]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr

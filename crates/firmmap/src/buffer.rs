@@ -1,4 +1,4 @@
-//! The mapped bytes as plain memory: addresses, slices, atomics. The only unsafe functions of the crate are here.
+//! The mapped bytes as plain memory: addresses, slices, atomics.
 
 use std::sync::atomic::AtomicU8;
 

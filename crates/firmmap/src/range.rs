@@ -1,4 +1,4 @@
-//! Bounds and alignment: the only place that computes them.
+//! Bounds and alignment of the ranges that callers give.
 
 use std::ops::{Bound, RangeBounds};
 

@@ -131,7 +131,7 @@ impl Body for Mmap {
 pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
     let py = this.py;
     let class = this.object().get_type();
-    // The standard library's own name, so that nobody can tell.
+    // The name that the standard class shows.
     let name = if is_exact(&class) { "mmap.mmap".to_owned() } else { class.name()?.to_string() };
     let numbers =
         this.state.with(py, |state| state.file.as_ref().map(|file| (file.len(), file.position(), file.offset())));

@@ -1,7 +1,6 @@
 //! The border to the operating system: everything unsafe about mapping memory is in this folder.
 //!
-//! [`Region`] is the same on every system: it owns an `os::Mapping` and is the only code that
-//! touches mapped bytes. Each backend (`unix.rs`, `windows.rs`, `unsupported.rs`) has the same items with the same signatures.
+//! [`Region`] is the same on every system: it owns an `os::Mapping`, and the operations on mapped bytes go through it. Each backend (`unix.rs`, `windows.rs`, `unsupported.rs`) has the same items with the same signatures.
 
 #![cfg_attr(not(any(unix, windows)), allow(dead_code, reason = "there is no backend that would use it"))]
 
@@ -229,7 +228,7 @@ impl Region {
         };
     }
 
-    /// The address of `span`: the one check that all reading and writing of mapped bytes passes.
+    /// The address of `span`, which was checked to be inside of the mapping.
     #[inline(always)]
     fn at(&self, span: Span) -> *mut u8 {
         assert!(span.start <= self.room && span.len <= self.room - span.start, "span outside of the region");
@@ -237,7 +236,7 @@ impl Region {
     }
 
     /// Runs `access` on the address of `span`, and tells whether it met a page that could not be read or written, or
-    /// whether one was met before that nobody was told of. The one way to mapped bytes.
+    /// whether one was met before that nobody was told of.
     #[inline(always)]
     fn guarded<R>(&self, span: Span, access: impl FnOnce(*mut u8) -> R) -> Result<R, Fault> {
         let address = self.at(span);
