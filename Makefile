@@ -77,10 +77,18 @@ test-clients: $(WHEEL) ## run other projects' own tests with both modules, under
 	@$(LOGGED) clients scripts/each-python.sh --with clients --needs test._test_multiprocessing \
 		$(PACKAGE)/clients/run.py $(TARGET)/clients $(CLIENTS)
 
+# A program that depends on the crate, with cargo's own profile; PROFILE=thin, o2 or debug-info for another build.
+PROFILE ?= release
+BENCH_RUST := cargo run --locked --manifest-path bench/rust/Cargo.toml --target-dir $(TARGET)/bench-rust --profile $(PROFILE)
+
 .PHONY: bench-rust
-bench-rust: ## measure the Rust library beside memmap2, mmap-io and File, on a quiet machine (about 2 minutes)
+bench-rust: ## measure the Rust library beside memmap2, memchr, bstr and File, on a quiet machine (about 4 minutes)
 	mkdir -p bench/results
-	cargo bench --locked -p firmmap --bench compare -- --json $(abspath bench/results/rust.json)
+	$(BENCH_RUST) -- --json $(abspath bench/results/rust.json)
+
+.PHONY: test-release-profile
+test-release-profile: ## count the instructions of searches in a program of its own, built in the default profile (needs valgrind)
+	@$(LOGGED) release-profile $(BENCH_RUST) --bin instructions -- --symbols
 
 # What the guard on Windows depends on: which instructions touch memory, and in which frames of calls.
 OPTIMISED := --config profile.dev.package.firmmap.opt-level=2
@@ -116,7 +124,7 @@ check-targets: ## type-check for macOS, the BSDs, musl, 32 bits; run the program
 
 .PHONY: summary
 summary: ## print the closing lines of all that .ci/run has run
-	@scripts/summary.sh nextest doctest resize pytest cpython windows-nextest windows-doctest windows-extension aarch64 i686 musl targets wheel
+	@scripts/summary.sh nextest doctest resize pytest cpython release-profile windows-nextest windows-doctest windows-extension aarch64 i686 musl targets wheel
 
 .PHONY: wheel
 wheel: .venvs/build/ready ## build the wheel of a release into dist (ABI=3.14t for one version of CPython without the stable ABI)
@@ -142,6 +150,7 @@ test-wheel: ## build wheel and sdist, install each into an empty environment, an
 .PHONY: lint
 lint: build ## check formatting, clippy, rustdoc, ruff, mypy, and the stubs against the package
 	cargo fmt --all --check
+	cargo fmt --manifest-path bench/rust/Cargo.toml --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --locked
 	$(BIN)/ruff check .

@@ -11,6 +11,7 @@ for name; do
     pytest) lines='^== CPython|^(=+ )?[0-9]+ (passed|skipped).* in ' ;;
     cpython) lines='^test_mmap of CPython|^skipped:' ;;
     windows-extension) lines='^the Python' ;;
+    release-profile) lines='^searches in the ' ;;
     targets | wheel) lines='^(checked|ran|not run): ' ;;
     *) lines='^ *Summary \[|^left out: ' ;;
     esac

@@ -127,7 +127,8 @@ fn near(report: &mut Report, text: &Text) {
     }
     if report.group("search in 256 MiB: in a line of 70 bytes") {
         // A haystack that is short, with and without the needle.
-        for (name, needle, at) in [("2 bytes", &b"s "[..], 100), ("8 bytes", b"request ", 4000), ("absent, 8 bytes", b"request-", 70)]
+        for (name, needle, at) in
+            [("2 bytes", &b"s "[..], 100), ("8 bytes", b"request ", 4000), ("absent, 8 bytes", b"request-", 70)]
         {
             let line = at..at + 70;
             let find = repeat(|| ours.find(black_box(needle), line.clone()).unwrap());

@@ -49,7 +49,7 @@ impl Budget {
     /// For offsets that were chosen by trying them on the haystack: there are none better.
     pub const TUNED: Self = Self { initial: 4096, shift: 0 };
     /// For offsets that were guessed.
-    pub const GUESSED: Self = Self { initial: 4096, shift: 2 };
+    pub const GUESSED: Self = Self { initial: 16 * 1024, shift: 2 };
     /// For one offset, where two are known to do.
     pub const SINGLE: Self = Self { initial: 512, shift: 3 };
 }

@@ -13,6 +13,7 @@ mod searcher;
 mod vector;
 
 use searcher::Searcher;
+pub(crate) use searcher::find_each_byte;
 
 /// From the front, or from the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +69,7 @@ impl<'n> Finder<'n> {
         };
         match (&mut self.searcher, self.needle) {
             (Some(searcher), _) => searcher.find_each(haystack, checked),
-            (None, &[byte]) => searcher::find_each_byte(haystack, byte, checked),
+            (None, &[byte]) => find_each_byte(haystack, byte, checked),
             (None, _) => _ = (0..=haystack.len()).all(&mut checked),
         }
     }

@@ -26,7 +26,7 @@ const LONG: usize = 4 << 20;
 const RARE: usize = 16 * 1024;
 /// How far Two-Way searches before offsets are learned for the first time: that takes as long as to learn them, so that a match which
 /// is near costs twice as much at most, however many there are.
-const FIRST: usize = 4096;
+const FIRST: usize = 1024;
 /// How far Two-Way searches before offsets are learned again. As far as the needle is long, at least: all of that is read
 /// behind the last position.
 const LINEAR: usize = 256 * 1024;
@@ -66,7 +66,16 @@ impl<'n> Searcher<'n> {
     #[inline]
     pub(super) fn new(needle: &'n [u8], direction: Direction) -> Self {
         let rare = guess(needle);
-        Self { needle, direction, rare, learned: false, is_far: false, scanned: 0, single: Single::Untried, two_way: None }
+        Self {
+            needle,
+            direction,
+            rare,
+            learned: false,
+            is_far: false,
+            scanned: 0,
+            single: Single::Untried,
+            two_way: None,
+        }
     }
 
     /// The first match in the haystack, or in reverse the last one.
@@ -220,8 +229,9 @@ impl<'n> Searcher<'n> {
     }
 }
 
-/// As [`Searcher::find_each`], for a needle of one byte: every candidate is a match, so there are never too many.
-pub(super) fn find_each_byte(haystack: &[u8], byte: u8, mut found: impl FnMut(usize) -> bool) {
+/// Calls `found` with the index of each `byte`, from the front, as long as it says that it wants more. Every candidate is a match, so
+/// there are never too many, and where many are near no search for each has to set out anew.
+pub(crate) fn find_each_byte(haystack: &[u8], byte: u8, mut found: impl FnMut(usize) -> bool) {
     let rare = RareBytes { offsets: [0; MAX_OFFSETS], used: 1, budget: Budget::SINGLE };
     let ended = scan::<false>(haystack, &[byte], &rare, |index| found(index).then_some(index + 1));
     if let Scan::TooManyCandidates(_) = ended {
