@@ -71,6 +71,10 @@ test-python: $(WHEEL) ## run pytest under every CPython from 3.11 on
 test-cpython: $(WHEEL) ## run CPython's own test_mmap with both modules, under every CPython from 3.11 on
 	@$(LOGGED) cpython scripts/each-python.sh --together --needs test.test_mmap $(PACKAGE)/tests/run_cpython_tests.py
 
+.PHONY: test-release-profile
+test-release-profile: ## count the instructions of searches in a program of its own, built in the default profile (needs valgrind)
+	@$(LOGGED) release-profile $(BENCH_RUST) --bin instructions -- --symbols
+
 .PHONY: test-clients
 test-clients: $(WHEEL) ## run other projects' own tests with both modules, under every CPython from 3.11 on (about 15 minutes)
 	@$(LOGGED) clients scripts/each-python.sh --with clients --needs test._test_multiprocessing \
@@ -84,10 +88,14 @@ bench: $(WHEEL) ## time every operation beside the standard module, under every 
 	@scripts/each-python.sh bench/compare.py --into $(TARGET)/bench
 	@$(BIN)/python bench/report.py bench/results $(TARGET)/bench/*.json
 
+# A program that depends on the crate, with cargo's own profile; PROFILE=thin, o2 or debug-info for another build.
+PROFILE ?= release
+BENCH_RUST := cargo run --locked --manifest-path bench/rust/Cargo.toml --target-dir $(TARGET)/bench-rust --profile $(PROFILE)
+
 .PHONY: bench-rust
-bench-rust: ## measure the Rust library beside memmap2, mmap-io and File, on a quiet machine (about 2 minutes)
+bench-rust: ## measure the Rust library beside memmap2, memchr, bstr and File, on a quiet machine (about 4 minutes)
 	mkdir -p bench/results
-	cargo bench --locked -p firmmap --bench compare -- --json $(abspath bench/results/rust.json)
+	$(BENCH_RUST) -- --json $(abspath bench/results/rust.json)
 
 ##@ Tests for other systems and processors
 
@@ -148,7 +156,7 @@ check-targets: ## type-check for macOS, the BSDs, musl, 32 bits; run the program
 
 .PHONY: summary
 summary: ## print the closing lines of all that .ci/run has run
-	@scripts/summary.sh nextest doctest resize pytest cpython repository windows-nextest windows-doctest windows-extension aarch64 i686 musl targets wheel bare
+	@scripts/summary.sh nextest doctest resize pytest cpython release-profile repository windows-nextest windows-doctest windows-extension aarch64 i686 musl targets wheel bare
 
 ##@ Releases
 
@@ -178,6 +186,7 @@ test-wheel: ## build wheel and sdist, install each into an empty environment, an
 .PHONY: lint
 lint: build ## check formatting, clippy, rustdoc, ruff, mypy, the stubs against the package, links and numbers in documents
 	cargo fmt --all --check
+	cargo fmt --manifest-path bench/rust/Cargo.toml --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --locked
 	$(BIN)/ruff check .

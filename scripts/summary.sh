@@ -12,6 +12,7 @@ for name; do
     cpython) lines='^test_mmap of CPython|^skipped:' ;;
     windows-extension) lines='^the Python' ;;
     bare) lines='^(nextest|doctest|resize|pytest|cpython): |^== Debian .* passed' ;;
+    release-profile) lines='^searches in the ' ;;
     repository | targets | wheel) lines='^(checked|ran|not run): ' ;;
     *) lines='^ *Summary \[|^left out: ' ;;
     esac

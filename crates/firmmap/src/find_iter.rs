@@ -4,10 +4,9 @@ use std::fmt;
 use std::ops::RangeBounds;
 
 use crate::error::{Error, Result};
+use crate::memmem::{Direction, Finder};
 use crate::mmap::Mmap;
 use crate::range::Span;
-use crate::search::Search;
-use crate::sys::simd::Direction;
 
 /// How many places are searched at a time; with a needle that is longer, as many as it has bytes.
 const WINDOW: usize = 64 * 1024;
@@ -43,9 +42,10 @@ impl Mmap {
         FindIter {
             map: self,
             needle,
-            search: Search::new(needle, Direction::Forward),
+            finder: Finder::new(needle, Direction::Forward),
             rest: Some(span),
             found: Vec::new(),
+            base: 0,
             given: 0,
             refused,
         }
@@ -65,11 +65,12 @@ impl Mmap {
 pub struct FindIter<'a> {
     map: &'a Mmap,
     needle: &'a [u8],
-    search: Search<'a>,
+    finder: Finder<'a>,
     /// What has not been searched yet.
     rest: Option<Span>,
-    /// Places that were found; those before `given` were given out.
+    /// Places that were found, counted from `base`; those before `given` were given out.
     found: Vec<usize>,
+    base: usize,
     given: usize,
     refused: Option<Error>,
 }
@@ -78,6 +79,7 @@ impl FindIter<'_> {
     /// Searches on until there are places, or nothing more to search.
     fn search(&mut self) -> Result<()> {
         self.found.clear();
+        self.found.reserve(BATCH);
         self.given = 0;
         let needle_len = self.needle.len();
         while let Some(rest) = self.rest {
@@ -92,7 +94,10 @@ impl FindIter<'_> {
             let found = &mut self.found;
             while let Err(fault) = self.map.region.search(Span { start: rest.start, len }, |haystack| {
                 found.clear();
-                self.search.collect(haystack, BATCH, found);
+                self.finder.find_each(haystack, |index| {
+                    found.push(index);
+                    found.len() < BATCH
+                });
             }) {
                 found.clear();
                 // Places before the missing byte are there.
@@ -103,19 +108,14 @@ impl FindIter<'_> {
                 }
             }
             let is_all = found.len() < BATCH;
-            // The bytes may have changed during the search: whatever it says stays inside of the window, and in order.
-            let mut least = 0;
-            found.retain(|&place| {
-                let good = place >= least && place <= len && needle_len <= len - place;
-                least = if good { place + needle_len.max(1) } else { least };
-                good
-            });
+            // Also if the bytes changed during the search, the matches are inside of the window and in order.
+            let least = found.last().map_or(0, |last| last + needle_len.max(1));
             // What was searched to its end can only hold the start of a needle.
             let searched = if is_all { (len + 1).saturating_sub(needle_len.max(1)) } else { 1 };
             let done = least.max(searched);
             // An empty needle is found at the end as well, and that is the end.
             self.rest = (done <= rest.len).then(|| Span { start: rest.start + done, len: rest.len - done });
-            found.iter_mut().for_each(|place| *place += rest.start);
+            self.base = rest.start;
             match missing {
                 _ if !found.is_empty() => break,
                 Some(fault) => return Err(fault.into()),
@@ -141,7 +141,7 @@ impl Iterator for FindIter<'_> {
         }
         let place = self.found.get(self.given)?;
         self.given += 1;
-        Some(Ok(*place))
+        Some(Ok(self.base + place))
     }
 }
 

@@ -61,6 +61,8 @@ mod file;
 mod find_iter;
 mod growth;
 mod lines;
+#[allow(unsafe_code)]
+mod memmem;
 mod mmap;
 mod mode;
 mod options;

@@ -5,9 +5,6 @@
 #![cfg_attr(not(any(unix, windows)), allow(dead_code, reason = "there is no backend that would use it"))]
 
 mod memory;
-pub(crate) mod simd;
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-mod vector;
 
 #[cfg(unix)]
 #[path = "unix.rs"]
@@ -66,6 +63,7 @@ pub(crate) use pages::{cover, drop_aside, put_back, seen_by_all_threads};
 use crate::access::{Access, FlushFlags, Protection};
 use crate::advice::Advice;
 use crate::fault::{self, Fault, Slot};
+use crate::memmem;
 use crate::range::Span;
 
 /// What is to be mapped. `len` is not zero; `offset` is a multiple of `granularity`.
@@ -327,7 +325,7 @@ impl Region {
         let address = self.as_ptr().wrapping_add(start);
         let near = rest.min(limit);
         // SAFETY: these bytes are in the map, as was just checked; the slice does not outlive the search.
-        let found = self.glance(|| simd::find_byte(unsafe { memory::bytes(address, near) }, byte))??;
+        let found = self.glance(|| memmem::find_byte(unsafe { memory::bytes(address, near) }, byte))??;
         let count = (found + 1).min(near);
         let mut target = make(count)?;
         let memory = target.as_mut();
