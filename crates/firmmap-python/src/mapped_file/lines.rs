@@ -13,6 +13,7 @@ use super::{MappedFile, Open, This, closed_error, error};
 use crate::mapped::{Returned, far_line, near_line, pass};
 use crate::sys::buffer::{new_bytes, try_new_bytes};
 use crate::sys::cell::Exclusive;
+use crate::sys::exception::PyResult;
 use crate::sys::native::{Body, Held, Holder, Link, Receiver};
 use crate::sys::newlines::ends_of_lines;
 

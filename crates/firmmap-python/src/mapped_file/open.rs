@@ -3,15 +3,17 @@
 use std::io::{Seek, SeekFrom};
 
 use firmmap::{MmapOptions, Mode};
-use pyo3::exceptions::{PyOSError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyInt, PyString, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::{MappedFile, This, error};
 use crate::args::{self, Constructor};
 use crate::constants::{ACCESS_COPY, ACCESS_READ, ACCESS_WRITE};
 use crate::mapped::Returned;
+use crate::sys::detach::detached;
+use crate::sys::exception::{Exception, PyOSError, PyResult, PyTypeError, PyValueError};
+use crate::sys::objects::{class_name, digits, new_string, shortened};
 use crate::sys::owned::Owned;
 use crate::sys::{audit, descriptor};
 
@@ -51,11 +53,11 @@ impl Name {
 
 pub(crate) fn name(this: This<'_>) -> Returned<'_> {
     let given = this.name.given(this.py);
-    Ok(given.unwrap_or_else(|| PyString::intern(this.py, "<anonymous>").into_any()))
+    given.map_or_else(|| new_string(this.py, "<anonymous>"), Ok)
 }
 
 pub(crate) fn mode(this: This<'_>) -> Returned<'_> {
-    Ok(PyString::intern(this.py, of_plain_file(this.mode)).into_any())
+    new_string(this.py, of_plain_file(this.mode))
 }
 
 /// The class's constructor, which `open()` is too.
@@ -155,7 +157,8 @@ impl Request {
         let mode = match &mode {
             None => Mode::Read,
             Some(name) => match name.cast::<PyString>() {
-                Ok(name) => name.to_cow()?.parse().map_err(error)?,
+                // No mode is so long that it would be cut.
+                Ok(name) => shortened(name.as_borrowed()).parse().map_err(error)?,
                 Err(_) => return Err(wrong_type("mode", "a str", name)),
             },
         };
@@ -175,7 +178,7 @@ impl Request {
                 return Err(PyValueError::new_err(words));
             }
             let descriptor = args::int(path.as_borrowed())?;
-            let number = PyInt::new(py, descriptor).into_any();
+            let number = args::python_int(py, descriptor as isize)?;
             let mode = self.mode;
             return self.map(py, descriptor, Name::Descriptor(number.into()), mode);
         }
@@ -222,10 +225,10 @@ impl Request {
         if let Some(length) = self.length.or(is_new.then_some(0)) {
             options = options.len(length);
         }
-        let result = py.detach(|| options.map_mode(&source, mode));
+        let result = detached(py, || options.map_mode(&source, mode));
         // Of a directory, nothing at all could be mapped. It is refused as by a plain file.
         if result.as_ref().map_or(true, |file| file.is_empty()) && is_directory(py, descriptor)? {
-            let name = name.given(py).map(Bound::unbind);
+            let name = name.given(py);
             return Err(PyOSError::new_err((IS_A_DIRECTORY, "Is a directory", name)));
         }
         let file = result.map_err(error)?;
@@ -235,7 +238,7 @@ impl Request {
 
 fn is_directory(py: Python<'_>, descriptor: i32) -> PyResult<bool> {
     let path = py.import(intern!(py, "os"))?.getattr(intern!(py, "path"))?;
-    path.call_method1(intern!(py, "isdir"), (descriptor,))?.is_truthy()
+    Ok(path.call_method1(intern!(py, "isdir"), (descriptor,))?.is_truthy()?)
 }
 
 fn number(what: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> {
@@ -244,8 +247,11 @@ fn number(what: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> {
     }
     let number = args::ssize(object.as_borrowed()).map_err(|error| {
         // More than an address can be is behind the end of every file.
-        let is_out_of_range = error.is_instance_of::<PyOverflowError>(object.py());
-        if is_out_of_range { PyValueError::new_err(format!("{what} {object} is out of range")) } else { error }
+        if !error.is_overflow() {
+            return error;
+        }
+        let number = digits(object.as_borrowed());
+        PyValueError::new_err(format!("{what} {number} is out of range: at most {}", isize::MAX))
     })?;
     usize::try_from(number).map_err(|_| PyValueError::new_err(format!("{what} {number} is negative")))
 }
@@ -254,11 +260,8 @@ fn optional_number(what: &str, object: Option<&Bound<'_, PyAny>>) -> PyResult<Op
     object.filter(|object| !object.is_none()).map(|object| number(what, object)).transpose()
 }
 
-fn wrong_type(what: &str, wanted: &str, object: &Bound<'_, PyAny>) -> PyErr {
-    match object.get_type().name() {
-        Ok(class) => PyTypeError::new_err(format!("{what} must be {wanted}, not {class}")),
-        Err(error) => error,
-    }
+fn wrong_type(what: &str, wanted: &str, object: &Bound<'_, PyAny>) -> Exception {
+    PyTypeError::new_err(format!("{what} must be {wanted}, not {}", class_name(object.as_borrowed())))
 }
 
 /// What a pickle holds: the class, the absolute path, the mode and the range.
@@ -304,10 +307,8 @@ pub(crate) fn fileno(this: This<'_>) -> Returned<'_> {
             return Err(super::unsupported("fileno: the memory is anonymous".to_owned()));
         }
         open.hand_out(matches!(this.name, Name::Path { .. }))
-    })?
-    .into_pyobject(py)
-    .map(Bound::into_any)
-    .map_err(PyErr::from)
+    })
+    .and_then(|number| args::python_int(py, number as isize))
 }
 
 impl super::Open {
@@ -365,5 +366,5 @@ pub(crate) fn isatty(this: This<'_>) -> Returned<'_> {
 
 pub(crate) fn offset(this: This<'_>) -> Returned<'_> {
     let offset = this.open(this.py, |open| Ok(open.file.offset()))?;
-    Ok(offset.into_pyobject(this.py)?.into_any())
+    args::python_uint(this.py, offset)
 }

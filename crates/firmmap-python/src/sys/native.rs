@@ -11,7 +11,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-use super::call::{Args, enter};
+use super::call::{Args, enter, raise};
+use super::exception::{Exception, PyResult};
 use super::owned::Owned;
 
 /// What the instances of a class hold.
@@ -150,7 +151,8 @@ pub(super) unsafe fn class<'py, T: Body>(
     // SAFETY: the caller's promise; the slots end in a zero.
     let class = unsafe { ffi::PyType_FromSpec(&mut spec) };
     // SAFETY: a new reference, or null with an exception set.
-    Ok(unsafe { Bound::from_owned_ptr_or_err(py, class) }?.cast_into::<PyType>()?)
+    let class = unsafe { Bound::from_owned_ptr_or_opt(py, class) };
+    Ok(class.ok_or_else(|| Exception::fetch(py))?.cast_into::<PyType>()?)
 }
 
 pub(super) fn slot(slot: c_int, pfunc: *mut c_void) -> ffi::PyType_Slot {
@@ -171,7 +173,7 @@ pub(super) unsafe fn allocate<T>(
     // SAFETY: the caller's promise; every type has an allocator.
     let object = unsafe { ffi::PyType_GenericAlloc(class, 0) };
     if object.is_null() {
-        return Err(PyErr::fetch(py));
+        return Err(Exception::fetch(py));
     }
     // SAFETY: the allocator gives the class's basic size, in which there is room for an `Instance`.
     let place = unsafe { &raw mut (*object.cast::<Instance<T>>()).body };
@@ -325,7 +327,7 @@ impl<'py> Answer<'py> {
     pub(crate) fn of(py: Python<'py>, result: PyResult<Bound<'py, PyAny>>) -> Self {
         result.map_or_else(
             |error| {
-                error.restore(py);
+                raise(py, error);
                 Self(ptr::null_mut(), std::marker::PhantomData)
             },
             Self::object,
