@@ -10,7 +10,8 @@ pub(crate) use crate::sys::buffer::Argument;
 pub(crate) use crate::sys::call::Args;
 use crate::sys::exception::{Exception, PyResult, PyTypeError};
 pub(crate) use crate::sys::number::{
-    Slice, byte, clipped, int, is_index, item_index, item_value, offset, plain, python_int, python_uint, ssize,
+    Slice, byte, clipped, int, is_index, item_index, item_value, limited, named_int, named_ssize, offset, plain,
+    python_int, python_uint, ssize,
 };
 use crate::sys::objects::{class_name, new_string, shortened};
 

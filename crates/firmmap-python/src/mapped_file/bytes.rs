@@ -111,8 +111,8 @@ pub(crate) fn move_bytes<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py>
     let py = this.py;
     this.check_open(py)?;
     args.check("move", 3, 3)?;
-    let number = |index| args.get(index).map_or(Ok(0), args::ssize);
-    let (target, source, count) = (number(0)?, number(1)?, number(2)?);
+    let number = |index, what| args.get(index).map_or(Ok(0), |number| args::named_ssize(what, number));
+    let (target, source, count) = (number(0, "destination")?, number(1, "source")?, number(2, "count")?);
     this.open(py, |open| {
         check_assignable(this)?;
         let numbers = (usize::try_from(target), usize::try_from(source), usize::try_from(count));

@@ -10,6 +10,7 @@ use crate::mapped::{DETACHED_COPY, Returned, wait};
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyBufferError, PyOSError, PyResult, PyValueError};
 use firmmap::{ErrorKind, Mode};
+use pyo3::prelude::*;
 
 /// Whether the map has grown.
 pub(super) enum Grown {
@@ -120,7 +121,8 @@ pub(crate) fn truncate<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     this.check_open(py)?;
     args.check("truncate", 0, 1)?;
     check_grows(this.mode, "truncate")?;
-    let size = args::optional_ssize(args.get(0))?;
+    let size = args.get(0).filter(|size| !size.is_none());
+    let size = size.map(|size| args::named_ssize("size", size)).transpose()?;
     args::python_int(py, set_len(this, size)? as isize)
 }
 
@@ -130,7 +132,7 @@ pub(crate) fn resize_method<'py>(this: This<'py>, args: Args<'py>) -> Returned<'
     this.check_open(py)?;
     args.check("resize", 1, 1)?;
     check_grows(this.mode, "resize")?;
-    let size = args.get(0).map_or(Ok(0), args::ssize)?;
+    let size = args.get(0).map_or(Ok(0), |size| args::named_ssize("size", size))?;
     set_len(this, Some(size))?;
     Ok(none(py))
 }

@@ -177,7 +177,7 @@ impl Request {
                 let words = "mode 'x+' creates a file, and needs a path: a descriptor is of a file that exists";
                 return Err(PyValueError::new_err(words));
             }
-            let descriptor = args::int(path.as_borrowed())?;
+            let descriptor = args::named_int("descriptor", path.as_borrowed())?;
             let number = args::python_int(py, descriptor as isize)?;
             let mode = self.mode;
             return self.map(py, descriptor, Name::Descriptor(number.into()), mode);
@@ -247,7 +247,7 @@ fn number(what: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> {
     }
     let number = args::ssize(object.as_borrowed()).map_err(|error| {
         // More than an address can be is behind the end of every file.
-        if !error.is_overflow() {
+        if !error.is_overflow(object.py()) {
             return error;
         }
         let number = digits(object.as_borrowed());

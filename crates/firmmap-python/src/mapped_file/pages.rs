@@ -19,7 +19,9 @@ use crate::sys::objects::shortened;
 
 /// `start` and `length` of a range, which must lie in the map. `first` is the place of `start` among the arguments.
 fn parse(args: Args<'_>, first: usize) -> PyResult<(isize, Option<isize>)> {
-    Ok((args.get(first).map_or(Ok(0), args::ssize)?, args::optional_ssize(args.get(first + 1))?))
+    let start = args.get(first).map_or(Ok(0), |start| args::named_ssize("start", start))?;
+    let length = args.get(first + 1).filter(|length| !length.is_none());
+    Ok((start, length.map(|length| args::named_ssize("length", length)).transpose()?))
 }
 
 fn check((start, length): (isize, Option<isize>), len: usize) -> PyResult<Range<usize>> {
@@ -90,7 +92,7 @@ pub(crate) fn residency<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> 
 pub(crate) fn madvise<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     this.check_open(this.py)?;
     args.check("madvise", 1, 3)?;
-    let option = args.get(0).map_or(Ok(0), args::int)?;
+    let option = args.get(0).map_or(Ok(0), |option| args::named_int("option", option))?;
     let range = parse(args, 1)?;
     detached(this, range, |map, range| map.advise_range(range, Advice::from_raw(option)))?;
     this.changed(this.py);
@@ -111,7 +113,7 @@ pub(crate) fn protect<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
     this.check_open(py)?;
     args.check("protect", 1, 1)?;
-    let protection = args.get(0).map_or(Ok(0), args::int)?;
+    let protection = args.get(0).map_or(Ok(0), |protection| args::named_int("protection", protection))?;
     let protection = u32::try_from(protection).ok().and_then(Protection::from_bits);
     let protection = protection.ok_or_else(|| {
         PyValueError::new_err("protection must be 0 (none) or a sum of PROT_READ (1), PROT_WRITE (2), PROT_EXEC (4)")

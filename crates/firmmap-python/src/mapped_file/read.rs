@@ -18,7 +18,10 @@ const PEEK: usize = 8192;
 /// A number of bytes: `None`, a negative one, and nothing at all, mean all of them.
 fn limit(args: Args<'_>, function: &str) -> PyResult<Option<usize>> {
     args.check(function, 0, 1)?;
-    let count = args::optional_count(args.get(0))?;
+    let count = args.get(0).map_or(Ok(None), |object| {
+        let count = args::optional_count(Some(object));
+        count.map_err(|error| args::limited(error, "count", object, isize::MIN, isize::MAX))
+    })?;
     Ok(count.and_then(|count| usize::try_from(count).ok()))
 }
 
@@ -155,8 +158,8 @@ pub(crate) fn seek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
     this.check_open(py)?;
     args.check("seek", 1, 2)?;
-    let distance = args.get(0).map_or(Ok(0), args::ssize)?;
-    let whence = args.get(1).map_or(Ok(0), args::int)?;
+    let distance = args.get(0).map_or(Ok(0), |distance| args::named_ssize("position", distance))?;
+    let whence = args.get(1).map_or(Ok(0), |whence| args::named_int("whence", whence))?;
     let position = this.open(py, |open| {
         open.take_in()?;
         let base = match whence {

@@ -151,7 +151,8 @@ pub(crate) fn write_byte<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py>
     this.check_open(py)?;
     args.check("write_byte", 1, 1)?;
     this.check_writable("write_byte")?;
-    let byte = args.get(0).map_or(Ok(0), args::byte)?;
+    let Some(object) = args.get(0) else { unreachable!("the number of arguments was checked") };
+    let byte = args::byte(object).map_err(|error| args::limited(error, "byte", object, 0, 255))?;
     write_all(this, &[byte])?;
     Ok(none(py))
 }

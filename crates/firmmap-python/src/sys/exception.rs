@@ -11,8 +11,8 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
-use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::{PyTypeInfo, ffi};
 
 use super::owned::Owned;
 
@@ -50,7 +50,7 @@ enum Class {
 }
 
 /// Gives a class that CPython keeps.
-type Builtin = fn() -> *mut ffi::PyObject;
+type Builtin = fn(Python<'_>) -> *mut ffi::PyObject;
 
 /// What an exception is made of.
 pub(crate) enum Arguments {
@@ -130,17 +130,15 @@ impl Exception {
         unsafe { ffi::PyErr_Clear() };
     }
 
-    /// Whether it is of this class, or of one derived from it. Of ours that were not made yet, only the very class counts.
-    pub(crate) fn is_overflow(&self) -> bool {
-        let overflow = overflow_error();
-        match self.state.as_deref() {
-            Some([State::Raised(Raised([class, ..]))]) => {
-                // SAFETY: both are classes that are alive, and the thread is attached as this type is not `Send`.
-                unsafe { ffi::PyErr_GivenExceptionMatches(*class, overflow) != 0 }
-            }
-            Some([State::New { class: Class::Builtin(class), .. }]) => class() == overflow,
-            _ => false,
-        }
+    /// Whether it is an `OverflowError`.
+    pub(crate) fn is_overflow(&self, py: Python<'_>) -> bool {
+        let class = match self.state.as_deref() {
+            Some([State::Raised(Raised([class, ..]))]) => *class,
+            Some([State::New { class: Class::Builtin(class), .. }]) => class(py),
+            _ => return false,
+        };
+        // SAFETY: attached, as the token says; both are classes that are alive.
+        unsafe { ffi::PyErr_GivenExceptionMatches(class, overflow_error(py)) != 0 }
     }
 
     /// The same with a `__cause__`. Nothing may be locked: this can run Python code.
@@ -203,12 +201,12 @@ impl Drop for Raised {
 fn make(py: Python<'_>, class: Class, arguments: Arguments) -> Option<()> {
     let class = match class {
         Class::Builtin(class) => Err(class),
-        Class::Imported { module, name, or } => import(py, module, name).ok_or(or),
+        Class::Imported { module, name, or } => import(py, module, name).ok()?.ok_or(or),
     };
     // SAFETY: CPython keeps its own classes.
-    let class = class.unwrap_or_else(|builtin| unsafe { Owned::from_borrowed(py, builtin()) });
-    let value = match arguments {
-        Arguments::Words(words) => new_string(py, &words)?,
+    let class = class.unwrap_or_else(|builtin| unsafe { Owned::from_borrowed(py, builtin(py)) });
+    let arguments = match arguments {
+        Arguments::Words(words) => new_tuple(py, [new_string(py, &words)?])?,
         Arguments::Offset(offset) => new_tuple(
             py,
             [match offset {
@@ -230,13 +228,18 @@ fn make(py: Python<'_>, class: Class, arguments: Arguments) -> Option<()> {
             }
         }
     };
-    // SAFETY: attached; a class and a value, both alive.
+    // Not by PyErr_SetObject(), which leaves it to the interpreter: up to CPython 3.11 that ends the process where it has no memory for it.
+    // SAFETY: attached; a class and a tuple, both alive.
+    let value = unsafe { ffi::PyObject_CallObject(class.as_ptr(), arguments.as_ptr()) };
+    // SAFETY: a new reference, or null.
+    let value = unsafe { Owned::from_new(py, value) }?;
+    // SAFETY: attached; an exception and its class, both alive.
     unsafe { ffi::PyErr_SetObject(class.as_ptr(), value.as_ptr()) };
     Some(())
 }
 
-/// An exception class of a module, if that has it. Sets no exception.
-fn import(py: Python<'_>, module: &CStr, name: &CStr) -> Option<Owned> {
+/// An exception class of a module, or `None` if that does not have it. An error where there is no memory, which then is set.
+fn import(py: Python<'_>, module: &CStr, name: &CStr) -> Result<Option<Owned>, ()> {
     // SAFETY: attached, as the token says; the name ends in a zero byte.
     let module = unsafe { ffi::PyImport_ImportModule(module.as_ptr()) };
     // SAFETY: a new reference, or null.
@@ -247,12 +250,15 @@ fn import(py: Python<'_>, module: &CStr, name: &CStr) -> Option<Owned> {
         // SAFETY: a new reference, or null.
         unsafe { Owned::from_new(py, class) }
     });
-    // SAFETY: the object is alive.
-    let class = class.filter(|class| unsafe { ffi::PyExceptionClass_Check(class.as_ptr()) } != 0);
     if class.is_none() {
+        // SAFETY: attached; an exception is set, and CPython keeps the class.
+        if unsafe { ffi::PyErr_ExceptionMatches(ffi::PyExc_MemoryError) } != 0 {
+            return Err(());
+        }
         Exception::clear(py);
     }
-    class
+    // SAFETY: the object is alive.
+    Ok(class.filter(|class| unsafe { ffi::PyExceptionClass_Check(class.as_ptr()) } != 0))
 }
 
 fn new_string(py: Python<'_>, words: &str) -> Option<Owned> {
@@ -381,7 +387,7 @@ macro_rules! builtin {
         /// The class of that name, as what makes exceptions of it.
         pub(crate) struct $class;
 
-        fn $name() -> *mut ffi::PyObject {
+        fn $name(_: Python<'_>) -> *mut ffi::PyObject {
             // SAFETY: the interpreter has set its exception classes before any of our code runs, and keeps them.
             unsafe { ffi::$object }
         }
@@ -425,7 +431,9 @@ impl MapFaultError {
     #[cold]
     #[inline(never)]
     pub(crate) fn new_err(offset: Option<usize>) -> Exception {
-        let class = Class::Imported { module: c"firmmap._faults", name: c"MapFaultError", or: os_error };
+        // While the interpreter shuts down nothing can be imported.
+        let kept = |py: Python<'_>| crate::faults::MapFaultError::type_object_raw(py).cast();
+        let class = Class::Imported { module: c"firmmap._faults", name: c"MapFaultError", or: kept };
         Exception::new(class, Arguments::Offset(offset))
     }
 }

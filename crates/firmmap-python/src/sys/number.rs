@@ -3,6 +3,7 @@
 use std::ffi::{c_int, c_long};
 
 use super::exception::{Exception, PyOverflowError, PyResult};
+use super::objects::digits;
 use pyo3::prelude::*;
 use pyo3::types::PySlice;
 use pyo3::{Borrowed, ffi};
@@ -85,6 +86,34 @@ fn as_ssize(object: Borrowed<'_, '_, PyAny>, too_large: *mut ffi::PyObject) -> P
 #[inline]
 pub(crate) fn ssize(object: Borrowed<'_, '_, PyAny>) -> PyResult<isize> {
     plain(object).map_or_else(|| indexed(object), Ok)
+}
+
+/// As [`ssize`], for what has a name: where it does not fit, the limit is told.
+#[inline]
+pub(crate) fn named_ssize(what: &str, object: Borrowed<'_, '_, PyAny>) -> PyResult<isize> {
+    plain(object)
+        .map_or_else(|| indexed(object).map_err(|error| limited(error, what, object, isize::MIN, isize::MAX)), Ok)
+}
+
+/// As [`int`], for what has a name: where it does not fit, the limit is told.
+pub(crate) fn named_int(what: &str, object: Borrowed<'_, '_, PyAny>) -> PyResult<c_int> {
+    int(object).map_err(|error| limited(error, what, object, c_int::MIN as isize, c_int::MAX as isize))
+}
+
+/// Has the limits in the words of an `OverflowError`.
+#[cold]
+#[inline(never)]
+pub(crate) fn limited(
+    error: Exception,
+    what: &str,
+    object: Borrowed<'_, '_, PyAny>,
+    least: isize,
+    most: isize,
+) -> Exception {
+    if !error.is_overflow(object.py()) {
+        return error;
+    }
+    PyOverflowError::new_err(format!("{what} {} is not in the range {least} to {most}", digits(object)))
 }
 
 fn indexed(object: Borrowed<'_, '_, PyAny>) -> PyResult<isize> {

@@ -39,24 +39,21 @@ pub(crate) fn class_name(object: Borrowed<'_, '_, PyAny>) -> String {
     name.map_or_else(|_| "object".to_owned(), |name| shortened(name.as_borrowed()))
 }
 
-/// An integer for the words of an exception: what of its digits can be shown.
+/// An integer for the words of an exception, or where it is from. Runs no Python code.
 pub(crate) fn digits(object: Borrowed<'_, '_, PyAny>) -> String {
     let py = object.py();
     // SAFETY: the object is alive while it is borrowed.
-    let number = unsafe { ffi::PyNumber_Index(object.as_ptr()) };
+    if unsafe { ffi::PyLong_Check(object.as_ptr()) } == 0 {
+        return format!("from {}.__index__()", class_name(object));
+    }
+    // SAFETY: as above; it is an int.
+    let string = unsafe { ffi::PyNumber_ToBase(object.as_ptr(), 10) };
     // SAFETY: a new reference, or null with an exception set.
-    let number = unsafe { Bound::from_owned_ptr_or_opt(py, number) };
-    let string = number.and_then(|number| {
-        // SAFETY: the object is alive.
-        let string = unsafe { ffi::PyObject_Str(number.as_ptr()) };
-        // SAFETY: a new reference, or null with an exception set.
-        unsafe { Bound::from_owned_ptr_or_opt(py, string) }
-    });
-    match string.map(Bound::cast_into::<PyString>) {
+    match unsafe { Bound::from_owned_ptr_or_opt(py, string) }.map(Bound::cast_into::<PyString>) {
         Some(Ok(string)) => shortened(string.as_borrowed()),
         _ => {
             Exception::clear(py);
-            "a number of thousands of digits".to_owned()
+            "of thousands of digits".to_owned()
         }
     }
 }
