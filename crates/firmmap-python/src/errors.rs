@@ -4,7 +4,8 @@ use firmmap::{Error, ErrorKind};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::faults::{self, MapFaultError};
+use crate::faults;
+use crate::sys::interpreter::MapFaultError;
 
 /// The exception that the standard library raises in the same case, with its words where it has any.
 #[cold]
