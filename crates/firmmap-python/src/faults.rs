@@ -104,7 +104,7 @@ pub(crate) fn forget_handler<'py>(
 /// `_claim_faults()`: where the faults were that this thread is just being told of.
 pub(crate) fn claim(py: Python<'_>) -> Returned<'_> {
     interrupt::was_raised(py);
-    Ok(own_faults().into_pyobject(py)?)
+    own_faults().into_pyobject(py)
 }
 
 fn own_faults() -> Vec<usize> {

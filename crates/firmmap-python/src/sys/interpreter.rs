@@ -215,7 +215,7 @@ macro_rules! kept_exception {
         pub(crate) struct $name;
 
         impl $name {
-            pub(crate) fn new_err(arguments: impl PyErrArguments + Send + Sync + 'static) -> PyErr {
+            pub(crate) fn new_err(arguments: impl PyErrArguments + 'static) -> PyErr {
                 PyErr::new::<Self, _>(arguments)
             }
         }

@@ -106,10 +106,10 @@ fn request() {
     let elsewhere = !attached.is_null() && attached != own && !is_main && !is_of_main(attached);
     let has_callback =
         SERVED.load(Ordering::Acquire) && !elsewhere && (own.is_null() || here.is_some_and(Interpreter::is_main));
-    if let Some(here) = here.filter(|_| !attached.is_null() && attached == own) {
-        if !(has_callback && is_main) && raise_in_thread(here, thread) {
-            return;
-        }
+    let is_attached = !attached.is_null() && attached == own;
+    let can_be_asked = is_attached && !(has_callback && is_main);
+    if can_be_asked && here.is_some_and(|here| raise_in_thread(here, thread)) {
+        return;
     }
     if !has_callback {
         if here.is_some_and(|here| !here.due.contains(thread) && here.due.insert(thread)) {

@@ -9,6 +9,7 @@ use pyo3::{Borrowed, ffi};
 use super::mapped_file::class_beside;
 use super::module::{self, Class};
 use super::native::{self, Receiver, Table, property, slot};
+use crate::mapped::Returned;
 use crate::mapped_file::{self, docs, residency};
 
 type This<'py> = Receiver<'py, residency::Residency>;
@@ -64,20 +65,22 @@ unsafe extern "C" fn compare(
     other: *mut ffi::PyObject,
     operation: c_int,
 ) -> *mut ffi::PyObject {
-    // SAFETY: CPython calls a slot with an instance of its class and a live object, and while attached.
-    unsafe { native::object(this, |this: This<'_>| Ok(compared(this, Borrowed::from_ptr(this.py, other), operation))) }
+    // SAFETY: CPython passes a live object.
+    let other = |py| unsafe { Borrowed::from_ptr(py, other) };
+    // SAFETY: CPython calls a slot with an instance of its class, and while attached.
+    unsafe { native::object(this, |this| compared(this, other(this.py), operation)) }
 }
 
-fn compared<'py>(this: This<'py>, other: Borrowed<'_, 'py, PyAny>, operation: c_int) -> Bound<'py, PyAny> {
+fn compared<'py>(this: This<'py>, other: Borrowed<'_, 'py, PyAny>, operation: c_int) -> Returned<'py> {
     let py = this.py;
     if other.get_type_ptr() != this.class() {
-        return PyNotImplemented::get(py).to_owned().into_any();
+        return Ok(PyNotImplemented::get(py).to_owned().into_any());
     }
     // SAFETY: an object of the receiver's class, which has no subclasses, has the body that the class was made for.
     let other = unsafe { This::new(py, other.as_ptr()) };
-    match operation {
+    Ok(match operation {
         ffi::Py_EQ => PyBool::new(py, *this == *other).to_owned().into_any(),
         ffi::Py_NE => PyBool::new(py, *this != *other).to_owned().into_any(),
         _ => PyNotImplemented::get(py).to_owned().into_any(),
-    }
+    })
 }
