@@ -199,7 +199,7 @@ pub(crate) fn lines(this: This<'_>) -> Returned<'_> {
     this.check_open(this.py)?;
     let file = Some(Held::new(this));
     let cursor = Cursor { file, position: 0, block: Block::default() };
-    crate::sys::mapped_file::new_lines(this.py, Lines { state: Exclusive::new(cursor) })
+    crate::sys::mapped_file::new_lines(this, Lines { state: Exclusive::new(cursor) })
 }
 
 enum Step<'py> {

@@ -18,12 +18,12 @@ pub(crate) mod search;
 pub(crate) mod write;
 
 use firmmap::{Mode, Protection};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
 
 use crate::args::Args;
 use crate::errors::exception;
+use crate::faults;
 use crate::mapped::{self, DETACHED_COPY, Mapped, Returned, unmap};
 use crate::sys::buffer::Export;
 use crate::sys::cell::Exclusive;
@@ -278,7 +278,7 @@ pub(crate) fn enter(this: This<'_>) -> Returned<'_> {
 
 /// As files do it: by the method, which a subclass may have made its own.
 pub(crate) fn exit<'py>(this: This<'py>, _: Args<'py>) -> Returned<'py> {
-    this.object().call_method0(intern!(this.py, "close"))?;
+    this.object().call_method0("close")?;
     Ok(none(this.py))
 }
 
@@ -315,6 +315,7 @@ pub(crate) fn release(this: This<'_>) {
             open.exports = open.exports.saturating_sub(1);
         }
     });
+    faults::after_release(this.py);
 }
 
 #[inline]

@@ -3,7 +3,6 @@
 use std::io::{Seek, SeekFrom};
 
 use firmmap::{MmapOptions, Mode};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
@@ -60,7 +59,7 @@ pub(crate) fn mode(this: This<'_>) -> Returned<'_> {
     new_string(this.py, of_plain_file(this.mode))
 }
 
-/// The class's constructor, which `open()` is too.
+/// What the class's constructor and `open()` do.
 pub(crate) fn new<'py>(args: &Bound<'py, PyTuple>, names: Option<&Bound<'py, PyDict>>) -> PyResult<MappedFile> {
     let mut args = Constructor::new(args, names, 2, 5)?;
     let path = args.required("path")?;
@@ -72,51 +71,26 @@ pub(crate) fn new<'py>(args: &Bound<'py, PyTuple>, names: Option<&Bound<'py, PyD
     Request::new(mode, offset, length, capacity)?.open(path)
 }
 
-/// Map a file, as a MappedFile: a whole binary file and a whole byte array.
-///
-/// path is a path, or a descriptor, which stays the caller's. mode is:
-///
-/// 'r'   read; the file must exist
-/// 'r+'  read and write
-/// 'w+'  read and write; the file is created, or truncated
-/// 'x+'  read and write; the file is created, and must not exist
-/// 'c'   read and change; changes stay in memory (copy-on-write)
-///
-/// length bytes from offset on are mapped; without a length, to the end of the
-/// file. Any offset will do, and an empty range too. A range that reaches beyond
-/// the end is a ValueError in the modes 'r' and 'c'; in the others the file grows.
-///
-/// Written past its end, or truncated, the file grows or shrinks, and the map with
-/// it. capacity reserves addresses for so many bytes, no memory: growth up to there
-/// never moves the map, and works while memoryviews and numpy arrays of it exist.
-/// A capacity that the file has outgrown reserves nothing; one below a length that
-/// is given is a ValueError.
-#[pyfunction]
-#[pyo3(signature = (path, mode = None, *, offset = None, length = None, capacity = None))]
-#[pyo3(text_signature = "(path, mode='r', *, offset=0, length=None, capacity=None)")]
+/// `firmmap.open()`.
 pub(crate) fn open<'py>(
-    path: Bound<'py, PyAny>,
-    mode: Option<Bound<'py, PyAny>>,
-    offset: Option<Bound<'py, PyAny>>,
-    length: Option<Bound<'py, PyAny>>,
-    capacity: Option<Bound<'py, PyAny>>,
+    module: &Bound<'py, PyModule>,
+    args: &Bound<'py, PyTuple>,
+    names: Option<&Bound<'py, PyDict>>,
 ) -> Returned<'py> {
-    let py = path.py();
-    let body = Request::new(mode, offset, length, capacity)?.open(path)?;
-    crate::sys::mapped_file::new_file(py, body)
+    crate::sys::mapped_file::new_file(module, new(args, names)?)
 }
 
-/// Make memory without a file: length zeros, as a MappedFile that can grow.
-///
-/// Processes that are forked later share it. capacity reserves addresses for so many
-/// bytes: growth up to there never moves it, and works while views of it exist.
-/// Where another process has made it longer, refresh() takes that in.
-#[pyfunction]
-#[pyo3(signature = (length, *, capacity = None))]
-pub(crate) fn anonymous<'py>(length: Bound<'py, PyAny>, capacity: Option<Bound<'py, PyAny>>) -> Returned<'py> {
-    let py = length.py();
-    let body = map_anonymous(&length, capacity.as_ref())?;
-    crate::sys::mapped_file::new_file(py, body)
+/// `firmmap.anonymous()`.
+pub(crate) fn anonymous<'py>(
+    module: &Bound<'py, PyModule>,
+    args: &Bound<'py, PyTuple>,
+    names: Option<&Bound<'py, PyDict>>,
+) -> Returned<'py> {
+    let mut args = Constructor::new(args, names, 1, 2)?;
+    let length = args.required("length")?;
+    let capacity = args.next("capacity")?;
+    args.finish()?;
+    crate::sys::mapped_file::new_file(module, map_anonymous(&length, capacity.as_ref())?)
 }
 
 fn map_anonymous(length: &Bound<'_, PyAny>, capacity: Option<&Bound<'_, PyAny>>) -> PyResult<MappedFile> {
@@ -182,19 +156,19 @@ impl Request {
             let mode = self.mode;
             return self.map(py, descriptor, Name::Descriptor(number.into()), mode);
         }
-        let os = py.import(intern!(py, "os"))?;
-        let given = os.call_method1(intern!(py, "fspath"), (&path,))?;
-        let os_path = os.getattr(intern!(py, "path"))?;
-        let absolute = os_path.call_method1(intern!(py, "abspath"), (&given,))?;
+        let os = py.import("os")?;
+        let given = os.call_method1("fspath", (&path,))?;
+        let os_path = os.getattr("path")?;
+        let absolute = os_path.call_method1("abspath", (&given,))?;
         // It raises the audit event and the exceptions that Python's own functions do.
         let flags = self.flags(&os)?;
-        let opened = os.call_method1(intern!(py, "open"), (&given, flags, 0o666))?;
+        let opened = os.call_method1("open", (&given, flags, 0o666))?;
         let descriptor = args::int(opened.as_borrowed())?;
         let name = Name::Path { given: given.clone().into(), absolute: absolute.into() };
         // Those that create have done so.
         let mode = if self.mode.access() == firmmap::Access::Write { Mode::ReadWrite } else { self.mode };
         let result = self.map(py, descriptor, name, mode);
-        let closed = os.call_method1(intern!(py, "close"), (opened,));
+        let closed = os.call_method1("close", (opened,));
         let file = result?;
         closed?;
         Ok(file)
@@ -237,8 +211,8 @@ impl Request {
 }
 
 fn is_directory(py: Python<'_>, descriptor: i32) -> PyResult<bool> {
-    let path = py.import(intern!(py, "os"))?.getattr(intern!(py, "path"))?;
-    Ok(path.call_method1(intern!(py, "isdir"), (descriptor,))?.is_truthy()?)
+    let path = py.import("os")?.getattr("path")?;
+    Ok(path.call_method1("isdir", (descriptor,))?.is_truthy()?)
 }
 
 fn number(what: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> {
@@ -289,11 +263,11 @@ pub(crate) fn reduce(this: This<'_>) -> Returned<'_> {
         Mode::Create | Mode::CreateNew => Mode::ReadWrite,
         mode => mode,
     };
-    let restore = py.import(intern!(py, "firmmap._mapped_file"))?.getattr(intern!(py, "restore"))?;
+    let restore = py.import("firmmap._mapped_file")?.getattr("restore")?;
     let class = this.object().get_type();
     let arguments = (class, path, mode.as_str(), offset, length, capacity).into_pyobject(py)?;
     // What subclasses add: their `__dict__` and their slots, or what they say themselves.
-    let state = this.object().call_method0(intern!(py, "__getstate__"))?;
+    let state = this.object().call_method0("__getstate__")?;
     if state.is_none() || state.cast::<PyDict>().is_ok_and(|state| state.is_empty()) {
         return Ok((restore, arguments).into_pyobject(py)?.into_any());
     }

@@ -85,7 +85,7 @@ pub(crate) fn residency<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> 
     args.check("residency", 0, 2)?;
     let range = parse(args, 0)?;
     let residency = detached(this, range, |map, range| map.residency(range))?;
-    Ok(Bound::new(this.py, Residency(residency))?.into_any())
+    crate::sys::residency::new(this, Residency(residency))
 }
 
 #[cfg(unix)]

@@ -276,7 +276,7 @@ pub(crate) fn find_all<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let Range { start, end } = range.unwrap_or(0..0);
     let cursor = Cursor { file, place: Place { position: start, end, ahead: Vec::new(), changes: 0 } };
     let finder = (needle.len() <= SHORT).then(|| Box::new(Finder::new(&needle).into_owned()));
-    crate::sys::mapped_file::new_matches(py, Matches { state: Exclusive::new(cursor), needle, finder })
+    crate::sys::mapped_file::new_matches(this, Matches { state: Exclusive::new(cursor), needle, finder })
 }
 
 /// The next match, if it was found ahead.

@@ -24,6 +24,7 @@ pub(crate) use search::*;
 use crate::args::Args;
 use crate::constants::{ACCESS_COPY, ACCESS_READ, ACCESS_WRITE};
 use crate::errors::{closed as closed_error, exception};
+use crate::faults;
 use crate::mapped::{self, DETACHED_COPY, Mapped, Returned, unmap};
 use crate::sys::buffer::Export;
 use crate::sys::cell::Exclusive;
@@ -203,6 +204,7 @@ pub(crate) fn export(this: This<'_>) -> PyResult<Export> {
 /// Counts a view less.
 pub(crate) fn release(this: This<'_>) {
     this.state.with(this.py, |state| state.exports = state.exports.saturating_sub(1));
+    faults::after_release(this.py);
 }
 
 #[inline]

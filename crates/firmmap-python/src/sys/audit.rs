@@ -10,9 +10,7 @@ use std::ffi::{c_char, c_longlong};
 use std::sync::OnceLock;
 
 use super::exception::{Exception, PyResult};
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 
 #[cfg(unix)]
 type Audit = unsafe extern "C" fn(event: *const c_char, format: *const c_char, ...) -> c_int;
@@ -28,8 +26,7 @@ pub(crate) fn mmap_new(py: Python<'_>, fileno: c_int, length: usize, access: c_i
         let result = unsafe { audit(event, format, fileno, length, access, c_longlong::from(offset)) };
         return if result < 0 { Err(Exception::fetch(py)) } else { Ok(()) };
     }
-    static AUDIT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    AUDIT.import(py, "sys", "audit")?.call1((intern!(py, "mmap.__new__"), fileno, length, access, offset))?;
+    py.import("sys")?.getattr("audit")?.call1(("mmap.__new__", fileno, length, access, offset))?;
     Ok(())
 }
 

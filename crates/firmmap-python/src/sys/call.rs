@@ -45,12 +45,11 @@ pub(super) fn raise(py: Python<'_>, exception: Exception) {
 fn raise_panic(py: Python<'_>, panic: &(dyn Any + Send)) {
     let words = panic.downcast_ref::<String>().map(String::as_str);
     let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
-    // PyO3 panics where CPython has no memory for a small object, and has said so.
-    // SAFETY: attached, as the token says.
-    if !unsafe { ffi::PyErr_Occurred() }.is_null() {
-        return;
-    }
-    let exception = PySystemError::new_err(format!("error inside firmmap: {words}"));
+    let exception = match words {
+        // PyO3 panics so where CPython has no memory for a small object.
+        "PyObject pointer is null" => Exception::no_memory(),
+        _ => PySystemError::new_err(format!("error inside firmmap: {words}")),
+    };
     // What panics here as well leaves the exception that it has met.
     let _ = catch_unwind(AssertUnwindSafe(|| exception.set(py)));
 }

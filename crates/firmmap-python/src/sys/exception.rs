@@ -5,7 +5,7 @@
 //! there is no memory for the exception.
 
 use std::borrow::Cow;
-use std::ffi::{CStr, c_int};
+use std::ffi::c_int;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,6 +14,7 @@ use std::ptr;
 use pyo3::prelude::*;
 use pyo3::{PyTypeInfo, ffi};
 
+use super::interpreter;
 use super::owned::Owned;
 
 pub(crate) type PyResult<T> = Result<T, Exception>;
@@ -36,21 +37,8 @@ enum State {
     Raised(Raised),
 }
 
-/// The class of an exception.
-#[derive(Clone, Copy)]
-enum Class {
-    Builtin(Builtin),
-    /// An attribute of a module, looked up when the exception is set, so that each interpreter has its own. `or` takes its place where it
-    /// is missing.
-    Imported {
-        module: &'static CStr,
-        name: &'static CStr,
-        or: Builtin,
-    },
-}
-
-/// Gives a class that CPython keeps.
-type Builtin = fn(Python<'_>) -> *mut ffi::PyObject;
+/// Gives a class that CPython or the interpreter keeps.
+type Class = fn(Python<'_>) -> *mut ffi::PyObject;
 
 /// What an exception is made of.
 pub(crate) enum Arguments {
@@ -87,6 +75,12 @@ impl Exception {
     #[cold]
     pub(crate) fn no_memory() -> Self {
         Self { state: None, attached: PhantomData }
+    }
+
+    /// One that Python code has made.
+    pub(crate) fn made(exception: Bound<'_, PyAny>) -> Self {
+        let class = exception.get_type().into_any();
+        Self::boxed(State::Raised(Raised([class.into_ptr(), exception.into_ptr(), ptr::null_mut()])))
     }
 
     /// The exception that a call into CPython has set.
@@ -134,7 +128,7 @@ impl Exception {
     pub(crate) fn is_overflow(&self, py: Python<'_>) -> bool {
         let class = match self.state.as_deref() {
             Some([State::Raised(Raised([class, ..]))]) => *class,
-            Some([State::New { class: Class::Builtin(class), .. }]) => class(py),
+            Some([State::New { class, .. }]) => class(py),
             _ => return false,
         };
         // SAFETY: attached, as the token says; both are classes that are alive.
@@ -199,12 +193,8 @@ impl Drop for Raised {
 
 /// Makes an exception and sets it. `None` where another one is set in its place.
 fn make(py: Python<'_>, class: Class, arguments: Arguments) -> Option<()> {
-    let class = match class {
-        Class::Builtin(class) => Err(class),
-        Class::Imported { module, name, or } => import(py, module, name).ok()?.ok_or(or),
-    };
-    // SAFETY: CPython keeps its own classes.
-    let class = class.unwrap_or_else(|builtin| unsafe { Owned::from_borrowed(py, builtin(py)) });
+    // SAFETY: the class is kept.
+    let class = unsafe { Owned::from_borrowed(py, class(py)) };
     let arguments = match arguments {
         Arguments::Words(words) => new_tuple(py, [new_string(py, &words)?])?,
         Arguments::Offset(offset) => new_tuple(
@@ -236,29 +226,6 @@ fn make(py: Python<'_>, class: Class, arguments: Arguments) -> Option<()> {
     // SAFETY: attached; an exception and its class, both alive.
     unsafe { ffi::PyErr_SetObject(class.as_ptr(), value.as_ptr()) };
     Some(())
-}
-
-/// An exception class of a module, or `None` if that does not have it. An error where there is no memory, which then is set.
-fn import(py: Python<'_>, module: &CStr, name: &CStr) -> Result<Option<Owned>, ()> {
-    // SAFETY: attached, as the token says; the name ends in a zero byte.
-    let module = unsafe { ffi::PyImport_ImportModule(module.as_ptr()) };
-    // SAFETY: a new reference, or null.
-    let module = unsafe { Owned::from_new(py, module) };
-    let class = module.and_then(|module| {
-        // SAFETY: the module is alive, the name ends in a zero byte.
-        let class = unsafe { ffi::PyObject_GetAttrString(module.as_ptr(), name.as_ptr()) };
-        // SAFETY: a new reference, or null.
-        unsafe { Owned::from_new(py, class) }
-    });
-    if class.is_none() {
-        // SAFETY: attached; an exception is set, and CPython keeps the class.
-        if unsafe { ffi::PyErr_ExceptionMatches(ffi::PyExc_MemoryError) } != 0 {
-            return Err(());
-        }
-        Exception::clear(py);
-    }
-    // SAFETY: the object is alive.
-    Ok(class.filter(|class| unsafe { ffi::PyExceptionClass_Check(class.as_ptr()) } != 0))
 }
 
 fn new_string(py: Python<'_>, words: &str) -> Option<Owned> {
@@ -302,6 +269,12 @@ impl Arguments {
 impl From<&'static str> for Arguments {
     fn from(words: &'static str) -> Self {
         Self::Words(words.into())
+    }
+}
+
+impl From<Option<usize>> for Arguments {
+    fn from(offset: Option<usize>) -> Self {
+        Self::Offset(offset)
     }
 }
 
@@ -396,7 +369,7 @@ macro_rules! builtin {
             #[cold]
             #[inline(never)]
             pub(crate) fn new_err(arguments: impl Into<Arguments>) -> Exception {
-                Exception::new(Class::Builtin($name), arguments.into())
+                Exception::new($name, arguments.into())
             }
         }
     )*};
@@ -407,33 +380,32 @@ builtin! {
     PyIndexError = index_error / PyExc_IndexError;
     PyOSError = os_error / PyExc_OSError;
     PyOverflowError = overflow_error / PyExc_OverflowError;
+    PyRuntimeError = runtime_error / PyExc_RuntimeError;
     PySystemError = system_error / PyExc_SystemError;
     PyTypeError = type_error / PyExc_TypeError;
     PyValueError = value_error / PyExc_ValueError;
 }
 
-/// `io.UnsupportedOperation`, which is an `OSError` too.
-pub(crate) struct UnsupportedOperation;
+macro_rules! kept {
+    ($($class:ident = $name:ident, $what:literal;)*) => {$(
+        #[doc = $what]
+        pub(crate) struct $class;
 
-impl UnsupportedOperation {
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn new_err(words: impl Into<Arguments>) -> Exception {
-        let class = Class::Imported { module: c"io", name: c"UnsupportedOperation", or: os_error };
-        Exception::new(class, words.into())
-    }
+        fn $name(py: Python<'_>) -> *mut ffi::PyObject {
+            interpreter::$class::type_object_raw(py).cast()
+        }
+
+        impl $class {
+            #[cold]
+            #[inline(never)]
+            pub(crate) fn new_err(arguments: impl Into<Arguments>) -> Exception {
+                Exception::new($name, arguments.into())
+            }
+        }
+    )*};
 }
 
-/// `firmmap.MapFaultError`, which is an `OSError` too.
-pub(crate) struct MapFaultError;
-
-impl MapFaultError {
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn new_err(offset: Option<usize>) -> Exception {
-        // While the interpreter shuts down nothing can be imported.
-        let kept = |py: Python<'_>| crate::faults::MapFaultError::type_object_raw(py).cast();
-        let class = Class::Imported { module: c"firmmap._faults", name: c"MapFaultError", or: kept };
-        Exception::new(class, Arguments::Offset(offset))
-    }
+kept! {
+    UnsupportedOperation = unsupported_operation, "`io.UnsupportedOperation`.";
+    MapFaultError = map_fault_error, "`firmmap.MapFaultError`.";
 }
