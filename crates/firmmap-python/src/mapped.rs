@@ -10,6 +10,8 @@ use pyo3::prelude::*;
 
 use crate::args::{self, Slice};
 use crate::sys::buffer::NewBytes;
+use crate::sys::detach::detached;
+use crate::sys::exception::{Exception, PyResult};
 use crate::sys::native::{Answer, Receiver};
 use crate::sys::shares::File;
 
@@ -34,7 +36,7 @@ pub(crate) trait Mapped {
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()>;
 
     /// The class's words for the library's errors.
-    fn error(error: firmmap::Error) -> PyErr;
+    fn error(error: firmmap::Error) -> Exception;
 }
 
 /// Work on the map that was set up while the state was locked: small work is done there, large work later.
@@ -45,8 +47,8 @@ pub(crate) enum Job<R, S> {
 
 /// Lets other threads be done with what they do with the map.
 pub(crate) fn wait(py: Python<'_>) -> PyResult<()> {
-    py.detach(|| std::thread::sleep(std::time::Duration::from_micros(200)));
-    py.check_signals()
+    detached(py, || std::thread::sleep(std::time::Duration::from_micros(200)));
+    Ok(py.check_signals()?)
 }
 
 /// Lets those go first who want to move the map, who would never get to it between the work of other threads. Whether there are
@@ -175,7 +177,7 @@ fn large<'py, M: Mapped>(
 ) -> PyResult<NewBytes<'py>> {
     let mut bytes = NewBytes::new(py, count)?;
     let memory = bytes.memory();
-    py.detach(|| copy(memory)).map_err(M::error)?;
+    detached(py, || copy(memory)).map_err(M::error)?;
     Ok(bytes)
 }
 
@@ -301,7 +303,7 @@ pub(crate) fn far_line<'py, M: Mapped>(
     end: usize,
 ) -> PyResult<NewBytes<'py>> {
     let end = end.max(start);
-    let newline = py.detach(|| map.find(b"\n", start..end)).map_err(M::error)?;
+    let newline = detached(py, || map.find(b"\n", start..end)).map_err(M::error)?;
     let count = newline.map_or(end, |newline| newline + 1) - start;
     large::<M>(py, count, |memory| map.read_uninit_at(memory, start).map(drop))
 }

@@ -430,6 +430,9 @@ impl MmapOptions {
         let end = end.ok_or_else(|| beyond_end(self.offset, len, info.len))?;
         let made_longer = if info.regular && end > info.len {
             let how = extend(len, &info)?;
+            if i64::try_from(end).is_err() {
+                return Err(range::too_large("the end of the map in its file", end));
+            }
             let file = duplicate(source)?;
             let change = LenChange { file: Some(&file), old: info.len, new: end, how };
             change.apply().map_err(|error| Error::os("making the file longer", error))?;

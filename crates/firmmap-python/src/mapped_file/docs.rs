@@ -326,3 +326,40 @@ pub(crate) const EXIT: &CStr = c"__exit__($self, /, *args)
 --
 
 Close the map.";
+
+pub(crate) const OPEN: &CStr = c"open(path, mode='r', *, offset=0, length=None, capacity=None)
+--
+
+Map a file, as a MappedFile: a whole binary file and a whole byte array.
+
+path is a path, or a descriptor, which stays the caller's. mode is:
+
+'r'   read; the file must exist
+'r+'  read and write
+'w+'  read and write; the file is created, or truncated
+'x+'  read and write; the file is created, and must not exist
+'c'   read and change; changes stay in memory (copy-on-write)
+
+length bytes from offset on are mapped; without a length, to the end of the
+file. Any offset will do, and an empty range too. A range that reaches beyond
+the end is a ValueError in the modes 'r' and 'c'; in the others the file grows.
+
+Written past its end, or truncated, the file grows or shrinks, and the map with
+it. capacity reserves addresses for so many bytes, no memory: growth up to there
+never moves the map, and works while memoryviews and numpy arrays of it exist.
+A capacity that the file has outgrown reserves nothing; one below a length that
+is given is a ValueError.";
+
+pub(crate) const ANONYMOUS: &CStr = c"anonymous(length, *, capacity=None)
+--
+
+Make memory without a file: length zeros, as a MappedFile that can grow.
+
+Processes that are forked later share it. capacity reserves addresses for so many
+bytes: growth up to there never moves it, and works while views of it exist.
+Where another process has made it longer, refresh() takes that in.";
+
+pub(crate) const RESIDENCY_CLASS: &CStr =
+    c"Which pages of a range are in memory, as it was when MappedFile.residency() was called.
+
+repr() is one line of numbers, str() draws the range as a line of blocks.";

@@ -13,6 +13,7 @@ use super::{MappedFile, Open, This, closed_error, error};
 use crate::mapped::{Returned, far_line, near_line, pass};
 use crate::sys::buffer::{new_bytes, try_new_bytes};
 use crate::sys::cell::Exclusive;
+use crate::sys::exception::PyResult;
 use crate::sys::native::{Body, Held, Holder, Link, Receiver};
 use crate::sys::newlines::ends_of_lines;
 
@@ -198,7 +199,7 @@ pub(crate) fn lines(this: This<'_>) -> Returned<'_> {
     this.check_open(this.py)?;
     let file = Some(Held::new(this));
     let cursor = Cursor { file, position: 0, block: Block::default() };
-    crate::sys::mapped_file::new_lines(this.py, Lines { state: Exclusive::new(cursor) })
+    crate::sys::mapped_file::new_lines(this, Lines { state: Exclusive::new(cursor) })
 }
 
 enum Step<'py> {

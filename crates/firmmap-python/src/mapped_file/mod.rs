@@ -18,23 +18,22 @@ pub(crate) mod search;
 pub(crate) mod write;
 
 use firmmap::{Mode, Protection};
-use pyo3::exceptions::{PyBufferError, PyValueError};
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyString};
+use pyo3::types::PyBool;
 
 use crate::args::Args;
 use crate::errors::exception;
+use crate::faults;
 use crate::mapped::{self, DETACHED_COPY, Mapped, Returned, unmap};
 use crate::sys::buffer::Export;
-use crate::sys::call::unraisable;
 use crate::sys::cell::Exclusive;
+use crate::sys::detach::detached;
+use crate::sys::exception::{Exception, PyBufferError, PyResult, PyValueError, UnsupportedOperation};
 use crate::sys::native::{Answer, Body, Receiver};
+use crate::sys::objects::{class_name, new_string};
 use crate::sys::shares::File;
 use lines::Block;
 use open::Name;
-
-pyo3::import_exception!(io, UnsupportedOperation);
 
 pub(crate) type This<'py> = Receiver<'py, MappedFile>;
 
@@ -169,7 +168,7 @@ impl Mapped for MappedFile {
         })
     }
 
-    fn error(failed: firmmap::Error) -> PyErr {
+    fn error(failed: firmmap::Error) -> Exception {
         error(failed)
     }
 }
@@ -192,23 +191,23 @@ impl Body for MappedFile {
     /// A last fault is reported as other errors in finalizers are.
     fn finalize(&self, py: Python<'_>) {
         if let Err(error) = unmap(self.state.with(py, Option::take).map(|open| open.file)) {
-            unraisable(py, exception(error));
+            exception(error).write_unraisable(py);
         }
     }
 }
 
 #[cold]
-fn closed_error() -> PyErr {
+fn closed_error() -> Exception {
     PyValueError::new_err("I/O operation on closed file")
 }
 
 #[cold]
-fn unsupported(words: String) -> PyErr {
+fn unsupported(words: String) -> Exception {
     UnsupportedOperation::new_err(words)
 }
 
 /// The library's errors: their own words, which have the numbers in them, where no other class is asked for.
-fn error(error: firmmap::Error) -> PyErr {
+fn error(error: firmmap::Error) -> Exception {
     use firmmap::ErrorKind;
     match error.kind() {
         ErrorKind::OffsetBeyondEnd | ErrorKind::LengthBeyondEnd | ErrorKind::TooLarge | ErrorKind::UnknownLength => {
@@ -222,7 +221,7 @@ fn error(error: firmmap::Error) -> PyErr {
 
 pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
     let py = this.py;
-    let class = this.object().get_type().name()?;
+    let class = class_name(this.object().as_borrowed());
     let name = this.name.repr(py)?;
     let mode = this.mode.as_str();
     let numbers = this.state.with(py, |state| state.as_ref().map(|open| (open.file.len(), open.file.position())));
@@ -232,7 +231,7 @@ pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
         }
         None => format!("<firmmap.{class} {name} mode='{mode}' closed>"),
     };
-    Ok(PyString::new(py, &words).into_any())
+    new_string(py, &words)
 }
 
 #[inline]
@@ -253,12 +252,12 @@ pub(crate) fn close(this: This<'_>) -> Returned<'_> {
     })?;
     let file = taken.map(|open| open.file);
     let large = file.as_ref().is_some_and(|file| file.len() > DETACHED_COPY);
-    let result = if large { py.detach(|| unmap(file)) } else { unmap(file) };
+    let result = if large { detached(py, || unmap(file)) } else { unmap(file) };
     result.map(|()| none(py)).map_err(exception)
 }
 
 #[cold]
-fn exported(operation: &str, exports: usize) -> PyErr {
+fn exported(operation: &str, exports: usize) -> Exception {
     let words = format!("{operation} is not possible while {} (memoryview, numpy arrays)", views(exports));
     PyBufferError::new_err(words)
 }
@@ -279,7 +278,7 @@ pub(crate) fn enter(this: This<'_>) -> Returned<'_> {
 
 /// As files do it: by the method, which a subclass may have made its own.
 pub(crate) fn exit<'py>(this: This<'py>, _: Args<'py>) -> Returned<'py> {
-    this.object().call_method0(intern!(this.py, "close"))?;
+    this.object().call_method0("close")?;
     Ok(none(this.py))
 }
 
@@ -316,6 +315,7 @@ pub(crate) fn release(this: This<'_>) {
             open.exports = open.exports.saturating_sub(1);
         }
     });
+    faults::after_release(this.py);
 }
 
 #[inline]

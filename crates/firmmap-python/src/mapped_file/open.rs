@@ -3,15 +3,16 @@
 use std::io::{Seek, SeekFrom};
 
 use firmmap::{MmapOptions, Mode};
-use pyo3::exceptions::{PyOSError, PyOverflowError, PyTypeError, PyValueError};
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyInt, PyString, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::{MappedFile, This, error};
 use crate::args::{self, Constructor};
 use crate::constants::{ACCESS_COPY, ACCESS_READ, ACCESS_WRITE};
 use crate::mapped::Returned;
+use crate::sys::detach::detached;
+use crate::sys::exception::{Exception, PyOSError, PyResult, PyTypeError, PyValueError};
+use crate::sys::objects::{class_name, digits, new_string, shortened};
 use crate::sys::owned::Owned;
 use crate::sys::{audit, descriptor};
 
@@ -51,14 +52,14 @@ impl Name {
 
 pub(crate) fn name(this: This<'_>) -> Returned<'_> {
     let given = this.name.given(this.py);
-    Ok(given.unwrap_or_else(|| PyString::intern(this.py, "<anonymous>").into_any()))
+    given.map_or_else(|| new_string(this.py, "<anonymous>"), Ok)
 }
 
 pub(crate) fn mode(this: This<'_>) -> Returned<'_> {
-    Ok(PyString::intern(this.py, of_plain_file(this.mode)).into_any())
+    new_string(this.py, of_plain_file(this.mode))
 }
 
-/// The class's constructor, which `open()` is too.
+/// What the class's constructor and `open()` do.
 pub(crate) fn new<'py>(args: &Bound<'py, PyTuple>, names: Option<&Bound<'py, PyDict>>) -> PyResult<MappedFile> {
     let mut args = Constructor::new(args, names, 2, 5)?;
     let path = args.required("path")?;
@@ -70,51 +71,26 @@ pub(crate) fn new<'py>(args: &Bound<'py, PyTuple>, names: Option<&Bound<'py, PyD
     Request::new(mode, offset, length, capacity)?.open(path)
 }
 
-/// Map a file, as a MappedFile: a whole binary file and a whole byte array.
-///
-/// path is a path, or a descriptor, which stays the caller's. mode is:
-///
-/// 'r'   read; the file must exist
-/// 'r+'  read and write
-/// 'w+'  read and write; the file is created, or truncated
-/// 'x+'  read and write; the file is created, and must not exist
-/// 'c'   read and change; changes stay in memory (copy-on-write)
-///
-/// length bytes from offset on are mapped; without a length, to the end of the
-/// file. Any offset will do, and an empty range too. A range that reaches beyond
-/// the end is a ValueError in the modes 'r' and 'c'; in the others the file grows.
-///
-/// Written past its end, or truncated, the file grows or shrinks, and the map with
-/// it. capacity reserves addresses for so many bytes, no memory: growth up to there
-/// never moves the map, and works while memoryviews and numpy arrays of it exist.
-/// A capacity that the file has outgrown reserves nothing; one below a length that
-/// is given is a ValueError.
-#[pyfunction]
-#[pyo3(signature = (path, mode = None, *, offset = None, length = None, capacity = None))]
-#[pyo3(text_signature = "(path, mode='r', *, offset=0, length=None, capacity=None)")]
+/// `firmmap.open()`.
 pub(crate) fn open<'py>(
-    path: Bound<'py, PyAny>,
-    mode: Option<Bound<'py, PyAny>>,
-    offset: Option<Bound<'py, PyAny>>,
-    length: Option<Bound<'py, PyAny>>,
-    capacity: Option<Bound<'py, PyAny>>,
+    module: &Bound<'py, PyModule>,
+    args: &Bound<'py, PyTuple>,
+    names: Option<&Bound<'py, PyDict>>,
 ) -> Returned<'py> {
-    let py = path.py();
-    let body = Request::new(mode, offset, length, capacity)?.open(path)?;
-    crate::sys::mapped_file::new_file(py, body)
+    crate::sys::mapped_file::new_file(module, new(args, names)?)
 }
 
-/// Make memory without a file: length zeros, as a MappedFile that can grow.
-///
-/// Processes that are forked later share it. capacity reserves addresses for so many
-/// bytes: growth up to there never moves it, and works while views of it exist.
-/// Where another process has made it longer, refresh() takes that in.
-#[pyfunction]
-#[pyo3(signature = (length, *, capacity = None))]
-pub(crate) fn anonymous<'py>(length: Bound<'py, PyAny>, capacity: Option<Bound<'py, PyAny>>) -> Returned<'py> {
-    let py = length.py();
-    let body = map_anonymous(&length, capacity.as_ref())?;
-    crate::sys::mapped_file::new_file(py, body)
+/// `firmmap.anonymous()`.
+pub(crate) fn anonymous<'py>(
+    module: &Bound<'py, PyModule>,
+    args: &Bound<'py, PyTuple>,
+    names: Option<&Bound<'py, PyDict>>,
+) -> Returned<'py> {
+    let mut args = Constructor::new(args, names, 1, 2)?;
+    let length = args.required("length")?;
+    let capacity = args.next("capacity")?;
+    args.finish()?;
+    crate::sys::mapped_file::new_file(module, map_anonymous(&length, capacity.as_ref())?)
 }
 
 fn map_anonymous(length: &Bound<'_, PyAny>, capacity: Option<&Bound<'_, PyAny>>) -> PyResult<MappedFile> {
@@ -155,7 +131,8 @@ impl Request {
         let mode = match &mode {
             None => Mode::Read,
             Some(name) => match name.cast::<PyString>() {
-                Ok(name) => name.to_cow()?.parse().map_err(error)?,
+                // No mode is so long that it would be cut.
+                Ok(name) => shortened(name.as_borrowed()).parse().map_err(error)?,
                 Err(_) => return Err(wrong_type("mode", "a str", name)),
             },
         };
@@ -174,24 +151,24 @@ impl Request {
                 let words = "mode 'x+' creates a file, and needs a path: a descriptor is of a file that exists";
                 return Err(PyValueError::new_err(words));
             }
-            let descriptor = args::int(path.as_borrowed())?;
-            let number = PyInt::new(py, descriptor).into_any();
+            let descriptor = args::named_int("descriptor", path.as_borrowed())?;
+            let number = args::python_int(py, descriptor as isize)?;
             let mode = self.mode;
             return self.map(py, descriptor, Name::Descriptor(number.into()), mode);
         }
-        let os = py.import(intern!(py, "os"))?;
-        let given = os.call_method1(intern!(py, "fspath"), (&path,))?;
-        let os_path = os.getattr(intern!(py, "path"))?;
-        let absolute = os_path.call_method1(intern!(py, "abspath"), (&given,))?;
+        let os = py.import("os")?;
+        let given = os.call_method1("fspath", (&path,))?;
+        let os_path = os.getattr("path")?;
+        let absolute = os_path.call_method1("abspath", (&given,))?;
         // It raises the audit event and the exceptions that Python's own functions do.
         let flags = self.flags(&os)?;
-        let opened = os.call_method1(intern!(py, "open"), (&given, flags, 0o666))?;
+        let opened = os.call_method1("open", (&given, flags, 0o666))?;
         let descriptor = args::int(opened.as_borrowed())?;
         let name = Name::Path { given: given.clone().into(), absolute: absolute.into() };
         // Those that create have done so.
         let mode = if self.mode.access() == firmmap::Access::Write { Mode::ReadWrite } else { self.mode };
         let result = self.map(py, descriptor, name, mode);
-        let closed = os.call_method1(intern!(py, "close"), (opened,));
+        let closed = os.call_method1("close", (opened,));
         let file = result?;
         closed?;
         Ok(file)
@@ -222,10 +199,10 @@ impl Request {
         if let Some(length) = self.length.or(is_new.then_some(0)) {
             options = options.len(length);
         }
-        let result = py.detach(|| options.map_mode(&source, mode));
+        let result = detached(py, || options.map_mode(&source, mode));
         // Of a directory, nothing at all could be mapped. It is refused as by a plain file.
         if result.as_ref().map_or(true, |file| file.is_empty()) && is_directory(py, descriptor)? {
-            let name = name.given(py).map(Bound::unbind);
+            let name = name.given(py);
             return Err(PyOSError::new_err((IS_A_DIRECTORY, "Is a directory", name)));
         }
         let file = result.map_err(error)?;
@@ -234,8 +211,8 @@ impl Request {
 }
 
 fn is_directory(py: Python<'_>, descriptor: i32) -> PyResult<bool> {
-    let path = py.import(intern!(py, "os"))?.getattr(intern!(py, "path"))?;
-    path.call_method1(intern!(py, "isdir"), (descriptor,))?.is_truthy()
+    let path = py.import("os")?.getattr("path")?;
+    Ok(path.call_method1("isdir", (descriptor,))?.is_truthy()?)
 }
 
 fn number(what: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> {
@@ -244,8 +221,11 @@ fn number(what: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> {
     }
     let number = args::ssize(object.as_borrowed()).map_err(|error| {
         // More than an address can be is behind the end of every file.
-        let is_out_of_range = error.is_instance_of::<PyOverflowError>(object.py());
-        if is_out_of_range { PyValueError::new_err(format!("{what} {object} is out of range")) } else { error }
+        if !error.is_overflow(object.py()) {
+            return error;
+        }
+        let number = digits(object.as_borrowed());
+        PyValueError::new_err(format!("{what} {number} is out of range: at most {}", isize::MAX))
     })?;
     usize::try_from(number).map_err(|_| PyValueError::new_err(format!("{what} {number} is negative")))
 }
@@ -254,11 +234,8 @@ fn optional_number(what: &str, object: Option<&Bound<'_, PyAny>>) -> PyResult<Op
     object.filter(|object| !object.is_none()).map(|object| number(what, object)).transpose()
 }
 
-fn wrong_type(what: &str, wanted: &str, object: &Bound<'_, PyAny>) -> PyErr {
-    match object.get_type().name() {
-        Ok(class) => PyTypeError::new_err(format!("{what} must be {wanted}, not {class}")),
-        Err(error) => error,
-    }
+fn wrong_type(what: &str, wanted: &str, object: &Bound<'_, PyAny>) -> Exception {
+    PyTypeError::new_err(format!("{what} must be {wanted}, not {}", class_name(object.as_borrowed())))
 }
 
 /// What a pickle holds: the class, the absolute path, the mode and the range.
@@ -286,11 +263,11 @@ pub(crate) fn reduce(this: This<'_>) -> Returned<'_> {
         Mode::Create | Mode::CreateNew => Mode::ReadWrite,
         mode => mode,
     };
-    let restore = py.import(intern!(py, "firmmap._mapped_file"))?.getattr(intern!(py, "restore"))?;
+    let restore = py.import("firmmap._mapped_file")?.getattr("restore")?;
     let class = this.object().get_type();
     let arguments = (class, path, mode.as_str(), offset, length, capacity).into_pyobject(py)?;
     // What subclasses add: their `__dict__` and their slots, or what they say themselves.
-    let state = this.object().call_method0(intern!(py, "__getstate__"))?;
+    let state = this.object().call_method0("__getstate__")?;
     if state.is_none() || state.cast::<PyDict>().is_ok_and(|state| state.is_empty()) {
         return Ok((restore, arguments).into_pyobject(py)?.into_any());
     }
@@ -304,10 +281,8 @@ pub(crate) fn fileno(this: This<'_>) -> Returned<'_> {
             return Err(super::unsupported("fileno: the memory is anonymous".to_owned()));
         }
         open.hand_out(matches!(this.name, Name::Path { .. }))
-    })?
-    .into_pyobject(py)
-    .map(Bound::into_any)
-    .map_err(PyErr::from)
+    })
+    .and_then(|number| args::python_int(py, number as isize))
 }
 
 impl super::Open {
@@ -365,5 +340,5 @@ pub(crate) fn isatty(this: This<'_>) -> Returned<'_> {
 
 pub(crate) fn offset(this: This<'_>) -> Returned<'_> {
     let offset = this.open(this.py, |open| Ok(open.file.offset()))?;
-    Ok(offset.into_pyobject(this.py)?.into_any())
+    args::python_uint(this.py, offset)
 }

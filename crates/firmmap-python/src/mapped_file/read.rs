@@ -1,15 +1,15 @@
 //! Reading as from a file: `read`, `readinto`, `readline` and the like, `peek`, `seek`, `tell`.
 
-use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyList;
 
 use super::{This, boolean, error};
 use crate::args::{self, Args};
 use crate::errors::INVALID_ARGUMENT;
 use crate::mapped::{self, DETACHED_COPY, Job, Mapped, Returned};
 use crate::sys::buffer::NewBytes;
+use crate::sys::detach::detached;
+use crate::sys::exception::{PyOSError, PyResult, PyValueError};
+use crate::sys::objects::new_list;
 use crate::sys::target::Target;
 
 /// What `peek()` shows at least, where there is as much: `io.DEFAULT_BUFFER_SIZE`.
@@ -18,7 +18,10 @@ const PEEK: usize = 8192;
 /// A number of bytes: `None`, a negative one, and nothing at all, mean all of them.
 fn limit(args: Args<'_>, function: &str) -> PyResult<Option<usize>> {
     args.check(function, 0, 1)?;
-    let count = args::optional_count(args.get(0))?;
+    let count = args.get(0).map_or(Ok(None), |object| {
+        let count = args::optional_count(Some(object));
+        count.map_err(|error| args::limited(error, "count", object, isize::MIN, isize::MAX))
+    })?;
     Ok(count.and_then(|count| usize::try_from(count).ok()))
 }
 
@@ -44,7 +47,7 @@ pub(crate) fn readlines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> 
     let py = this.py;
     this.check_open(py)?;
     let hint = limit(args, "readlines")?.filter(|&hint| hint > 0);
-    let lines = PyList::empty(py);
+    let lines = new_list(py)?;
     let mut total = 0;
     while let Some(line) = super::lines::next(this)? {
         total += line.len()?;
@@ -121,7 +124,7 @@ fn copy_detached(
         return copy(map, position, count, target);
     }
     let memory = target.memory(count);
-    py.detach(|| map.read_uninit_at(memory, position).map(drop))
+    detached(py, || map.read_uninit_at(memory, position).map(drop))
 }
 
 pub(crate) fn peek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
@@ -155,8 +158,8 @@ pub(crate) fn seek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
     this.check_open(py)?;
     args.check("seek", 1, 2)?;
-    let distance = args.get(0).map_or(Ok(0), args::ssize)?;
-    let whence = args.get(1).map_or(Ok(0), args::int)?;
+    let distance = args.get(0).map_or(Ok(0), |distance| args::named_ssize("position", distance))?;
+    let whence = args.get(1).map_or(Ok(0), |whence| args::named_int("whence", whence))?;
     let position = this.open(py, |open| {
         open.take_in()?;
         let base = match whence {
@@ -203,5 +206,5 @@ pub(crate) fn writable(this: This<'_>) -> Returned<'_> {
 
 pub(crate) fn size(this: This<'_>) -> Returned<'_> {
     let len = this.open(this.py, |open| open.file.file_len().map_err(error))?;
-    len.into_bound_py_any(this.py)
+    args::python_uint(this.py, len)
 }

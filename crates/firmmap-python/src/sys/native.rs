@@ -6,12 +6,14 @@ use std::ffi::{CStr, c_int, c_ulong, c_void};
 use std::mem::offset_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
+use std::sync::OnceLock;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-use super::call::{Args, enter};
+use super::call::{Args, enter, raise};
+use super::exception::{Exception, PyResult};
 use super::owned::Owned;
 
 /// What the instances of a class hold.
@@ -63,7 +65,7 @@ impl<'py, T> Receiver<'py, T> {
     ///
     /// - `object` is an instance of the class whose body is `T`, and alive for `'py`.
     #[inline]
-    unsafe fn new(py: Python<'py>, object: *mut ffi::PyObject) -> Self {
+    pub(super) unsafe fn new(py: Python<'py>, object: *mut ffi::PyObject) -> Self {
         // SAFETY: the caller's promise; `allocate` has written the body before anybody saw the instance.
         let body = unsafe { &(*object.cast::<Instance<T>>()).body };
         Self { py, object, body }
@@ -76,6 +78,11 @@ impl<'py, T> Receiver<'py, T> {
 
     pub(super) fn as_ptr(self) -> *mut ffi::PyObject {
         self.object
+    }
+
+    pub(super) fn class(self) -> *mut ffi::PyTypeObject {
+        // SAFETY: `new` was promised an object that is alive; every object has a type.
+        unsafe { ffi::Py_TYPE(self.object) }
     }
 }
 
@@ -113,32 +120,53 @@ impl<T> Held<T> {
 /// An object that another one holds, without a reference of its own.
 pub(crate) struct Link(*mut ffi::PyObject);
 
-/// Makes a class of the given slots; those that allocate, free and refer weakly are added.
+/// A table that CPython reads. It is made once and lives as long as the process: the classes of all interpreters point to it.
+pub(super) struct Table<T>(OnceLock<Box<[T]>>);
+
+// SAFETY: nobody writes to it after it was made, and what it points to is static.
+unsafe impl<T> Sync for Table<T> {}
+
+impl<T> Table<T> {
+    pub(super) const fn new() -> Self {
+        Self(OnceLock::new())
+    }
+
+    /// The table, which `make` makes and ends in the entry that CPython stops at.
+    pub(super) fn get(&self, make: impl FnOnce() -> Vec<T>) -> *mut c_void {
+        self.0.get_or_init(|| make().into()).as_ptr().cast_mut().cast()
+    }
+}
+
+static MEMBERS: Table<ffi::PyMemberDef> = Table::new();
+
+fn members() -> Vec<ffi::PyMemberDef> {
+    let weak_references = ffi::PyMemberDef {
+        name: c"__weaklistoffset__".as_ptr(),
+        type_code: ffi::Py_T_PYSSIZET,
+        // What is before the body is where it is whatever the body is.
+        offset: offset_of!(Instance<()>, weak_references) as isize,
+        flags: ffi::Py_READONLY,
+        doc: ptr::null(),
+    };
+    vec![weak_references, ffi::PyMemberDef::default()]
+}
+
+/// Makes a class of `module` of the given slots; those that free and refer weakly are added.
 ///
 /// # Safety
 ///
 /// - Every slot holds what its number asks for: a function with the right signature, whose receiver is an
 ///   instance of the class with the body `T`, or memory that lives as long as the process.
 pub(super) unsafe fn class<'py, T: Body>(
-    py: Python<'py>,
+    module: &Bound<'py, PyModule>,
     name: &'static CStr,
     flags: c_ulong,
     slots: Vec<ffi::PyType_Slot>,
 ) -> PyResult<Bound<'py, PyType>> {
-    let members: Box<[ffi::PyMemberDef]> = Box::new([
-        ffi::PyMemberDef {
-            name: c"__weaklistoffset__".as_ptr(),
-            type_code: ffi::Py_T_PYSSIZET,
-            offset: offset_of!(Instance<T>, weak_references) as isize,
-            flags: ffi::Py_READONLY,
-            doc: ptr::null(),
-        },
-        ffi::PyMemberDef::default(),
-    ]);
+    const { assert!(offset_of!(Instance<T>, weak_references) == offset_of!(Instance<()>, weak_references)) };
     let mut slots = slots;
     slots.push(slot(ffi::Py_tp_dealloc, dealloc::<T> as *mut c_void));
-    // The type lives as long as the process, and so does what it points to.
-    slots.push(slot(ffi::Py_tp_members, Box::leak(members).as_mut_ptr().cast()));
+    slots.push(slot(ffi::Py_tp_members, MEMBERS.get(members)));
     slots.push(ffi::PyType_Slot::default());
     let mut spec = ffi::PyType_Spec {
         name: name.as_ptr(),
@@ -147,10 +175,17 @@ pub(super) unsafe fn class<'py, T: Body>(
         flags: flags as _,
         slots: slots.as_mut_ptr(),
     };
-    // SAFETY: the caller's promise; the slots end in a zero.
-    let class = unsafe { ffi::PyType_FromSpec(&mut spec) };
+    // SAFETY: the caller's promise; the slots end in a zero, and without bases the class has that of all classes.
+    let class = unsafe { ffi::PyType_FromModuleAndSpec(module.as_ptr(), &mut spec, ptr::null_mut()) };
     // SAFETY: a new reference, or null with an exception set.
-    Ok(unsafe { Bound::from_owned_ptr_or_err(py, class) }?.cast_into::<PyType>()?)
+    let class = unsafe { Bound::from_owned_ptr_or_opt(module.py(), class) };
+    Ok(class.ok_or_else(|| Exception::fetch(module.py()))?.cast_into::<PyType>()?)
+}
+
+/// Whether a class was made with that table of methods, which its subclasses were not.
+pub(super) fn has_methods(class: *mut ffi::PyTypeObject, methods: *mut c_void) -> bool {
+    // SAFETY: the class is alive; the slot is one of a type.
+    unsafe { ffi::PyType_GetSlot(class, ffi::Py_tp_methods) == methods }
 }
 
 pub(super) fn slot(slot: c_int, pfunc: *mut c_void) -> ffi::PyType_Slot {
@@ -171,7 +206,7 @@ pub(super) unsafe fn allocate<T>(
     // SAFETY: the caller's promise; every type has an allocator.
     let object = unsafe { ffi::PyType_GenericAlloc(class, 0) };
     if object.is_null() {
-        return Err(PyErr::fetch(py));
+        return Err(Exception::fetch(py));
     }
     // SAFETY: the allocator gives the class's basic size, in which there is room for an `Instance`.
     let place = unsafe { &raw mut (*object.cast::<Instance<T>>()).body };
@@ -180,13 +215,26 @@ pub(super) unsafe fn allocate<T>(
     Ok(object)
 }
 
+/// As [`allocate`], for an instance that is given to Python code.
+///
+/// # Safety
+///
+/// - As for [`allocate`].
+pub(super) unsafe fn new<'py, T>(class: &Bound<'py, PyType>, body: T) -> PyResult<Bound<'py, PyAny>> {
+    let py = class.py();
+    // SAFETY: the caller's promise.
+    let object = unsafe { allocate(py, class.as_type_ptr(), body) }?;
+    // SAFETY: a new reference.
+    Ok(unsafe { Bound::from_owned_ptr(py, object) })
+}
+
 /// The slots of an iterator over what `T` holds, whose instances only we make.
 ///
 /// # Safety
 ///
 /// - As for [`class`]; `next` is the function of `tp_iternext`.
 pub(super) unsafe fn iterator_class<'py, T: Holder>(
-    py: Python<'py>,
+    module: &Bound<'py, PyModule>,
     name: &'static CStr,
     next: unsafe extern "C" fn(*mut ffi::PyObject) -> *mut ffi::PyObject,
 ) -> PyResult<Bound<'py, PyType>> {
@@ -198,7 +246,7 @@ pub(super) unsafe fn iterator_class<'py, T: Holder>(
     ];
     let flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION | ffi::Py_TPFLAGS_HAVE_GC;
     // SAFETY: the caller's promise; the slots are for this body.
-    unsafe { class::<T>(py, name, flags, slots) }
+    unsafe { class::<T>(module, name, flags, slots) }
 }
 
 /// Shows the garbage collector what an instance holds: its class and one object.
@@ -325,7 +373,7 @@ impl<'py> Answer<'py> {
     pub(crate) fn of(py: Python<'py>, result: PyResult<Bound<'py, PyAny>>) -> Self {
         result.map_or_else(
             |error| {
-                error.restore(py);
+                raise(py, error);
                 Self(ptr::null_mut(), std::marker::PhantomData)
             },
             Self::object,
