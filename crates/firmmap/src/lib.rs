@@ -63,6 +63,7 @@ mod growth;
 mod lines;
 mod mmap;
 mod mode;
+mod open_file;
 mod options;
 mod quick;
 mod range;
