@@ -2,6 +2,7 @@
 
 use firmmap::{Error, ErrorKind};
 use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::faults::{self, MapFaultError};
@@ -22,6 +23,7 @@ pub(crate) fn exception(error: Error) -> PyErr {
         // The standard library lets the system refuse what has no length.
         ErrorKind::UnknownLength => os_error(INVALID_ARGUMENT),
         ErrorKind::NoFile => os_error(BAD_DESCRIPTOR),
+        ErrorKind::StaleDescriptor => PyOSError::new_err((BAD_DESCRIPTOR, format!("Bad file descriptor: {error}"))),
         ErrorKind::AccessDenied => PyOSError::new_err((PERMISSION_DENIED, format!("Permission denied: {error}"))),
         _ => PyValueError::new_err(error.to_string()),
     }
@@ -31,6 +33,8 @@ pub(crate) fn exception(error: Error) -> PyErr {
 pub(crate) const INVALID_ARGUMENT: i32 = 22;
 pub(crate) const BAD_DESCRIPTOR: i32 = 9;
 const PERMISSION_DENIED: i32 = 13;
+/// ENODEV.
+pub(crate) const NO_SUCH_DEVICE: i32 = 19;
 
 /// What the system says of a length of zero.
 pub(crate) fn no_length() -> PyErr {
@@ -64,6 +68,21 @@ pub(crate) fn os_error(number: i32) -> PyErr {
         _ => words_of(&std::io::Error::from_raw_os_error(number)),
     };
     PyOSError::new_err((number, words))
+}
+
+/// Names the file that an `OSError` is about, as `open()` does, if it has a number and does not name one yet.
+#[cold]
+pub(crate) fn with_filename(error: PyErr, name: &Bound<'_, PyAny>) -> PyErr {
+    let py = name.py();
+    if error.is_instance_of::<PyOSError>(py) {
+        let value = error.value(py);
+        let has = |attribute| value.getattr(attribute).is_ok_and(|value| !value.is_none());
+        if has(intern!(py, "errno")) && !has(intern!(py, "filename")) {
+            // Without the name, the exception is still the right one.
+            let _ = value.setattr(intern!(py, "filename"), name);
+        }
+    }
+    error
 }
 
 /// What the system has refused.

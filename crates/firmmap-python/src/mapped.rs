@@ -35,6 +35,11 @@ pub(crate) trait Mapped {
 
     /// The class's words for the library's errors.
     fn error(error: firmmap::Error) -> PyErr;
+
+    /// Names the map's file in an `OSError` of ours, where that is known.
+    fn named(&self, _py: Python<'_>, error: PyErr) -> PyErr {
+        error
+    }
 }
 
 /// Work on the map that was set up while the state was locked: small work is done there, large work later.
@@ -162,7 +167,11 @@ pub(crate) fn slice<'py, M: Mapped>(this: Receiver<'py, M>, slice: Slice) -> Ret
     })?;
     let bytes = match job {
         Job::Done(bytes) => bytes,
-        Job::Large(map, (start, step, count)) => large::<M>(py, count, |memory| gather(&map, start, step, memory))?,
+        Job::Large(map, (start, step, count)) => {
+            let bytes = large::<M>(py, count, |memory| gather(&map, start, step, memory));
+            drop(map);
+            bytes.map_err(|error| this.named(py, error))?
+        }
     };
     Ok(bytes.finish())
 }
@@ -220,7 +229,7 @@ pub(crate) fn take<M: Mapped>(this: Receiver<'_, M>, count: Option<usize>) -> Re
     if result.is_err() {
         this.set_position(py, position)?;
     }
-    result.map(NewBytes::finish)
+    result.map(NewBytes::finish).map_err(|error| this.named(py, error))
 }
 
 /// The bytes through the next newline, but not more than `limit`; moves the position behind them.
@@ -254,8 +263,9 @@ fn take_far_line<M: Mapped>(this: Receiver<'_, M>, limit: Option<usize>) -> Retu
         let (map, position) = this.open_map(py, |file| Ok((file.share(), file.position())))?;
         let start = position.min(map.len());
         let end = limit.map_or(map.len(), |limit| start.saturating_add(limit).min(map.len()));
-        let bytes = far_line::<M>(py, &map, start, end)?;
+        let bytes = far_line::<M>(py, &map, start, end);
         drop(map);
+        let bytes = bytes.map_err(|error| this.named(py, error))?;
         if pass(this, position, bytes.len())? {
             return Ok(bytes.finish());
         }

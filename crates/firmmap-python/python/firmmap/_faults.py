@@ -27,7 +27,8 @@ class MapFaultError(OSError):
 
     def __reduce__(self):
         kind = type(self)
-        return MapFaultError if kind is _LateFault else kind, (self.offset,), self.__dict__
+        named = {} if self.filename is None else {"filename": self.filename}
+        return MapFaultError if kind is _LateFault else kind, (self.offset,), self.__dict__ | named
 
 
 MapFaultError.__module__ = "firmmap"

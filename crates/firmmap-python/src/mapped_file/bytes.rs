@@ -96,9 +96,10 @@ pub(crate) fn assign_subscript<'py>(
         scatter(&open.file, bytes, start, step).map(Job::Done).map_err(error)
     })?;
     if let Job::Large(map, (start, step)) = job {
-        let result = py.detach(|| scatter(&map, bytes, start, step)).map_err(error);
+        let result = py.detach(|| scatter(&map, bytes, start, step));
+        drop(map);
         this.changed(py);
-        result?;
+        result.map_err(|failed| this.named(py, error(failed)))?;
     }
     Ok(())
 }

@@ -171,7 +171,11 @@ fn set_len(this: This<'_>, size: Option<isize>) -> PyResult<usize> {
         })?;
         match done {
             Step::Done(len) => return Ok(len),
-            Step::Grow(map, len) => py.detach(|| map.grow(len)).map_err(error)?,
+            Step::Grow(map, len) => {
+                let grown = py.detach(|| map.grow(len));
+                drop(map);
+                grown.map_err(|failed| this.named(py, error(failed)))?;
+            }
             Step::Busy => Turn::wait(&mut turn, this)?,
         }
     }

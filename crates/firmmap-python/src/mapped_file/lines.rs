@@ -155,8 +155,9 @@ pub(crate) fn next(this: This<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
             (_, Some(far)) => far,
             _ => return Ok(None),
         };
-        let bytes = far_line::<MappedFile>(py, &map, position, map.len())?;
+        let bytes = far_line::<MappedFile>(py, &map, position, map.len());
         drop(map);
+        let bytes = bytes.map_err(|error| this.named(py, error))?;
         if pass(this, position, bytes.len())? {
             return Ok(Some(bytes.finish()));
         }
@@ -222,6 +223,13 @@ pub(crate) fn ready_of(lines: Receiver<'_, Lines>) -> Option<Bound<'_, PyAny>> {
 }
 
 pub(crate) fn next_of(lines: Receiver<'_, Lines>) -> PyResult<Option<Bound<'_, PyAny>>> {
+    cut_next(lines).map_err(|error| {
+        let held = |cursor: &mut Cursor| cursor.file.as_ref().map(|file| Held::new(file.receiver(lines.py)));
+        super::named_by(lines.py, lines.state.with(lines.py, held), error)
+    })
+}
+
+fn cut_next(lines: Receiver<'_, Lines>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let py = lines.py;
     loop {
         let step = lines.state.with(py, |cursor| -> PyResult<Step<'_>> {

@@ -29,7 +29,7 @@ use crate::mapped::{self, DETACHED_COPY, Mapped, Returned, unmap};
 use crate::sys::buffer::Export;
 use crate::sys::call::unraisable;
 use crate::sys::cell::Exclusive;
-use crate::sys::native::{Answer, Body, Receiver};
+use crate::sys::native::{Answer, Body, Held, Receiver};
 use crate::sys::shares::File;
 use lines::Block;
 use open::Name;
@@ -93,7 +93,7 @@ impl MappedFile {
             None => Ok(Err(closed_error())),
         });
         match done {
-            Ok(result) => result,
+            Ok(result) => result.map_err(|error| self.named(py, error)),
             Err(work) => {
                 self.let_others_move(py)?;
                 self.open_now(py, work)
@@ -101,12 +101,19 @@ impl MappedFile {
         }
     }
 
+    /// Names the map's file in an `OSError` of ours, where that is known.
+    #[cold]
+    fn named(&self, py: Python<'_>, error: PyErr) -> PyErr {
+        self.name.named(py, error)
+    }
+
     /// As [`open`](Self::open), without waiting for those who want to move the map.
     fn open_now<R>(&self, py: Python<'_>, work: impl FnOnce(&mut Open) -> PyResult<R>) -> PyResult<R> {
-        self.state.with(py, |state| match state {
+        let done = self.state.with(py, |state| match state {
             Some(open) => work(open),
             None => Err(closed_error()),
-        })
+        });
+        done.map_err(|error| self.named(py, error))
     }
 
     #[cold]
@@ -147,6 +154,15 @@ impl MappedFile {
     }
 }
 
+/// As [`MappedFile::named`], for the iterators: `held` is the map that they go over.
+#[cold]
+fn named_by(py: Python<'_>, held: Option<Held<MappedFile>>, error: PyErr) -> PyErr {
+    match held {
+        Some(held) => held.receiver(py).named(py, error),
+        None => error,
+    }
+}
+
 impl Mapped for MappedFile {
     #[inline]
     fn open_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut File) -> PyResult<R>) -> PyResult<R> {
@@ -172,6 +188,10 @@ impl Mapped for MappedFile {
     fn error(failed: firmmap::Error) -> PyErr {
         error(failed)
     }
+
+    fn named(&self, py: Python<'_>, error: PyErr) -> PyErr {
+        self.name.named(py, error)
+    }
 }
 
 impl Open {
@@ -192,7 +212,7 @@ impl Body for MappedFile {
     /// A last fault is reported as other errors in finalizers are.
     fn finalize(&self, py: Python<'_>) {
         if let Err(error) = unmap(self.state.with(py, Option::take).map(|open| open.file)) {
-            unraisable(py, exception(error));
+            unraisable(py, self.name.named(py, exception(error)));
         }
     }
 }
@@ -254,7 +274,7 @@ pub(crate) fn close(this: This<'_>) -> Returned<'_> {
     let file = taken.map(|open| open.file);
     let large = file.as_ref().is_some_and(|file| file.len() > DETACHED_COPY);
     let result = if large { py.detach(|| unmap(file)) } else { unmap(file) };
-    result.map(|()| none(py)).map_err(exception)
+    result.map(|()| none(py)).map_err(|failed| this.name.named(py, exception(failed)))
 }
 
 #[cold]

@@ -43,7 +43,9 @@ fn detached<R: Send>(
 ) -> PyResult<R> {
     let (map, range): (Arc<firmmap::Mmap>, _) =
         this.open(this.py, |open| Ok((open.file.share(), check(range, open.file.len())?)))?;
-    this.py.detach(|| work(&map, range)).map_err(error)
+    let result = this.py.detach(|| work(&map, range));
+    drop(map);
+    result.map_err(|failed| this.named(this.py, error(failed)))
 }
 
 pub(crate) fn flush<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {

@@ -92,7 +92,7 @@ fn fill<'py>(this: This<'py>, args: Args<'py>, function: &str) -> Returned<'py> 
             drop(map);
             if let Err(failed) = result {
                 this.set_position(py, position)?;
-                return Err(error(failed));
+                return Err(this.named(py, error(failed)));
             }
             count
         }

@@ -103,7 +103,9 @@ fn search(this: This<'_>, needle: &Needle<'_, '_>, bounds: Bounds, direction: Di
         Job::Done(found) => Ok(found),
         Job::Large(map, range) => {
             let needle = needle.constant();
-            py.detach(|| direction.search(&map, &needle, range)).map_err(error)
+            let found = py.detach(|| direction.search(&map, &needle, range));
+            drop(map);
+            found.map_err(|failed| this.named(py, error(failed)))
         }
     }
 }
@@ -159,7 +161,9 @@ pub(crate) fn count<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         Job::Done(count) => count,
         Job::Large(map, range) => {
             let needle = needle.constant();
-            py.detach(|| map.count(&needle, range)).map_err(error)?
+            let count = py.detach(|| map.count(&needle, range));
+            drop(map);
+            count.map_err(|failed| this.named(py, error(failed)))?
         }
     };
     count.into_bound_py_any(py)
@@ -290,6 +294,13 @@ pub(crate) fn ready_of(matches: Receiver<'_, Matches>) -> Option<Bound<'_, PyAny
 }
 
 pub(crate) fn next_of(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'_, PyAny>>> {
+    find_next(matches).map_err(|error| {
+        let held = |cursor: &mut Cursor| cursor.file.as_ref().map(|file| Held::new(file.receiver(matches.py)));
+        super::named_by(matches.py, matches.state.with(matches.py, held), error)
+    })
+}
+
+fn find_next(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let py = matches.py;
     let pass = |cursor: &mut Cursor, found: Option<usize>| match found {
         Some(index) => {

@@ -83,7 +83,7 @@ fn write_all(this: This<'_>, bytes: &[u8]) -> PyResult<()> {
                 this.changed(py);
                 if let Err(failed) = result {
                     this.set_position(py, position)?;
-                    return Err(error(failed));
+                    return Err(this.named(py, error(failed)));
                 }
                 return Ok(());
             }
