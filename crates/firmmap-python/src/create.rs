@@ -1,7 +1,6 @@
 //! The constructor of the class `mmap`: from arguments to a mapping.
 
 use firmmap::{MappedFile, MmapOptions};
-use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
@@ -11,6 +10,7 @@ use crate::errors::{self, exception};
 use crate::mmap::Mmap;
 use crate::sys::audit;
 use crate::sys::descriptor::{self, Source};
+use crate::sys::exception::{PyOverflowError, PyResult, PyValueError};
 
 /// `mmap(fileno, length, …)`.
 pub(crate) fn new<'py>(args: &Bound<'py, PyTuple>, names: Option<&Bound<'py, PyDict>>) -> PyResult<Mmap> {

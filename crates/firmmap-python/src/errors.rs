@@ -1,20 +1,18 @@
 //! The library's errors as Python's exceptions.
 
 use firmmap::{Error, ErrorKind};
-use pyo3::exceptions::{PyOSError, PyValueError};
-use pyo3::intern;
-use pyo3::prelude::*;
 
-use crate::faults::{self, MapFaultError};
+use crate::faults;
+use crate::sys::exception::{Exception, MapFaultError, PyOSError, PyValueError};
 
 /// The exception that the standard library raises in the same case, with its words where it has any.
 #[cold]
 #[inline(never)]
-pub(crate) fn exception(error: Error) -> PyErr {
+pub(crate) fn exception(error: Error) -> Exception {
     match error.kind() {
         ErrorKind::Fault => {
             faults::told();
-            MapFaultError::new_err((error.fault_offset(),))
+            MapFaultError::new_err(error.fault_offset())
         }
         ErrorKind::Os => system_error(&std::io::Error::from(error)),
         ErrorKind::OffsetBeyondEnd => PyValueError::new_err("mmap offset is greater than file size"),
@@ -37,19 +35,19 @@ const PERMISSION_DENIED: i32 = 13;
 pub(crate) const NO_SUCH_DEVICE: i32 = 19;
 
 /// What the system says of a length of zero.
-pub(crate) fn no_length() -> PyErr {
+pub(crate) fn no_length() -> Exception {
     const INVALID_PARAMETER: i32 = 87;
     refused(INVALID_ARGUMENT, INVALID_PARAMETER)
 }
 
 /// What the system says of an offset that is not aligned.
-pub(crate) fn misaligned() -> PyErr {
+pub(crate) fn misaligned() -> Exception {
     const MAPPED_ALIGNMENT: i32 = 1132;
     refused(INVALID_ARGUMENT, MAPPED_ALIGNMENT)
 }
 
 /// The system's error as it would be on Unix or on Windows.
-fn refused(unix: i32, windows: i32) -> PyErr {
+fn refused(unix: i32, windows: i32) -> Exception {
     if cfg!(windows) { system_error(&std::io::Error::from_raw_os_error(windows)) } else { os_error(unix) }
 }
 
@@ -60,7 +58,7 @@ pub(crate) fn is_bad_descriptor(error: &std::io::Error) -> bool {
 }
 
 /// An `OSError` with a C error number and its usual words. Does not call into Python: the exception is made later.
-pub(crate) fn os_error(number: i32) -> PyErr {
+pub(crate) fn os_error(number: i32) -> Exception {
     let words = match number {
         // Windows has other numbers, with other words.
         INVALID_ARGUMENT => "Invalid argument".to_owned(),
@@ -70,28 +68,15 @@ pub(crate) fn os_error(number: i32) -> PyErr {
     PyOSError::new_err((number, words))
 }
 
-/// Names the file that an `OSError` is about, as `open()` does, if it has a number and does not name one yet.
-#[cold]
-pub(crate) fn with_filename(error: PyErr, name: &Bound<'_, PyAny>) -> PyErr {
-    let py = name.py();
-    if error.is_instance_of::<PyOSError>(py) {
-        let value = error.value(py);
-        let has = |attribute| value.getattr(attribute).is_ok_and(|value| !value.is_none());
-        if has(intern!(py, "errno")) && !has(intern!(py, "filename")) {
-            // Without the name, the exception is still the right one.
-            let _ = value.setattr(intern!(py, "filename"), name);
-        }
-    }
-    error
-}
-
 /// What the system has refused.
-pub(crate) fn system_error(error: &std::io::Error) -> PyErr {
+pub(crate) fn system_error(error: &std::io::Error) -> Exception {
     match error.raw_os_error() {
         #[cfg(windows)]
-        Some(number) => PyOSError::new_err((0, words_of(error), None::<String>, number, None::<String>)),
+        Some(number) => PyOSError::new_err(crate::sys::exception::Arguments::windows(number, words_of(error))),
         #[cfg(not(windows))]
         Some(number) => os_error(number),
+        // Not the system's: there was no memory for a copy.
+        None if error.kind() == std::io::ErrorKind::OutOfMemory => Exception::no_memory(),
         None => PyOSError::new_err(error.to_string()),
     }
 }
@@ -105,6 +90,6 @@ fn words_of(error: &std::io::Error) -> String {
 
 #[cold]
 #[inline(never)]
-pub(crate) fn closed() -> PyErr {
+pub(crate) fn closed() -> Exception {
     PyValueError::new_err("mmap closed or invalid")
 }

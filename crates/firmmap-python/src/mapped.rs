@@ -10,7 +10,9 @@ use pyo3::prelude::*;
 
 use crate::args::{self, Slice};
 use crate::sys::buffer::NewBytes;
-use crate::sys::native::{Answer, Receiver};
+use crate::sys::detach::detached;
+use crate::sys::exception::{Exception, PyResult};
+use crate::sys::native::{Answer, Body, Receiver};
 use crate::sys::shares::File;
 
 /// Searches of more bytes than this let other threads run.
@@ -22,7 +24,7 @@ pub(crate) type Object<'a, 'py> = Borrowed<'a, 'py, PyAny>;
 pub(crate) type Returned<'py> = PyResult<Bound<'py, PyAny>>;
 
 /// An instance of one of the classes.
-pub(crate) trait Mapped {
+pub(crate) trait Mapped: Body {
     /// Runs `work` on the map, or raises if it is closed. Threads that want to move or resize it go first. `work` must not call
     /// into Python.
     fn open_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut File) -> PyResult<R>) -> PyResult<R>;
@@ -34,12 +36,7 @@ pub(crate) trait Mapped {
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()>;
 
     /// The class's words for the library's errors.
-    fn error(error: firmmap::Error) -> PyErr;
-
-    /// Names the map's file in an `OSError` of ours, where that is known.
-    fn named(&self, _py: Python<'_>, error: PyErr) -> PyErr {
-        error
-    }
+    fn error(error: firmmap::Error) -> Exception;
 }
 
 /// Work on the map that was set up while the state was locked: small work is done there, large work later.
@@ -50,8 +47,8 @@ pub(crate) enum Job<R, S> {
 
 /// Lets other threads be done with what they do with the map.
 pub(crate) fn wait(py: Python<'_>) -> PyResult<()> {
-    py.detach(|| std::thread::sleep(std::time::Duration::from_micros(200)));
-    py.check_signals()
+    detached(py, || std::thread::sleep(std::time::Duration::from_micros(200)));
+    Ok(py.check_signals()?)
 }
 
 /// Lets those go first who want to move the map, who would never get to it between the work of other threads. Whether there are
@@ -136,7 +133,7 @@ pub(crate) fn ready_subscript<'py, M: Mapped>(this: Receiver<'py, M>, key: Objec
     });
     // Not the longer way from its start: converting the slice may have run Python code.
     let answer = |bytes: NewBytes<'py>| Answer::object(bytes.finish());
-    Some(bytes.map_or_else(|| Answer::of(py, self::slice(this, slice)), answer))
+    Some(bytes.map_or_else(|| Answer::of(py, self::slice(this, slice).map_err(|error| this.name_in(error))), answer))
 }
 
 /// The place in a map of `len` bytes that an index from Python names.
@@ -167,11 +164,7 @@ pub(crate) fn slice<'py, M: Mapped>(this: Receiver<'py, M>, slice: Slice) -> Ret
     })?;
     let bytes = match job {
         Job::Done(bytes) => bytes,
-        Job::Large(map, (start, step, count)) => {
-            let bytes = large::<M>(py, count, |memory| gather(&map, start, step, memory));
-            drop(map);
-            bytes.map_err(|error| this.named(py, error))?
-        }
+        Job::Large(map, (start, step, count)) => large::<M>(py, count, |memory| gather(&map, start, step, memory))?,
     };
     Ok(bytes.finish())
 }
@@ -184,7 +177,7 @@ fn large<'py, M: Mapped>(
 ) -> PyResult<NewBytes<'py>> {
     let mut bytes = NewBytes::new(py, count)?;
     let memory = bytes.memory();
-    py.detach(|| copy(memory)).map_err(M::error)?;
+    detached(py, || copy(memory)).map_err(M::error)?;
     Ok(bytes)
 }
 
@@ -229,7 +222,7 @@ pub(crate) fn take<M: Mapped>(this: Receiver<'_, M>, count: Option<usize>) -> Re
     if result.is_err() {
         this.set_position(py, position)?;
     }
-    result.map(NewBytes::finish).map_err(|error| this.named(py, error))
+    result.map(NewBytes::finish)
 }
 
 /// The bytes through the next newline, but not more than `limit`; moves the position behind them.
@@ -263,9 +256,8 @@ fn take_far_line<M: Mapped>(this: Receiver<'_, M>, limit: Option<usize>) -> Retu
         let (map, position) = this.open_map(py, |file| Ok((file.share(), file.position())))?;
         let start = position.min(map.len());
         let end = limit.map_or(map.len(), |limit| start.saturating_add(limit).min(map.len()));
-        let bytes = far_line::<M>(py, &map, start, end);
+        let bytes = far_line::<M>(py, &map, start, end)?;
         drop(map);
-        let bytes = bytes.map_err(|error| this.named(py, error))?;
         if pass(this, position, bytes.len())? {
             return Ok(bytes.finish());
         }
@@ -311,7 +303,7 @@ pub(crate) fn far_line<'py, M: Mapped>(
     end: usize,
 ) -> PyResult<NewBytes<'py>> {
     let end = end.max(start);
-    let newline = py.detach(|| map.find(b"\n", start..end)).map_err(M::error)?;
+    let newline = detached(py, || map.find(b"\n", start..end)).map_err(M::error)?;
     let count = newline.map_or(end, |newline| newline + 1) - start;
     large::<M>(py, count, |memory| map.read_uninit_at(memory, start).map(drop))
 }

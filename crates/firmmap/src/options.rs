@@ -423,8 +423,11 @@ impl MmapOptions {
         };
         let beyond_end = || Detail::LengthBeyondEnd { offset: self.offset, len, file_len: info.len };
         let end = self.offset.checked_add(len as u64).ok_or_else(beyond_end)?;
-        let extend = match change.extend.filter(|_| i64::try_from(end).is_ok()) {
+        let extend = match change.extend {
             _ if !info.regular || end <= info.len => None,
+            Some(_) if i64::try_from(end).is_err() => {
+                return Err(range::too_large("the end of the map in its file", end));
+            }
             Some(how) => Some(how),
             None => return Err(beyond_end().into()),
         };

@@ -3,15 +3,13 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use firmmap::{ErrorKind, Mode};
-use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::{PyBufferError, PyOSError, PyValueError};
-use pyo3::prelude::*;
-
 use super::{Open, This, error, none, unsupported};
 use crate::args::{self, Args};
 use crate::errors::system_error;
 use crate::mapped::{DETACHED_COPY, Returned, wait};
+use crate::sys::detach::detached;
+use crate::sys::exception::{Exception, PyBufferError, PyOSError, PyResult, PyValueError};
+use firmmap::{ErrorKind, Mode};
 
 /// Whether the map has grown.
 pub(super) enum Grown {
@@ -102,7 +100,7 @@ pub(super) fn write(open: &mut Open, mode: Mode, bytes: &[u8]) -> PyResult<Grown
 }
 
 /// As a plain file: an `OSError` with EFBIG.
-fn too_large(what: String) -> PyErr {
+fn too_large(what: String) -> Exception {
     PyOSError::new_err((FILE_TOO_LARGE, format!("File too large: {what}")))
 }
 
@@ -123,7 +121,7 @@ pub(crate) fn truncate<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     args.check("truncate", 0, 1)?;
     check_grows(this.mode, "truncate")?;
     let size = args::optional_ssize(args.get(0))?;
-    set_len(this, size)?.into_bound_py_any(py)
+    args::python_int(py, set_len(this, size)? as isize)
 }
 
 /// `resize(newsize)`, for those who come from the class `mmap`.
@@ -171,11 +169,7 @@ fn set_len(this: This<'_>, size: Option<isize>) -> PyResult<usize> {
         })?;
         match done {
             Step::Done(len) => return Ok(len),
-            Step::Grow(map, len) => {
-                let grown = py.detach(|| map.grow(len));
-                drop(map);
-                grown.map_err(|failed| this.named(py, error(failed)))?;
-            }
+            Step::Grow(map, len) => detached(py, || map.grow(len)).map_err(error)?,
             Step::Busy => Turn::wait(&mut turn, this)?,
         }
     }
@@ -183,7 +177,7 @@ fn set_len(this: This<'_>, size: Option<isize>) -> PyResult<usize> {
 
 pub(crate) fn capacity(this: This<'_>) -> Returned<'_> {
     let capacity = this.open(this.py, |open| Ok(open.file.capacity()))?;
-    capacity.into_bound_py_any(this.py)
+    args::python_int(this.py, capacity as isize)
 }
 
 /// Takes in what others have appended to the file, or cut off from it.
@@ -194,7 +188,7 @@ pub(crate) fn refresh(this: This<'_>) -> Returned<'_> {
         Turn::wait(&mut turn, this)?;
     }
     drop(turn);
-    this.open(py, |open| Ok(open.file.len()))?.into_bound_py_any(py)
+    args::python_int(py, this.open(py, |open| Ok(open.file.len()))? as isize)
 }
 
 pub(super) fn refresh_open(open: &mut Open) -> PyResult<Grown> {

@@ -13,8 +13,10 @@ use super::{MappedFile, Open, This, closed_error, error};
 use crate::mapped::{Returned, far_line, near_line, pass};
 use crate::sys::buffer::{new_bytes, try_new_bytes};
 use crate::sys::cell::Exclusive;
+use crate::sys::exception::PyResult;
 use crate::sys::native::{Body, Held, Holder, Link, Receiver};
 use crate::sys::newlines::ends_of_lines;
+use crate::sys::owned::Owned;
 
 /// Lines that are longer than this many pages are looked for in the map itself.
 const PAGES: usize = 4;
@@ -155,9 +157,8 @@ pub(crate) fn next(this: This<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
             (_, Some(far)) => far,
             _ => return Ok(None),
         };
-        let bytes = far_line::<MappedFile>(py, &map, position, map.len());
+        let bytes = far_line::<MappedFile>(py, &map, position, map.len())?;
         drop(map);
-        let bytes = bytes.map_err(|error| this.named(py, error))?;
         if pass(this, position, bytes.len())? {
             return Ok(Some(bytes.finish()));
         }
@@ -181,7 +182,12 @@ struct Cursor {
     block: Block,
 }
 
-impl Body for Lines {}
+impl Body for Lines {
+    fn filename(&self, py: Python<'_>) -> Option<Owned> {
+        let held = self.state.with(py, |cursor| cursor.file.as_ref().map(|file| Held::new(file.receiver(py))));
+        super::filename_of(py, held)
+    }
+}
 
 impl Holder for Lines {
     fn held(&self, py: Python<'_>) -> Option<Link> {
@@ -223,13 +229,6 @@ pub(crate) fn ready_of(lines: Receiver<'_, Lines>) -> Option<Bound<'_, PyAny>> {
 }
 
 pub(crate) fn next_of(lines: Receiver<'_, Lines>) -> PyResult<Option<Bound<'_, PyAny>>> {
-    cut_next(lines).map_err(|error| {
-        let held = |cursor: &mut Cursor| cursor.file.as_ref().map(|file| Held::new(file.receiver(lines.py)));
-        super::named_by(lines.py, lines.state.with(lines.py, held), error)
-    })
-}
-
-fn cut_next(lines: Receiver<'_, Lines>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let py = lines.py;
     loop {
         let step = lines.state.with(py, |cursor| -> PyResult<Step<'_>> {

@@ -18,23 +18,23 @@ pub(crate) mod search;
 pub(crate) mod write;
 
 use firmmap::{Mode, Protection};
-use pyo3::exceptions::{PyBufferError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyString};
+use pyo3::types::PyBool;
 
 use crate::args::Args;
 use crate::errors::exception;
 use crate::mapped::{self, DETACHED_COPY, Mapped, Returned, unmap};
 use crate::sys::buffer::Export;
-use crate::sys::call::unraisable;
 use crate::sys::cell::Exclusive;
+use crate::sys::detach::detached;
+use crate::sys::exception::{Exception, PyBufferError, PyResult, PyValueError, UnsupportedOperation};
 use crate::sys::native::{Answer, Body, Held, Receiver};
+use crate::sys::objects::{class_name, new_string};
+use crate::sys::owned::Owned;
 use crate::sys::shares::File;
 use lines::Block;
 use open::Name;
-
-pyo3::import_exception!(io, UnsupportedOperation);
 
 pub(crate) type This<'py> = Receiver<'py, MappedFile>;
 
@@ -93,7 +93,7 @@ impl MappedFile {
             None => Ok(Err(closed_error())),
         });
         match done {
-            Ok(result) => result.map_err(|error| self.named(py, error)),
+            Ok(result) => result,
             Err(work) => {
                 self.let_others_move(py)?;
                 self.open_now(py, work)
@@ -101,19 +101,12 @@ impl MappedFile {
         }
     }
 
-    /// Names the map's file in an `OSError` of ours, where that is known.
-    #[cold]
-    fn named(&self, py: Python<'_>, error: PyErr) -> PyErr {
-        self.name.named(py, error)
-    }
-
     /// As [`open`](Self::open), without waiting for those who want to move the map.
     fn open_now<R>(&self, py: Python<'_>, work: impl FnOnce(&mut Open) -> PyResult<R>) -> PyResult<R> {
-        let done = self.state.with(py, |state| match state {
+        self.state.with(py, |state| match state {
             Some(open) => work(open),
             None => Err(closed_error()),
-        });
-        done.map_err(|error| self.named(py, error))
+        })
     }
 
     #[cold]
@@ -154,15 +147,6 @@ impl MappedFile {
     }
 }
 
-/// As [`MappedFile::named`], for the iterators: `held` is the map that they go over.
-#[cold]
-fn named_by(py: Python<'_>, held: Option<Held<MappedFile>>, error: PyErr) -> PyErr {
-    match held {
-        Some(held) => held.receiver(py).named(py, error),
-        None => error,
-    }
-}
-
 impl Mapped for MappedFile {
     #[inline]
     fn open_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut File) -> PyResult<R>) -> PyResult<R> {
@@ -185,13 +169,14 @@ impl Mapped for MappedFile {
         })
     }
 
-    fn error(failed: firmmap::Error) -> PyErr {
+    fn error(failed: firmmap::Error) -> Exception {
         error(failed)
     }
+}
 
-    fn named(&self, py: Python<'_>, error: PyErr) -> PyErr {
-        self.name.named(py, error)
-    }
+/// The path of the file that an iterator goes over.
+fn filename_of(py: Python<'_>, held: Option<Held<MappedFile>>) -> Option<Owned> {
+    held.and_then(|file| file.receiver(py).filename(py))
 }
 
 impl Open {
@@ -212,23 +197,27 @@ impl Body for MappedFile {
     /// A last fault is reported as other errors in finalizers are.
     fn finalize(&self, py: Python<'_>) {
         if let Err(error) = unmap(self.state.with(py, Option::take).map(|open| open.file)) {
-            unraisable(py, self.name.named(py, exception(error)));
+            exception(error).with_filename(|| self.filename(py)).write_unraisable(py);
         }
+    }
+
+    fn filename(&self, py: Python<'_>) -> Option<Owned> {
+        self.name.filename(py)
     }
 }
 
 #[cold]
-fn closed_error() -> PyErr {
+fn closed_error() -> Exception {
     PyValueError::new_err("I/O operation on closed file")
 }
 
 #[cold]
-fn unsupported(words: String) -> PyErr {
+fn unsupported(words: String) -> Exception {
     UnsupportedOperation::new_err(words)
 }
 
 /// The library's errors: their own words, which have the numbers in them, where no other class is asked for.
-fn error(error: firmmap::Error) -> PyErr {
+fn error(error: firmmap::Error) -> Exception {
     use firmmap::ErrorKind;
     match error.kind() {
         ErrorKind::OffsetBeyondEnd | ErrorKind::LengthBeyondEnd | ErrorKind::TooLarge | ErrorKind::UnknownLength => {
@@ -242,7 +231,7 @@ fn error(error: firmmap::Error) -> PyErr {
 
 pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
     let py = this.py;
-    let class = this.object().get_type().name()?;
+    let class = class_name(this.object().as_borrowed());
     let name = this.name.repr(py)?;
     let mode = this.mode.as_str();
     let numbers = this.state.with(py, |state| state.as_ref().map(|open| (open.file.len(), open.file.position())));
@@ -252,7 +241,7 @@ pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
         }
         None => format!("<firmmap.{class} {name} mode='{mode}' closed>"),
     };
-    Ok(PyString::new(py, &words).into_any())
+    new_string(py, &words)
 }
 
 #[inline]
@@ -273,12 +262,12 @@ pub(crate) fn close(this: This<'_>) -> Returned<'_> {
     })?;
     let file = taken.map(|open| open.file);
     let large = file.as_ref().is_some_and(|file| file.len() > DETACHED_COPY);
-    let result = if large { py.detach(|| unmap(file)) } else { unmap(file) };
-    result.map(|()| none(py)).map_err(|failed| this.name.named(py, exception(failed)))
+    let result = if large { detached(py, || unmap(file)) } else { unmap(file) };
+    result.map(|()| none(py)).map_err(exception)
 }
 
 #[cold]
-fn exported(operation: &str, exports: usize) -> PyErr {
+fn exported(operation: &str, exports: usize) -> Exception {
     let words = format!("{operation} is not possible while {} (memoryview, numpy arrays)", views(exports));
     PyBufferError::new_err(words)
 }

@@ -3,16 +3,18 @@
 use std::io::{Seek, SeekFrom};
 
 use firmmap::{ErrorKind, MmapOptions, Mode};
-use pyo3::exceptions::{PyFileExistsError, PyFileNotFoundError, PyOSError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyInt, PyString, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::{MappedFile, This, error};
 use crate::args::{self, Constructor};
 use crate::constants::{ACCESS_COPY, ACCESS_READ, ACCESS_WRITE};
-use crate::errors::{NO_SUCH_DEVICE, with_filename};
+use crate::errors::NO_SUCH_DEVICE;
 use crate::mapped::Returned;
+use crate::sys::detach::detached;
+use crate::sys::exception::{Exception, PyOSError, PyOverflowError, PyResult, PyTypeError, PyValueError};
+use crate::sys::objects::{class_name, digits, new_string, shortened};
 use crate::sys::owned::Owned;
 use crate::sys::{audit, descriptor};
 
@@ -45,12 +47,11 @@ impl Name {
         }
     }
 
-    /// Names the file in an `OSError` of ours, if it has a path.
-    #[cold]
-    pub(super) fn named(&self, py: Python<'_>, error: PyErr) -> PyErr {
+    /// What an `OSError` has as its `filename`: the path, if there is one.
+    pub(super) fn filename(&self, py: Python<'_>) -> Option<Owned> {
         match self {
-            Self::Path { given, .. } => with_filename(error, given.bind(py)),
-            Self::Descriptor(_) | Self::Anonymous => error,
+            Self::Path { given, .. } => Some(given.bind(py).clone().into()),
+            Self::Descriptor(_) | Self::Anonymous => None,
         }
     }
 
@@ -61,11 +62,11 @@ impl Name {
 
 pub(crate) fn name(this: This<'_>) -> Returned<'_> {
     let given = this.name.given(this.py);
-    Ok(given.unwrap_or_else(|| PyString::intern(this.py, "<anonymous>").into_any()))
+    given.map_or_else(|| new_string(this.py, "<anonymous>"), Ok)
 }
 
 pub(crate) fn mode(this: This<'_>) -> Returned<'_> {
-    Ok(PyString::intern(this.py, of_plain_file(this.mode)).into_any())
+    new_string(this.py, of_plain_file(this.mode))
 }
 
 /// The class's constructor, which `open()` is too.
@@ -165,7 +166,8 @@ impl Request {
         let mode = match &mode {
             None => Mode::Read,
             Some(name) => match name.cast::<PyString>() {
-                Ok(name) => name.to_cow()?.parse().map_err(error)?,
+                // No mode is so long that it would be cut.
+                Ok(name) => shortened(name.as_borrowed()).parse().map_err(error)?,
                 Err(_) => return Err(wrong_type("mode", "a str", name)),
             },
         };
@@ -185,7 +187,7 @@ impl Request {
                 return Err(PyValueError::new_err(words));
             }
             let descriptor = descriptor_number(&path)?;
-            let number = PyInt::new(py, descriptor).into_any();
+            let number = args::python_int(py, descriptor as isize)?;
             let mode = self.mode;
             return self.map(py, descriptor, Name::Descriptor(number.into()), mode);
         }
@@ -203,10 +205,10 @@ impl Request {
             Some(path) if is_new_file(&os, &os_path, &opened, &path).unwrap_or(false) => Some(path),
             _ => None,
         };
-        let closed = os.call_method1(intern!(py, "close"), (opened,));
+        let closed = os.call_method1(intern!(py, "close"), (opened,)).map_err(Exception::from);
         if let Some(path) = unwanted {
             // The error to report is why it is not wanted.
-            let _ = os.call_method1(intern!(py, "unlink"), (path,));
+            let _ = os.call_method1(intern!(py, "unlink"), (path,)).map_err(Exception::from);
         }
         let file = result?;
         closed?;
@@ -228,7 +230,7 @@ impl Request {
             for name in names.iter().chain([&system]) {
                 flags |= args::int(os.getattr(*name)?.as_borrowed())?;
             }
-            os.call_method1(intern!(py, "open"), (path, flags, 0o666))
+            Ok(os.call_method1(intern!(py, "open"), (path, flags, 0o666))?)
         };
         let existing = |names: &[&str]| Ok(Opened { file: open(given, names)?, created: None });
         let create = |path: Bound<'py, PyAny>| {
@@ -246,12 +248,12 @@ impl Request {
         for _ in 0..TRIES {
             if os_path.call_method1(intern!(py, "exists"), (&path,))?.is_truthy()? {
                 match existing(&["O_RDWR"]) {
-                    Err(error) if error.is_instance_of::<PyFileNotFoundError>(py) => {}
+                    Err(error) if error.is_file_not_found() => {}
                     result => return result,
                 }
             }
             match create(path.clone()) {
-                Err(error) if error.is_instance_of::<PyFileExistsError>(py) => {}
+                Err(error) if error.is_file_exists() => {}
                 result => return result,
             }
             // A link to a file that is not there: only by its own path can that be known to be new.
@@ -274,10 +276,10 @@ impl Request {
         if let Some(length) = self.length.or(is_new.then_some(0)) {
             options = options.len(length);
         }
-        let result = py.detach(|| options.map_mode(&source, mode));
+        let result = detached(py, || options.map_mode(&source, mode));
         // Of a directory, nothing at all could be mapped. It is refused as by a plain file.
         if result.as_ref().map_or(true, |file| file.is_empty()) && is_directory(py, descriptor)? {
-            let name = name.given(py).map(Bound::unbind);
+            let name = name.given(py);
             return Err(PyOSError::new_err((IS_A_DIRECTORY, "Is a directory", name)));
         }
         let file = result.map_err(|failed| {
@@ -285,7 +287,7 @@ impl Request {
             let is_pseudo = failed.kind() == ErrorKind::UnknownLength && is_regular(py, descriptor).unwrap_or(false);
             let raised =
                 if is_pseudo { PyOSError::new_err((NO_SUCH_DEVICE, failed.to_string())) } else { error(failed) };
-            name.named(py, raised)
+            raised.with_filename(|| name.filename(py))
         })?;
         Ok(MappedFile::new(file, self.mode, name, self.capacity))
     }
@@ -318,12 +320,12 @@ fn is_new_file(
 
 fn is_regular(py: Python<'_>, descriptor: i32) -> PyResult<bool> {
     let path = py.import(intern!(py, "os"))?.getattr(intern!(py, "path"))?;
-    path.call_method1(intern!(py, "isfile"), (descriptor,))?.is_truthy()
+    Ok(path.call_method1(intern!(py, "isfile"), (descriptor,))?.is_truthy()?)
 }
 
 fn is_directory(py: Python<'_>, descriptor: i32) -> PyResult<bool> {
     let path = py.import(intern!(py, "os"))?.getattr(intern!(py, "path"))?;
-    path.call_method1(intern!(py, "isdir"), (descriptor,))?.is_truthy()
+    Ok(path.call_method1(intern!(py, "isdir"), (descriptor,))?.is_truthy()?)
 }
 
 fn number(what: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> {
@@ -332,31 +334,23 @@ fn number(what: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> {
     }
     let number = args::ssize(object.as_borrowed()).map_err(|error| {
         // More than an address can be is behind the end of every file.
-        let is_out_of_range = error.is_instance_of::<PyOverflowError>(object.py());
-        if is_out_of_range { out_of_range(what, object, isize::MAX as i64) } else { error }
+        if !error.is_overflow() {
+            return error;
+        }
+        let number = digits(object.as_borrowed());
+        PyValueError::new_err(format!("{what} {number} is out of range: at most {}", isize::MAX))
     })?;
     usize::try_from(number).map_err(|_| PyValueError::new_err(format!("{what} {number} is negative")))
-}
-
-/// A number that does not fit, with the largest that would.
-#[cold]
-fn out_of_range(what: &str, object: &Bound<'_, PyAny>, limit: i64) -> PyErr {
-    if object.lt(0).unwrap_or(false) {
-        return PyValueError::new_err(format!("{what} is negative, and far from zero"));
-    }
-    // Python writes numbers of thousands of digits only on request.
-    let number = object.str().map_or_else(|_| "with its many digits".to_owned(), |number| number.to_string());
-    PyValueError::new_err(format!("{what} {number} is larger than {limit}, the most this system can address"))
 }
 
 /// A descriptor: a C int.
 fn descriptor_number(object: &Bound<'_, PyAny>) -> PyResult<i32> {
     args::int(object.as_borrowed()).map_err(|error| {
-        if !error.is_instance_of::<PyOverflowError>(object.py()) {
+        if !error.is_overflow() {
             return error;
         }
-        let number = object.str().map_or_else(|_| "with its many digits".to_owned(), |number| number.to_string());
-        PyOverflowError::new_err(format!("descriptor {number} is not between 0 and {}", i32::MAX))
+        let number = digits(object.as_borrowed());
+        PyOverflowError::new_err(format!("descriptor {number} is out of range: at most {}", i32::MAX))
     })
 }
 
@@ -364,11 +358,8 @@ fn optional_number(what: &str, object: Option<&Bound<'_, PyAny>>) -> PyResult<Op
     object.filter(|object| !object.is_none()).map(|object| number(what, object)).transpose()
 }
 
-fn wrong_type(what: &str, wanted: &str, object: &Bound<'_, PyAny>) -> PyErr {
-    match object.get_type().name() {
-        Ok(class) => PyTypeError::new_err(format!("{what} must be {wanted}, not {class}")),
-        Err(error) => error,
-    }
+fn wrong_type(what: &str, wanted: &str, object: &Bound<'_, PyAny>) -> Exception {
+    PyTypeError::new_err(format!("{what} must be {wanted}, not {}", class_name(object.as_borrowed())))
 }
 
 /// What a pickle holds: the class, the absolute path, the mode and the range.
@@ -414,10 +405,8 @@ pub(crate) fn fileno(this: This<'_>) -> Returned<'_> {
             return Err(super::unsupported("fileno: the memory is anonymous".to_owned()));
         }
         open.hand_out(matches!(this.name, Name::Path { .. }))
-    })?
-    .into_pyobject(py)
-    .map(Bound::into_any)
-    .map_err(PyErr::from)
+    })
+    .and_then(|number| args::python_int(py, number as isize))
 }
 
 impl super::Open {
@@ -479,5 +468,5 @@ pub(crate) fn isatty(this: This<'_>) -> Returned<'_> {
 
 pub(crate) fn offset(this: This<'_>) -> Returned<'_> {
     let offset = this.open(this.py, |open| Ok(open.file.offset()))?;
-    Ok(offset.into_pyobject(this.py)?.into_any())
+    args::python_uint(this.py, offset)
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 #[cfg(unix)]
 use firmmap::Advice;
 use firmmap::{FlushFlags, Protection};
-use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use super::growth::Turn;
@@ -14,6 +13,9 @@ use super::residency::Residency;
 use super::{This, error, exported, none};
 use crate::args::{self, Args};
 use crate::mapped::Returned;
+use crate::sys::detach::detached as without_gil;
+use crate::sys::exception::{PyResult, PyTypeError, PyValueError};
+use crate::sys::objects::shortened;
 
 /// `start` and `length` of a range, which must lie in the map. `first` is the place of `start` among the arguments.
 fn parse(args: Args<'_>, first: usize) -> PyResult<(isize, Option<isize>)> {
@@ -43,9 +45,7 @@ fn detached<R: Send>(
 ) -> PyResult<R> {
     let (map, range): (Arc<firmmap::Mmap>, _) =
         this.open(this.py, |open| Ok((open.file.share(), check(range, open.file.len())?)))?;
-    let result = this.py.detach(|| work(&map, range));
-    drop(map);
-    result.map_err(|failed| this.named(this.py, error(failed)))
+    without_gil(this.py, || work(&map, range)).map_err(error)
 }
 
 pub(crate) fn flush<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
@@ -56,6 +56,7 @@ pub(crate) fn flush<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let mut flags = FlushFlags::SYNC;
     for (name, value) in args.by_name() {
         if name != "asynchronous" {
+            let name = shortened(name.as_borrowed());
             return Err(PyTypeError::new_err(format!("flush() got an unexpected keyword argument '{name}'")));
         }
         flags = if value.is_truthy()? { FlushFlags::ASYNC } else { FlushFlags::SYNC };

@@ -1,15 +1,15 @@
 //! Reading as from a file: `read`, `readinto`, `readline` and the like, `peek`, `seek`, `tell`.
 
-use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyList;
 
 use super::{This, boolean, error};
 use crate::args::{self, Args};
 use crate::errors::INVALID_ARGUMENT;
 use crate::mapped::{self, DETACHED_COPY, Job, Mapped, Returned};
 use crate::sys::buffer::NewBytes;
+use crate::sys::detach::detached;
+use crate::sys::exception::{PyOSError, PyResult, PyValueError};
+use crate::sys::objects::new_list;
 use crate::sys::target::Target;
 
 /// What `peek()` shows at least, where there is as much: `io.DEFAULT_BUFFER_SIZE`.
@@ -44,7 +44,7 @@ pub(crate) fn readlines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> 
     let py = this.py;
     this.check_open(py)?;
     let hint = limit(args, "readlines")?.filter(|&hint| hint > 0);
-    let lines = PyList::empty(py);
+    let lines = new_list(py)?;
     let mut total = 0;
     while let Some(line) = super::lines::next(this)? {
         total += line.len()?;
@@ -92,7 +92,7 @@ fn fill<'py>(this: This<'py>, args: Args<'py>, function: &str) -> Returned<'py> 
             drop(map);
             if let Err(failed) = result {
                 this.set_position(py, position)?;
-                return Err(this.named(py, error(failed)));
+                return Err(error(failed));
             }
             count
         }
@@ -121,7 +121,7 @@ fn copy_detached(
         return copy(map, position, count, target);
     }
     let memory = target.memory(count);
-    py.detach(|| map.read_uninit_at(memory, position).map(drop))
+    detached(py, || map.read_uninit_at(memory, position).map(drop))
 }
 
 pub(crate) fn peek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
@@ -203,5 +203,5 @@ pub(crate) fn writable(this: This<'_>) -> Returned<'_> {
 
 pub(crate) fn size(this: This<'_>) -> Returned<'_> {
     let len = this.open(this.py, |open| open.file.file_len().map_err(error))?;
-    len.into_bound_py_any(this.py)
+    args::python_uint(this.py, len)
 }

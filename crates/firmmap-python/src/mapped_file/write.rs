@@ -8,6 +8,8 @@ use super::growth::{self, Grown, Turn};
 use super::{This, error, none};
 use crate::args::{self, Args, Argument};
 use crate::mapped::{DETACHED_COPY, Mapped, Returned};
+use crate::sys::detach::detached;
+use crate::sys::exception::{Exception, PyResult};
 
 /// How much `writelines()` gathers before it writes.
 const GATHERED: usize = 256 * 1024;
@@ -78,17 +80,17 @@ fn write_all(this: This<'_>, bytes: &[u8]) -> PyResult<()> {
         match step {
             Step::Done => return Ok(()),
             Step::Large(map, position) => {
-                let result = py.detach(|| map.write_all_at(bytes, position));
+                let result = detached(py, || map.write_all_at(bytes, position));
                 drop(map);
                 this.changed(py);
                 if let Err(failed) = result {
                     this.set_position(py, position)?;
-                    return Err(this.named(py, error(failed)));
+                    return Err(error(failed));
                 }
                 return Ok(());
             }
             Step::Append(map, position) => {
-                let result = py.detach(|| map.append(bytes));
+                let result = detached(py, || map.append(bytes));
                 drop(map);
                 return this.open_now(py, |open| {
                     open.appending = false;
@@ -116,7 +118,7 @@ pub(crate) fn writelines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py>
     let mut gathered = Vec::new();
     let mut result = Ok(());
     for line in lines.try_iter()? {
-        let added = line.and_then(|line| {
+        let added = line.map_err(Exception::from).and_then(|line| {
             let line = Argument::new(line.as_borrowed())?;
             let bytes = line.bytes();
             if gathered.len() + bytes.len() > GATHERED {
@@ -126,6 +128,7 @@ pub(crate) fn writelines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py>
             if bytes.len() > GATHERED {
                 return write_all(this, bytes);
             }
+            gathered.try_reserve(bytes.len())?;
             gathered.extend_from_slice(bytes);
             Ok(())
         });
@@ -136,11 +139,11 @@ pub(crate) fn writelines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py>
     }
     // The lines before a wrong one are written, as they are to a plain file.
     let rest = write_all(this, &gathered);
-    if let (Err(failed), Err(first)) = (&rest, &result) {
+    match (rest, result) {
         // Neither hides the other.
-        failed.set_cause(py, Some(first.clone_ref(py)));
+        (Err(failed), Err(first)) => Err(failed.caused_by(py, first)),
+        (rest, result) => rest.and(result).map(|()| none(py)),
     }
-    rest.and(result).map(|()| none(py))
 }
 
 pub(crate) fn write_byte<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {

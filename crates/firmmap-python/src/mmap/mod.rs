@@ -13,9 +13,8 @@ mod search;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use firmmap::MappedFile;
-use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyString};
+use pyo3::types::PyBool;
 
 pub(crate) use file::*;
 pub(crate) use items::*;
@@ -27,10 +26,12 @@ use crate::constants::{ACCESS_COPY, ACCESS_READ, ACCESS_WRITE};
 use crate::errors::{closed as closed_error, exception};
 use crate::mapped::{self, DETACHED_COPY, Mapped, Returned, unmap};
 use crate::sys::buffer::Export;
-use crate::sys::call::unraisable;
 use crate::sys::cell::Exclusive;
 use crate::sys::class::{This, is_exact};
+use crate::sys::detach::detached;
+use crate::sys::exception::{Exception, PyBufferError, PyResult, PyTypeError};
 use crate::sys::native::{Answer, Body};
+use crate::sys::objects::{new_string, shortened};
 use crate::sys::shares::File;
 
 /// What an instance is made of.
@@ -114,7 +115,7 @@ impl Mapped for Mmap {
         })
     }
 
-    fn error(error: firmmap::Error) -> PyErr {
+    fn error(error: firmmap::Error) -> Exception {
         exception(error)
     }
 }
@@ -123,7 +124,7 @@ impl Body for Mmap {
     /// The end of an object that was not closed. A last fault is reported as other errors in finalizers are.
     fn finalize(&self, py: Python<'_>) {
         if let Err(error) = unmap(self.state.with(py, |state| state.file.take())) {
-            unraisable(py, exception(error));
+            exception(error).write_unraisable(py);
         }
     }
 }
@@ -132,7 +133,7 @@ pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
     let py = this.py;
     let class = this.object().get_type();
     // The standard library's own name, so that nobody can tell.
-    let name = if is_exact(&class) { "mmap.mmap".to_owned() } else { class.name()?.to_string() };
+    let name = if is_exact(&class) { "mmap.mmap".to_owned() } else { shortened(class.name()?.as_borrowed()) };
     let numbers =
         this.state.with(py, |state| state.file.as_ref().map(|file| (file.len(), file.position(), file.offset())));
     let words = match numbers {
@@ -147,7 +148,7 @@ pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
             format!("<{name} closed=False, access={access}, length={length}, pos={pos}, offset={offset}>")
         }
     };
-    Ok(PyString::new(py, &words).into_any())
+    new_string(py, &words)
 }
 
 #[inline]
@@ -168,7 +169,7 @@ pub(crate) fn close(this: This<'_>) -> Returned<'_> {
         Ok(state.file.take())
     })?;
     let large = taken.as_ref().is_some_and(|file| file.len() > DETACHED_COPY);
-    let result = if large { this.py.detach(|| unmap(taken)) } else { unmap(taken) };
+    let result = if large { detached(this.py, || unmap(taken)) } else { unmap(taken) };
     result.map(|()| none(this.py)).map_err(exception)
 }
 

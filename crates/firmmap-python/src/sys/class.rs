@@ -10,6 +10,7 @@ use pyo3::{Borrowed, ffi};
 
 use super::buffer;
 use super::call::enter;
+use super::exception::PyResult;
 use super::native::{self, Receiver, keyword_method, method, object, plain_method, quick_method, quick_property, slot};
 use crate::mmap::{self, Mmap};
 use crate::{create, docs, mapped};

@@ -1,5 +1,6 @@
 //! File descriptors as Python knows them: numbers that belong to somebody else.
 
+use super::exception::PyResult;
 use pyo3::prelude::*;
 
 #[cfg(unix)]

@@ -110,7 +110,7 @@ fn is_attached() -> bool {
 extern "C" fn serve(_: *mut c_void) -> c_int {
     REQUESTED.store(false, Ordering::Release);
     // SAFETY: CPython calls this while attached.
-    unsafe { enter(-1, |py| crate::faults::deliver(py).map(|()| 0)) }
+    unsafe { enter(-1, |py| Ok(crate::faults::deliver(py).map(|()| 0)?)) }
 }
 
 /// Has the class raised in a thread, at its next bytecode. `false` if Python knows no such thread. This thread is attached.

@@ -10,6 +10,7 @@ use pyo3::{Borrowed, ffi};
 
 use super::buffer;
 use super::call::enter;
+use super::exception::PyResult;
 use super::native::{
     self, Receiver, keyword_method, method, plain_method, property, quick_call, quick_method, quick_property, slot,
 };

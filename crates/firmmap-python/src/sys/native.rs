@@ -11,7 +11,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-use super::call::{Args, enter};
+use super::call::{Args, enter, raise};
+use super::exception::{Exception, PyResult};
 use super::owned::Owned;
 
 /// What the instances of a class hold.
@@ -19,6 +20,12 @@ pub(crate) trait Body {
     /// The end of an instance that nobody holds any more.
     fn finalize(&self, py: Python<'_>) {
         let _ = py;
+    }
+
+    /// The path of its file, which an `OSError` of ours has as its `filename`. Nothing may be locked.
+    fn filename(&self, py: Python<'_>) -> Option<Owned> {
+        let _ = py;
+        None
     }
 }
 
@@ -76,6 +83,15 @@ impl<'py, T> Receiver<'py, T> {
 
     pub(super) fn as_ptr(self) -> *mut ffi::PyObject {
         self.object
+    }
+}
+
+impl<T: Body> Receiver<'_, T> {
+    /// Names its file in an exception of ours. Nothing may be locked.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn name_in(self, exception: Exception) -> Exception {
+        exception.with_filename(|| self.filename(self.py))
     }
 }
 
@@ -150,7 +166,8 @@ pub(super) unsafe fn class<'py, T: Body>(
     // SAFETY: the caller's promise; the slots end in a zero.
     let class = unsafe { ffi::PyType_FromSpec(&mut spec) };
     // SAFETY: a new reference, or null with an exception set.
-    Ok(unsafe { Bound::from_owned_ptr_or_err(py, class) }?.cast_into::<PyType>()?)
+    let class = unsafe { Bound::from_owned_ptr_or_opt(py, class) };
+    Ok(class.ok_or_else(|| Exception::fetch(py))?.cast_into::<PyType>()?)
 }
 
 pub(super) fn slot(slot: c_int, pfunc: *mut c_void) -> ffi::PyType_Slot {
@@ -171,7 +188,7 @@ pub(super) unsafe fn allocate<T>(
     // SAFETY: the caller's promise; every type has an allocator.
     let object = unsafe { ffi::PyType_GenericAlloc(class, 0) };
     if object.is_null() {
-        return Err(PyErr::fetch(py));
+        return Err(Exception::fetch(py));
     }
     // SAFETY: the allocator gives the class's basic size, in which there is room for an `Instance`.
     let place = unsafe { &raw mut (*object.cast::<Instance<T>>()).body };
@@ -280,13 +297,14 @@ pub(super) fn def(
 ///
 /// - `this` is an instance of the class whose body is `T`, and the thread is attached.
 #[inline]
-pub(super) unsafe fn object<'py, T: 'py>(
+pub(super) unsafe fn object<'py, T: Body + 'py>(
     this: *mut ffi::PyObject,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<Bound<'py, PyAny>>,
 ) -> *mut ffi::PyObject {
     let body = |py| {
         // SAFETY: the caller's promise.
-        body(unsafe { Receiver::new(py, this) }).map(Bound::into_ptr)
+        let receiver = unsafe { Receiver::new(py, this) };
+        body(receiver).map(Bound::into_ptr).map_err(|exception| receiver.name_in(exception))
     };
     // SAFETY: the caller's promise.
     unsafe { enter(ptr::null_mut(), body) }
@@ -325,7 +343,7 @@ impl<'py> Answer<'py> {
     pub(crate) fn of(py: Python<'py>, result: PyResult<Bound<'py, PyAny>>) -> Self {
         result.map_or_else(
             |error| {
-                error.restore(py);
+                raise(py, error);
                 Self(ptr::null_mut(), std::marker::PhantomData)
             },
             Self::object,
@@ -339,7 +357,7 @@ impl<'py> Answer<'py> {
 ///
 /// As [`object`].
 #[inline(always)]
-unsafe fn quick<'py, T: 'py, R>(
+unsafe fn quick<'py, T: Body + 'py, R>(
     this: *mut ffi::PyObject,
     failed: R,
     ready: impl FnOnce(Receiver<'py, T>) -> Option<R>,
@@ -365,7 +383,7 @@ unsafe fn quick<'py, T: 'py, R>(
 ///
 /// As [`object`].
 #[inline(always)]
-pub(super) unsafe fn quick_object<'py, T: 'py>(
+pub(super) unsafe fn quick_object<'py, T: Body + 'py>(
     this: *mut ffi::PyObject,
     ready: impl FnOnce(Receiver<'py, T>) -> Option<Answer<'py>>,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<Bound<'py, PyAny>>,
@@ -381,7 +399,7 @@ pub(super) unsafe fn quick_object<'py, T: 'py>(
 ///
 /// As [`call`].
 #[inline(always)]
-pub(super) unsafe fn quick_object_of<'py, T: 'py>(
+pub(super) unsafe fn quick_object_of<'py, T: Body + 'py>(
     this: *mut ffi::PyObject,
     values: *mut *mut ffi::PyObject,
     count: isize,
@@ -402,7 +420,7 @@ pub(super) unsafe fn quick_object_of<'py, T: 'py>(
 ///
 /// As [`object`].
 #[inline(always)]
-pub(super) unsafe fn quick_number<'py, T: 'py, N: From<i8>>(
+pub(super) unsafe fn quick_number<'py, T: Body + 'py, N: From<i8>>(
     this: *mut ffi::PyObject,
     ready: impl FnOnce(Receiver<'py, T>) -> Option<N>,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<N>,
@@ -417,7 +435,7 @@ pub(super) unsafe fn quick_number<'py, T: 'py, N: From<i8>>(
 ///
 /// As [`object`].
 #[inline(always)]
-pub(super) unsafe fn next<'py, T: 'py>(
+pub(super) unsafe fn next<'py, T: Body + 'py>(
     this: *mut ffi::PyObject,
     ready: impl FnOnce(Receiver<'py, T>) -> Option<Bound<'py, PyAny>>,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<Option<Bound<'py, PyAny>>>,
@@ -435,14 +453,15 @@ pub(super) unsafe fn next<'py, T: 'py>(
 /// As [`object`].
 #[cold]
 #[inline(never)]
-unsafe fn slowly<'py, T: 'py, R>(
+unsafe fn slowly<'py, T: Body + 'py, R>(
     this: *mut ffi::PyObject,
     failed: R,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<R>,
 ) -> R {
     let body = |py| {
         // SAFETY: the caller's promise.
-        body(unsafe { Receiver::new(py, this) })
+        let receiver = unsafe { Receiver::new(py, this) };
+        body(receiver).map_err(|exception| receiver.name_in(exception))
     };
     // SAFETY: the caller's promise.
     unsafe { enter(failed, body) }
@@ -454,13 +473,14 @@ unsafe fn slowly<'py, T: 'py, R>(
 ///
 /// As [`object`].
 #[inline]
-pub(super) unsafe fn number<'py, T: 'py, N: From<i8>>(
+pub(super) unsafe fn number<'py, T: Body + 'py, N: From<i8>>(
     this: *mut ffi::PyObject,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<N>,
 ) -> N {
     let body = |py| {
         // SAFETY: the caller's promise.
-        body(unsafe { Receiver::new(py, this) })
+        let receiver = unsafe { Receiver::new(py, this) };
+        body(receiver).map_err(|exception| receiver.name_in(exception))
     };
     // SAFETY: the caller's promise.
     unsafe { enter(N::from(-1), body) }
@@ -471,7 +491,7 @@ pub(super) unsafe fn number<'py, T: 'py, N: From<i8>>(
 /// - `this` is an instance of the class whose body is `T`, `values`, `count` and `names` are as for METH_FASTCALL |
 ///   METH_KEYWORDS, and the thread is attached.
 #[inline]
-pub(super) unsafe fn call<'py, T: 'py>(
+pub(super) unsafe fn call<'py, T: Body + 'py>(
     this: *mut ffi::PyObject,
     values: *mut *mut ffi::PyObject,
     count: isize,

@@ -7,19 +7,20 @@ use std::sync::Arc;
 /// A mapped file that knows in which process its shares were taken.
 pub(crate) struct File {
     file: firmmap::MappedFile,
-    /// Where the last one was; zero if there was none.
-    process: u32,
+    /// The [`fork_generation`](firmmap::fork_generation) of the last one; zero if there was none. Not a process id, which is no identity: with a
+    /// namespace of its own a child can have that of its parent.
+    generation: u32,
 }
 
 impl File {
     pub(crate) fn new(file: firmmap::MappedFile) -> Self {
-        Self { file, process: 0 }
+        Self { file, generation: 0 }
     }
 
     /// A share. It must be gone before Python code runs again: there fork(2) may be called.
     pub(crate) fn share(&mut self) -> Arc<firmmap::Mmap> {
         self.forget_strays();
-        self.process = std::process::id();
+        self.generation = firmmap::fork_generation();
         self.file.share()
     }
 
@@ -39,7 +40,7 @@ impl File {
     /// Takes back the shares of threads that only the parent of this process has: nobody else would, and the map could never
     /// be moved or unmapped.
     pub(crate) fn forget_strays(&mut self) {
-        if self.process == 0 || !self.file.is_shared() || self.process == std::process::id() {
+        if self.generation == 0 || !self.file.is_shared() || self.generation == firmmap::fork_generation() {
             return;
         }
         let map = Arc::into_raw(self.file.share());
