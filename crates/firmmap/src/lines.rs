@@ -1,6 +1,7 @@
 //! [`Lines`]: the lines of a map, one after the other.
 
 use std::fmt;
+use std::iter::FusedIterator;
 use std::ops::RangeBounds;
 
 use memchr::memchr;
@@ -27,7 +28,8 @@ impl Mmap {
     ///
     /// Each line can be one: [`OutOfRange`](crate::ErrorKind::OutOfRange), [`AccessDenied`](crate::ErrorKind::AccessDenied) on
     /// a map that cannot be read; [`Fault`](crate::ErrorKind::Fault) where bytes of the line are missing. The lines before
-    /// it come first. The next call tries again, and goes on if the bytes are there.
+    /// it come first, and after it there are no more: to go on once the bytes are there, ask for the lines from
+    /// [`position`](Lines::position) on.
     ///
     /// # Examples
     ///
@@ -96,7 +98,7 @@ impl Lines<'_> {
         self.position
     }
 
-    /// The next line, lent until the next call; `None` at the end.
+    /// The next line, lent until the next call; `None` at the end, and after an error.
     ///
     /// # Errors
     ///
@@ -106,6 +108,17 @@ impl Lines<'_> {
     ///
     /// See [`Lines`].
     pub fn next_line(&mut self) -> Result<Option<&[u8]>> {
+        match self.find_end() {
+            Ok(end) => Ok(end.map(|end| self.give(end))),
+            Err(error) => {
+                self.end = self.position;
+                Err(error)
+            }
+        }
+    }
+
+    /// Where in the buffer the next line ends. After an error the buffer is empty.
+    fn find_end(&mut self) -> Result<Option<usize>> {
         if let Some(error) = self.refused.take() {
             return Err(error);
         }
@@ -113,12 +126,12 @@ impl Lines<'_> {
         let mut seen = self.used;
         loop {
             if let Some(index) = memchr(b'\n', &self.buffer[seen..]) {
-                return Ok(Some(self.give(seen + index + 1)));
+                return Ok(Some(seen + index + 1));
             }
             let unread = self.position + (self.buffer.len() - self.used);
             if unread == self.end {
                 let rest = self.buffer.len();
-                return Ok((rest > self.used).then(|| self.give(rest)));
+                return Ok((rest > self.used).then_some(rest));
             }
             seen = self.buffer.len() - self.used;
             self.fill(unread)?;
@@ -167,6 +180,8 @@ impl Iterator for Lines<'_> {
         self.next_line().map(|line| line.map(<[u8]>::to_vec)).transpose()
     }
 }
+
+impl FusedIterator for Lines<'_> {}
 
 impl fmt::Debug for Lines<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
