@@ -21,6 +21,7 @@ pub(crate) fn exception(error: Error) -> Exception {
         // The standard library lets the system refuse what has no length.
         ErrorKind::UnknownLength => os_error(INVALID_ARGUMENT),
         ErrorKind::NoFile => os_error(BAD_DESCRIPTOR),
+        ErrorKind::StaleDescriptor => PyOSError::new_err((BAD_DESCRIPTOR, format!("Bad file descriptor: {error}"))),
         ErrorKind::AccessDenied => PyOSError::new_err((PERMISSION_DENIED, format!("Permission denied: {error}"))),
         _ => PyValueError::new_err(error.to_string()),
     }
@@ -30,6 +31,8 @@ pub(crate) fn exception(error: Error) -> Exception {
 pub(crate) const INVALID_ARGUMENT: i32 = 22;
 pub(crate) const BAD_DESCRIPTOR: i32 = 9;
 const PERMISSION_DENIED: i32 = 13;
+/// ENODEV.
+pub(crate) const NO_SUCH_DEVICE: i32 = 19;
 
 /// What the system says of a length of zero.
 pub(crate) fn no_length() -> Exception {

@@ -12,7 +12,7 @@ use crate::args::{self, Slice};
 use crate::sys::buffer::NewBytes;
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyResult};
-use crate::sys::native::{Answer, Receiver};
+use crate::sys::native::{Answer, Body, Receiver};
 use crate::sys::shares::File;
 
 /// Searches of more bytes than this let other threads run.
@@ -24,7 +24,7 @@ pub(crate) type Object<'a, 'py> = Borrowed<'a, 'py, PyAny>;
 pub(crate) type Returned<'py> = PyResult<Bound<'py, PyAny>>;
 
 /// An instance of one of the classes.
-pub(crate) trait Mapped {
+pub(crate) trait Mapped: Body {
     /// Runs `work` on the map, or raises if it is closed. Threads that want to move or resize it go first. `work` must not call
     /// into Python.
     fn open_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut File) -> PyResult<R>) -> PyResult<R>;
@@ -133,7 +133,7 @@ pub(crate) fn ready_subscript<'py, M: Mapped>(this: Receiver<'py, M>, key: Objec
     });
     // Not the longer way from its start: converting the slice may have run Python code.
     let answer = |bytes: NewBytes<'py>| Answer::object(bytes.finish());
-    Some(bytes.map_or_else(|| Answer::of(py, self::slice(this, slice)), answer))
+    Some(bytes.map_or_else(|| Answer::of(py, self::slice(this, slice).map_err(|error| this.name_in(error))), answer))
 }
 
 /// The place in a map of `len` bytes that an index from Python names.

@@ -1,6 +1,7 @@
 //! [`FindIter`]: all places at which a needle is found.
 
 use std::fmt;
+use std::iter::FusedIterator;
 use std::ops::RangeBounds;
 
 use crate::error::{Error, Result};
@@ -23,7 +24,7 @@ impl Mmap {
     ///
     /// Each place can be one: [`OutOfRange`](crate::ErrorKind::OutOfRange), [`AccessDenied`](crate::ErrorKind::AccessDenied) on
     /// a map that cannot be read; [`Fault`](crate::ErrorKind::Fault) where bytes are missing. The places before
-    /// them come first. The next call tries again, and goes on if the bytes are there.
+    /// them come first, and after it there are no more.
     ///
     /// # Examples
     ///
@@ -137,6 +138,8 @@ impl Iterator for FindIter<'_> {
         if self.given == self.found.len()
             && let Err(error) = self.search()
         {
+            self.rest = None;
+            self.found.clear();
             return Some(Err(error));
         }
         let place = self.found.get(self.given)?;
@@ -144,6 +147,8 @@ impl Iterator for FindIter<'_> {
         Some(Ok(self.base + place))
     }
 }
+
+impl FusedIterator for FindIter<'_> {}
 
 impl fmt::Debug for FindIter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -14,7 +14,7 @@ use crate::error::{Detail, Error, ErrorKind, Result};
 use crate::fault::Fault;
 use crate::mmap::Mmap;
 use crate::range;
-use crate::sys::{self, FileInfo, How, LenChange};
+use crate::sys::{self, FileInfo, How, LenChange, TrackedFile};
 
 /// The least room that a map gets which has to move to grow, in bytes: it costs addresses only.
 const LEAST_ROOM: usize = 1 << 20;
@@ -117,7 +117,8 @@ impl Mmap {
     /// - [`BeyondCapacity`](crate::ErrorKind::BeyondCapacity); [`InvalidInput`](crate::ErrorKind::InvalidInput) for a length
     ///   that is less than now.
     /// - [`NotResizable`](crate::ErrorKind::NotResizable): the map is read-only or copy-on-write.
-    /// - [`NoFile`](crate::ErrorKind::NoFile): the map does not keep its file.
+    /// - [`NoFile`](crate::ErrorKind::NoFile): the map does not keep its file;
+    ///   [`StaleDescriptor`](crate::ErrorKind::StaleDescriptor): it was closed behind the map's back.
     /// - [`Fault`](crate::ErrorKind::Fault): the file is shorter than the map, as somebody has truncated it.
     /// - [`Os`](crate::ErrorKind::Os): the disk is full.
     ///
@@ -162,7 +163,7 @@ impl Mmap {
         match self.backing() {
             // Unless somebody else was faster, and the map is longer now.
             Some(file) if self.len() == len && self.file_len()? > end => {
-                file.set_len(end).map_err(|error| Error::os("truncating", error))
+                file.get().and_then(|file| file.set_len(end)).map_err(|error| Error::os("truncating", error))
             }
             _ => Ok(()),
         }
@@ -213,7 +214,7 @@ impl Mmap {
     ///
     /// - [`BeyondCapacity`](crate::ErrorKind::BeyondCapacity): the file has become longer than that.
     /// - [`Fault`](crate::ErrorKind::Fault): the file is shorter than the map, as somebody has truncated it.
-    /// - [`NoFile`](crate::ErrorKind::NoFile), [`Os`](crate::ErrorKind::Os).
+    /// - [`NoFile`](crate::ErrorKind::NoFile), [`StaleDescriptor`](crate::ErrorKind::StaleDescriptor), [`Os`](crate::ErrorKind::Os).
     ///
     /// # Examples
     ///
@@ -251,7 +252,8 @@ impl Mmap {
     /// Nothing has changed then.
     ///
     /// - [`NotResizable`](crate::ErrorKind::NotResizable): the map is read-only or copy-on-write.
-    /// - [`NoFile`](crate::ErrorKind::NoFile): the map does not keep its file.
+    /// - [`NoFile`](crate::ErrorKind::NoFile): the map does not keep its file;
+    ///   [`StaleDescriptor`](crate::ErrorKind::StaleDescriptor): it was closed behind the map's back.
     /// - [`Unsupported`](crate::ErrorKind::Unsupported): shared anonymous memory cannot grow on Unix, unless it was made by
     ///   [`MmapOptions::map_shared_memory`](crate::MmapOptions::map_shared_memory); private maps of files, asked for by their
     ///   flags, grow only on Linux.
@@ -369,8 +371,13 @@ impl Mmap {
         if self.origin.anonymous {
             self.region.touch(len.min(self.len()))?;
         }
-        let source = self.file.as_ref().map(sys::source);
+        let file = self.file.as_ref().map(TrackedFile::get).transpose();
+        let source = file.map_err(|error| Error::os("resize", error))?.map(sys::source);
         let (aligned, start, total) = range::aligned(self.offset(), room, self.origin.granularity)?;
+        if let (0, true, Some(file)) = (room, self.origin.reserves(), &self.file) {
+            // Without it the map is as long as wanted, too.
+            let _ = self.origin.pin(source, Some(file), self.offset());
+        }
         let request = self.origin.request(source, aligned, total);
         let change = LenChange { file: self.file.as_ref(), old, new, how };
         let result = self.region.resize((room > 0).then_some(&request), start, len, &change);
@@ -407,8 +414,8 @@ impl Mmap {
             None => Ok(self.region.write(behind, start)?),
         };
         let written = written.and_then(|()| Ok(self.region.write(inside, position)?));
-        if let (Err(_), Some((file, file_len))) = (&written, file) {
-            self.cut_back(file, file_len, end);
+        if let (Err(_), Some((_, file_len))) = (&written, file) {
+            self.cut_back(file_len, end);
         }
         written?;
         self.region.grow(end);
@@ -439,16 +446,19 @@ impl Mmap {
     }
 
     /// Takes back what has made the file longer, unless somebody else has made it longer still.
-    fn cut_back(&self, file: &File, before: u64, end: usize) {
+    fn cut_back(&self, before: u64, end: usize) {
         let end = self.end(end).unwrap_or(0);
-        if sys::file_len(file).is_ok_and(|now| now > before && now <= end) {
+        if let Some(Ok((file, now))) = self.backing().map(TrackedFile::with_len)
+            && now > before
+            && now <= end
+        {
             // The first error is the one to report.
             let _ = file.set_len(before);
         }
     }
 
     /// The file whose bytes are mapped: none for memory, also where a flag (`MAP_ANONYMOUS`) has made memory of a file's map.
-    fn backing(&self) -> Option<&File> {
+    fn backing(&self) -> Option<&TrackedFile> {
         #[cfg(unix)]
         if self.origin.flags.contains(crate::MapFlags::ANONYMOUS) {
             return None;
@@ -470,10 +480,10 @@ impl Mmap {
             return if self.origin.anonymous { Ok(None) } else { Err(Detail::NoFile { operation }.into()) };
         };
         let asking = |error| Error::os("reading the length of the file", error);
+        let (file, len) = file.with_len().map_err(asking)?;
         if self.growth.kind_of(file).map_err(asking)? == NOT_REGULAR {
             return Err(Detail::Unsupported { what: "another length of what is not a regular file" }.into());
         }
-        let len = sys::file_len(file).map_err(asking)?;
         if len < self.end(kept)? {
             let offset = len.saturating_sub(self.offset()) as usize;
             return Err(Fault { offset }.into());

@@ -65,6 +65,7 @@ mod lines;
 mod memmem;
 mod mmap;
 mod mode;
+mod open_file;
 mod options;
 mod quick;
 mod range;

@@ -1,6 +1,7 @@
 //! [`Lines`]: the lines of a map, one after the other.
 
 use std::fmt;
+use std::iter::FusedIterator;
 use std::ops::{Range, RangeBounds};
 
 use crate::error::{Error, Result};
@@ -28,7 +29,8 @@ impl Mmap {
     ///
     /// Each line can be one: [`OutOfRange`](crate::ErrorKind::OutOfRange), [`AccessDenied`](crate::ErrorKind::AccessDenied) on
     /// a map that cannot be read; [`Fault`](crate::ErrorKind::Fault) where bytes of the line are missing. The lines before
-    /// it come first. The next call tries again, and goes on if the bytes are there.
+    /// it come first, and after it there are no more: to go on once the bytes are there, ask for the lines from
+    /// [`position`](Lines::position) on.
     ///
     /// # Examples
     ///
@@ -113,7 +115,7 @@ impl Lines<'_> {
         self.position
     }
 
-    /// The next line, lent until the next call; `None` at the end.
+    /// The next line, lent until the next call; `None` at the end, and after an error.
     ///
     /// # Errors
     ///
@@ -136,11 +138,11 @@ impl Lines<'_> {
                 self.given += 1;
                 Ok(Some(self.give(end)))
             }
-            None => self.search_on(),
+            None => self.search_on().inspect_err(|_| self.end = self.position),
         }
     }
 
-    /// [`advance`](Self::advance) where no end of a line is known.
+    /// [`advance`](Self::advance) where no end of a line is known. After an error the buffer is empty.
     fn search_on(&mut self) -> Result<Option<Range<usize>>> {
         if let Some(error) = self.refused.take() {
             return Err(error);
@@ -229,6 +231,8 @@ impl Iterator for Lines<'_> {
         }
     }
 }
+
+impl FusedIterator for Lines<'_> {}
 
 impl fmt::Debug for Lines<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

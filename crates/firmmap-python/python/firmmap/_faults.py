@@ -22,17 +22,21 @@ class MapFaultError(OSError):
     in the map. Once the file is whole again, so is the map.
     """
 
-    def __init__(self, offset=None):
+    def __init__(self, offset=None, filename=None):
         where = "" if offset is None else f" at {offset}"
         super().__init__(
             errno.EIO,
             f"the mapped byte{where} is not there: its file was truncated, or its disk failed or is full",
         )
         self.offset = offset
+        # OSError shows a filename of None as well.
+        if filename is not None:
+            self.filename = filename
 
     def __reduce__(self):
         kind = type(self)
-        return MapFaultError if kind is _LateFault else kind, (self.offset,), self.__dict__
+        arguments = (self.offset,) if self.filename is None else (self.offset, self.filename)
+        return MapFaultError if kind is _LateFault else kind, arguments, self.__dict__
 
 
 MapFaultError.__module__ = "firmmap"

@@ -16,6 +16,7 @@ use crate::sys::cell::Exclusive;
 use crate::sys::exception::PyResult;
 use crate::sys::native::{Body, Held, Holder, Link, Receiver};
 use crate::sys::newlines::ends_of_lines;
+use crate::sys::owned::Owned;
 
 /// Lines that are longer than this many pages are looked for in the map itself.
 const PAGES: usize = 4;
@@ -181,7 +182,12 @@ struct Cursor {
     block: Block,
 }
 
-impl Body for Lines {}
+impl Body for Lines {
+    fn filename(&self, py: Python<'_>) -> Option<Owned> {
+        let held = self.state.with(py, |cursor| cursor.file.as_ref().map(|file| Held::new(file.receiver(py))));
+        super::filename_of(py, held)
+    }
+}
 
 impl Holder for Lines {
     fn held(&self, py: Python<'_>) -> Option<Link> {

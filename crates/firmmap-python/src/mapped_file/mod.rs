@@ -29,8 +29,9 @@ use crate::sys::buffer::Export;
 use crate::sys::cell::Exclusive;
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyBufferError, PyResult, PyValueError, UnsupportedOperation};
-use crate::sys::native::{Answer, Body, Receiver};
+use crate::sys::native::{Answer, Body, Held, Receiver};
 use crate::sys::objects::{class_name, new_string};
+use crate::sys::owned::Owned;
 use crate::sys::shares::File;
 use lines::Block;
 use open::Name;
@@ -173,6 +174,11 @@ impl Mapped for MappedFile {
     }
 }
 
+/// The path of the file that an iterator goes over.
+fn filename_of(py: Python<'_>, held: Option<Held<MappedFile>>) -> Option<Owned> {
+    held.and_then(|file| file.receiver(py).filename(py))
+}
+
 impl Open {
     /// Moves the position, and that of the descriptor with it.
     fn move_to(&mut self, position: usize) {
@@ -191,8 +197,12 @@ impl Body for MappedFile {
     /// A last fault is reported as other errors in finalizers are.
     fn finalize(&self, py: Python<'_>) {
         if let Err(error) = unmap(self.state.with(py, Option::take).map(|open| open.file)) {
-            exception(error).write_unraisable(py);
+            exception(error).with_filename(|| self.filename(py)).write_unraisable(py);
         }
+    }
+
+    fn filename(&self, py: Python<'_>) -> Option<Owned> {
+        self.name.filename(py)
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::io::{Seek, SeekFrom};
 
-use firmmap::{MmapOptions, Mode};
+use firmmap::{ErrorKind, MmapOptions, Mode};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::{MappedFile, This, error};
 use crate::args::{self, Constructor};
 use crate::constants::{ACCESS_COPY, ACCESS_READ, ACCESS_WRITE};
+use crate::errors::NO_SUCH_DEVICE;
 use crate::mapped::Returned;
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyOSError, PyResult, PyTypeError, PyValueError};
@@ -42,6 +43,14 @@ impl Name {
         match self {
             Self::Path { given: name, .. } | Self::Descriptor(name) => Some(name.bind(py).clone()),
             Self::Anonymous => None,
+        }
+    }
+
+    /// What an `OSError` has as its `filename`: the path, if there is one.
+    pub(super) fn filename(&self, py: Python<'_>) -> Option<Owned> {
+        match self {
+            Self::Path { given, .. } => Some(given.bind(py).clone().into()),
+            Self::Descriptor(_) | Self::Anonymous => None,
         }
     }
 
@@ -160,29 +169,70 @@ impl Request {
         let given = os.call_method1("fspath", (&path,))?;
         let os_path = os.getattr("path")?;
         let absolute = os_path.call_method1("abspath", (&given,))?;
-        // It raises the audit event and the exceptions that Python's own functions do.
-        let flags = self.flags(&os)?;
-        let opened = os.call_method1("open", (&given, flags, 0o666))?;
+        let Opened { file: opened, created } = self.open_path(&os, &os_path, &given)?;
         let descriptor = args::int(opened.as_borrowed())?;
         let name = Name::Path { given: given.clone().into(), absolute: absolute.into() };
-        // Those that create have done so.
-        let mode = if self.mode.access() == firmmap::Access::Write { Mode::ReadWrite } else { self.mode };
+        // That which creates has done so.
+        let mode = if self.mode == Mode::CreateNew { Mode::ReadWrite } else { self.mode };
         let result = self.map(py, descriptor, name, mode);
-        let closed = os.call_method1("close", (opened,));
+        let unwanted = match created.filter(|_| result.is_err()) {
+            Some(path) if is_new_file(&os, &os_path, &opened, &path).unwrap_or(false) => Some(path),
+            _ => None,
+        };
+        let closed = os.call_method1("close", (opened,)).map_err(Exception::from);
+        if let Some(path) = unwanted {
+            // The error to report is why it is not wanted.
+            let _ = os.call_method1("unlink", (path,)).map_err(Exception::from);
+        }
         let file = result?;
         closed?;
         Ok(file)
     }
 
-    fn flags(&self, os: &Bound<'_, PyModule>) -> PyResult<i32> {
-        let names: &[&str] = match self.mode {
-            Mode::Read | Mode::Copy => &["O_RDONLY"],
-            Mode::ReadWrite => &["O_RDWR"],
-            Mode::Create => &["O_RDWR", "O_CREAT", "O_TRUNC"],
-            Mode::CreateNew => &["O_RDWR", "O_CREAT", "O_EXCL"],
+    /// Opens the file by `os.open()`, which raises the audit event and the exceptions that Python's own functions do. One that is
+    /// there already keeps its bytes, in every mode.
+    fn open_path<'py>(
+        &self,
+        os: &Bound<'py, PyModule>,
+        os_path: &Bound<'py, PyAny>,
+        given: &Bound<'py, PyAny>,
+    ) -> PyResult<Opened<'py>> {
+        let open = |path: &Bound<'py, PyAny>, names: &[&str]| -> PyResult<Bound<'py, PyAny>> {
+            let system = if cfg!(windows) { "O_BINARY" } else { "O_CLOEXEC" };
+            let mut flags = 0;
+            for name in names.iter().chain([&system]) {
+                flags |= args::int(os.getattr(*name)?.as_borrowed())?;
+            }
+            Ok(os.call_method1("open", (path, flags, 0o666))?)
         };
-        let system = if cfg!(windows) { "O_BINARY" } else { "O_CLOEXEC" };
-        names.iter().chain([&system]).try_fold(0, |flags, name| Ok(flags | os.getattr(*name)?.extract::<i32>()?))
+        let existing = |names: &[&str]| Ok(Opened { file: open(given, names)?, created: None });
+        let create = |path: Bound<'py, PyAny>| {
+            let file = open(&path, &["O_RDWR", "O_CREAT", "O_EXCL"])?;
+            Ok(Opened { file, created: Some(path) })
+        };
+        match self.mode {
+            Mode::Read | Mode::Copy => return existing(&["O_RDONLY"]),
+            Mode::ReadWrite => return existing(&["O_RDWR"]),
+            Mode::CreateNew => return create(given.clone()),
+            Mode::Create => {}
+        }
+        let mut path = given.clone();
+        // Others may make and remove the file meanwhile.
+        for _ in 0..TRIES {
+            if os_path.call_method1("exists", (&path,))?.is_truthy()? {
+                match existing(&["O_RDWR"]) {
+                    Err(error) if error.is_file_not_found() => {}
+                    result => return result,
+                }
+            }
+            match create(path.clone()) {
+                Err(error) if error.is_file_exists() => {}
+                result => return result,
+            }
+            // A link to a file that is not there: only by its own path can that be known to be new.
+            path = os_path.call_method1("realpath", (&path,))?;
+        }
+        existing(&["O_RDWR"])
     }
 
     fn map(self, py: Python<'_>, descriptor: i32, name: Name, mode: Mode) -> PyResult<MappedFile> {
@@ -194,8 +244,8 @@ impl Request {
         audit::mmap_new(py, descriptor, self.length.unwrap_or(0), access, self.offset as u64)?;
         let source = descriptor::borrow(py, descriptor)?;
         let mut options = MmapOptions::new().offset(self.offset as u64).capacity(self.capacity.unwrap_or(0));
-        // An empty file ends before the offset, from which on it is to be mapped.
-        let is_new = matches!(self.mode, Mode::Create | Mode::CreateNew);
+        // A new file ends before the offset, from which on it is to be mapped.
+        let is_new = self.mode == Mode::CreateNew;
         if let Some(length) = self.length.or(is_new.then_some(0)) {
             options = options.len(length);
         }
@@ -205,9 +255,44 @@ impl Request {
             let name = name.given(py);
             return Err(PyOSError::new_err((IS_A_DIRECTORY, "Is a directory", name)));
         }
-        let file = result.map_err(error)?;
+        let file = result.map_err(|failed| {
+            // What is said of a device is about the arguments; this is about the file.
+            let is_pseudo = failed.kind() == ErrorKind::UnknownLength && is_regular(py, descriptor).unwrap_or(false);
+            let raised =
+                if is_pseudo { PyOSError::new_err((NO_SUCH_DEVICE, failed.to_string())) } else { error(failed) };
+            raised.with_filename(|| name.filename(py))
+        })?;
         Ok(MappedFile::new(file, self.mode, name, self.capacity))
     }
+}
+
+/// What `open_path` gives.
+struct Opened<'py> {
+    /// The descriptor.
+    file: Bound<'py, PyAny>,
+    /// The path of the file, if it was not there before.
+    created: Option<Bound<'py, PyAny>>,
+}
+
+/// How often it is tried to open a file that others make and remove.
+const TRIES: usize = 40;
+
+/// Whether the file that was created at `path` is still there, and still empty.
+fn is_new_file(
+    os: &Bound<'_, PyModule>,
+    os_path: &Bound<'_, PyAny>,
+    descriptor: &Bound<'_, PyAny>,
+    path: &Bound<'_, PyAny>,
+) -> PyResult<bool> {
+    let here = os.call_method1("fstat", (descriptor,))?;
+    let there = os.call_method1("lstat", (path,))?;
+    let is_same = os_path.call_method1("samestat", (&here, there))?.is_truthy()?;
+    Ok(is_same && here.getattr("st_size")?.extract::<u64>()? == 0)
+}
+
+fn is_regular(py: Python<'_>, descriptor: i32) -> PyResult<bool> {
+    let path = py.import("os")?.getattr("path")?;
+    Ok(path.call_method1("isfile", (descriptor,))?.is_truthy()?)
 }
 
 fn is_directory(py: Python<'_>, descriptor: i32) -> PyResult<bool> {
@@ -289,8 +374,12 @@ impl super::Open {
     /// The descriptor of the file. Its own position is set to ours, so that who reads or writes with it does so here; unless
     /// it shares that with a descriptor of the caller's, for whom it would move.
     fn hand_out(&mut self, is_alone: bool) -> PyResult<i32> {
-        let number = self.file.file().and_then(descriptor::number);
-        let number = number.ok_or_else(|| super::unsupported("fileno: the map has no descriptor".to_owned()))?;
+        let no_descriptor = || super::unsupported("fileno: the map has no descriptor".to_owned());
+        let number = match self.file.tracked_file() {
+            Ok(file) => descriptor::number(file).ok_or_else(no_descriptor)?,
+            Err(failed) if failed.kind() == ErrorKind::NoFile => return Err(no_descriptor()),
+            Err(failed) => return Err(error(failed)),
+        };
         self.take_in()?;
         let end = self.file.offset() + self.file.len() as u64;
         self.grows_with_file |= self.file.file().is_some_and(|file| file.metadata().is_ok_and(|now| now.len() <= end));

@@ -19,6 +19,7 @@ use crate::sys::detach::detached;
 use crate::sys::exception::{PyResult, PyTypeError, PyValueError};
 use crate::sys::native::{Body, Held, Holder, Link, Receiver};
 use crate::sys::objects::class_name;
+use crate::sys::owned::Owned;
 
 /// What is searched for: bytes, or an integer that stands for one.
 enum Needle<'a, 'py> {
@@ -244,7 +245,12 @@ struct Place {
     changes: u64,
 }
 
-impl Body for Matches {}
+impl Body for Matches {
+    fn filename(&self, py: Python<'_>) -> Option<Owned> {
+        let held = self.state.with(py, |cursor| cursor.file.as_ref().map(|file| Held::new(file.receiver(py))));
+        super::filename_of(py, held)
+    }
+}
 
 impl Holder for Matches {
     fn held(&self, py: Python<'_>) -> Option<Link> {

@@ -50,8 +50,11 @@ pub(crate) enum Arguments {
         filename: Option<Owned>,
         winerror: Option<c_int>,
     },
-    /// The place of a fault.
-    Offset(Option<usize>),
+    /// The place of a fault, and its file.
+    Offset {
+        offset: Option<usize>,
+        filename: Option<Owned>,
+    },
 }
 
 /// An exception as CPython hands it out: class, value and traceback, of which the last two can be null.
@@ -135,6 +138,37 @@ impl Exception {
         unsafe { ffi::PyErr_GivenExceptionMatches(class, overflow_error(py)) != 0 }
     }
 
+    /// Whether Python code has raised a `FileNotFoundError`.
+    pub(crate) fn is_file_not_found(&self) -> bool {
+        // SAFETY: the interpreter has set its exception classes before any of our code runs, and keeps them.
+        self.was_raised_as(unsafe { ffi::PyExc_FileNotFoundError })
+    }
+
+    /// Whether Python code has raised a `FileExistsError`.
+    pub(crate) fn is_file_exists(&self) -> bool {
+        // SAFETY: the interpreter has set its exception classes before any of our code runs, and keeps them.
+        self.was_raised_as(unsafe { ffi::PyExc_FileExistsError })
+    }
+
+    fn was_raised_as(&self, wanted: *mut ffi::PyObject) -> bool {
+        let Some([State::Raised(Raised([class, ..]))]) = self.state.as_deref() else { return false };
+        // SAFETY: both are classes that are alive, and the thread is attached as this type is not `Send`.
+        unsafe { ffi::PyErr_GivenExceptionMatches(*class, wanted) != 0 }
+    }
+
+    /// Names the file in an `OSError` of ours that has a number and names none yet. One that Python code has raised stays as it is.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn with_filename(mut self, name: impl FnOnce() -> Option<Owned>) -> Self {
+        if let Some([State::New { arguments, .. }]) = self.state.as_deref_mut()
+            && let Arguments::System { filename: filename @ None, .. }
+            | Arguments::Offset { filename: filename @ None, .. } = arguments
+        {
+            *filename = name();
+        }
+        self
+    }
+
     /// The same with a `__cause__`. Nothing may be locked: this can run Python code.
     #[allow(deprecated, reason = "what replaces the functions is newer than CPython 3.11")]
     pub(crate) fn caused_by(self, py: Python<'_>, cause: Self) -> Self {
@@ -197,14 +231,11 @@ fn make(py: Python<'_>, class: Class, arguments: Arguments) -> Option<()> {
     let class = unsafe { Owned::from_borrowed(py, class(py)) };
     let arguments = match arguments {
         Arguments::Words(words) => new_tuple(py, [new_string(py, &words)?])?,
-        Arguments::Offset(offset) => new_tuple(
-            py,
-            [match offset {
-                // A map has at most `isize::MAX` bytes.
-                Some(offset) => new_int(py, offset as i64)?,
-                None => none(py),
-            }],
-        )?,
+        Arguments::Offset { offset, filename } => {
+            // A map has at most `isize::MAX` bytes.
+            let offset = offset.map_or_else(|| Some(none(py)), |offset| new_int(py, offset as i64))?;
+            new_tuple(py, [offset, filename.unwrap_or_else(|| none(py))])?
+        }
         Arguments::System { number, words, filename, winerror } => {
             let number = new_int(py, number.into())?;
             let words = new_string(py, &words)?;
@@ -274,7 +305,7 @@ impl From<&'static str> for Arguments {
 
 impl From<Option<usize>> for Arguments {
     fn from(offset: Option<usize>) -> Self {
-        Self::Offset(offset)
+        Self::Offset { offset, filename: None }
     }
 }
 

@@ -22,6 +22,12 @@ pub(crate) trait Body {
     fn finalize(&self, py: Python<'_>) {
         let _ = py;
     }
+
+    /// The path of its file, which an `OSError` of ours has as its `filename`. Nothing may be locked.
+    fn filename(&self, py: Python<'_>) -> Option<Owned> {
+        let _ = py;
+        None
+    }
 }
 
 /// What the instances of a class hold that can hold another object, which may lead back to them: the garbage collector has to know.
@@ -83,6 +89,15 @@ impl<'py, T> Receiver<'py, T> {
     pub(super) fn class(self) -> *mut ffi::PyTypeObject {
         // SAFETY: `new` was promised an object that is alive; every object has a type.
         unsafe { ffi::Py_TYPE(self.object) }
+    }
+}
+
+impl<T: Body> Receiver<'_, T> {
+    /// Names its file in an exception of ours. Nothing may be locked.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn name_in(self, exception: Exception) -> Exception {
+        exception.with_filename(|| self.filename(self.py))
     }
 }
 
@@ -328,13 +343,14 @@ pub(super) fn def(
 ///
 /// - `this` is an instance of the class whose body is `T`, and the thread is attached.
 #[inline]
-pub(super) unsafe fn object<'py, T: 'py>(
+pub(super) unsafe fn object<'py, T: Body + 'py>(
     this: *mut ffi::PyObject,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<Bound<'py, PyAny>>,
 ) -> *mut ffi::PyObject {
     let body = |py| {
         // SAFETY: the caller's promise.
-        body(unsafe { Receiver::new(py, this) }).map(Bound::into_ptr)
+        let receiver = unsafe { Receiver::new(py, this) };
+        body(receiver).map(Bound::into_ptr).map_err(|exception| receiver.name_in(exception))
     };
     // SAFETY: the caller's promise.
     unsafe { enter(ptr::null_mut(), body) }
@@ -387,7 +403,7 @@ impl<'py> Answer<'py> {
 ///
 /// As [`object`].
 #[inline(always)]
-unsafe fn quick<'py, T: 'py, R>(
+unsafe fn quick<'py, T: Body + 'py, R>(
     this: *mut ffi::PyObject,
     failed: R,
     ready: impl FnOnce(Receiver<'py, T>) -> Option<R>,
@@ -413,7 +429,7 @@ unsafe fn quick<'py, T: 'py, R>(
 ///
 /// As [`object`].
 #[inline(always)]
-pub(super) unsafe fn quick_object<'py, T: 'py>(
+pub(super) unsafe fn quick_object<'py, T: Body + 'py>(
     this: *mut ffi::PyObject,
     ready: impl FnOnce(Receiver<'py, T>) -> Option<Answer<'py>>,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<Bound<'py, PyAny>>,
@@ -429,7 +445,7 @@ pub(super) unsafe fn quick_object<'py, T: 'py>(
 ///
 /// As [`call`].
 #[inline(always)]
-pub(super) unsafe fn quick_object_of<'py, T: 'py>(
+pub(super) unsafe fn quick_object_of<'py, T: Body + 'py>(
     this: *mut ffi::PyObject,
     values: *mut *mut ffi::PyObject,
     count: isize,
@@ -450,7 +466,7 @@ pub(super) unsafe fn quick_object_of<'py, T: 'py>(
 ///
 /// As [`object`].
 #[inline(always)]
-pub(super) unsafe fn quick_number<'py, T: 'py, N: From<i8>>(
+pub(super) unsafe fn quick_number<'py, T: Body + 'py, N: From<i8>>(
     this: *mut ffi::PyObject,
     ready: impl FnOnce(Receiver<'py, T>) -> Option<N>,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<N>,
@@ -465,7 +481,7 @@ pub(super) unsafe fn quick_number<'py, T: 'py, N: From<i8>>(
 ///
 /// As [`object`].
 #[inline(always)]
-pub(super) unsafe fn next<'py, T: 'py>(
+pub(super) unsafe fn next<'py, T: Body + 'py>(
     this: *mut ffi::PyObject,
     ready: impl FnOnce(Receiver<'py, T>) -> Option<Bound<'py, PyAny>>,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<Option<Bound<'py, PyAny>>>,
@@ -483,14 +499,15 @@ pub(super) unsafe fn next<'py, T: 'py>(
 /// As [`object`].
 #[cold]
 #[inline(never)]
-unsafe fn slowly<'py, T: 'py, R>(
+unsafe fn slowly<'py, T: Body + 'py, R>(
     this: *mut ffi::PyObject,
     failed: R,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<R>,
 ) -> R {
     let body = |py| {
         // SAFETY: the caller's promise.
-        body(unsafe { Receiver::new(py, this) })
+        let receiver = unsafe { Receiver::new(py, this) };
+        body(receiver).map_err(|exception| receiver.name_in(exception))
     };
     // SAFETY: the caller's promise.
     unsafe { enter(failed, body) }
@@ -502,13 +519,14 @@ unsafe fn slowly<'py, T: 'py, R>(
 ///
 /// As [`object`].
 #[inline]
-pub(super) unsafe fn number<'py, T: 'py, N: From<i8>>(
+pub(super) unsafe fn number<'py, T: Body + 'py, N: From<i8>>(
     this: *mut ffi::PyObject,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<N>,
 ) -> N {
     let body = |py| {
         // SAFETY: the caller's promise.
-        body(unsafe { Receiver::new(py, this) })
+        let receiver = unsafe { Receiver::new(py, this) };
+        body(receiver).map_err(|exception| receiver.name_in(exception))
     };
     // SAFETY: the caller's promise.
     unsafe { enter(N::from(-1), body) }
@@ -519,7 +537,7 @@ pub(super) unsafe fn number<'py, T: 'py, N: From<i8>>(
 /// - `this` is an instance of the class whose body is `T`, `values`, `count` and `names` are as for METH_FASTCALL |
 ///   METH_KEYWORDS, and the thread is attached.
 #[inline]
-pub(super) unsafe fn call<'py, T: 'py>(
+pub(super) unsafe fn call<'py, T: Body + 'py>(
     this: *mut ffi::PyObject,
     values: *mut *mut ffi::PyObject,
     count: isize,

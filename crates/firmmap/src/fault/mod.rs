@@ -28,7 +28,7 @@ use table::slots;
 pub(crate) use table::{cover, forget_other_threads, lock_for_fork, unlock_after_fork};
 
 use crate::error::{Detail, Error};
-use crate::sys;
+use crate::sys::{self, FileId};
 
 /// An operation met a page that could not be read or written: where, as an index into the map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,8 @@ pub(crate) struct Site {
     pub len: usize,
     /// The mapping's file, or -1.
     pub fd: i32,
+    /// Which file that is.
+    pub file_id: FileId,
     pub file_offset: u64,
     /// The arguments of mmap(2).
     pub protection: i32,

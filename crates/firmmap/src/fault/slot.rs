@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, 
 
 use super::table::{FREE, Held, TABLE_LOCK};
 use super::{Fault, NOTIFY, STRETCHES, Site, Stretch, UnreportedFault};
-use crate::sys;
+use crate::sys::{self, FileId};
 
 /// One mapping's place in the table.
 pub(crate) struct Slot {
@@ -13,6 +13,8 @@ pub(crate) struct Slot {
     start: AtomicUsize,
     len: AtomicUsize,
     fd: AtomicI32,
+    device: AtomicU64,
+    inode: AtomicU64,
     file_offset: AtomicU64,
     protection: AtomicI32,
     flags: AtomicI32,
@@ -86,6 +88,8 @@ impl Slot {
             start: AtomicUsize::new(0),
             len: AtomicUsize::new(0),
             fd: AtomicI32::new(-1),
+            device: AtomicU64::new(0),
+            inode: AtomicU64::new(0),
             file_offset: AtomicU64::new(0),
             protection: AtomicI32::new(0),
             flags: AtomicI32::new(0),
@@ -135,6 +139,7 @@ impl Slot {
             start: self.start.load(Ordering::Relaxed),
             len: self.len.load(Ordering::Relaxed),
             fd: self.fd.load(Ordering::Relaxed),
+            file_id: FileId { device: self.device.load(Ordering::Relaxed), inode: self.inode.load(Ordering::Relaxed) },
             file_offset: self.file_offset.load(Ordering::Relaxed),
             protection: self.protection.load(Ordering::Relaxed),
             flags: self.flags.load(Ordering::Relaxed),
@@ -151,6 +156,8 @@ impl Slot {
 
     pub(super) fn describe(&self, site: &Site) {
         self.fd.store(site.fd, Ordering::Relaxed);
+        self.device.store(site.file_id.device, Ordering::Relaxed);
+        self.inode.store(site.file_id.inode, Ordering::Relaxed);
         self.file_offset.store(site.file_offset, Ordering::Relaxed);
         self.protection.store(site.protection, Ordering::Relaxed);
         self.flags.store(site.flags, Ordering::Relaxed);

@@ -6,6 +6,8 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use super::Source;
+
 /// Whether a mapping can be longer than its file.
 pub(crate) const RESERVES: bool = true;
 
@@ -103,6 +105,47 @@ fn reserve(_file: &File, _from: u64, _to: u64) -> io::Result<()> {
     Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP))
 }
 
+/// Makes the first `len` bytes zeros, and leaves them their room on the disk: fallocate(2).
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn zero(file: &File, len: u64) -> io::Result<()> {
+    // SAFETY: the descriptor is open while it is borrowed.
+    match unsafe { libc::fallocate64(file.as_raw_fd(), libc::FALLOC_FL_ZERO_RANGE, 0, len as libc::off64_t) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn zero(_file: &File, _len: u64) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Whether the file is on one of the file systems that make the bytes while they are read.
+pub(crate) fn is_pseudo(source: Source<'_>) -> bool {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        // As in magic.h of Linux: proc, sysfs, debugfs, tracefs, securityfs, cgroup, cgroup2.
+        const PSEUDO: [u64; 7] = [0x9fa0, 0x6265_6572, 0x6462_6720, 0x7472_6163, 0x7363_6673, 0x0027_e0eb, 0x6367_7270];
+        super::os::file_system(source).is_some_and(|magic| PSEUDO.contains(&magic))
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    {
+        let _ = source;
+        false
+    }
+}
+
+/// Whether a file that calls itself empty has bytes.
+pub(crate) fn has_hidden_bytes(source: Source<'_>) -> bool {
+    // These are not asked to be read: some wait for what is to come, and some give each byte only once.
+    if is_pseudo(source) {
+        return true;
+    }
+    let mut byte = 0u8;
+    // SAFETY: the descriptor is open while it is borrowed, and there is room for the byte.
+    unsafe { libc::pread(source.as_raw_fd(), (&raw mut byte).cast(), 1, 0) == 1 }
+}
+
 /// A file without a name, in memory, for shared memory that can grow: memfd_create(2).
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 pub(crate) fn shared_memory() -> io::Result<Option<File>> {
@@ -135,30 +178,6 @@ pub(crate) fn shared_memory() -> io::Result<Option<File>> {
             Err(error) => return Err(error),
         }
     }
-}
-
-/// The length of a file that was known to be a regular one.
-///
-/// Not fstat(2): whoever asks Linux (6.13) for the time of the last change makes the next write note a new and exact time, which
-/// on ext4 takes longer than the write itself. statx(2) can ask for the length alone.
-pub(crate) fn file_len(file: &File) -> io::Result<u64> {
-    #[cfg(target_os = "linux")]
-    {
-        let mut answer = std::mem::MaybeUninit::<libc::statx>::uninit();
-        let (fd, path, flags) = (file.as_raw_fd(), c"".as_ptr(), libc::AT_EMPTY_PATH);
-        // SAFETY: the descriptor is open while it is borrowed, the path ends in a zero byte, and the buffer is a `statx`.
-        let result = unsafe { libc::syscall(libc::SYS_statx, fd, path, flags, libc::STATX_SIZE, answer.as_mut_ptr()) };
-        if result == 0 {
-            // SAFETY: the call has succeeded, so it has filled the buffer.
-            return Ok(unsafe { answer.assume_init() }.stx_size);
-        }
-        let error = io::Error::last_os_error();
-        // Before Linux 4.11, and where a sandbox does not know the call.
-        if !matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) {
-            return Err(error);
-        }
-    }
-    file.metadata().map(|metadata| metadata.len())
 }
 
 /// A number that is another one in each forked child. Never zero.

@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io;
 
+use super::Source;
+
 /// Whether a mapping can be longer than its file.
 pub(crate) const RESERVES: bool = false;
 
@@ -26,14 +28,24 @@ pub(crate) fn extend(file: &File, to: u64) -> io::Result<()> {
     file.set_len(to)
 }
 
+/// Not known here: the file is emptied and made longer again.
+pub(crate) fn zero(_file: &File, _len: u64) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// There are none.
+pub(crate) fn is_pseudo(_source: Source<'_>) -> bool {
+    false
+}
+
+/// The length of a file is what it has.
+pub(crate) fn has_hidden_bytes(_source: Source<'_>) -> bool {
+    false
+}
+
 /// Memory without a file is copied when it grows.
 pub(crate) fn shared_memory() -> io::Result<Option<File>> {
     Ok(None)
-}
-
-/// The length of a file.
-pub(crate) fn file_len(file: &File) -> io::Result<u64> {
-    file.metadata().map(|metadata| metadata.len())
 }
 
 /// Nothing forks.

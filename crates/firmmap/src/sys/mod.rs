@@ -36,8 +36,8 @@ mod growth;
 #[cfg(unix)]
 #[path = "pages_unix.rs"]
 mod pages;
+mod tracked_file;
 
-use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -50,7 +50,8 @@ pub(crate) use fault_os::{
 #[cfg(not(unix))]
 pub(crate) use fault_os::{cover, drop_aside, put_back, seen_by_all_threads};
 pub(crate) use growth::{
-    RESERVES, allocate, extend, file_len, generation, shared_memory, write_all_at, writes_reach_maps,
+    RESERVES, allocate, extend, generation, has_hidden_bytes, is_pseudo, shared_memory, write_all_at,
+    writes_reach_maps, zero,
 };
 pub(crate) use memory::{append, as_uninit};
 pub use os::AsSource;
@@ -59,6 +60,7 @@ pub(crate) use os::is_private;
 pub(crate) use os::{SUPPORTED, Source, duplicate, file_info, granularity, page_size, source, sync_before_mapping};
 #[cfg(unix)]
 pub(crate) use pages::{cover, drop_aside, put_back, seen_by_all_threads};
+pub(crate) use tracked_file::{FileId, TrackedFile};
 
 use crate::access::{Access, FlushFlags, Protection};
 use crate::advice::Advice;
@@ -105,12 +107,14 @@ pub(crate) struct FileInfo {
     pub regular: bool,
     /// What the offset of a mapping must be a multiple of: [`granularity`], or more for a file of huge pages.
     pub granularity: usize,
+    /// Which file it is.
+    pub id: FileId,
 }
 
 /// What resizing a map does to its file.
 pub(crate) struct LenChange<'a> {
     /// `None` for anonymous memory.
-    pub file: Option<&'a File>,
+    pub file: Option<&'a TrackedFile>,
     pub old: u64,
     pub new: u64,
     pub how: How,
@@ -131,8 +135,8 @@ impl LenChange<'_> {
     pub(crate) fn apply(&self) -> io::Result<()> {
         match (self.file, self.how) {
             (None, _) | (_, How::Keep) => Ok(()),
-            (Some(file), How::Allocate) if self.new > self.old => allocate(file, self.old, self.new),
-            (Some(file), _) => file.set_len(self.new),
+            (Some(file), How::Allocate) if self.new > self.old => allocate(file.get()?, self.old, self.new),
+            (Some(file), _) => file.get()?.set_len(self.new),
         }
     }
 
@@ -140,9 +144,18 @@ impl LenChange<'_> {
     fn undo(&self) {
         if self.how != How::Keep {
             // The first error is the one to report.
-            let _ = self.file.map(|file| file.set_len(self.old));
+            let _ = self.file.map(|file| file.get()?.set_len(self.old));
         }
     }
+}
+
+/// Maps `request` to find out whether that is allowed. `file` keeps the mapping, and with it its inode.
+pub(crate) fn pin(request: &Request<'_>, file: Option<&TrackedFile>) -> io::Result<()> {
+    let mapping = os::Mapping::new(request)?;
+    if let Some(file) = file {
+        file.pin(mapping);
+    }
+    Ok(())
 }
 
 /// Mapped bytes, from the offset that was asked for, which need not be aligned, to the length that was asked for.
@@ -177,7 +190,7 @@ impl Region {
 
     /// Maps `request`, whose length includes the `start` bytes before the region and its room behind `len`. `file` is the
     /// map's own descriptor.
-    pub(crate) fn map(request: &Request<'_>, start: usize, len: usize, file: Option<&File>) -> io::Result<Self> {
+    pub(crate) fn map(request: &Request<'_>, start: usize, len: usize, file: Option<&TrackedFile>) -> io::Result<Self> {
         let mapping = os::Mapping::new(request)?;
         let slot = fault::register(&mapping.site(request, file, start));
         let first = AtomicPtr::new(ptr::dangling_mut());
@@ -550,7 +563,7 @@ impl Region {
         }
     }
 
-    pub(crate) fn flush(&self, span: Span, flags: FlushFlags, file: Option<&File>) -> io::Result<()> {
+    pub(crate) fn flush(&self, span: Span, flags: FlushFlags, file: Option<&TrackedFile>) -> io::Result<()> {
         self.with_pages(span, |mapping, span| mapping.flush(span, flags, file))
     }
 

@@ -6,6 +6,7 @@ use std::os::fd::BorrowedFd;
 
 use libc::{c_int, c_void};
 
+use super::FileInfo;
 use crate::fault::{Site, Stretch};
 use crate::range::round_up;
 
@@ -14,13 +15,13 @@ use crate::range::round_up;
 pub(crate) fn cover(site: &Site, address: usize, end: usize) -> Option<Stretch> {
     let page = address & !(site.unit - 1);
     let one_page = Stretch { start: page, len: site.unit.min(end - page), aside: 0 };
-    if site.fd < 0 {
+    let Some(file) = own_file(site) else {
         // Nobody knows where the file ends now. What is moved aside can be put back without the file. Parts of the
         // mapping that were given different advice cannot be moved together.
         let moved = move_aside(page, end - page).or_else(|| move_aside(one_page.start, one_page.len));
         return replace(site, moved.unwrap_or(one_page));
-    }
-    let rest = behind_the_file(site).filter(|&start| start <= page);
+    };
+    let rest = behind_the_file(site, &file).filter(|&start| start <= page);
     // Zeros for all of the rest may be more memory than the system has to give.
     let replaced = rest.and_then(|start| replace(site, Stretch { start, len: end - start, aside: 0 }));
     // A page that the disk has not given.
@@ -45,15 +46,22 @@ const NORESERVE: c_int = libc::MAP_NORESERVE;
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "netbsd", target_vendor = "apple")))]
 const NORESERVE: c_int = 0;
 
-/// The address of the first page that lies behind the end of the file.
-fn behind_the_file(site: &Site) -> Option<usize> {
+/// The mapping's file, if there is a descriptor that is still open on it.
+fn own_file(site: &Site) -> Option<FileInfo> {
     if site.fd < 0 {
         return None;
     }
-    // SAFETY: the descriptor belongs to the mapping, whose slot is locked: it is open.
+    // SAFETY: a number, for one system call that finds out whether it is a descriptor.
     let file = unsafe { BorrowedFd::borrow_raw(site.fd) };
-    let info = super::file_info(file).ok().filter(|info| info.regular)?;
-    let bytes = info.len.saturating_sub(site.file_offset).min(site.len as u64) as usize;
+    super::file_info(file).ok().filter(|info| info.id == site.file_id)
+}
+
+/// The address of the first page that lies behind the end of the file.
+fn behind_the_file(site: &Site, file: &FileInfo) -> Option<usize> {
+    if !file.regular {
+        return None;
+    }
+    let bytes = file.len.saturating_sub(site.file_offset).min(site.len as u64) as usize;
     Some(site.start + round_up(bytes, site.unit)?.min(site.len))
 }
 
@@ -82,7 +90,8 @@ pub(crate) fn put_back(site: &Site, stretch: &Stretch) -> bool {
         return result != libc::MAP_FAILED;
     }
     let private_memory = site.flags & libc::MAP_ANON != 0 && site.flags & libc::MAP_PRIVATE != 0;
-    if site.fd < 0 && !private_memory {
+    // What the number stands for now can be another file: its bytes are not to be seen here, nor written to.
+    if !private_memory && own_file(site).is_none() {
         return false;
     }
     let offset = site.file_offset + (stretch.start - site.start) as u64;
