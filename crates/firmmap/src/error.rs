@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use crate::sys::{self, NoSpace};
+
 /// A [`std::result::Result`] whose error is a firmmap [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -81,22 +83,70 @@ pub enum ErrorKind {
 /// The values behind an [`ErrorKind`].
 #[derive(Debug)]
 pub(crate) enum Detail {
-    Os { operation: &'static str, source: io::Error },
-    Fault { offset: usize },
-    OutOfRange { operation: &'static str, start: usize, end: Option<usize>, len: usize },
-    OffsetBeyondEnd { offset: u64, file_len: u64 },
-    LengthBeyondEnd { offset: u64, len: usize, file_len: u64 },
+    Os {
+        operation: &'static str,
+        source: io::Error,
+    },
+    /// `source` is the system's error for a full disk.
+    NoSpace {
+        operation: &'static str,
+        wanted: u64,
+        free: u64,
+        source: io::Error,
+    },
+    Fault {
+        offset: usize,
+    },
+    OutOfRange {
+        operation: &'static str,
+        start: usize,
+        end: Option<usize>,
+        len: usize,
+    },
+    OffsetBeyondEnd {
+        offset: u64,
+        file_len: u64,
+    },
+    LengthBeyondEnd {
+        offset: u64,
+        len: usize,
+        file_len: u64,
+    },
     UnknownLength,
-    TooLarge { what: &'static str, value: u64, limit: u64 },
-    BeyondCapacity { operation: &'static str, len: usize, capacity: usize },
-    Shorter { wanted: usize, len: usize },
-    AccessDenied { operation: &'static str, protection: &'static str },
+    TooLarge {
+        what: &'static str,
+        value: u64,
+        limit: u64,
+    },
+    BeyondCapacity {
+        operation: &'static str,
+        len: usize,
+        capacity: usize,
+    },
+    Shorter {
+        wanted: usize,
+        len: usize,
+    },
+    AccessDenied {
+        operation: &'static str,
+        protection: &'static str,
+    },
     NotResizable,
-    NoFile { operation: &'static str },
-    InUse { operation: &'static str },
-    Unsupported { what: &'static str },
-    InvalidInput { what: &'static str },
-    UnknownMode { mode: String },
+    NoFile {
+        operation: &'static str,
+    },
+    InUse {
+        operation: &'static str,
+    },
+    Unsupported {
+        what: &'static str,
+    },
+    InvalidInput {
+        what: &'static str,
+    },
+    UnknownMode {
+        mode: String,
+    },
 }
 
 impl Error {
@@ -113,7 +163,7 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match *self.detail {
-            Detail::Os { .. } => ErrorKind::Os,
+            Detail::Os { .. } | Detail::NoSpace { .. } => ErrorKind::Os,
             Detail::Fault { .. } => ErrorKind::Fault,
             Detail::OutOfRange { .. } => ErrorKind::OutOfRange,
             Detail::OffsetBeyondEnd { .. } => ErrorKind::OffsetBeyondEnd,
@@ -143,7 +193,7 @@ impl Error {
     #[must_use]
     pub fn os_error(&self) -> Option<&io::Error> {
         match &*self.detail {
-            Detail::Os { source, .. } => Some(source),
+            Detail::Os { source, .. } | Detail::NoSpace { source, .. } => Some(source),
             _ => None,
         }
     }
@@ -173,6 +223,9 @@ impl Error {
 
     /// An error of the operating system, with what was being done.
     pub(crate) fn os(operation: &'static str, source: io::Error) -> Self {
+        if let Some(&NoSpace { wanted, free }) = source.get_ref().and_then(|error| error.downcast_ref()) {
+            return Detail::NoSpace { operation, wanted, free, source: sys::no_space() }.into();
+        }
         Detail::Os { operation, source }.into()
     }
 }
@@ -188,6 +241,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.detail {
             Detail::Os { operation, source } => write!(f, "{operation} failed: {source}"),
+            Detail::NoSpace { operation, wanted, free, source } => {
+                write!(f, "{operation} failed: {source}: {wanted} bytes were asked for, and the disk has {free} free")
+            }
             Detail::Fault { offset } => {
                 write!(
                     f,
@@ -245,11 +301,11 @@ impl std::error::Error for Error {
 
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
-        if let Detail::Os { source, .. } = *error.detail {
+        if let Detail::Os { source, .. } | Detail::NoSpace { source, .. } = *error.detail {
             return source;
         }
         let kind = match *error.detail {
-            Detail::Os { .. } => unreachable!("was returned"),
+            Detail::Os { .. } | Detail::NoSpace { .. } => unreachable!("was returned"),
             Detail::OutOfRange { .. }
             | Detail::InvalidInput { .. }
             | Detail::UnknownMode { .. }

@@ -49,6 +49,7 @@ pub struct MmapOptions {
     access: Access,
     track_file: bool,
     extend: bool,
+    follow_end: Option<bool>,
     protection: Option<Protection>,
     #[cfg(unix)]
     flags: Option<MapFlags>,
@@ -82,6 +83,7 @@ impl MmapOptions {
             access: Access::Read,
             track_file: true,
             extend: false,
+            follow_end: None,
             protection: None,
             #[cfg(unix)]
             flags: None,
@@ -192,6 +194,29 @@ impl MmapOptions {
     /// ```
     pub fn extend(mut self, extend: bool) -> Self {
         self.extend = extend;
+        self
+    }
+
+    /// Whether the map goes on with its file when others append to it: [`Mmap::follows_end`]. By default it does if it is made
+    /// without a [`len`](Self::len).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    /// use firmmap::{MmapOptions, Mode};
+    /// let directory = tempfile::tempdir()?;
+    /// let path = directory.path().join("log");
+    /// let mut writer = std::fs::File::create_new(&path)?;
+    /// let mut follows = MmapOptions::new().open_mode(&path, Mode::Read)?;
+    /// let mut stays = MmapOptions::new().follow_end(false).open_mode(&path, Mode::Read)?;
+    /// writer.write_all(b"news")?;
+    /// assert_eq!(follows.read(&mut [0; 10])?, 4);
+    /// assert_eq!(stays.read(&mut [0; 10])?, 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn follow_end(mut self, follow_end: bool) -> Self {
+        self.follow_end = Some(follow_end);
         self
     }
 
@@ -542,6 +567,7 @@ impl MmapOptions {
     /// As [`map_source`](Self::map_source); and whether the map grows.
     fn map_in_mode(&self, source: Source<'_>, kept: Option<&File>, mode: Mode) -> Result<(Mmap, bool)> {
         let mut options = self.clone().access(mode.access());
+        options.follow_end.get_or_insert(self.len.is_none());
         if mode.empties() {
             // From there on, though there is no such place in an empty file.
             options.len.get_or_insert(0);
@@ -667,6 +693,7 @@ impl MmapOptions {
             written: protection.contains(Protection::WRITE),
             granularity,
             capacity: self.capacity,
+            follows: self.follow_end.unwrap_or(self.len.is_none()) && !anonymous,
             #[cfg(unix)]
             flags,
             #[cfg(windows)]

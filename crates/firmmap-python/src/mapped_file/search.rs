@@ -11,7 +11,8 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::{MappedFile, Open, This, boolean, closed_error, error};
+use super::lines::gathering;
+use super::{MappedFile, Open, This, boolean, closed_error, error, write};
 use crate::args::{self, Args, Argument};
 use crate::mapped::{DETACHED_SEARCH, Direction, Job, Object, Returned, clamp};
 use crate::sys::cell::Exclusive;
@@ -281,7 +282,8 @@ pub(crate) fn ready_of(matches: Receiver<'_, Matches>) -> Option<Bound<'_, PyAny
     let index = matches.state.with(py, |cursor| {
         let Cursor { file: Some(file), place } = cursor else { return None };
         let this = file.receiver(py);
-        let changes = this.state.with(py, |state| state.as_ref().map(|open| open.changes))?;
+        let changes =
+            this.state.with(py, |state| state.as_ref().filter(|open| open.gate.is_free()).map(|open| open.changes))?;
         let index = if changes == place.changes { place.ahead.pop()? } else { return None };
         place.position = index + matches.needle.len().max(1);
         Some(index)
@@ -291,6 +293,7 @@ pub(crate) fn ready_of(matches: Receiver<'_, Matches>) -> Option<Bound<'_, PyAny
 
 pub(crate) fn next_of(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let py = matches.py;
+    write::write_gathered_for(py, || matches.state.with(py, |cursor| gathering(py, cursor.file.as_ref())))?;
     let pass = |cursor: &mut Cursor, found: Option<usize>| match found {
         Some(index) => {
             cursor.place.position = index + matches.needle.len().max(1);

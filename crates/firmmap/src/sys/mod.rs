@@ -54,7 +54,8 @@ pub(crate) use fault_os::{
 #[cfg(not(unix))]
 pub(crate) use fault_os::{cover, drop_aside, put_back, seen_by_all_threads};
 pub(crate) use growth::{
-    RESERVES, allocate, extend, file_len, generation, shared_memory, write_all_at, writes_reach_maps,
+    RESERVES, allocate, append_all, appending, check_space, extend, file_len, generation, read_exact_at, shared_memory,
+    write_all_at,
 };
 pub(crate) use memory::{append, as_uninit};
 pub use os::AsSource;
@@ -110,6 +111,53 @@ pub(crate) struct FileInfo {
     pub granularity: usize,
 }
 
+/// How bytes get behind the end of a file in such a way that its maps show them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Appending {
+    /// By a write to the place where they belong.
+    AtOffset,
+    /// By a write for which the system chooses the place, the end of the file (`O_APPEND`).
+    AtEnd,
+    /// Through a map, after the file was made longer.
+    Copied,
+}
+
+/// A write that failed, after so many bytes were written. The error is of the kind `Unsupported`, and none of the system's, where
+/// they must be copied.
+pub(crate) struct WriteError {
+    pub written: usize,
+    pub error: io::Error,
+}
+
+impl WriteError {
+    pub(crate) fn must_copy(&self) -> bool {
+        self.written == 0 && self.error.kind() == io::ErrorKind::Unsupported && self.error.raw_os_error().is_none()
+    }
+}
+
+/// More bytes were asked for than the disk has free: inside of an [`io::Error`], which has no place for both words and numbers.
+#[derive(Debug)]
+pub(crate) struct NoSpace {
+    pub wanted: u64,
+    pub free: u64,
+}
+
+/// The system's error for a full disk.
+pub(crate) fn no_space() -> io::Error {
+    #[cfg(unix)]
+    return io::Error::from_raw_os_error(libc::ENOSPC);
+    #[cfg(not(unix))]
+    io::ErrorKind::StorageFull.into()
+}
+
+impl std::error::Error for NoSpace {}
+
+impl std::fmt::Display for NoSpace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes were asked for, and the disk has {} free", self.wanted, self.free)
+    }
+}
+
 /// What resizing a map does to its file.
 pub(crate) struct LenChange<'a> {
     /// `None` for anonymous memory.
@@ -141,9 +189,10 @@ impl LenChange<'_> {
 
     /// The change could be made, but not the new mapping.
     fn undo(&self) {
-        if self.how != How::Keep {
+        let is_ours = |file: &File| file_len(file).is_ok_and(|now| now <= self.old.max(self.new));
+        if let Some(file) = self.file.filter(|file| self.how != How::Keep && is_ours(file)) {
             // The first error is the one to report.
-            let _ = self.file.map(|file| file.set_len(self.old));
+            let _ = file.set_len(self.old);
         }
     }
 }
