@@ -221,6 +221,34 @@ impl Error {
         }
     }
 
+    /// How many bytes were asked for, and how many the disk has free, where a request was refused as it cannot be met.
+    ///
+    /// Its kind is [`ErrorKind::Os`], and its [`os_error`](Self::os_error) the system's for a full disk.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// use firmmap::{MmapOptions, Mode};
+    /// let directory = tempfile::tempdir()?;
+    /// let path = directory.path().join("huge");
+    /// let mut file = MmapOptions::new().open_mode(&path, Mode::CreateNew)?;
+    /// let error = file.truncate(1 << 42).unwrap_err();
+    /// if let Some((wanted, free)) = error.space() {
+    ///     assert!(wanted == 1 << 42 && free < wanted);
+    ///     assert_eq!(file.file_len()?, 0);
+    /// }
+    /// # }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn space(&self) -> Option<(u64, u64)> {
+        match *self.detail {
+            Detail::NoSpace { wanted, free, .. } => Some((wanted, free)),
+            _ => None,
+        }
+    }
+
     /// An error of the operating system, with what was being done.
     pub(crate) fn os(operation: &'static str, source: io::Error) -> Self {
         if let Some(&NoSpace { wanted, free }) = source.get_ref().and_then(|error| error.downcast_ref()) {

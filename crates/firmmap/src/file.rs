@@ -506,7 +506,9 @@ impl MappedFile {
     }
 
     /// Writes all of `bytes` at the position, or at the end of a file that is only appended to, and moves the position behind them.
-    fn write_growing(&mut self, bytes: &[u8]) -> Result<()> {
+    /// Hidden, as it is [`write`](Write::write) with the library's own errors; for maps that grow.
+    #[doc(hidden)]
+    pub fn write_growing(&mut self, bytes: &[u8]) -> Result<()> {
         if bytes.is_empty() {
             return Ok(self.map.check()?);
         }

@@ -1,6 +1,5 @@
 //! Growing and shrinking: writes past the end, `truncate`, `resize`.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use firmmap::{ErrorKind, Mode};
@@ -10,7 +9,6 @@ use pyo3::prelude::*;
 
 use super::{MappedFile, Open, This, error, none, unsupported};
 use crate::args::{self, Args};
-use crate::errors::system_error;
 use crate::mapped::{DETACHED_COPY, Returned, wait};
 
 /// Whether the map has grown.
@@ -105,11 +103,7 @@ pub(super) fn write(open: &mut Open, mode: Mode, bytes: &[u8]) -> PyResult<Grown
     // It grows the map, and takes all of the bytes or none.
     // While somebody else has a share, the map does not move.
     let _stays = (open.file.exports > 0).then(|| open.file.share());
-    match open.file.write(bytes).map_err(std::io::Error::downcast::<firmmap::Error>) {
-        Ok(_) => Ok(Grown::Done),
-        Err(Ok(failed)) => grown(Err::<(), _>(failed)),
-        Err(Err(system)) => Err(system_error(&system)),
-    }
+    grown(open.file.write_growing(bytes))
 }
 
 /// As a plain file: an `OSError` with EFBIG.
