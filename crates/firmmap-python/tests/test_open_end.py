@@ -139,9 +139,9 @@ def test_views_give_back_their_mappings(path: Path) -> None:
         return Path("/proc/self/maps").read_text().count(str(path))
 
     with firmmap.open(path) as m:
-        for _ in range(3):
+        for number in range(3):
             view = memoryview(m)
-            append(path, b"x" * (3 << 20))
+            append(path, b"x" * (3 << 20 << 2 * number))
             m.seek(0, 2)
             assert mappings() == 2
             view.release()

@@ -61,8 +61,8 @@ impl Block {
         self.start + self.bytes.len() >= len
     }
 
-    /// Reads the map from `position` to the end of its page, and `more` pages. The end of the map ends a line where it is known to
-    /// be that of the file.
+    /// Reads the map from `position` to the end of its page, and `more` pages. A line that the end of the map cuts off is not among
+    /// them: it may have become longer when it is due.
     fn read(&mut self, source: &Source<'_>, position: usize, more: usize) -> firmmap::Result<()> {
         let page = firmmap::page_size();
         let len = source.map.len();
@@ -72,9 +72,6 @@ impl Block {
         self.bytes.resize(count, 0);
         source.map.read_exact_at(&mut self.bytes, position)?;
         ends_of_lines(&self.bytes, &mut self.ends);
-        if source.is_end_known && position + count == len && self.bytes.last() != Some(&b'\n') {
-            self.ends.push(count as u32);
-        }
         (self.start, self.next, self.position) = (position, 0, position);
         self.changes = source.changes;
         Ok(())
@@ -128,7 +125,12 @@ fn cut<'py>(py: Python<'py>, source: &Source<'_>, block: &mut Block, position: &
             return Ok(Line::Found(line));
         }
         if block.reaches(source.map.len()) {
-            return Ok(Line::End);
+            if !source.is_end_known {
+                return Ok(Line::End);
+            }
+            *position += block.bytes.len();
+            block.position = *position;
+            return new_bytes(py, &block.bytes).map(Line::Found);
         }
     }
     Ok(Line::Far)

@@ -81,7 +81,7 @@ pub(crate) fn new<'py>(args: &Bound<'py, PyTuple>, names: Option<&Bound<'py, PyD
 /// 'c'   read and change; changes stay in memory (copy-on-write)
 ///
 /// length bytes from offset on are mapped; without a length, to the end of the
-/// file. Any offset will do, and an empty range too. A range that reaches beyond
+/// file, where other programs may append: the map goes on with it. Any offset will do, and an empty range too. A range that reaches beyond
 /// the end is a ValueError in the modes 'r' and 'c'; in the others the file grows.
 ///
 /// Written past its end, or truncated, the file grows or shrinks, and the map with
