@@ -164,7 +164,7 @@ impl Open {
 #[inline(always)]
 pub(crate) fn ready(this: This<'_>) -> Option<Bound<'_, PyAny>> {
     this.state.try_with(this.py, |state| {
-        let open = state.as_mut().filter(|open| open.gate.is_free())?;
+        let open = state.as_mut()?;
         let (line, position) = open.block.take(this.py, open.file.position(), open.changes)?;
         open.file.set_position(position);
         Some(line)
@@ -253,9 +253,7 @@ pub(crate) fn ready_of(lines: Receiver<'_, Lines>) -> Option<Bound<'_, PyAny>> {
     lines.state.try_with(py, |cursor| {
         let Cursor { file: Some(file), position, block } = cursor else { return None };
         let this = file.receiver(py);
-        let changes = this
-            .state
-            .try_with(py, |state| state.as_ref().filter(|open| open.gate.is_free()).map(|open| open.changes))??;
+        let changes = this.state.try_with(py, |state| state.as_ref().map(|open| open.changes))??;
         let (line, behind) = block.take(py, *position, changes)?;
         *position = behind;
         Some(line)

@@ -282,8 +282,7 @@ pub(crate) fn ready_of(matches: Receiver<'_, Matches>) -> Option<Bound<'_, PyAny
     let index = matches.state.with(py, |cursor| {
         let Cursor { file: Some(file), place } = cursor else { return None };
         let this = file.receiver(py);
-        let changes =
-            this.state.with(py, |state| state.as_ref().filter(|open| open.gate.is_free()).map(|open| open.changes))?;
+        let changes = this.state.with(py, |state| state.as_ref().map(|open| open.changes))?;
         let index = if changes == place.changes { place.ahead.pop()? } else { return None };
         place.position = index + matches.needle.len().max(1);
         Some(index)

@@ -181,6 +181,8 @@ fn lend<R>(this: This<'_>, gathered: &mut Vec<u8>, work: impl FnOnce() -> R) -> 
         Some(open) if !open.gate.has_gathered() => {
             std::mem::swap(gathered, &mut open.gathered);
             open.gatherer = Some(me);
+            // What was read ahead is not given out past the gate.
+            open.changes += 1;
             open.gate.set_gathered(true);
             true
         }
