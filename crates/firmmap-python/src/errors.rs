@@ -14,6 +14,7 @@ pub(crate) fn exception(error: Error) -> Exception {
             faults::told();
             MapFaultError::new_err(error.fault_offset())
         }
+        ErrorKind::Os if error.space().is_some() => no_space(&error),
         ErrorKind::Os => system_error(&std::io::Error::from(error)),
         ErrorKind::OffsetBeyondEnd => PyValueError::new_err("mmap offset is greater than file size"),
         ErrorKind::LengthBeyondEnd => PyValueError::new_err("mmap length is greater than file size"),
@@ -26,6 +27,17 @@ pub(crate) fn exception(error: Error) -> Exception {
         _ => PyValueError::new_err(error.to_string()),
     }
 }
+
+/// ENOSPC, with how much was asked for and how much there is.
+fn no_space(error: &Error) -> Exception {
+    let system = std::io::Error::from_raw_os_error(NO_SPACE);
+    let (wanted, free) = error.space().unwrap_or_default();
+    let words = format!("{}: {wanted} bytes were asked for, and the disk has {free} free", words_of(&system));
+    PyOSError::new_err((NO_SPACE, words))
+}
+
+/// ENOSPC: the same number on every system that says how much room it has.
+const NO_SPACE: i32 = 28;
 
 /// EINVAL, EBADF, EACCES: the same numbers on every system.
 pub(crate) const INVALID_ARGUMENT: i32 = 22;

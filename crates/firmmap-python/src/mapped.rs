@@ -199,6 +199,9 @@ pub(crate) fn scatter(map: &firmmap::Mmap, bytes: &[u8], start: usize, step: isi
 pub(crate) fn take<M: Mapped>(this: Receiver<'_, M>, count: Option<usize>) -> Returned<'_> {
     let py = this.py;
     let job = this.open_map(py, |file| {
+        if count.is_none_or(|count| count > file.remaining()) {
+            file.follow_end().map_err(M::error)?;
+        }
         let (position, remaining) = (file.position(), file.remaining());
         let count = count.map_or(remaining, |count| count.min(remaining));
         if count > DETACHED_COPY {
@@ -230,22 +233,42 @@ pub(crate) fn take<M: Mapped>(this: Receiver<'_, M>, count: Option<usize>) -> Re
 pub(crate) fn take_line<M: Mapped>(this: Receiver<'_, M>, limit: Option<usize>) -> Returned<'_> {
     let py = this.py;
     let line = this.open_map(py, |file| {
-        // After a resize the position can be behind the end.
-        let (start, remaining) = (file.position(), file.remaining());
-        let most = limit.map_or(remaining, |limit| limit.min(remaining));
-        if most == 0 {
-            return NewBytes::new(py, 0).map(Some);
+        let mut line = line_at::<M>(py, file, limit)?;
+        if file.follows()
+            && let Some((bytes, false)) = &line
+            && limit.is_none_or(|limit| bytes.len() < limit)
+            && file.follow_end().map_err(M::error)?
+        {
+            line = line_at::<M>(py, file, limit)?;
         }
-        let bytes = near_line::<M>(py, file, start, most)?;
-        if let Some(bytes) = &bytes {
-            file.set_position(start + bytes.len());
+        if let Some((bytes, _)) = &line
+            && bytes.len() > 0
+        {
+            let behind = file.position() + bytes.len();
+            file.set_position(behind);
         }
-        Ok(bytes)
+        Ok(line.map(|(bytes, _)| bytes))
     })?;
     match line {
         Some(line) => Ok(line.finish()),
         None => take_far_line(this, limit),
     }
+}
+
+/// The line at the position, if it ends soon, and whether it ends in a newline.
+#[inline]
+fn line_at<'py, M: Mapped>(
+    py: Python<'py>,
+    file: &File,
+    limit: Option<usize>,
+) -> PyResult<Option<(NewBytes<'py>, bool)>> {
+    // After a resize the position can be behind the end.
+    let (start, remaining) = (file.position(), file.remaining());
+    let most = limit.map_or(remaining, |limit| limit.min(remaining));
+    if most == 0 {
+        return NewBytes::new(py, 0).map(|none| Some((none, false)));
+    }
+    near_line::<M>(py, file, start, most)
 }
 
 /// As [`take_line`], for one that takes time to be found, while other threads run.
@@ -256,8 +279,12 @@ fn take_far_line<M: Mapped>(this: Receiver<'_, M>, limit: Option<usize>) -> Retu
         let (map, position) = this.open_map(py, |file| Ok((file.share(), file.position())))?;
         let start = position.min(map.len());
         let end = limit.map_or(map.len(), |limit| start.saturating_add(limit).min(map.len()));
-        let bytes = far_line::<M>(py, &map, start, end)?;
+        let (bytes, ended) = far_line::<M>(py, &map, start, end)?;
         drop(map);
+        let is_limited = limit.is_some_and(|limit| bytes.len() >= limit);
+        if !ended && !is_limited && this.open_map(py, |file| file.follow_end().map_err(M::error))? {
+            continue;
+        }
         if pass(this, position, bytes.len())? {
             return Ok(bytes.finish());
         }
@@ -276,36 +303,38 @@ pub(crate) fn pass<M: Mapped>(this: Receiver<'_, M>, position: usize, count: usi
     })
 }
 
-/// The line from `start` on, of at most `most` bytes, if it ends soon.
+/// The line from `start` on, of at most `most` bytes, if it ends soon; and whether it ends in a newline.
 #[inline]
 pub(crate) fn near_line<'py, M: Mapped>(
     py: Python<'py>,
     map: &firmmap::Mmap,
     start: usize,
     most: usize,
-) -> PyResult<Option<NewBytes<'py>>> {
+) -> PyResult<Option<(NewBytes<'py>, bool)>> {
     let near = most.min(DETACHED_SEARCH);
-    let count = match map.find_byte(b'\n', start..start + near).map_err(M::error)? {
+    let newline = map.find_byte(b'\n', start..start + near).map_err(M::error)?;
+    let count = match newline {
         Some(newline) => newline + 1 - start,
         None if near == most => near,
         None => return Ok(None),
     };
     let mut bytes = NewBytes::new(py, count)?;
     map.read_uninit_at(bytes.memory(), start).map_err(M::error)?;
-    Ok(Some(bytes))
+    Ok(Some((bytes, newline.is_some())))
 }
 
-/// The line from `start` on, as far as it is before `end`, while other threads run.
+/// The line from `start` on, as far as it is before `end`, while other threads run; and whether it ends in a newline.
 pub(crate) fn far_line<'py, M: Mapped>(
     py: Python<'py>,
     map: &firmmap::Mmap,
     start: usize,
     end: usize,
-) -> PyResult<NewBytes<'py>> {
+) -> PyResult<(NewBytes<'py>, bool)> {
     let end = end.max(start);
     let newline = detached(py, || map.find(b"\n", start..end)).map_err(M::error)?;
     let count = newline.map_or(end, |newline| newline + 1) - start;
-    large::<M>(py, count, |memory| map.read_uninit_at(memory, start).map(drop))
+    let bytes = large::<M>(py, count, |memory| map.read_uninit_at(memory, start).map(drop))?;
+    Ok((bytes, newline.is_some()))
 }
 
 /// Where a search begins.

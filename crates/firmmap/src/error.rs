@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::sys::{self, NoSpace};
+
 /// A [`std::result::Result`] whose error is a firmmap [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -93,24 +95,72 @@ pub enum ErrorKind {
 /// The values behind an [`ErrorKind`].
 #[derive(Debug)]
 pub(crate) enum Detail {
-    Os { operation: &'static str, source: io::Error },
-    Fault { offset: usize },
-    OutOfRange { operation: &'static str, start: usize, end: Option<usize>, len: usize },
-    OffsetBeyondEnd { offset: u64, file_len: u64 },
-    LengthBeyondEnd { offset: u64, len: usize, file_len: u64 },
+    Os {
+        operation: &'static str,
+        source: io::Error,
+    },
+    /// `source` is the system's error for a full disk.
+    NoSpace {
+        operation: &'static str,
+        wanted: u64,
+        free: u64,
+        source: io::Error,
+    },
+    Fault {
+        offset: usize,
+    },
+    OutOfRange {
+        operation: &'static str,
+        start: usize,
+        end: Option<usize>,
+        len: usize,
+    },
+    OffsetBeyondEnd {
+        offset: u64,
+        file_len: u64,
+    },
+    LengthBeyondEnd {
+        offset: u64,
+        len: usize,
+        file_len: u64,
+    },
     UnknownLength,
     PseudoFile,
-    TooLarge { what: &'static str, value: u64, limit: u64 },
-    BeyondCapacity { operation: &'static str, len: usize, capacity: usize },
-    Shorter { wanted: usize, len: usize },
-    AccessDenied { operation: &'static str, protection: &'static str },
+    TooLarge {
+        what: &'static str,
+        value: u64,
+        limit: u64,
+    },
+    BeyondCapacity {
+        operation: &'static str,
+        len: usize,
+        capacity: usize,
+    },
+    Shorter {
+        wanted: usize,
+        len: usize,
+    },
+    AccessDenied {
+        operation: &'static str,
+        protection: &'static str,
+    },
     NotResizable,
-    NoFile { operation: &'static str },
+    NoFile {
+        operation: &'static str,
+    },
     StaleDescriptor,
-    InUse { operation: &'static str },
-    Unsupported { what: &'static str },
-    InvalidInput { what: &'static str },
-    UnknownMode { mode: String },
+    InUse {
+        operation: &'static str,
+    },
+    Unsupported {
+        what: &'static str,
+    },
+    InvalidInput {
+        what: &'static str,
+    },
+    UnknownMode {
+        mode: String,
+    },
 }
 
 impl Error {
@@ -127,7 +177,7 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self.inner.detail {
-            Detail::Os { .. } => ErrorKind::Os,
+            Detail::Os { .. } | Detail::NoSpace { .. } => ErrorKind::Os,
             Detail::Fault { .. } => ErrorKind::Fault,
             Detail::OutOfRange { .. } => ErrorKind::OutOfRange,
             Detail::OffsetBeyondEnd { .. } => ErrorKind::OffsetBeyondEnd,
@@ -158,7 +208,7 @@ impl Error {
     #[must_use]
     pub fn os_error(&self) -> Option<&io::Error> {
         match &self.inner.detail {
-            Detail::Os { source, .. } => Some(source),
+            Detail::Os { source, .. } | Detail::NoSpace { source, .. } => Some(source),
             _ => None,
         }
     }
@@ -207,10 +257,41 @@ impl Error {
         self
     }
 
+    /// How many bytes were asked for, and how many the disk has free, where a request was refused as it cannot be met.
+    ///
+    /// Its kind is [`ErrorKind::Os`], and its [`os_error`](Self::os_error) the system's for a full disk.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// use firmmap::{MmapOptions, Mode};
+    /// let directory = tempfile::tempdir()?;
+    /// let path = directory.path().join("huge");
+    /// let mut file = MmapOptions::new().open_mode(&path, Mode::CreateNew)?;
+    /// let error = file.truncate(1 << 42).unwrap_err();
+    /// if let Some((wanted, free)) = error.space() {
+    ///     assert!(wanted == 1 << 42 && free < wanted);
+    ///     assert_eq!(file.file_len()?, 0);
+    /// }
+    /// # }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn space(&self) -> Option<(u64, u64)> {
+        match self.inner.detail {
+            Detail::NoSpace { wanted, free, .. } => Some((wanted, free)),
+            _ => None,
+        }
+    }
+
     /// An error of the operating system, with what was being done.
     ///
     /// One of this library's that has come through [`io::Error`] stays what it is.
     pub(crate) fn os(operation: &'static str, source: io::Error) -> Self {
+        if let Some(&NoSpace { wanted, free }) = source.get_ref().and_then(|error| error.downcast_ref()) {
+            return Detail::NoSpace { operation, wanted, free, source: sys::no_space() }.into();
+        }
         source.downcast().unwrap_or_else(|source| Detail::Os { operation, source }.into())
     }
 }
@@ -229,6 +310,9 @@ impl fmt::Display for Error {
         }
         match &self.inner.detail {
             Detail::Os { operation, source } => write!(f, "{operation} failed: {source}"),
+            Detail::NoSpace { operation, wanted, free, source } => {
+                write!(f, "{operation} failed: {source}: {wanted} bytes were asked for, and the disk has {free} free")
+            }
             Detail::Fault { offset } => {
                 write!(
                     f,
@@ -292,11 +376,11 @@ impl std::error::Error for Error {
 
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
-        if let Detail::Os { source, .. } = error.inner.detail {
+        if let Detail::Os { source, .. } | Detail::NoSpace { source, .. } = error.inner.detail {
             return source;
         }
         let kind = match error.inner.detail {
-            Detail::Os { .. } => unreachable!("was returned"),
+            Detail::Os { .. } | Detail::NoSpace { .. } => unreachable!("was returned"),
             Detail::OutOfRange { .. }
             | Detail::InvalidInput { .. }
             | Detail::UnknownMode { .. }

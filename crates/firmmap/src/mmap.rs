@@ -27,6 +27,8 @@ pub(crate) struct Origin {
     pub granularity: usize,
     /// How many bytes of address space were asked for, at least.
     pub capacity: usize,
+    /// What others append to the file belongs to the map.
+    pub follows: bool,
     #[cfg(unix)]
     pub flags: crate::MapFlags,
     #[cfg(windows)]

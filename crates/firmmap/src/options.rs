@@ -50,6 +50,7 @@ pub struct MmapOptions {
     access: Access,
     track_file: bool,
     extend: bool,
+    follow_end: Option<bool>,
     protection: Option<Protection>,
     #[cfg(unix)]
     flags: Option<MapFlags>,
@@ -83,6 +84,7 @@ impl MmapOptions {
             access: Access::Read,
             track_file: true,
             extend: false,
+            follow_end: None,
             protection: None,
             #[cfg(unix)]
             flags: None,
@@ -193,6 +195,29 @@ impl MmapOptions {
     /// ```
     pub fn extend(mut self, extend: bool) -> Self {
         self.extend = extend;
+        self
+    }
+
+    /// Whether the map goes on with its file when others append to it: [`Mmap::follows_end`]. By default it does if it is made
+    /// without a [`len`](Self::len).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    /// use firmmap::{MmapOptions, Mode};
+    /// let directory = tempfile::tempdir()?;
+    /// let path = directory.path().join("log");
+    /// let mut writer = std::fs::File::create_new(&path)?;
+    /// let mut follows = MmapOptions::new().open_mode(&path, Mode::Read)?;
+    /// let mut stays = MmapOptions::new().follow_end(false).open_mode(&path, Mode::Read)?;
+    /// writer.write_all(b"news")?;
+    /// assert_eq!(follows.read(&mut [0; 10])?, 4);
+    /// assert_eq!(stays.read(&mut [0; 10])?, 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn follow_end(mut self, follow_end: bool) -> Self {
+        self.follow_end = Some(follow_end);
         self
     }
 
@@ -560,7 +585,8 @@ impl MmapOptions {
     }
 
     fn map_in_mode(&self, source: OpenFile<'_>, mode: Mode) -> Result<MappedFile> {
-        let options = self.clone().access(mode.access());
+        let mut options = self.clone().access(mode.access());
+        options.follow_end.get_or_insert(self.len.is_none());
         let change = FileChange { extend: mode.writes().then_some(How::Allocate), empty: mode.empties() };
         let (map, regular) = options.map_source(source, change)?;
         Ok(MappedFile::with_growth(map, mode.writes() && self.track_file && regular))
@@ -671,6 +697,7 @@ impl MmapOptions {
             written: protection.contains(Protection::WRITE),
             granularity,
             capacity: self.capacity,
+            follows: self.follow_end.unwrap_or(self.len.is_none()) && !anonymous,
             #[cfg(unix)]
             flags,
             #[cfg(windows)]

@@ -17,6 +17,9 @@ pub(crate) mod residency;
 pub(crate) mod search;
 pub(crate) mod write;
 
+use std::sync::Arc;
+use std::thread::ThreadId;
+
 use firmmap::{Mode, Protection};
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
@@ -51,16 +54,15 @@ pub(crate) struct MappedFile {
 /// What there is while the map is open.
 struct Open {
     file: File,
-    /// Views that others hold.
-    exports: usize,
     /// Counts what was written through this object, so that nothing which was read ahead outlives it.
     changes: u64,
     /// What iteration has read ahead.
     block: Block,
-    /// Threads that wait for all others to be done with the map, as it has to move.
-    movers: usize,
-    /// Whether a thread is appending while others run: the bytes between the position and their end are its own.
-    appending: bool,
+    /// What has to be done first.
+    gate: Gate,
+    /// What `writelines()` has gathered while its iterator runs, and the thread that it runs in.
+    gathered: Vec<u8>,
+    gatherer: Option<ThreadId>,
     /// Where the descriptor's own position was put when it was handed out.
     handed_out: Option<u64>,
     /// When it was, the map reached to the end of the file: what is appended with it belongs to the map. A map of a part stays
@@ -68,16 +70,46 @@ struct Open {
     grows_with_file: bool,
 }
 
+/// What goes before any other use of the map: threads that wait for all others to be done with it, as it has to move, and what
+/// `writelines()` has gathered. In one number, as every call looks at it.
+#[derive(Default)]
+struct Gate(usize);
+
+impl Gate {
+    const GATHERED: usize = 1 << (usize::BITS - 1);
+
+    #[inline(always)]
+    fn is_free(&self) -> bool {
+        self.0 == 0
+    }
+
+    fn movers(&self) -> usize {
+        self.0 & !Self::GATHERED
+    }
+
+    fn set_movers(&mut self, movers: usize) {
+        self.0 = (self.0 & Self::GATHERED) | movers;
+    }
+
+    fn has_gathered(&self) -> bool {
+        self.0 & Self::GATHERED != 0
+    }
+
+    fn set_gathered(&mut self, gathered: bool) {
+        self.0 = self.movers() | if gathered { Self::GATHERED } else { 0 };
+    }
+}
+
 impl MappedFile {
     fn new(file: firmmap::MappedFile, mode: Mode, name: Name, capacity: Option<usize>) -> Self {
         let block = Block::default();
         let open = Open {
-            file: File::new(file),
-            exports: 0,
+            file: File::following(file),
             changes: 0,
             block,
-            movers: 0,
-            appending: false,
+            gate: Gate::default(),
+            gathered: Vec::new(),
+            gatherer: None,
             handed_out: None,
             grows_with_file: false,
         };
@@ -88,17 +120,24 @@ impl MappedFile {
     #[inline]
     fn open<R>(&self, py: Python<'_>, work: impl FnOnce(&mut Open) -> PyResult<R>) -> PyResult<R> {
         let done = self.state.with(py, |state| match state {
-            Some(open) if open.movers == 0 => Ok(work(open)),
+            Some(open) if open.gate.is_free() => Ok(work(open)),
             Some(_) => Err(work),
             None => Ok(Err(closed_error())),
         });
         match done {
             Ok(result) => result,
             Err(work) => {
-                self.let_others_move(py)?;
+                self.pass_gate(py)?;
                 self.open_now(py, work)
             }
         }
+    }
+
+    /// Has done what is to be done first: writes what `writelines()` has gathered in this thread, and lets others move the map.
+    #[cold]
+    fn pass_gate(&self, py: Python<'_>) -> PyResult<()> {
+        write::write_gathered(self, py)?;
+        if self.open_now(py, |open| Ok(open.gate.movers() == 0))? { Ok(()) } else { self.let_others_move(py) }
     }
 
     /// As [`open`](Self::open), without waiting for those who want to move the map.
@@ -111,12 +150,12 @@ impl MappedFile {
 
     #[cold]
     fn let_others_move(&self, py: Python<'_>) -> PyResult<()> {
-        if mapped::give_way(py, || self.open_now(py, |open| Ok(open.movers == 0)))? {
+        if mapped::give_way(py, || self.open_now(py, |open| Ok(open.gate.movers() == 0)))? {
             return Ok(());
         }
         // Who is still here will say so again, and who is not has kept this process waiting for the last time.
         self.open_now(py, |open| {
-            open.movers = 0;
+            open.gate.set_movers(0);
             Ok(())
         })
     }
@@ -157,7 +196,7 @@ impl Mapped for MappedFile {
     #[inline(always)]
     fn ready_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut File) -> Option<R>) -> Option<R> {
         self.state.try_with(py, |state| {
-            let open = state.as_mut().filter(|open| open.movers == 0 && open.handed_out.is_none())?;
+            let open = state.as_mut().filter(|open| open.gate.is_free() && open.handed_out.is_none())?;
             work(&mut open.file)
         })?
     }
@@ -184,12 +223,6 @@ impl Open {
     fn move_to(&mut self, position: usize) {
         self.file.set_position(position);
         self.follow();
-    }
-
-    /// Whether another thread is appending. It has a share: if there is none, it was a thread of the parent of this process.
-    fn is_appended_to(&mut self) -> bool {
-        self.appending = self.appending && self.file.is_shared();
-        self.appending
     }
 }
 
@@ -231,6 +264,7 @@ fn error(error: firmmap::Error) -> Exception {
 
 pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
     let py = this.py;
+    write::write_gathered(&this, py)?;
     let class = class_name(this.object().as_borrowed());
     let name = this.name.repr(py)?;
     let mode = this.mode.as_str();
@@ -256,8 +290,9 @@ pub(crate) fn closed(this: This<'_>) -> Returned<'_> {
 
 pub(crate) fn close(this: This<'_>) -> Returned<'_> {
     let py = this.py;
+    write::write_all_gathered(&this, py)?;
     let taken = this.state.with(py, |state| match state {
-        Some(open) if open.exports > 0 => Err(exported("close", open.exports)),
+        Some(open) if open.file.exports > 0 => Err(exported("close", open.file.exports)),
         _ => Ok(state.take()),
     })?;
     let file = taken.map(|open| open.file);
@@ -310,7 +345,7 @@ pub(crate) fn export(this: This<'_>) -> PyResult<Export> {
             return Err(PyBufferError::new_err("the map is protected: its pages cannot be read"));
         }
         open.file.check().map_err(exception)?;
-        open.exports += 1;
+        open.file.exports += 1;
         // What was read ahead before can be changed from now on.
         open.changes += 1;
         let readonly = open.file.access() == firmmap::Access::Read;
@@ -320,11 +355,12 @@ pub(crate) fn export(this: This<'_>) -> PyResult<Export> {
 
 /// Counts a view less.
 pub(crate) fn release(this: This<'_>) {
-    this.state.with(this.py, |state| {
-        if let Some(open) = state {
-            open.exports = open.exports.saturating_sub(1);
+    let retired = this.state.with(this.py, |state| state.as_mut().map(|open| open.file.release()));
+    for map in retired.into_iter().flatten() {
+        if let Some(Err(error)) = Arc::into_inner(map).map(firmmap::Mmap::close) {
+            exception(error).with_filename(|| this.filename(this.py)).write_unraisable(this.py);
         }
-    });
+    }
     faults::after_release(this.py);
 }
 

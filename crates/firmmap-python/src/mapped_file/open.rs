@@ -244,6 +244,7 @@ impl Request {
         audit::mmap_new(py, descriptor, self.length.unwrap_or(0), access, self.offset as u64)?;
         let source = descriptor::borrow(py, descriptor)?;
         let mut options = MmapOptions::new().offset(self.offset as u64).capacity(self.capacity.unwrap_or(0));
+        options = options.follow_end(self.length.is_none());
         // A new file ends before the offset, from which on it is to be mapped.
         let is_new = self.mode == Mode::CreateNew;
         if let Some(length) = self.length.or(is_new.then_some(0)) {
@@ -407,7 +408,7 @@ impl super::Open {
         self.changes += 1;
         let file_len = self.file.file_len().map_err(error)?.saturating_sub(self.file.offset()) as usize;
         // What does not fit stays outside, until the views are gone.
-        let fits = self.exports == 0 || file_len <= self.file.capacity();
+        let fits = self.file.exports == 0 || file_len <= self.file.capacity();
         if self.grows_with_file && self.file.is_growable() && file_len > self.file.len() && fits {
             super::growth::refresh_open(self)?;
         }

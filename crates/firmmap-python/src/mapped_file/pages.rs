@@ -122,8 +122,8 @@ pub(crate) fn protect<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     loop {
         let done = this.open_now(py, |open| {
             // Whoever uses such a view would be ended by the system.
-            if open.exports > 0 {
-                return Err(exported("protect", open.exports));
+            if open.file.exports > 0 {
+                return Err(exported("protect", open.file.exports));
             }
             if open.file.is_shared() {
                 return Ok(false);
@@ -135,6 +135,6 @@ pub(crate) fn protect<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         if done {
             return Ok(none(py));
         }
-        Turn::wait(&mut turn, this)?;
+        Turn::wait(&mut turn, &this, py)?;
     }
 }

@@ -2,6 +2,7 @@
 
 use pyo3::prelude::*;
 
+use super::growth::Turn;
 use super::{This, boolean, error};
 use crate::args::{self, Args};
 use crate::errors::INVALID_ARGUMENT;
@@ -76,6 +77,9 @@ fn fill<'py>(this: This<'py>, args: Args<'py>, function: &str) -> Returned<'py> 
         None => unreachable!("the number of arguments was checked"),
     };
     let job = this.open(py, |open| {
+        if target.len() > open.file.remaining() {
+            open.file.follow_end().map_err(error)?;
+        }
         let position = open.file.position();
         let count = open.file.remaining().min(target.len());
         if count > DETACHED_COPY {
@@ -132,6 +136,9 @@ pub(crate) fn peek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     this.check_open(py)?;
     let count = limit(args, "peek")?.filter(|&count| count > 0).unwrap_or(PEEK);
     let bytes = this.open(py, |open| {
+        if open.file.remaining() == 0 {
+            open.file.follow_end().map_err(error)?;
+        }
         let mut bytes = NewBytes::new(py, count.min(open.file.remaining()))?;
         if bytes.len() > 0 {
             open.file.read_uninit_at(bytes.memory(), open.file.position()).map_err(error)?;
@@ -144,6 +151,9 @@ pub(crate) fn peek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
 pub(crate) fn read_byte(this: This<'_>) -> Returned<'_> {
     let byte = this.open(this.py, |open| {
         let position = open.file.position();
+        if position >= open.file.len() {
+            open.file.follow_end().map_err(error)?;
+        }
         if position >= open.file.len() {
             return Err(PyValueError::new_err(format!("read_byte at {position}: the end of the map")));
         }
@@ -160,12 +170,18 @@ pub(crate) fn seek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     args.check("seek", 1, 2)?;
     let distance = args.get(0).map_or(Ok(0), |distance| args::named_ssize("position", distance))?;
     let whence = args.get(1).map_or(Ok(0), |whence| args::named_int("whence", whence))?;
+    let mut turn = None;
+    // The end is there when the thread that is appending is done.
+    while whence == 2 && this.open_now(py, |open| Ok(open.file.is_appended_to()))? {
+        Turn::wait(&mut turn, &this, py)?;
+    }
+    drop(turn);
     let position = this.open(py, |open| {
         open.take_in()?;
         let base = match whence {
             0 => 0,
             1 => open.file.position(),
-            2 => open.file.len(),
+            2 => open.end()?,
             _ => return Err(PyValueError::new_err(format!("whence {whence} is not 0, 1 or 2"))),
         };
         let target = base.checked_add_signed(distance).filter(|&target| isize::try_from(target).is_ok());

@@ -10,7 +10,8 @@ use memchr::memmem::Finder;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::{MappedFile, Open, This, boolean, closed_error, error};
+use super::lines::gathering;
+use super::{MappedFile, Open, This, boolean, closed_error, error, write};
 use crate::args::{self, Args, Argument};
 use crate::mapped::{DETACHED_SEARCH, Direction, Job, Object, Returned, clamp};
 use crate::sys::buffer::copy;
@@ -303,6 +304,7 @@ pub(crate) fn ready_of(matches: Receiver<'_, Matches>) -> Option<Bound<'_, PyAny
 
 pub(crate) fn next_of(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let py = matches.py;
+    write::write_gathered_for(py, || matches.state.with(py, |cursor| gathering(py, cursor.file.as_ref())))?;
     let pass = |cursor: &mut Cursor, found: Option<usize>| match found {
         Some(index) => {
             cursor.place.position = index + matches.needle.len().max(1);

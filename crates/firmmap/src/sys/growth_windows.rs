@@ -3,19 +3,34 @@
 use std::fs::File;
 use std::io;
 
-use super::Source;
+use super::{Appending, Source, WriteError};
 
 /// Whether a mapping can be longer than its file.
 pub(crate) const RESERVES: bool = false;
 
-/// Whether what is written to the file can be read in its maps at once: the system does not promise it.
-pub(crate) fn writes_reach_maps(_file: &File) -> bool {
-    false
+/// How bytes get behind the end of a file: the system does not promise that its maps show at once what is written to it.
+pub(crate) fn appending(_file: &File) -> Appending {
+    Appending::Copied
 }
 
-/// Never called, as [`writes_reach_maps`] says no.
-pub(crate) fn write_all_at(_file: &File, _bytes: &[u8], _offset: u64) -> io::Result<()> {
+/// Refused, as [`appending`] says.
+pub(crate) fn write_all_at(_file: &File, _bytes: &[u8], _offset: u64) -> Result<(), WriteError> {
+    Err(WriteError { written: 0, error: io::ErrorKind::Unsupported.into() })
+}
+
+/// Refused, as [`appending`] says.
+pub(crate) fn append_all(_file: &File, _bytes: &[u8], _end: u64) -> Result<(), WriteError> {
+    Err(WriteError { written: 0, error: io::ErrorKind::Unsupported.into() })
+}
+
+/// Refused: nothing is written over by a call that would have to be taken back.
+pub(crate) fn read_exact_at(_file: &File, _buffer: &mut [u8], _offset: u64) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// `SetEndOfFile` takes all of the room or none.
+pub(crate) fn check_space(_file: &File, _wanted: u64) -> io::Result<()> {
+    Ok(())
 }
 
 /// Makes a file longer: `SetEndOfFile`, which finds room on the disk.

@@ -38,6 +38,7 @@ mod growth;
 mod pages;
 mod tracked_file;
 
+use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -50,8 +51,8 @@ pub(crate) use fault_os::{
 #[cfg(not(unix))]
 pub(crate) use fault_os::{cover, drop_aside, put_back, seen_by_all_threads};
 pub(crate) use growth::{
-    RESERVES, allocate, extend, generation, has_hidden_bytes, is_pseudo, shared_memory, write_all_at,
-    writes_reach_maps, zero,
+    RESERVES, allocate, append_all, appending, check_space, extend, generation, has_hidden_bytes, is_pseudo,
+    read_exact_at, shared_memory, write_all_at, zero,
 };
 pub(crate) use memory::{append, as_uninit};
 pub use os::AsSource;
@@ -99,6 +100,11 @@ impl Request<'_> {
     }
 }
 
+/// The length of a file that was known to be a regular one.
+pub(crate) fn file_len(file: &File) -> io::Result<u64> {
+    file_info(source(file)).map(|info| info.len)
+}
+
 /// What the system says of a file.
 pub(crate) struct FileInfo {
     /// Bytes.
@@ -109,6 +115,53 @@ pub(crate) struct FileInfo {
     pub granularity: usize,
     /// Which file it is.
     pub id: FileId,
+}
+
+/// How bytes get behind the end of a file in such a way that its maps show them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Appending {
+    /// By a write to the place where they belong.
+    AtOffset,
+    /// By a write for which the system chooses the place, the end of the file (`O_APPEND`).
+    AtEnd,
+    /// Through a map, after the file was made longer.
+    Copied,
+}
+
+/// A write that failed, after so many bytes were written. The error is of the kind `Unsupported`, and none of the system's, where
+/// they must be copied.
+pub(crate) struct WriteError {
+    pub written: usize,
+    pub error: io::Error,
+}
+
+impl WriteError {
+    pub(crate) fn must_copy(&self) -> bool {
+        self.written == 0 && self.error.kind() == io::ErrorKind::Unsupported && self.error.raw_os_error().is_none()
+    }
+}
+
+/// More bytes were asked for than the disk has free: inside of an [`io::Error`], which has no place for both words and numbers.
+#[derive(Debug)]
+pub(crate) struct NoSpace {
+    pub wanted: u64,
+    pub free: u64,
+}
+
+/// The system's error for a full disk.
+pub(crate) fn no_space() -> io::Error {
+    #[cfg(unix)]
+    return io::Error::from_raw_os_error(libc::ENOSPC);
+    #[cfg(not(unix))]
+    io::ErrorKind::StorageFull.into()
+}
+
+impl std::error::Error for NoSpace {}
+
+impl std::fmt::Display for NoSpace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes were asked for, and the disk has {} free", self.wanted, self.free)
+    }
 }
 
 /// What resizing a map does to its file.
@@ -142,9 +195,12 @@ impl LenChange<'_> {
 
     /// The change could be made, but not the new mapping.
     fn undo(&self) {
-        if self.how != How::Keep {
+        if self.how != How::Keep
+            && let Some(Ok((file, now))) = self.file.map(TrackedFile::with_len)
+            && now <= self.old.max(self.new)
+        {
             // The first error is the one to report.
-            let _ = self.file.map(|file| file.get()?.set_len(self.old));
+            let _ = file.set_len(self.old);
         }
     }
 }
