@@ -52,7 +52,7 @@ impl Mmap {
         loop {
             // Matches that start in this stride.
             let window = Span { start, len: (stride + needle.len().saturating_sub(1)).min(span.end() - start) };
-            let found = region.search(window, |haystack| search.find(haystack))?;
+            let found = region.search_part(window, span, |haystack| search.find(haystack))?;
             match plausible(found, needle.len(), window.len) {
                 Some(index) => return Ok(Some(start + index)),
                 None if window.end() == span.end() => return Ok(None),
@@ -118,7 +118,7 @@ impl Mmap {
             let start = end.saturating_sub(stride).max(span.start);
             let window_end = (end + needle.len().saturating_sub(1)).min(span.end());
             let window = Span { start, len: window_end - start };
-            let found = region.search(window, |haystack| search.find(haystack))?;
+            let found = region.search_part(window, span, |haystack| search.find(haystack))?;
             match plausible(found, needle.len(), window.len) {
                 Some(index) => return Ok(Some(start + index)),
                 None if start == span.start => return Ok(None),
@@ -157,7 +157,7 @@ impl Mmap {
         while start < span.end() {
             // Matches that start in this stride. The last one may reach into the next, which then starts behind it.
             let window = Span { start, len: (stride + needle.len() - 1).min(span.end() - start) };
-            let (found, end) = region.search(window, |haystack| search.count(haystack, needle.len()))?;
+            let (found, end) = region.search_part(window, span, |haystack| search.count(haystack, needle.len()))?;
             count += found;
             start += stride.max(end.min(window.len));
         }
