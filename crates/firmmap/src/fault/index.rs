@@ -183,16 +183,7 @@ mod tests {
     }
 
     fn describe(slot: &Slot, start: usize, len: usize) {
-        slot.describe(&Site {
-            start,
-            len,
-            fd: -1,
-            file_offset: 0,
-            protection: 0,
-            flags: 0,
-            unit: PAGE,
-            origin: start,
-        });
+        slot.describe(&Site { start, len, fd: -1, file_offset: 0, protection: 0, flags: 0, unit: PAGE, origin: start });
     }
 
     fn found(index: &Index, address: usize) -> Option<usize> {
@@ -265,7 +256,9 @@ mod tests {
         let mut nodes = vec![(load(&index.root).unwrap(), 1)];
         while let Some((slot, depth)) = nodes.pop() {
             deepest = deepest.max(depth);
-            nodes.extend([&slot.links.left, &slot.links.right].into_iter().filter_map(load).map(|slot| (slot, depth + 1)));
+            nodes.extend(
+                [&slot.links.left, &slot.links.right].into_iter().filter_map(load).map(|slot| (slot, depth + 1)),
+            );
         }
         assert!(deepest < STEPS / 2, "{deepest} levels");
         assert!((1..=COUNT).all(|place| found(&index, place * PAGE + 1) == Some(place * PAGE)));

@@ -45,7 +45,7 @@ pub(crate) use busy::Busy;
 pub(crate) use drop_hook::dropped;
 pub use drop_hook::{DroppedFault, set_drop_hook};
 pub(crate) use slot::Slot;
-#[cfg(any(target_os = "linux", target_os = "android", windows))]
+#[cfg(any(unix, windows))]
 pub(crate) use table::is_guarded;
 #[cfg(windows)]
 pub(crate) use table::meet;

@@ -327,7 +327,8 @@ impl Slot {
         let origin = self.origin.load(Ordering::Relaxed);
         let (start, end) = (origin + span.start, origin + span.end());
         let ranges = self.zeroed.iter().map(ZeroedRange::of);
-        let starts = ranges.filter(|range| range.start < end && start < range.start + range.len).map(|range| range.start);
+        let starts =
+            ranges.filter(|range| range.start < end && start < range.start + range.len).map(|range| range.start);
         starts.min().map(|zeroed| zeroed.max(start) - origin)
     }
 

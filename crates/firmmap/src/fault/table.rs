@@ -108,7 +108,7 @@ pub(crate) fn meet(address: usize, thread: usize, help: impl Fn(&Site) -> bool) 
 }
 
 /// Whether `address` is in a guarded mapping.
-#[cfg(any(target_os = "linux", target_os = "android", windows))]
+#[cfg(any(unix, windows))]
 pub(crate) fn is_guarded(address: usize) -> bool {
     slot_of(address).is_some()
 }

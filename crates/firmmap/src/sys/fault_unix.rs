@@ -156,17 +156,60 @@ fn current(signal: c_int) -> io::Result<sigaction> {
 /// The signal handler: sees to it that there is stack for [`handle`].
 unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: the arguments are those that we were called with.
-    if unsafe { stack_left(context) } < STACK {
-        // Whatever lies below the stack would be written over. The access comes again, and finds the default.
-        return reset(signal);
-    }
-    // SAFETY: the arguments are those that we were called with.
-    unsafe { handle(signal, info, context) };
+    let left = unsafe { stack_left(context) };
+    // SAFETY: as above.
+    unsafe { if left >= STACK { handle(signal, info, context) } else { handle_briefly(left, signal, info, context) } };
 }
 
-/// How many bytes of stack [`handle`] and what it calls need: twice what `tests/fault_stack.rs` measures. An optimised build takes
-/// less than a third of what others take.
-const STACK: usize = if cfg!(debug_assertions) { 6 * 1024 } else { 2 * 1024 };
+/// How many bytes of stack [`handle`] needs, what [`fault::notify`] calls included. `tests/fault_stack.rs` measures it. A build
+/// that is not optimised takes more.
+const STACK: usize = if cfg!(debug_assertions) { 4096 } else { 2048 };
+
+/// Handles a signal on a stack that is too small: what lies below it can be anybody's memory, which must not be written over. So a
+/// fault of ours ends the process.
+///
+/// # Safety
+///
+/// - The arguments are those of a signal handler, behind the number of bytes that are left of its stack.
+#[cold]
+#[inline(never)]
+unsafe fn handle_briefly(left: usize, signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    // SAFETY: the kernel passes a whole siginfo_t.
+    let detail = unsafe { &*info };
+    let is_fault = detail.si_code > 0;
+    // SAFETY: signals with these codes carry an address.
+    let is_ours = |detail: &siginfo_t| is_fault && fault::is_guarded(unsafe { detail.si_addr() } as usize);
+    if left >= STACK / 2 && !is_ours(detail) {
+        // SAFETY: the caller's promise.
+        return unsafe {
+            if is_fault {
+                forward(next(signal, info), true, signal, info, context)
+            } else {
+                sent(signal, info, context)
+            }
+        };
+    }
+    // A fault comes again as soon as we return, and finds the default.
+    reset_briefly(signal);
+    if !is_fault {
+        // SAFETY: the signal is blocked until we return.
+        unsafe { libc::raise(signal) };
+    }
+}
+
+/// As [`reset`], with next to no stack: the C library's function has a copy of the action on it.
+fn reset_briefly(signal: c_int) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        /// The kernel's `struct sigaction`, all zeros: the default. It is shorter than this.
+        static DEFAULT: [usize; 16] = [0; 16];
+        const MASK: usize = 64 / 8;
+        // SAFETY: the default action is always allowed; the kernel reads a part of the array.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &raw const DEFAULT, ptr::null::<c_void>(), MASK) };
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    reset(signal);
+}
 
 /// How many bytes of an alternate signal stack are left, if this thread is on one: below it can be anybody's memory. The end of a
 /// thread's own stack is guarded by the system.

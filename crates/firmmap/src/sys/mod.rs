@@ -509,12 +509,7 @@ impl Region {
 
     /// As [`search`](Self::search), for one part of a search of `whole`.
     #[inline]
-    pub(crate) fn search_part<R>(
-        &self,
-        part: Span,
-        whole: Span,
-        search: impl FnOnce(&[u8]) -> R,
-    ) -> Result<R, Fault> {
+    pub(crate) fn search_part<R>(&self, part: Span, whole: Span, search: impl FnOnce(&[u8]) -> R) -> Result<R, Fault> {
         // SAFETY: `guarded_part` checked the part; the slice does not outlive this call.
         self.guarded_part(part, whole, |start| search(unsafe { memory::bytes(start, part.len) }))
     }

@@ -192,7 +192,8 @@ pub(crate) fn drop_stash(range: &ZeroedRange) {
 pub(crate) fn memory_for_ever(len: usize) -> Option<*mut u8> {
     let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANON);
     // SAFETY: a new mapping replaces nothing.
-    reserve::with_areas(|| unsafe { libc::mmap(ptr::null_mut(), len, protection, flags, -1, 0) }).map(<*mut c_void>::cast)
+    reserve::with_areas(|| unsafe { libc::mmap(ptr::null_mut(), len, protection, flags, -1, 0) })
+        .map(<*mut c_void>::cast)
 }
 
 /// Lets every thread of the process see what this one has stored, before anything that it does from now on: also a thread that
