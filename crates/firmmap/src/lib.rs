@@ -56,7 +56,7 @@ mod buffer;
 mod control;
 mod error;
 #[allow(unsafe_code)]
-mod fault;
+pub mod fault;
 mod file;
 mod find_iter;
 mod growth;

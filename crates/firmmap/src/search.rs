@@ -115,7 +115,7 @@ impl Mmap {
         let mut finder = Finder::new(needle, direction);
         let mut busy = None;
         for window in Windows::new(span, needle.len(), direction) {
-            if let Some(index) = self.region.search(window, |haystack| finder.find(haystack))? {
+            if let Some(index) = self.region.search_part(window, span, |haystack| finder.find(haystack))? {
                 return Ok(Some(window.start + index));
             }
             if busy.is_none() && span.len > STRIDE {
@@ -134,7 +134,7 @@ impl Mmap {
         let mut windows = Windows::new(span, needle.len(), Direction::Forward);
         let mut count = 0;
         while let Some(window) = windows.next() {
-            let (found, end) = self.region.search(window, |haystack| finder.count(haystack))?;
+            let (found, end) = self.region.search_part(window, span, |haystack| finder.count(haystack))?;
             count += found;
             // The last match may reach into the next window.
             windows.skip_to(window.start + end.min(window.len));

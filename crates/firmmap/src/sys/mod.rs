@@ -36,6 +36,9 @@ mod growth;
 #[cfg(unix)]
 #[path = "pages_unix.rs"]
 mod pages;
+#[cfg(unix)]
+#[path = "reserve_unix.rs"]
+mod reserve;
 mod tracked_file;
 
 use std::fs::File;
@@ -49,7 +52,7 @@ pub(crate) use fault_os::{
     thread_lives,
 };
 #[cfg(not(unix))]
-pub(crate) use fault_os::{cover, drop_aside, put_back, seen_by_all_threads};
+pub(crate) use fault_os::{cover, drop_stash, memory_for_ever, put_back, refill_reserve, seen_by_all_threads};
 pub(crate) use growth::{
     RESERVES, allocate, append_all, appending, check_space, extend, generation, has_hidden_bytes, is_pseudo,
     read_exact_at, shared_memory, write_all_at, zero,
@@ -60,7 +63,9 @@ pub use os::AsSource;
 pub(crate) use os::is_private;
 pub(crate) use os::{SUPPORTED, Source, duplicate, file_info, granularity, page_size, source, sync_before_mapping};
 #[cfg(unix)]
-pub(crate) use pages::{cover, drop_aside, put_back, seen_by_all_threads};
+pub(crate) use pages::{cover, drop_stash, memory_for_ever, put_back, seen_by_all_threads};
+#[cfg(unix)]
+pub(crate) use reserve::refill as refill_reserve;
 pub(crate) use tracked_file::{FileId, TrackedFile};
 
 use crate::access::{Access, FlushFlags, Protection};
@@ -303,22 +308,45 @@ impl Region {
     }
 
     /// Runs `access` on the address of `span`, and tells whether it met a page that could not be read or written, or
-    /// whether one was met before that nobody was told of.
+    /// whether one was met before that was not reported.
     #[inline(always)]
     fn guarded<R>(&self, span: Span, access: impl FnOnce(*mut u8) -> R) -> Result<R, Fault> {
-        let address = self.at(span);
-        self.guard(span.start, || access(address))
+        self.guarded_part(span, span, access)
     }
 
-    /// As [`guarded`](Self::guarded), of bytes from `start` on that were checked to be there.
+    /// As [`guarded`](Self::guarded), for one part of an operation on `whole`: the fault is the first byte of that which is missing.
     #[inline(always)]
-    fn guard<R>(&self, start: usize, access: impl FnOnce() -> R) -> Result<R, Fault> {
+    fn guarded_part<R>(&self, part: Span, whole: Span, access: impl FnOnce(*mut u8) -> R) -> Result<R, Fault> {
+        let address = self.at(part);
+        self.guard(part, whole, || access(address))
+    }
+
+    /// As [`guarded_part`](Self::guarded_part), of bytes that were checked to be there.
+    #[inline(always)]
+    fn guard<R>(&self, part: Span, whole: Span, access: impl FnOnce() -> R) -> Result<R, Fault> {
         let Some(slot) = self.slot else { return Ok(access()) };
-        let seen = slot.enter()?;
+        let seen = slot.enter(part)?;
         let result = fault_os::attempt(slot, access);
-        slot.leave(seen)?;
+        slot.leave(seen, whole)?;
         // Without a fault in this map: it was met in another one, whose memory is the operation's buffer.
-        result.ok_or(Fault { offset: start })
+        result.ok_or(Fault { offset: part.start })
+    }
+
+    /// Runs `access`, which may do anything, while the bytes of `span` are used directly.
+    #[inline]
+    pub(crate) fn scope<R>(&self, span: Span, access: impl FnOnce(*mut u8) -> R) -> Result<R, Fault> {
+        let address = self.at(span);
+        let Some(slot) = self.slot else { return Ok(access(address)) };
+        let seen = slot.enter(span)?;
+        let result = access(address);
+        slot.leave(seen, span)?;
+        Ok(result)
+    }
+
+    /// How many faults there were: see [`Slot::count`].
+    #[inline]
+    pub(crate) fn fault_count(&self) -> u64 {
+        self.slot.map_or(0, Slot::count)
     }
 
     /// Runs `access` on one part of `span` after the other, with the part's distance from its start.
@@ -337,15 +365,16 @@ impl Region {
         let mut done = 0;
         while done < span.len {
             let len = (span.len - done).min(STRIDE);
-            self.guarded(Span { start: span.start + done, len }, |address| access(address, done, len))?;
+            let part = Span { start: span.start + done, len };
+            self.guarded_part(part, span, |address| access(address, done, len))?;
             done += len;
         }
         Ok(())
     }
 
     /// Marks an operation that other threads may see under way.
-    pub(crate) fn long_operation(&self) -> impl Drop + '_ {
-        self.slot.map_or_else(fault::Busy::none, Slot::long_operation)
+    pub(crate) fn long_operation(&self) -> impl Drop + use<> {
+        self.slot.map_or_else(fault::Busy::none, fault::Busy::new)
     }
 
     /// Runs `access`, which only reads, and gives its result if there is no fault to tell of: else another operation is to find
@@ -414,8 +443,9 @@ impl Region {
             return None;
         }
         let address = self.as_ptr().wrapping_add(index);
+        let span = Span { start: index, len: 1 };
         // SAFETY: the byte is mapped, as was just checked, and the mapping lives as long as `self`.
-        Some(self.guard(index, || unsafe { memory::load(address) }))
+        Some(self.guard(span, span, || unsafe { memory::load(address) }))
     }
 
     #[inline]
@@ -510,13 +540,19 @@ impl Region {
     }
 
     fn copy_pieces(&self, source: Span, target: usize, buffer: &mut [MaybeUninit<u8>]) -> Result<(), Fault> {
+        let whole = Span { start: target, len: source.len };
         let mut done = 0;
         while done < source.len {
             let len = (source.len - done).min(buffer.len());
             // From the end at which no piece is overwritten before its turn.
             let distance = if target <= source.start { done } else { source.len - done - len };
-            let bytes = self.read(source.start + distance, &mut buffer[..len])?;
-            self.write(bytes, target + distance)?;
+            let buffer = &mut buffer[..len];
+            let part = Span { start: source.start + distance, len };
+            // SAFETY: `guarded_part` checked the source; the buffer is exclusively ours and as long.
+            let bytes = self.guarded_part(part, source, |source| unsafe { memory::copy_out(source, buffer) })?;
+            let part = Span { start: target + distance, len };
+            // SAFETY: `guarded_part` checked the target; callers have checked that the map is writable.
+            self.guarded_part(part, whole, |target| unsafe { memory::copy_in(bytes, target) })?;
             done += len;
         }
         if source.len == 0 { self.check() } else { Ok(()) }
@@ -534,14 +570,21 @@ impl Region {
     /// result is either checked against `span` or harmless when wrong; `docs/safety.md` has the whole argument.
     #[inline]
     pub(crate) fn search<R>(&self, span: Span, search: impl FnOnce(&[u8]) -> R) -> Result<R, Fault> {
-        // SAFETY: `guarded` checked the span; the slice does not outlive this call.
-        self.guarded(span, |start| search(unsafe { memory::bytes(start, span.len) }))
+        self.search_part(span, span, search)
     }
 
-    /// Reports a fault that nobody was told of.
+    /// As [`search`](Self::search), for one part of a search of `whole`.
+    #[inline]
+    pub(crate) fn search_part<R>(&self, part: Span, whole: Span, search: impl FnOnce(&[u8]) -> R) -> Result<R, Fault> {
+        // SAFETY: `guarded_part` checked the part; the slice does not outlive this call.
+        self.guarded_part(part, whole, |start| search(unsafe { memory::bytes(start, part.len) }))
+    }
+
+    /// Reports a fault that this thread has met and was not told of, or one that nobody was told of; or that there are pages which
+    /// cannot be restored.
     #[inline]
     pub(crate) fn check(&self) -> Result<(), Fault> {
-        self.slot.map_or(Ok(()), |slot| slot.enter().map(drop))
+        self.slot.map_or(Ok(()), |slot| slot.enter(Span { start: 0, len: self.room }).map(drop))
     }
 
     /// Reads a byte of every page up to `len`: an error if one of them cannot be read.
@@ -562,6 +605,7 @@ impl Region {
         // Its addresses may be somebody else's as soon as the mapping has moved.
         if let Some(slot) = self.slot {
             let _ = slot.suspend();
+            fault::withdraw(slot);
         }
         let result = os::resize(&mut self.mapping, request, change);
         match (&result, &self.mapping) {
@@ -578,7 +622,7 @@ impl Region {
         if let (Some(mapping), Some(request)) = (&self.mapping, request) {
             let site = mapping.site(request, change.file, self.start);
             match self.slot {
-                Some(slot) => slot.set(&site),
+                Some(slot) => fault::renew(slot, &site),
                 None => self.slot = fault::register(&site),
             }
             if result.is_ok() && len < old_len && request.keeps_changes() {
@@ -600,15 +644,21 @@ impl Region {
 
     /// Unmaps. Says whether there was a fault that nobody was told of.
     pub(crate) fn close(&mut self) -> Result<(), Fault> {
+        self.unmap().map_or(Ok(()), |(fault, _)| Err(fault))
+    }
+
+    /// Unmaps. Gives a fault that nobody was told of, and how many there were in all.
+    #[inline]
+    fn unmap(&mut self) -> Option<(Fault, u64)> {
         let fault = self.slot.take().and_then(|slot| {
-            let fault = slot.suspend();
-            slot.release();
+            let fault = slot.suspend().map(|fault| (fault, slot.count()));
+            fault::release(slot);
             fault
         });
         self.mapping = None;
         (self.room, *self.len.get_mut()) = (0, 0);
         self.place();
-        fault.map_or(Ok(()), Err)
+        fault
     }
 
     /// Calls `operation` with the system's view of `span`: page aligned at its start.
@@ -682,8 +732,9 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
-        // Whoever wants to know of a last fault closes the map.
-        let _ = self.close();
+        if let Some((fault, count)) = self.unmap() {
+            fault::dropped(fault.offset, count);
+        }
     }
 }
 
