@@ -197,7 +197,8 @@ fn writing_to_a_full_disk_as_a_file() {
 
 /// G10: where a write over bytes that others have appended fails, they are there again.
 fn a_failed_write_gives_back_what_others_have_appended() {
-    let check = |path: &Path, kind: &str, fails: &dyn Fn(&mut dyn FnMut() -> std::io::Result<()>)| {
+    type Write<'a> = &'a mut dyn FnMut() -> std::io::Result<()>;
+    let check = |path: &Path, kind: &str, fails: &dyn Fn(Write<'_>)| {
         for capacity in [0, 1 << 30] {
             std::fs::write(path, bytes(0, 100)).unwrap();
             let mut file = MmapOptions::new().capacity(capacity).open_mode(path, Mode::ReadWrite).unwrap();
@@ -239,8 +240,11 @@ fn a_failed_write_gives_back_what_others_have_appended() {
     });
 }
 
+/// Makes the record of a number.
+type Record<'a> = &'a dyn Fn(usize) -> Vec<u8>;
+
 /// As many children as there are writers, each of which writes so many records.
-fn writers(count: usize, write: &dyn Fn(usize, &dyn Fn(usize) -> Vec<u8>)) {
+fn writers(count: usize, write: &dyn Fn(usize, Record<'_>)) {
     match count {
         0 => {}
         _ => forked(
