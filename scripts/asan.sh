@@ -9,7 +9,8 @@ if [[ $target != *-linux-gnu || ! -e ${runtimes[0]} ]]; then
     exit 1
 fi
 
-export RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$TARGET/asan
+# Not optimised at all, some searches in the tests take more than ten minutes.
+export RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$TARGET/asan CARGO_PROFILE_DEV_OPT_LEVEL=1
 export RUSTFLAGS="-Zsanitizer=address ${RUSTFLAGS:-}"
 # The tests need SIGBUS for themselves: they look at who gets it, and at death by it.
 export ASAN_OPTIONS="handle_sigbus=0:handle_segv=1:allow_user_segv_handler=1:detect_stack_use_after_return=1:${ASAN_OPTIONS:-}"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs the Rust tests under ThreadSanitizer, all code instrumented: with the standard library that cargo builds from Debian's source, by
-# the compiler of the same version (scripts/compilers.sh installs both), and the sanitizer's runtime of the toolchain at hand, as
-# Debian's brings none. Arguments go to `cargo nextest run`.
+# Runs the Rust tests under ThreadSanitizer, with the standard library instrumented as well: cargo builds it from the toolchain's source
+# (rustup's component rust-src), or else from Debian's, with Debian's compiler of the same version (scripts/compilers.sh installs
+# both). The sanitizer's runtime is that of the toolchain at hand in either case: Debian's brings none. Arguments go to `cargo nextest run`.
 # usage: scripts/tsan.sh [ARGUMENT…]
 set -euo pipefail
 target=x86_64-unknown-linux-gnu
@@ -11,6 +11,10 @@ if [[ ! -e ${runtimes[0]} ]]; then
     exit 1
 fi
 
+[[ ! -e $(rustc --print sysroot)/lib/rustlib/src/rust/library/Cargo.lock ]] || export CROSS_RUSTC=$(rustc --print sysroot)/bin/rustc
+
+# As in scripts/asan.sh: without it the searches take too long.
+export CARGO_PROFILE_DEV_OPT_LEVEL=1
 flags="-Zsanitizer=thread -Zexternal-clangrt -Clink-arg=-Wl,--whole-archive,${runtimes[0]},--no-whole-archive -Clink-arg=-lm"
 export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="$flags -Cunsafe-allow-abi-mismatch=sanitizer"
 export TSAN_OPTIONS="suppressions=$PWD/scripts/tsan-suppressions.txt:halt_on_error=1:handle_sigbus=0:${TSAN_OPTIONS:-}"

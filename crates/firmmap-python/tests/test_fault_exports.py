@@ -242,7 +242,8 @@ def told_by(m: Any, operation: Callable[[], object]) -> None:
     with pytest.raises(MapFaultError) as caught:
         list(map(CALL, works))
     assert after == [], "it was not the operation that has told of it"
-    assert caught.value.offset == LEFT
+    # Copies that C code makes may start at either end.
+    assert LEFT <= caught.value.offset < N
 
 
 @pytest.mark.parametrize("name", TELLING)
@@ -305,8 +306,9 @@ def test_dropped_map_reports_to_the_hook(one: Victim, unraisable: list[BaseExcep
     result = bytes(box.pop())
     chance()
     assert len(result) == N
-    assert [getattr(error, "offset", None) for error in unraisable] == [LEFT]
+    assert [type(error) for error in unraisable] == [MapFaultError]
     assert isinstance(unraisable[0], MapFaultError)
+    assert LEFT <= unraisable[0].offset < N
 
 
 def test_dropped_map_leaves_an_exception_alone_that_is_under_way(
@@ -419,7 +421,8 @@ def test_thread_is_told_while_the_main_thread_waits(one: Victim) -> None:
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert told == [LEFT] * 20
+    assert len(told) == 20
+    assert all(LEFT <= offset < N for offset in told)
     one.map.flush()
     one.map.close()
 

@@ -502,7 +502,7 @@ def test_fault_that_is_untold_at_the_fork_is_told_on_both_sides() -> None:
             b"" + m, os.fork()
             for _ in range(3): pass
         except firmmap.MapFaultError as error:
-            assert error.offset == PAGE
+            assert PAGE <= error.offset < 4 * PAGE
             os.write(1, b"told MapFaultError\\n")
         try:
             os.wait()
