@@ -30,7 +30,7 @@ use crate::sys::cell::Exclusive;
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyBufferError, PyResult, PyValueError, UnsupportedOperation};
 use crate::sys::native::{Answer, Body, Receiver};
-use crate::sys::objects::{class_name, new_string};
+use crate::sys::objects::{call_method, class_name, new_string};
 use crate::sys::shares::File;
 use lines::Block;
 use open::Name;
@@ -278,7 +278,7 @@ pub(crate) fn enter(this: This<'_>) -> Returned<'_> {
 
 /// As files do it: by the method, which a subclass may have made its own.
 pub(crate) fn exit<'py>(this: This<'py>, _: Args<'py>) -> Returned<'py> {
-    this.object().call_method0("close")?;
+    call_method(&this.object(), c"close", [])?;
     Ok(none(this.py))
 }
 

@@ -1,18 +1,19 @@
 //! Making a map: `firmmap.open()`, `firmmap.anonymous()`, the class itself; and what a pickle holds.
 
+use std::ffi::CStr;
 use std::io::{Seek, SeekFrom};
 
 use firmmap::{MmapOptions, Mode};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use super::{MappedFile, This, error};
+use super::{MappedFile, This, error, none};
 use crate::args::{self, Constructor};
 use crate::constants::{ACCESS_COPY, ACCESS_READ, ACCESS_WRITE};
 use crate::mapped::Returned;
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyOSError, PyResult, PyTypeError, PyValueError};
-use crate::sys::objects::{class_name, digits, new_string, shortened};
+use crate::sys::objects::{attribute, call_method, class_name, digits, import, new_string, new_tuple, shortened};
 use crate::sys::owned::Owned;
 use crate::sys::{audit, descriptor};
 
@@ -156,33 +157,34 @@ impl Request {
             let mode = self.mode;
             return self.map(py, descriptor, Name::Descriptor(number.into()), mode);
         }
-        let os = py.import("os")?;
-        let given = os.call_method1("fspath", (&path,))?;
-        let os_path = os.getattr("path")?;
-        let absolute = os_path.call_method1("abspath", (&given,))?;
+        let os = import(py, c"os")?;
+        let given = call_method(&os, c"fspath", [path])?;
+        let absolute = call_method(&attribute(&os, c"path")?, c"abspath", [given.clone()])?;
         // It raises the audit event and the exceptions that Python's own functions do.
         let flags = self.flags(&os)?;
-        let opened = os.call_method1("open", (&given, flags, 0o666))?;
+        let permissions = args::python_int(py, 0o666)?;
+        let opened = call_method(&os, c"open", [given.clone(), args::python_int(py, flags as isize)?, permissions])?;
         let descriptor = args::int(opened.as_borrowed())?;
-        let name = Name::Path { given: given.clone().into(), absolute: absolute.into() };
+        let name = Name::Path { given: given.into(), absolute: absolute.into() };
         // Those that create have done so.
         let mode = if self.mode.access() == firmmap::Access::Write { Mode::ReadWrite } else { self.mode };
         let result = self.map(py, descriptor, name, mode);
-        let closed = os.call_method1("close", (opened,));
+        let closed = call_method(&os, c"close", [opened]);
         let file = result?;
         closed?;
         Ok(file)
     }
 
-    fn flags(&self, os: &Bound<'_, PyModule>) -> PyResult<i32> {
-        let names: &[&str] = match self.mode {
-            Mode::Read | Mode::Copy => &["O_RDONLY"],
-            Mode::ReadWrite => &["O_RDWR"],
-            Mode::Create => &["O_RDWR", "O_CREAT", "O_TRUNC"],
-            Mode::CreateNew => &["O_RDWR", "O_CREAT", "O_EXCL"],
+    fn flags(&self, os: &Bound<'_, PyAny>) -> PyResult<i32> {
+        let names: &[&CStr] = match self.mode {
+            Mode::Read | Mode::Copy => &[c"O_RDONLY"],
+            Mode::ReadWrite => &[c"O_RDWR"],
+            Mode::Create => &[c"O_RDWR", c"O_CREAT", c"O_TRUNC"],
+            Mode::CreateNew => &[c"O_RDWR", c"O_CREAT", c"O_EXCL"],
         };
-        let system = if cfg!(windows) { "O_BINARY" } else { "O_CLOEXEC" };
-        names.iter().chain([&system]).try_fold(0, |flags, name| Ok(flags | os.getattr(*name)?.extract::<i32>()?))
+        let system = if cfg!(windows) { c"O_BINARY" } else { c"O_CLOEXEC" };
+        let flag = |name| args::int(attribute(os, name)?.as_borrowed());
+        names.iter().chain([&system]).try_fold(0, |flags, name| Ok(flags | flag(name)?))
     }
 
     fn map(self, py: Python<'_>, descriptor: i32, name: Name, mode: Mode) -> PyResult<MappedFile> {
@@ -211,8 +213,8 @@ impl Request {
 }
 
 fn is_directory(py: Python<'_>, descriptor: i32) -> PyResult<bool> {
-    let path = py.import("os")?.getattr("path")?;
-    Ok(path.call_method1("isdir", (descriptor,))?.is_truthy()?)
+    let path = attribute(&import(py, c"os")?, c"path")?;
+    Ok(call_method(&path, c"isdir", [args::python_int(py, descriptor as isize)?])?.is_truthy()?)
 }
 
 fn number(what: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> {
@@ -263,15 +265,19 @@ pub(crate) fn reduce(this: This<'_>) -> Returned<'_> {
         Mode::Create | Mode::CreateNew => Mode::ReadWrite,
         mode => mode,
     };
-    let restore = py.import("firmmap._mapped_file")?.getattr("restore")?;
+    let restore = attribute(&import(py, c"firmmap._mapped_file")?, c"restore")?;
     let class = this.object().get_type();
-    let arguments = (class, path, mode.as_str(), offset, length, capacity).into_pyobject(py)?;
+    let capacity = capacity.map(|capacity| args::python_int(py, capacity as isize)).transpose()?;
+    let (offset, length) = (args::python_uint(py, offset)?, args::python_int(py, length as isize)?);
+    let mode = new_string(py, mode.as_str())?;
+    let capacity = capacity.unwrap_or_else(|| none(py));
+    let arguments = new_tuple(py, [class.into_any(), path.clone(), mode, offset, length, capacity])?.into_any();
     // What subclasses add: their `__dict__` and their slots, or what they say themselves.
-    let state = this.object().call_method0("__getstate__")?;
+    let state = call_method(&this.object(), c"__getstate__", [])?;
     if state.is_none() || state.cast::<PyDict>().is_ok_and(|state| state.is_empty()) {
-        return Ok((restore, arguments).into_pyobject(py)?.into_any());
+        return Ok(new_tuple(py, [restore, arguments])?.into_any());
     }
-    Ok((restore, arguments, state).into_pyobject(py)?.into_any())
+    Ok(new_tuple(py, [restore, arguments, state])?.into_any())
 }
 
 pub(crate) fn fileno(this: This<'_>) -> Returned<'_> {
