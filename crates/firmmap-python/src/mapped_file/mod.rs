@@ -29,7 +29,8 @@ use crate::sys::buffer::Export;
 use crate::sys::cell::Exclusive;
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyBufferError, PyResult, PyValueError, UnsupportedOperation};
-use crate::sys::native::{Answer, Body, Receiver};
+use crate::sys::leaf;
+use crate::sys::native::{Body, Receiver};
 use crate::sys::objects::{call_method, class_name, new_string};
 use crate::sys::shares::File;
 use lines::Block;
@@ -48,7 +49,7 @@ pub(crate) struct MappedFile {
 }
 
 /// What there is while the map is open.
-struct Open {
+pub(crate) struct Open {
     file: File,
     /// Views that others hold.
     exports: usize,
@@ -121,7 +122,7 @@ impl MappedFile {
     }
 
     fn check_open(&self, py: Python<'_>) -> PyResult<()> {
-        self.open(py, |_| Ok(()))
+        if leaf::is_at_hand(self, py) { Ok(()) } else { self.open(py, |_| Ok(())) }
     }
 
     fn is_writable(&self) -> bool {
@@ -154,11 +155,21 @@ impl Mapped for MappedFile {
 
     /// Not where the descriptor was handed out, whose position counts too.
     #[inline(always)]
-    fn ready_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut File) -> Option<R>) -> Option<R> {
-        self.state.try_with(py, |state| {
-            let open = state.as_mut().filter(|open| open.movers == 0 && open.handed_out.is_none())?;
-            work(&mut open.file)
-        })?
+    fn at_hand(state: &mut Option<Open>) -> Option<&mut File> {
+        let open = state.as_mut().filter(|open| open.movers == 0 && open.handed_out.is_none())?;
+        Some(&mut open.file)
+    }
+
+    type State = Option<Open>;
+
+    #[inline(always)]
+    fn state(&self) -> &Exclusive<Option<Open>> {
+        &self.state
+    }
+
+    #[inline(always)]
+    fn is_closed(state: &Option<Open>) -> bool {
+        state.is_none()
     }
 
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()> {
@@ -232,11 +243,6 @@ pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
         None => format!("<firmmap.{class} {name} mode='{mode}' closed>"),
     };
     new_string(py, &words)
-}
-
-#[inline]
-pub(crate) fn ready_closed(this: This<'_>) -> Option<Answer<'_>> {
-    this.state.try_with(this.py, |state| state.is_none()).map(|closed| Answer::bool(this.py, closed))
 }
 
 pub(crate) fn closed(this: This<'_>) -> Returned<'_> {
