@@ -10,8 +10,10 @@ use pyo3::prelude::*;
 
 use crate::args::{self, Slice};
 use crate::sys::buffer::NewBytes;
+use crate::sys::cell::Exclusive;
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyResult};
+use crate::sys::leaf::{self, Leaf};
 use crate::sys::native::{Answer, Body, Receiver};
 use crate::sys::shares::File;
 
@@ -29,9 +31,23 @@ pub(crate) trait Mapped: Body {
     /// into Python.
     fn open_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut File) -> PyResult<R>) -> PyResult<R>;
 
-    /// The short way: runs `work` on the map, if that is open and nobody else is to go first. `work` must not call into Python;
+    /// The short way: runs `work` on the map, if that is [`at_hand`](Self::at_hand). `work` must not call into Python;
     /// where it gives nothing, nothing has changed.
-    fn ready_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut File) -> Option<R>) -> Option<R>;
+    #[inline(always)]
+    fn ready_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut File) -> Option<R>) -> Option<R> {
+        self.state().try_with(py, |state| work(Self::at_hand(state)?))?
+    }
+
+    /// What an instance holds while it is open, and when it is closed.
+    type State;
+
+    fn state(&self) -> &Exclusive<Self::State>;
+
+    /// The map, if it is open and nobody else is to go first. Only looks at the state (see [`Leaf`]).
+    fn at_hand(state: &mut Self::State) -> Option<&mut File>;
+
+    /// Whether the map is closed. Only looks at the state (see [`Leaf`]).
+    fn is_closed(state: &Self::State) -> bool;
 
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()>;
 
@@ -69,27 +85,27 @@ pub(crate) fn unmap(file: Option<File>) -> firmmap::Result<()> {
 }
 
 #[inline(always)]
-pub(crate) fn ready_len<M: Mapped>(this: Receiver<'_, M>) -> Option<isize> {
+pub(crate) fn ready_len<M: Leaf>(this: Receiver<'_, M>) -> Option<isize> {
     // A map has at most isize::MAX bytes.
-    this.ready_map(this.py, |file| Some(file.len() as isize))
+    leaf::len(&*this, this.py).map(|len| len as isize)
 }
 
 #[inline(always)]
-pub(crate) fn ready_position<M: Mapped>(this: Receiver<'_, M>) -> Option<Answer<'_>> {
-    let position = this.ready_map(this.py, |file| Some(file.position()))?;
+pub(crate) fn ready_position<M: Leaf>(this: Receiver<'_, M>) -> Option<Answer<'_>> {
+    let position = leaf::position(&*this, this.py)?;
     Some(Answer::int(this.py, position as isize))
 }
 
 /// The byte at the position.
 #[inline(always)]
-pub(crate) fn ready_byte<M: Mapped>(this: Receiver<'_, M>) -> Option<Answer<'_>> {
-    let byte = this.ready_map(this.py, |file| {
-        let position = file.position();
-        let byte = file.quick_get(position)?;
-        file.set_position(position + 1);
-        Some(byte)
-    })?;
+pub(crate) fn ready_byte<M: Leaf>(this: Receiver<'_, M>) -> Option<Answer<'_>> {
+    let byte = leaf::byte(&*this, this.py)?;
     Some(Answer::byte(this.py, byte))
+}
+
+#[inline(always)]
+pub(crate) fn ready_closed<M: Leaf>(this: Receiver<'_, M>) -> Option<Answer<'_>> {
+    leaf::is_closed(&*this, this.py).map(|closed| Answer::bool(this.py, closed))
 }
 
 /// How far a line reaches that is given at once: searching further costs more than the way to it.
@@ -110,14 +126,16 @@ pub(crate) fn ready_line<M: Mapped>(this: Receiver<'_, M>) -> Option<Answer<'_>>
 
 /// An item, or a slice.
 #[inline(always)]
-pub(crate) fn ready_subscript<'py, M: Mapped>(this: Receiver<'py, M>, key: Object<'_, 'py>) -> Option<Answer<'py>> {
+pub(crate) fn ready_subscript<'py, M: Leaf>(this: Receiver<'py, M>, key: Object<'_, 'py>) -> Option<Answer<'py>> {
     let py = this.py;
     if let Some(index) = args::plain(key) {
         let byte = this.ready_map(py, |file| file.quick_get(place(file.len(), index)?))?;
         return Some(Answer::byte(py, byte));
     }
     // A slice of a closed map is not converted.
-    this.ready_map(py, |_| Some(()))?;
+    if !leaf::is_at_hand(&*this, py) {
+        return None;
+    }
     let slice = match Slice::unpack(key) {
         Ok(slice) => slice?,
         Err(error) => return Some(Answer::of(py, Err(error))),

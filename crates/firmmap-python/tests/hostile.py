@@ -1,12 +1,14 @@
-"""Operations whose arguments, exceptions and buffers run Python code that forks, or closes, resizes or truncates the map.
+"""Operations whose arguments, exceptions and buffers run code that forks, or closes, resizes or truncates the map.
 
-    python hostile.py KIND
+    python hostile.py KIND OPERATION…
 
-Each operation is tried with each of them in a process of its own, which a watchdog ends. Prints a line for each that did not end well.
+Each operation is tried with each of them in a process of its own, which a watchdog ends. Prints a line for each that
+did not end well.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
@@ -29,10 +31,8 @@ def fork(m: Any) -> None:
     child = os.fork()
     if child == 0:
         signal.alarm(PATIENCE)
-        try:
+        with contextlib.suppress(BufferError):
             m.close()
-        except BufferError:
-            pass
         gc.collect()
         # What is allocated now is what was freed, if that was too much.
         [bytearray(size) for size in range(64, 512, 8) for _ in range(4)]
@@ -129,36 +129,35 @@ if sys.version_info >= (3, 12):
     POINTS |= {"__buffer__": (int, Getter), "__release_buffer__": (int, Release)}
 
 
-def attempt(make: Callable[[], Any], operation: Operation, arguments: Arguments, action: Callable[[Any], object]) -> None:
+def attempt(
+    make: Callable[[], Any], operation: Operation, arguments: Arguments, action: Callable[[Any], object]
+) -> None:
     global act
     m = make()
     number, data = arguments
-    # An exception that waits to be dropped when something else lets go of the GIL.
+    # One more argument, which is dropped later.
     pending = [number(1)]
-    is_acting = False
+    is_acting = is_over = False
 
     def act() -> None:
         nonlocal is_acting
-        if is_acting:
+        if is_acting or is_over:
             return
         is_acting = True
-        try:
+        with contextlib.suppress(Exception):
             action(m)
-        except Exception:
-            pass
         is_acting = False
 
     gc.set_threshold(1)
     for _ in range(2):
-        try:
+        with contextlib.suppress(Exception):
             operation(m, number, data)
-        except Exception:
-            pass
+        # What was left over would be dropped at the end of this, which lets go of the GIL.
+        with contextlib.suppress(Exception):
+            m[: 2 << 20]
         pending.clear()
     gc.set_threshold(700)
-
-    def act() -> None:
-        pass
+    is_over = True
 
     # The map is closed, or in order.
     if not m.closed:
@@ -195,10 +194,11 @@ def run(case: Callable[[], None]) -> str:
         time.sleep(0.001)
 
 
-def main(kind: str) -> int:
+def main(kind: str, names: list[str]) -> int:
     make, operations = KINDS[kind]
     tried = failed = 0
-    for name, operation in operations.items():
+    for name in names or operations:
+        operation = operations[name]
         for point, arguments in POINTS.items():
             for action, change in ACTIONS.items():
                 if not hasattr(make(), "truncate") and action == "truncate":
@@ -213,4 +213,4 @@ def main(kind: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1], sys.argv[2:]))

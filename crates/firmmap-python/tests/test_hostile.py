@@ -1,6 +1,7 @@
 """C15, C16: Python code inside an operation that forks, closes, resizes; and allocations that fail.
 
-What is tried is in `operations.py`, how in `hostile.py` and `without_memory.py`: in processes of their own, as what they find may end one.
+What is tried is in `operations.py`, how in `hostile.py` and `without_memory.py`: in processes of their own, as what
+they find may end one.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def run(program: str, *arguments: str) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the processes are forked")
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_code_inside_an_operation(kind: str) -> None:
-    """C15, C16: at every point where an operation runs Python code, with everything that such code can do to the map."""
+    """C15, C16: at every point where an operation runs Python code, with all that such code can do to the map."""
     run("hostile.py", kind)
 
 

@@ -5,6 +5,7 @@ Debug builds of CPython count all references (`sys.gettotalrefcount`), others th
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sys
 import weakref
@@ -40,10 +41,8 @@ def growth(make: Callable[[], Any], operation: Operation, number: Any, data: Any
     def run(turns: int) -> None:
         nonlocal m
         for _ in range(turns):
-            try:
+            with contextlib.suppress(Exception):
                 operation(m, number, data)
-            except Exception:
-                pass
             if m.closed:
                 m = make()
 
@@ -81,7 +80,12 @@ def test_exception_is_gone_when_it_is_handled(kind: str) -> None:
 
     gone: list[str] = []
     m = KINDS[kind][0]()
-    for fail in (lambda: m[Argument()], lambda: m.seek(Argument()), lambda: m.move(0, Argument(), 1)):
+    calls: list[Callable[[], object]] = [
+        lambda: m[Argument()],
+        lambda: m.seek(Argument()),
+        lambda: m.move(0, Argument(), 1),
+    ]
+    for fail in calls:
         try:
             fail()
         except Failure as failure:

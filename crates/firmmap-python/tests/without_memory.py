@@ -2,15 +2,16 @@
 
     python without_memory.py KIND OPERATION…
 
-Needs CPython's `_testcapi`. Says for which of them the exception was another one than that of the operation, or MemoryError.
+Needs CPython's `_testcapi`. Says for which of them the exception was another one than the operation's own or
+MemoryError.
 """
 
 from __future__ import annotations
 
+import _testcapi  # type: ignore[import-not-found]
 import sys
 from typing import Any
 
-import _testcapi
 from operations import KINDS
 
 # More than any operation allocates.
@@ -56,12 +57,13 @@ def main(kind: str, names: list[str]) -> int:
             for stop in (start + 1, 0):
                 if m.closed:
                     m = make()
-                print(f"{kind}: {name}, allocations {start} to {stop or 'the last'}", file=sys.stderr, flush=True)
+                case = f"{kind}: {name}, allocations {start} to {stop or 'the last'}"
+                print(case, file=sys.stderr, flush=True)
                 raised, words = attempt(call, start, stop)
                 is_known = raised in (type(None), usual, MemoryError) or words == CPYTHONS_OWN
                 if not is_known:
                     wrong += 1
-                    print(f"{kind}: {name}, allocations {start} to {stop or 'the last'}: {raised.__name__}: {words}", flush=True)
+                    print(f"{case}: {raised.__name__}: {words}", flush=True)
         m.close()
     print(f"{kind}: {wrong} wrong")
     return min(wrong, 1)

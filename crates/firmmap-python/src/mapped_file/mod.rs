@@ -32,8 +32,9 @@ use crate::sys::buffer::Export;
 use crate::sys::cell::Exclusive;
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyBufferError, PyResult, PyValueError, UnsupportedOperation};
-use crate::sys::native::{Answer, Body, Held, Receiver};
-use crate::sys::objects::{class_name, new_string};
+use crate::sys::leaf;
+use crate::sys::native::{Body, Held, Receiver};
+use crate::sys::objects::{call_method, class_name, new_string};
 use crate::sys::owned::Owned;
 use crate::sys::shares::File;
 use lines::Block;
@@ -52,7 +53,7 @@ pub(crate) struct MappedFile {
 }
 
 /// What there is while the map is open.
-struct Open {
+pub(crate) struct Open {
     file: File,
     /// Counts what was written through this object, so that nothing which was read ahead outlives it.
     changes: u64,
@@ -161,7 +162,7 @@ impl MappedFile {
     }
 
     fn check_open(&self, py: Python<'_>) -> PyResult<()> {
-        self.open(py, |_| Ok(()))
+        if leaf::is_at_hand(self, py) { Ok(()) } else { self.open(py, |_| Ok(())) }
     }
 
     fn is_writable(&self) -> bool {
@@ -194,11 +195,21 @@ impl Mapped for MappedFile {
 
     /// Not where the descriptor was handed out, whose position counts too.
     #[inline(always)]
-    fn ready_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut File) -> Option<R>) -> Option<R> {
-        self.state.try_with(py, |state| {
-            let open = state.as_mut().filter(|open| open.gate.is_free() && open.handed_out.is_none())?;
-            work(&mut open.file)
-        })?
+    fn at_hand(state: &mut Option<Open>) -> Option<&mut File> {
+        let open = state.as_mut().filter(|open| open.gate.is_free() && open.handed_out.is_none())?;
+        Some(&mut open.file)
+    }
+
+    type State = Option<Open>;
+
+    #[inline(always)]
+    fn state(&self) -> &Exclusive<Option<Open>> {
+        &self.state
+    }
+
+    #[inline(always)]
+    fn is_closed(state: &Option<Open>) -> bool {
+        state.is_none()
     }
 
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()> {
@@ -278,11 +289,6 @@ pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
     new_string(py, &words)
 }
 
-#[inline]
-pub(crate) fn ready_closed(this: This<'_>) -> Option<Answer<'_>> {
-    this.state.try_with(this.py, |state| state.is_none()).map(|closed| Answer::bool(this.py, closed))
-}
-
 pub(crate) fn closed(this: This<'_>) -> Returned<'_> {
     let closed = this.state.with(this.py, |state| state.is_none());
     Ok(boolean(this.py, closed))
@@ -323,7 +329,7 @@ pub(crate) fn enter(this: This<'_>) -> Returned<'_> {
 
 /// As files do it: by the method, which a subclass may have made its own.
 pub(crate) fn exit<'py>(this: This<'py>, _: Args<'py>) -> Returned<'py> {
-    this.object().call_method0("close")?;
+    call_method(&this.object(), c"close", [])?;
     Ok(none(this.py))
 }
 

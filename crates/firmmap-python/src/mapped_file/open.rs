@@ -1,19 +1,20 @@
 //! Making a map: `firmmap.open()`, `firmmap.anonymous()`, the class itself; and what a pickle holds.
 
+use std::ffi::CStr;
 use std::io::{Seek, SeekFrom};
 
 use firmmap::{ErrorKind, MmapOptions, Mode};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use super::{MappedFile, This, error};
+use super::{MappedFile, This, error, none};
 use crate::args::{self, Constructor};
 use crate::constants::{ACCESS_COPY, ACCESS_READ, ACCESS_WRITE};
 use crate::errors::NO_SUCH_DEVICE;
 use crate::mapped::Returned;
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyOSError, PyResult, PyTypeError, PyValueError};
-use crate::sys::objects::{class_name, digits, new_string, shortened};
+use crate::sys::objects::{attribute, call_method, class_name, digits, import, new_string, new_tuple, shortened};
 use crate::sys::owned::Owned;
 use crate::sys::{audit, descriptor};
 
@@ -165,10 +166,10 @@ impl Request {
             let mode = self.mode;
             return self.map(py, descriptor, Name::Descriptor(number.into()), mode);
         }
-        let os = py.import("os")?;
-        let given = os.call_method1("fspath", (&path,))?;
-        let os_path = os.getattr("path")?;
-        let absolute = os_path.call_method1("abspath", (&given,))?;
+        let os = import(py, c"os")?;
+        let given = call_method(&os, c"fspath", [path])?;
+        let os_path = attribute(&os, c"path")?;
+        let absolute = call_method(&os_path, c"abspath", [given.clone()])?;
         let Opened { file: opened, created } = self.open_path(&os, &os_path, &given)?;
         let descriptor = args::int(opened.as_borrowed())?;
         let name = Name::Path { given: given.clone().into(), absolute: absolute.into() };
@@ -179,10 +180,10 @@ impl Request {
             Some(path) if is_new_file(&os, &os_path, &opened, &path).unwrap_or(false) => Some(path),
             _ => None,
         };
-        let closed = os.call_method1("close", (opened,)).map_err(Exception::from);
+        let closed = call_method(&os, c"close", [opened]);
         if let Some(path) = unwanted {
             // The error to report is why it is not wanted.
-            let _ = os.call_method1("unlink", (path,)).map_err(Exception::from);
+            let _ = call_method(&os, c"unlink", [path]);
         }
         let file = result?;
         closed?;
@@ -193,34 +194,36 @@ impl Request {
     /// there already keeps its bytes, in every mode.
     fn open_path<'py>(
         &self,
-        os: &Bound<'py, PyModule>,
+        os: &Bound<'py, PyAny>,
         os_path: &Bound<'py, PyAny>,
         given: &Bound<'py, PyAny>,
     ) -> PyResult<Opened<'py>> {
-        let open = |path: &Bound<'py, PyAny>, names: &[&str]| -> PyResult<Bound<'py, PyAny>> {
-            let system = if cfg!(windows) { "O_BINARY" } else { "O_CLOEXEC" };
+        let py = os.py();
+        let open = |path: &Bound<'py, PyAny>, names: &[&CStr]| -> PyResult<Bound<'py, PyAny>> {
+            let system = if cfg!(windows) { c"O_BINARY" } else { c"O_CLOEXEC" };
             let mut flags = 0;
             for name in names.iter().chain([&system]) {
-                flags |= args::int(os.getattr(*name)?.as_borrowed())?;
+                flags |= args::int(attribute(os, name)?.as_borrowed())?;
             }
-            Ok(os.call_method1("open", (path, flags, 0o666))?)
+            let (flags, permissions) = (args::python_int(py, flags as isize)?, args::python_int(py, 0o666)?);
+            call_method(os, c"open", [path.clone(), flags, permissions])
         };
-        let existing = |names: &[&str]| Ok(Opened { file: open(given, names)?, created: None });
+        let existing = |names: &[&CStr]| Ok(Opened { file: open(given, names)?, created: None });
         let create = |path: Bound<'py, PyAny>| {
-            let file = open(&path, &["O_RDWR", "O_CREAT", "O_EXCL"])?;
+            let file = open(&path, &[c"O_RDWR", c"O_CREAT", c"O_EXCL"])?;
             Ok(Opened { file, created: Some(path) })
         };
         match self.mode {
-            Mode::Read | Mode::Copy => return existing(&["O_RDONLY"]),
-            Mode::ReadWrite => return existing(&["O_RDWR"]),
+            Mode::Read | Mode::Copy => return existing(&[c"O_RDONLY"]),
+            Mode::ReadWrite => return existing(&[c"O_RDWR"]),
             Mode::CreateNew => return create(given.clone()),
             Mode::Create => {}
         }
         let mut path = given.clone();
         // Others may make and remove the file meanwhile.
         for _ in 0..TRIES {
-            if os_path.call_method1("exists", (&path,))?.is_truthy()? {
-                match existing(&["O_RDWR"]) {
+            if call_method(os_path, c"exists", [path.clone()])?.is_truthy()? {
+                match existing(&[c"O_RDWR"]) {
                     Err(error) if error.is_file_not_found() => {}
                     result => return result,
                 }
@@ -230,9 +233,9 @@ impl Request {
                 result => return result,
             }
             // A link to a file that is not there: only by its own path can that be known to be new.
-            path = os_path.call_method1("realpath", (&path,))?;
+            path = call_method(os_path, c"realpath", [path])?;
         }
-        existing(&["O_RDWR"])
+        existing(&[c"O_RDWR"])
     }
 
     fn map(self, py: Python<'_>, descriptor: i32, name: Name, mode: Mode) -> PyResult<MappedFile> {
@@ -279,26 +282,30 @@ struct Opened<'py> {
 const TRIES: usize = 40;
 
 /// Whether the file that was created at `path` is still there, and still empty.
-fn is_new_file(
-    os: &Bound<'_, PyModule>,
-    os_path: &Bound<'_, PyAny>,
-    descriptor: &Bound<'_, PyAny>,
-    path: &Bound<'_, PyAny>,
+fn is_new_file<'py>(
+    os: &Bound<'py, PyAny>,
+    os_path: &Bound<'py, PyAny>,
+    descriptor: &Bound<'py, PyAny>,
+    path: &Bound<'py, PyAny>,
 ) -> PyResult<bool> {
-    let here = os.call_method1("fstat", (descriptor,))?;
-    let there = os.call_method1("lstat", (path,))?;
-    let is_same = os_path.call_method1("samestat", (&here, there))?.is_truthy()?;
-    Ok(is_same && here.getattr("st_size")?.extract::<u64>()? == 0)
+    let here = call_method(os, c"fstat", [descriptor.clone()])?;
+    let there = call_method(os, c"lstat", [path.clone()])?;
+    let is_same = call_method(os_path, c"samestat", [here.clone(), there])?.is_truthy()?;
+    Ok(is_same && !attribute(&here, c"st_size")?.is_truthy()?)
+}
+
+/// What a function of `os.path` says of a descriptor.
+fn ask_path(py: Python<'_>, function: &CStr, descriptor: i32) -> PyResult<bool> {
+    let path = attribute(&import(py, c"os")?, c"path")?;
+    Ok(call_method(&path, function, [args::python_int(py, descriptor as isize)?])?.is_truthy()?)
 }
 
 fn is_regular(py: Python<'_>, descriptor: i32) -> PyResult<bool> {
-    let path = py.import("os")?.getattr("path")?;
-    Ok(path.call_method1("isfile", (descriptor,))?.is_truthy()?)
+    ask_path(py, c"isfile", descriptor)
 }
 
 fn is_directory(py: Python<'_>, descriptor: i32) -> PyResult<bool> {
-    let path = py.import("os")?.getattr("path")?;
-    Ok(path.call_method1("isdir", (descriptor,))?.is_truthy()?)
+    ask_path(py, c"isdir", descriptor)
 }
 
 fn number(what: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> {
@@ -349,15 +356,19 @@ pub(crate) fn reduce(this: This<'_>) -> Returned<'_> {
         Mode::Create | Mode::CreateNew => Mode::ReadWrite,
         mode => mode,
     };
-    let restore = py.import("firmmap._mapped_file")?.getattr("restore")?;
+    let restore = attribute(&import(py, c"firmmap._mapped_file")?, c"restore")?;
     let class = this.object().get_type();
-    let arguments = (class, path, mode.as_str(), offset, length, capacity).into_pyobject(py)?;
+    let capacity = capacity.map(|capacity| args::python_int(py, capacity as isize)).transpose()?;
+    let (offset, length) = (args::python_uint(py, offset)?, args::python_int(py, length as isize)?);
+    let mode = new_string(py, mode.as_str())?;
+    let capacity = capacity.unwrap_or_else(|| none(py));
+    let arguments = new_tuple(py, [class.into_any(), path.clone(), mode, offset, length, capacity])?.into_any();
     // What subclasses add: their `__dict__` and their slots, or what they say themselves.
-    let state = this.object().call_method0("__getstate__")?;
+    let state = call_method(&this.object(), c"__getstate__", [])?;
     if state.is_none() || state.cast::<PyDict>().is_ok_and(|state| state.is_empty()) {
-        return Ok((restore, arguments).into_pyobject(py)?.into_any());
+        return Ok(new_tuple(py, [restore, arguments])?.into_any());
     }
-    Ok((restore, arguments, state).into_pyobject(py)?.into_any())
+    Ok(new_tuple(py, [restore, arguments, state])?.into_any())
 }
 
 pub(crate) fn fileno(this: This<'_>) -> Returned<'_> {

@@ -31,7 +31,8 @@ use crate::sys::cell::Exclusive;
 use crate::sys::class::{This, is_exact};
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyBufferError, PyResult, PyTypeError};
-use crate::sys::native::{Answer, Body};
+use crate::sys::leaf;
+use crate::sys::native::Body;
 use crate::sys::objects::{new_string, shortened};
 use crate::sys::shares::File;
 
@@ -46,7 +47,7 @@ pub(crate) struct Mmap {
     resizing: AtomicBool,
 }
 
-struct State {
+pub(crate) struct State {
     /// `None` when closed.
     file: Option<File>,
     /// Views that others hold.
@@ -70,7 +71,7 @@ impl Mmap {
 
     fn check_open(&self, py: Python<'_>) -> PyResult<()> {
         self.give_way(py)?;
-        self.open(py, |_| Ok(()))
+        if leaf::is_at_hand(self, py) { Ok(()) } else { self.open(py, |_| Ok(())) }
     }
 
     /// Before work that may take a share of the map: waits for a thread that wants to resize it, which would never find it
@@ -104,9 +105,21 @@ impl Mapped for Mmap {
         self.open(py, work)
     }
 
+    type State = State;
+
     #[inline(always)]
-    fn ready_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut File) -> Option<R>) -> Option<R> {
-        self.state.try_with(py, |state| work(state.file.as_mut()?))?
+    fn state(&self) -> &Exclusive<State> {
+        &self.state
+    }
+
+    #[inline(always)]
+    fn at_hand(state: &mut State) -> Option<&mut File> {
+        state.file.as_mut()
+    }
+
+    #[inline(always)]
+    fn is_closed(state: &State) -> bool {
+        state.file.is_none()
     }
 
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()> {
@@ -150,11 +163,6 @@ pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
         }
     };
     new_string(py, &words)
-}
-
-#[inline]
-pub(crate) fn ready_closed(this: This<'_>) -> Option<Answer<'_>> {
-    this.state.try_with(this.py, |state| state.file.is_none()).map(|closed| Answer::bool(this.py, closed))
 }
 
 pub(crate) fn closed(this: This<'_>) -> Returned<'_> {

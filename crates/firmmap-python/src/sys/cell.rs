@@ -59,6 +59,30 @@ impl<T> Exclusive<T> {
         Some(work(unsafe { &mut *self.0.value.get() }))
     }
 
+    /// As [`try_with`](Self::try_with), without marking the state as in use, which two instructions do.
+    ///
+    /// # Safety
+    ///
+    /// - `work` cannot come back here: it runs no Python code, and drops nothing.
+    #[inline(always)]
+    #[cfg(not(Py_GIL_DISABLED))]
+    pub(super) unsafe fn try_unmarked<R>(&self, _py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> Option<R> {
+        // SAFETY: the token says that we hold the GIL, the flag that nobody below us on this stack is in here, and the caller that
+        // nobody above us will be.
+        (!self.0.busy.get()).then(|| work(unsafe { &mut *self.0.value.get() }))
+    }
+
+    /// As [`try_with`](Self::try_with): there is no mark.
+    ///
+    /// # Safety
+    ///
+    /// - None: the other one has some.
+    #[inline]
+    #[cfg(Py_GIL_DISABLED)]
+    pub(super) unsafe fn try_unmarked<R>(&self, py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> Option<R> {
+        self.try_with(py, work)
+    }
+
     /// As [`try_with`](Self::try_with), for the garbage collector, in which nobody can be waited for.
     pub(crate) fn look<R>(&self, py: Python<'_>, work: impl FnOnce(&T) -> R) -> Option<R> {
         #[cfg(not(Py_GIL_DISABLED))]

@@ -57,7 +57,7 @@ pub(crate) fn create<'py>(module: &Bound<'py, PyModule>) -> PyResult<Bound<'py, 
 }
 
 fn properties() -> Vec<ffi::PyGetSetDef> {
-    vec![quick_property!(c"closed", mmap::ready_closed, mmap::closed, docs::CLOSED), ffi::PyGetSetDef::default()]
+    vec![quick_property!(c"closed", mapped::ready_closed, mmap::closed, docs::CLOSED), ffi::PyGetSetDef::default()]
 }
 
 fn methods() -> Vec<ffi::PyMethodDef> {

@@ -331,6 +331,7 @@ impl<W: Into<Cow<'static, str>>> From<(c_int, W, Option<Bound<'_, PyAny>>)> for 
 impl From<PyErr> for Exception {
     #[cold]
     #[inline(never)]
+    #[expect(clippy::disallowed_methods, reason = "the way out of PyO3's errors")]
     fn from(error: PyErr) -> Self {
         // SAFETY: whoever has called Python is attached. Other threads get no `PyErr`: those without the GIL call nothing of PyO3's.
         let py = unsafe { Python::assume_attached() };
@@ -339,16 +340,6 @@ impl From<PyErr> for Exception {
             Ok(()) => Self::fetch(py),
             Err(_) => Self::no_memory(),
         }
-    }
-}
-
-/// For functions that PyO3 calls.
-impl From<Exception> for PyErr {
-    fn from(exception: Exception) -> Self {
-        // SAFETY: attached, as an `Exception` is not `Send`.
-        let py = unsafe { Python::assume_attached() };
-        exception.set(py);
-        PyErr::fetch(py)
     }
 }
 

@@ -85,7 +85,7 @@ pub(crate) fn create<'py>(module: &Bound<'py, PyModule>) -> PyResult<Bound<'py, 
 
 fn properties() -> Vec<ffi::PyGetSetDef> {
     vec![
-        quick_property!(c"closed", file::ready_closed, file::closed, docs::CLOSED),
+        quick_property!(c"closed", mapped::ready_closed, file::closed, docs::CLOSED),
         property!(c"name", open::name, docs::NAME),
         property!(c"mode", open::mode, docs::MODE),
         property!(c"offset", open::offset, docs::OFFSET),

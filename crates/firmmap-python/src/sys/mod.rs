@@ -14,6 +14,7 @@ pub(crate) mod detach;
 pub(crate) mod exception;
 pub(crate) mod interpreter;
 pub(crate) mod interrupt;
+pub(crate) mod leaf;
 pub(crate) mod mapped_file;
 pub(crate) mod module;
 pub(crate) mod native;
