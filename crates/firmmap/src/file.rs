@@ -510,7 +510,7 @@ impl MappedFile {
     #[doc(hidden)]
     pub fn write_growing(&mut self, bytes: &[u8]) -> Result<()> {
         if bytes.is_empty() {
-            return Ok(self.map.check()?);
+            return self.map.check();
         }
         if self.short {
             let end = self.end()?;
