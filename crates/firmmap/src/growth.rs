@@ -487,9 +487,10 @@ impl Mmap {
             self.refresh_alone()?;
         }
         let len = self.len();
-        if position + bytes.len() > len {
-            self.resize_with_room(position + bytes.len())?;
+        if position + bytes.len() <= len {
+            return self.write_all_at(bytes, position);
         }
+        self.resize_with_room(position + bytes.len())?;
         self.write_all_at(bytes, position).inspect_err(|_| {
             // The first error is the one to report.
             let _ = self.set_len(len, How::Length);
@@ -583,7 +584,8 @@ impl Mmap {
             self.region.grow(end_of(position)?);
             return Ok(position);
         };
-        let file_end = self.len_in(file_len)?;
+        // Whatever an address can be: a part of a file can be mapped that is longer.
+        let file_end = self.len_in(file_len).unwrap_or(usize::MAX);
         if position.is_none() && self.appends(file) {
             self.check_room("writing", end_of(file_end)?)?;
             return self.append_by_system(file, file_len, bytes);
@@ -625,7 +627,7 @@ impl Mmap {
         let kind = self.growth.kind_of(file).map_err(writing)?;
         if kind != COPIED {
             if bytes.len() >= LARGE_WRITE {
-                sys::check_space(file, end.saturating_sub(file_len)).map_err(writing)?;
+                sys::check_space(file, file_len, end).map_err(writing)?;
             }
             // A gap before them needs room first.
             self.lengthen(file, file_len, first).map_err(writing)?;
@@ -645,7 +647,7 @@ impl Mmap {
     fn append_by_system(&self, file: &File, file_len: u64, bytes: &[u8]) -> Result<usize> {
         let writing = |error| Error::os("writing", error);
         if bytes.len() >= LARGE_WRITE {
-            sys::check_space(file, bytes.len() as u64).map_err(writing)?;
+            sys::check_space(file, file_len, file_len + bytes.len() as u64).map_err(writing)?;
         }
         let mut undo = Undo { file, before: file_len, reached: file_len, saved: (0, Vec::new()) };
         if let Err(failed) = sys::append_all(file, bytes, file_len) {
@@ -653,10 +655,11 @@ impl Mmap {
             undo.take_back();
             return Err(writing(failed.error));
         }
-        let (start, ours) = (self.len_in(file_len)?, file_len + bytes.len() as u64);
+        let start = self.len_in(file_len)?;
+        let ours = file_len + bytes.len() as u64;
         // They are written: what is not found out about the file is not an error of writing.
         let now = sys::file_len(file).unwrap_or(ours).max(ours);
-        let end = self.len_in(now)?;
+        let end = self.len_in(now).unwrap_or(usize::MAX);
         self.region.grow(end.min(self.capacity()).max(self.len()));
         if now == ours {
             return Ok(start);

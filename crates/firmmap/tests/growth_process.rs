@@ -20,6 +20,7 @@ scenarios! {
         appending_to_a_full_disk,
         growing_on_a_full_disk,
         writing_to_a_full_disk_as_a_file,
+        space_that_a_file_has_behind_its_end,
         a_failed_write_gives_back_what_others_have_appended,
         processes_append_in_turns,
         processes_append_at_once,
@@ -195,10 +196,27 @@ fn writing_to_a_full_disk_as_a_file() {
     }
 }
 
+/// G6: what was allocated before counts as free for its file.
+fn space_that_a_file_has_behind_its_end() {
+    for disk in SmallDisk::all() {
+        let mut file = MappedFile::open(disk.path().join("file"), Mode::CreateNew).unwrap();
+        let fd = std::os::fd::AsRawFd::as_raw_fd(file.file().unwrap());
+        // SAFETY: the descriptor is the map's.
+        let result = unsafe { libc::fallocate(fd, libc::FALLOC_FL_KEEP_SIZE, 0, 8 * page() as libc::off_t) };
+        assert_eq!(result, 0, "{}", disk.kind);
+        disk.fill();
+        assert_no_room(file.truncate(80 * page()));
+        file.truncate(8 * page()).unwrap();
+        file.fill(.., 7).unwrap();
+        file.flush().unwrap();
+    }
+}
+
+type Attempt<'a> = dyn FnMut() -> std::io::Result<()> + 'a;
+
 /// G10: where a write over bytes that others have appended fails, they are there again.
 fn a_failed_write_gives_back_what_others_have_appended() {
-    type Write<'a> = &'a mut dyn FnMut() -> std::io::Result<()>;
-    let check = |path: &Path, kind: &str, fails: &dyn Fn(Write<'_>)| {
+    let check = |path: &Path, kind: &str, fails: &dyn Fn(&mut Attempt<'_>)| {
         for capacity in [0, 1 << 30] {
             std::fs::write(path, bytes(0, 100)).unwrap();
             let mut file = MmapOptions::new().capacity(capacity).open_mode(path, Mode::ReadWrite).unwrap();
@@ -240,11 +258,11 @@ fn a_failed_write_gives_back_what_others_have_appended() {
     });
 }
 
-/// Makes the record of a number.
-type Record<'a> = &'a dyn Fn(usize) -> Vec<u8>;
+/// A writer's record of that number.
+type Record<'a> = dyn Fn(usize) -> Vec<u8> + 'a;
 
 /// As many children as there are writers, each of which writes so many records.
-fn writers(count: usize, write: &dyn Fn(usize, Record<'_>)) {
+fn writers(count: usize, write: &dyn Fn(usize, &Record<'_>)) {
     match count {
         0 => {}
         _ => forked(

@@ -99,13 +99,23 @@ pub(crate) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::
     file.read_exact_at(buffer, offset)
 }
 
-/// Refuses `wanted` bytes more than the file's disk has free, before they take it from others. A file system that does not say
-/// how many it has is not asked further.
-pub(crate) fn check_space(file: &File, wanted: u64) -> io::Result<()> {
+/// Refuses to make a file of `from` bytes one of `to` if its disk has not that many free, before they are taken from others. A file
+/// system that does not say how many it has is not asked further.
+pub(crate) fn check_space(file: &File, from: u64, to: u64) -> io::Result<()> {
+    let wanted = to.saturating_sub(from);
     match free_space(file) {
-        Some(free) if free < wanted => Err(io::Error::new(io::ErrorKind::StorageFull, NoSpace { wanted, free })),
+        Some(free) if free < wanted && free < wanted.saturating_sub(allocated_behind(file, from)) => {
+            Err(io::Error::new(io::ErrorKind::StorageFull, NoSpace { wanted, free }))
+        }
         _ => Ok(()),
     }
+}
+
+/// How much of the disk the file has behind its end of `len` bytes already (`FALLOC_FL_KEEP_SIZE`), unless it has holes.
+fn allocated_behind(file: &File, len: u64) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let blocks = file.metadata().map_or(0, |metadata| metadata.blocks());
+    blocks.saturating_mul(512).saturating_sub(len)
 }
 
 /// fstatvfs(3).
@@ -137,7 +147,7 @@ fn free_space(file: &File) -> Option<u64> {
 ///
 /// What the disk has no room for is refused before anything is taken.
 pub(crate) fn allocate(file: &File, from: u64, to: u64) -> io::Result<()> {
-    check_space(file, to - from)?;
+    check_space(file, from, to)?;
     let result = match reserve(file, from, to) {
         Err(error) if is_unsupported(&error) => set_longer(file, to),
         result => result,

@@ -124,6 +124,7 @@ pub(crate) struct FileInfo {
 
 /// How bytes get behind the end of a file in such a way that its maps show them.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(unix), allow(dead_code, reason = "there bytes are always copied"))]
 pub(crate) enum Appending {
     /// By a write to the place where they belong.
     AtOffset,
