@@ -1,4 +1,4 @@
-"""The end of a map is where its file ends: what other programs append, what they cut off, and who writes in turns with them."""
+"""The end of a map is where its file ends: what others append, what they cut off, and who writes in turns with them."""
 
 from __future__ import annotations
 
@@ -24,11 +24,14 @@ def plain(path: Path) -> Any:
     return open(path, "r+b", buffering=0)
 
 
+# Elsewhere what a private map has changed cannot move with it.
+private_moves = pytest.mark.skipif(sys.platform != "linux", reason="a private map cannot become longer there")
+
 OPENERS = [
     pytest.param(lambda path: firmmap.open(path, "r+"), id="r+"),
     pytest.param(lambda path: firmmap.open(path, "r+", capacity=1 << 30), id="with a capacity"),
     pytest.param(lambda path: firmmap.open(path, "r"), id="r"),
-    pytest.param(lambda path: firmmap.open(path, "c"), id="c"),
+    pytest.param(lambda path: firmmap.open(path, "c"), id="c", marks=private_moves),
 ]
 
 
@@ -62,7 +65,7 @@ def test_reading_at_the_end(path: Path, opener: Opener) -> None:
         assert (list(m), list(m)) == ([b"seven\n"], [])
         append(path, b"eight\n" * 3)
         target = bytearray(10)
-        assert (m.readinto(target), target) == (10, b"eight\neigh")
+        assert (m.readinto(target), bytes(target)) == (10, b"eight\neigh")
         assert m.read(100) == b"t\neight\n"
         append(path, b"x" * 100_000)
         end = m.seek(0, 2)
@@ -97,6 +100,7 @@ def test_a_length_is_kept(path: Path) -> None:
         assert m.refresh() == 8
 
 
+@private_moves
 def test_a_changed_page_of_a_copy(path: Path) -> None:
     """G10, B4: the file's bytes come in behind the old end, though the page is not the file's any more."""
     with firmmap.open(path, "c") as m:
@@ -179,11 +183,10 @@ def test_a_descriptor_that_appends(path: Path, capacity: int | None) -> None:
     for kind in ("plain", "mapped"):
         path.write_bytes(b"one\n")
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND)
-        f: Any = (
-            open(descriptor, "r+b", buffering=0, closefd=False)
-            if kind == "plain"
-            else firmmap.open(descriptor, "r+", capacity=capacity)
-        )
+        f: Any = firmmap.open(descriptor, "r+", capacity=capacity)
+        if kind == "plain":
+            f.close()
+            f = open(descriptor, "r+b", buffering=0, closefd=False)  # noqa: SIM115
         seen = [f.seek(0), f.write(b"two\n"), f.tell(), f.seek(1), f.read(2)]
         append(path, b"others\n")
         seen += [f.write(b"three\n"), f.tell(), f.read(), f.seek(3)]
@@ -488,5 +491,5 @@ def test_lines_that_use_the_file(path: Path) -> None:
         m.writelines([b"ab", *(Telling(m, seen) for _ in range(1)), b"cd"])
         m.writelines(Telling(m, seen) for _ in range(2))
         assert seen[:1] == [2]
-        assert sorted(seen) == [2, 9, 9, 14, 14, 19] or seen == [2, 9, 9, 14, 14, 19]
+        assert sorted(seen) == [2, 9, 9, 14, 14, 19]
         assert m[:] == b"ab" + b"12345" + b"cd" + b"12345" * 2

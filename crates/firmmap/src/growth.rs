@@ -1,4 +1,4 @@
-//! How long a map is: [`Mmap::grow`], [`Mmap::append`], [`Mmap::refresh`], [`Mmap::resize`].
+//! How long a map is: [`Mmap::grow`], [`Mmap::append`], [`Mmap::write_growing_at`], [`Mmap::refresh`], [`Mmap::resize`].
 //!
 //! The file's length is what was written, at every moment: nothing is made longer ahead but the mapping. So there are two ways
 //! to grow. Inside of the mapping's room a map grows for everybody who uses it: the file becomes longer, then the

@@ -7,7 +7,7 @@ use std::io::{BufRead, Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 
 use common::{Scratch, assert_bytes, page, pattern};
-use firmmap::{Access, ErrorKind, MappedFile, MmapOptions, Mode};
+use firmmap::{MappedFile, MmapOptions, Mode};
 
 fn append(scratch: &Scratch, bytes: &[u8]) {
     File::options().append(true).open(scratch.path()).unwrap().write_all(bytes).unwrap();
@@ -160,7 +160,7 @@ fn the_end_of_a_file_that_was_cut_off() {
     scratch.file().set_len(3).unwrap();
     assert_eq!(file.seek(SeekFrom::End(0)).unwrap(), 3);
     let error = file.write(b"lost?").unwrap_err().downcast::<firmmap::Error>().unwrap();
-    assert_eq!((error.kind(), error.fault_offset(), file.position()), (ErrorKind::Fault, Some(3), 3));
+    assert_eq!((error.kind(), error.fault_offset(), file.position()), (firmmap::ErrorKind::Fault, Some(3), 3));
     drop(share);
     file.write_all(b"kept").unwrap();
     assert_eq!(scratch.contents(), [&pattern(3)[..], b"kept"].concat());
@@ -176,7 +176,7 @@ fn flags_that_change_later() {
     let file = scratch.file();
     // SAFETY: changes a flag of an open file.
     let set = |flags: libc::c_int| assert_eq!(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFL, flags) }, 0);
-    let map = MmapOptions::new().access(Access::Write).capacity(1 << 20).map(&file).unwrap();
+    let map = MmapOptions::new().access(firmmap::Access::Write).capacity(1 << 20).map(&file).unwrap();
     assert_eq!(map.append(b"a").unwrap(), 10);
     set(libc::O_RDWR | libc::O_APPEND);
     append(&scratch, b"others");
@@ -207,7 +207,7 @@ fn more_than_the_disk_has() {
         println!("skipped: the file system of {:?} does not say what it has free", scratch.path());
         return;
     };
-    assert_eq!((error.kind(), wanted), (ErrorKind::Os, (1 << 45) - 10));
+    assert_eq!((error.kind(), wanted), (firmmap::ErrorKind::Os, (1 << 45) - 10));
     assert!(
         free < wanted && error.to_string().contains(&format!("{wanted} bytes were asked for, and the disk has {free}"))
     );
