@@ -1,5 +1,7 @@
 //! An open that fails has changed no file and made none; files whose length says nothing.
 
+#![cfg_attr(unix, allow(clippy::multiple_unsafe_ops_per_block))]
+
 mod common;
 #[cfg(unix)]
 mod process;

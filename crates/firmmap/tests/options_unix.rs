@@ -9,7 +9,7 @@ mod huge;
 use std::fs::File;
 
 use common::{Scratch, assert_bytes, page, pattern, refused, refused_by_system};
-use firmmap::{Access, Advice, ErrorKind, MapFlags, Mmap, MmapOptions, Protection};
+use firmmap::{Access, Advice, ErrorKind, MapFlags, Mmap, MmapOptions, Mode, Protection};
 
 const READ_WRITE: Protection = Protection::READ.union(Protection::WRITE);
 

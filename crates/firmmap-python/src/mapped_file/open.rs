@@ -100,6 +100,8 @@ pub(crate) fn new<'py>(args: &Bound<'py, PyTuple>, names: Option<&Bound<'py, PyD
 /// never moves the map, and works while memoryviews and numpy arrays of it exist.
 /// A capacity that the file has outgrown reserves nothing; one below a length that
 /// is given is a ValueError.
+///
+/// An open that fails has changed no file and made none.
 #[pyfunction]
 #[pyo3(signature = (path, mode = None, *, offset = None, length = None, capacity = None))]
 #[pyo3(text_signature = "(path, mode='r', *, offset=0, length=None, capacity=None)")]
