@@ -403,7 +403,8 @@ impl MmapOptions {
     ///
     /// - [`OffsetBeyondEnd`](crate::ErrorKind::OffsetBeyondEnd), [`LengthBeyondEnd`](crate::ErrorKind::LengthBeyondEnd):
     ///   a regular file is too short, and [`extend`](Self::extend) was not asked for.
-    /// - [`UnknownLength`](crate::ErrorKind::UnknownLength): not a regular file, and no length was given.
+    /// - [`UnknownLength`](crate::ErrorKind::UnknownLength): not a regular file, and no length was given; or a file whose length says
+    ///   nothing, as those of `/proc` and `/sys`.
     /// - [`TooLarge`](crate::ErrorKind::TooLarge): more bytes than an address can reach.
     /// - [`Os`](crate::ErrorKind::Os): the system refused, for instance because the file was not opened for writing.
     ///
@@ -526,6 +527,8 @@ impl MmapOptions {
     ///
     /// # Errors
     ///
+    /// No file has changed then, and none was made.
+    ///
     /// As [`map`](Self::map): the range must be inside the file in modes that do not write. And
     /// [`Os`](crate::ErrorKind::Os) where the file cannot be opened, or where the disk is full.
     ///
@@ -557,7 +560,7 @@ impl MmapOptions {
 
     /// As [`open_mode`](Self::open_mode), for a file that is open already. It stays the caller's.
     ///
-    /// [`Mode::Create`] truncates it.
+    /// [`Mode::Create`] empties it, after all else has gone well.
     ///
     /// # Errors
     ///

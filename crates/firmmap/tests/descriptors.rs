@@ -1,6 +1,7 @@
 //! Descriptors that are closed behind a map's back, and numbers that are another file's then.
 
 #![cfg(unix)]
+#![allow(clippy::multiple_unsafe_ops_per_block)]
 #![allow(unsafe_code)]
 
 mod common;

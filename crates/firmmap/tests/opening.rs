@@ -1,14 +1,20 @@
 //! An open that fails has changed no file and made none; files whose length says nothing.
 
+#![cfg_attr(unix, allow(clippy::multiple_unsafe_ops_per_block))]
+
 mod common;
 #[cfg(unix)]
 mod process;
 
+#[cfg(unix)]
 use std::fs::File;
+#[cfg(unix)]
 use std::path::Path;
 
 use common::{Scratch, assert_bytes, page};
-use firmmap::{Access, Error, ErrorKind, MappedFile, MmapOptions, Mode};
+use firmmap::{Access, MappedFile, MmapOptions, Mode};
+#[cfg(unix)]
+use firmmap::{Error, ErrorKind};
 
 #[cfg(unix)]
 scenarios! {
@@ -18,6 +24,9 @@ scenarios! {
     dies:
     ;
 }
+
+/// More bytes than any file has, and than any process can address.
+const HUGE: u64 = 1 << 62;
 
 /// Options that no map can be made with, whatever its file.
 fn impossible() -> Vec<MmapOptions> {
@@ -32,9 +41,9 @@ fn impossible() -> Vec<MmapOptions> {
         options().offset(5).len(10).capacity(usize::MAX),
     ];
     if cfg!(target_pointer_width = "64") {
-        all.extend([options().len(1 << 62), options().offset(1 << 62), options().offset(1 << 62).len(1)]);
+        all.extend([options().len(HUGE as usize), options().offset(HUGE), options().offset(HUGE).len(1)]);
         if cfg!(unix) {
-            all.push(options().capacity(1 << 62));
+            all.push(options().capacity(HUGE as usize));
         }
     }
     all
@@ -232,10 +241,14 @@ fn addresses_run_out() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("file");
     std::fs::write(&path, b"precious").unwrap();
-    let limit = libc::rlimit { rlim_cur: 4 << 30, rlim_max: libc::RLIM_INFINITY };
+    // With 32 bits there are not so many addresses in the first place.
+    let rlim_cur = libc::rlim_t::try_from(4u64 << 30).unwrap_or(libc::RLIM_INFINITY);
+    let limit = libc::rlimit { rlim_cur, rlim_max: libc::RLIM_INFINITY };
     // SAFETY: the limit is a whole `rlimit`.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
-    for options in [MmapOptions::new().capacity(common::large()), MmapOptions::new().len(5 << 30)] {
+    for options in
+        [MmapOptions::new().capacity(common::large()), MmapOptions::new().offset(5).capacity(2 * common::large())]
+    {
         for mode in [Mode::ReadWrite, Mode::Create] {
             let error = options.open_mode(&path, mode).unwrap_err();
             assert_eq!(error.os_error().unwrap().raw_os_error(), Some(libc::ENOMEM), "{error}");

@@ -358,7 +358,9 @@ Written past its end, or truncated, the file grows or shrinks, and the map with
 it. capacity reserves addresses for so many bytes, no memory: growth up to there
 never moves the map, and works while memoryviews and numpy arrays of it exist.
 A capacity that the file has outgrown reserves nothing; one below a length that
-is given is a ValueError.";
+is given is a ValueError.
+
+An open that fails has changed no file and made none.";
 
 pub(crate) const ANONYMOUS: &CStr = c"anonymous(length, *, capacity=None)
 --
