@@ -14,7 +14,7 @@ OWN_GIL = pytest.param(
 KINDS = pytest.mark.parametrize("kind", ["legacy", OWN_GIL])
 pytestmark = only_linux
 
-# make(), run() and end() for interpreters of KIND: CPython's own module has another name and other arguments in each version.
+# make(), run() and end() for interpreters of KIND: CPython's module for them is another one in each version.
 SEVERAL = """
 import sys
 try:
@@ -144,7 +144,7 @@ exec(PROGRAM)
 @pytest.mark.parametrize("ends", [False, True])
 @pytest.mark.parametrize("main_first", [False, True])
 def test_fault_is_caught_by_the_class_of_its_interpreter(kind: str, ends: bool, main_first: bool) -> None:
-    """F1, F5: `except firmmap.MapFaultError` in the first interpreter and the next ones, also when the first has ended."""
+    """F1, F5: in the first interpreter and the next ones, also when the first has ended."""
     out = several(
         kind,
         f"""
@@ -167,8 +167,10 @@ end_all()
 
 @KINDS
 def test_fault_in_lent_memory_is_raised_in_its_interpreter(kind: str) -> None:
-    """F3, F5: while the interpreter runs in the main thread, in another one, and in a thread of its own. Nothing is left over for
-    the main interpreter."""
+    """F3, F5: while the interpreter runs in the main thread, in another one, and in a thread of its own.
+
+    Nothing is left over for the main interpreter.
+    """
     out = several(
         kind,
         """
@@ -194,14 +196,14 @@ for _ in range(3):
     run(one, PROGRAM)
     run(one, THREAD)
     end(one)
-if sys.version_info >= (3, 12):
+if sys.version_info >= (3, 13):
     one = make()
     thread = threading.Thread(target=lambda: run(one, PROGRAM))
     thread.start()
     thread.join()
     end(one)
 else:
-    # CPython 3.11 does not know there which thread is attached: the next operation tells.
+    # Before, CPython has the interpreter's first thread where this one is looked for: the next operation tells.
     print("told")
 for _ in range(1000):
     len("")
@@ -238,7 +240,7 @@ exec(PROGRAM)
 
 @KINDS
 def test_interpreters_at_the_same_time(kind: str) -> None:
-    """F5: each in a thread of its own, with a GIL of its own where there is one; they come and go while faults happen."""
+    """F5: each in a thread of its own, with its own GIL where there is one; they come and go while faults happen."""
     out = several(
         kind,
         """
@@ -358,7 +360,10 @@ assert type(error) is new.MapFaultError and error.offset == 5
 
 
 def test_new_import_leaves_nothing_of_the_old_one() -> None:
-    """F5, C16: a module and its classes are garbage like others (the first one is used for faults), and functions of the standard library are wrapped once."""
+    """F5, C16: a module and its classes are garbage like others, and functions are wrapped once.
+
+    The module of the first import stays, as faults are told with its exceptions.
+    """
     out, err = lives(
         ANEW
         + """
