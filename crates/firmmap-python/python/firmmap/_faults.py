@@ -94,9 +94,10 @@ _handlers_of_faulthandler: set[int] = set()
 
 
 def _main_thread():
-    """The main thread's number, or 0 where it cannot be known: whoever imports threading first is the main thread to it."""
+    """The main thread's number, or 0 where it is not known."""
     if hasattr(_thread, "_get_main_thread_ident"):  # 3.13
         return _thread._get_main_thread_ident()
+    # Whoever imports threading first is the main thread to it: so not from here.
     threading = sys.modules.get("threading")
     return threading.main_thread().ident if threading else 0
 

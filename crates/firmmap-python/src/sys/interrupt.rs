@@ -47,14 +47,19 @@ pub(crate) fn connect(py: Python<'_>, here: &Interpreter, main: usize) {
         let function = unsafe { GetProcAddress(python as _, name.as_ptr().cast()) };
         function.map_or(ptr::null_mut(), |function| function as *mut c_void)
     };
-    #[cfg(unix)]
-    let _ = py;
     let names = [c"PyThreadState_GetUnchecked", c"_PyThreadState_UncheckedGet"];
     let function = names.into_iter().map(find).find(|function| !function.is_null());
     ATTACHED.store(function.unwrap_or(ptr::null_mut()), Ordering::Release);
-    if here.is_main() {
-        MAIN.store(main, Ordering::Release);
-    }
+    // From 3.13 on CPython says which it is. Before, it is known to the main interpreter, and if it is this one.
+    let is_known = version(py) >= (3, 13) || here.is_main();
+    let main = if main != 0 && is_known {
+        main
+    } else if is_first_of_process() {
+        thread()
+    } else {
+        MAIN.load(Ordering::Acquire)
+    };
+    MAIN.store(main, Ordering::Release);
     // SAFETY: atomics, and functions of CPython's whose locks nobody holds who touches mapped memory. It does not unwind.
     unsafe { firmmap::on_fault(request) };
 }
@@ -77,6 +82,19 @@ pub(crate) fn thread() -> usize {
     #[cfg(windows)]
     // SAFETY: always works.
     return (unsafe { windows_sys::Win32::System::Threading::GetCurrentThreadId() }) as usize;
+}
+
+/// Whether this thread is the one that its process began with; no if the system does not say.
+fn is_first_of_process() -> bool {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        // SAFETY: always works.
+        let thread = unsafe { libc::gettid() };
+        // SAFETY: always works.
+        thread == unsafe { libc::getpid() }
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    false
 }
 
 /// Requests that the thread be told. Runs in a signal handler, of a thread that was touching mapped memory.
@@ -104,8 +122,7 @@ fn request() {
     // Threads that are not Python's have no interpreter: the main one is told. CPython 3.11 takes the interpreter of the thread that
     // is attached, whichever that is, and calls back in the main thread only.
     let elsewhere = !attached.is_null() && attached != own && !is_main && !is_of_main(attached);
-    let has_callback =
-        SERVED.load(Ordering::Acquire) && !elsewhere && (own.is_null() || here.is_some_and(Interpreter::is_main));
+    let has_callback = SERVED.load(Ordering::Acquire) && !elsewhere && (own.is_null() || is_of_main(own));
     let is_attached = !attached.is_null() && attached == own;
     let can_be_asked = is_attached && !(has_callback && is_main);
     if can_be_asked && here.is_some_and(|here| raise_in_thread(here, thread)) {
@@ -146,7 +163,7 @@ fn interpreter_of(thread: *mut ffi::PyThreadState) -> *mut ffi::PyInterpreterSta
 }
 
 fn is_of_main(thread: *mut ffi::PyThreadState) -> bool {
-    // SAFETY: the interpreter of a thread that is attached; the function only reads a variable.
+    // SAFETY: the interpreter of this thread, or of one that is attached; the function only reads a variable.
     unsafe { ffi::PyInterpreterState_GetID(interpreter_of(thread)) == 0 }
 }
 
