@@ -26,10 +26,14 @@ LOGGED := scripts/logged.sh
 SOURCES := $(shell find crates/*/src $(PACKAGE)/python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name py.typed) \
 	$(wildcard Cargo.* crates/*/Cargo.toml crates/*/build.rs pyproject.toml README.md LICENSE-*)
 
+# A line "##@ Title" begins a group of targets in what `make help` prints; "## text" behind a target is its line there.
+##@ Everyday
+
 .PHONY: help
 help: ## list the targets
-	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
-		printf '  make %-19s %s\n' "$$name" "$$text"; done
+	@awk '/^##@ / { printf "%s%s\n", sep, substr($$0, 5); sep = "\n" } \
+		match($$0, /^[a-z0-9-]+:.*## /) { split($$0, name, ":"); printf "  make %-19s %s\n", name[1], substr($$0, RLENGTH + 1) }' \
+		$(firstword $(MAKEFILE_LIST))
 
 .PHONY: build
 build: .venv/installed ## build the package (release) and install it into .venv
@@ -41,6 +45,8 @@ demo: build ## show the package at work, beside the standard module, on a real f
 .PHONY: test
 test: lint test-rust test-resize test-python test-cpython ## run lint and the next four, and print all closing lines
 	@scripts/summary.sh nextest doctest resize pytest cpython
+
+##@ Tests, one by one
 
 # The program that runs the Rust tests.
 .PHONY: nextest
@@ -65,21 +71,33 @@ test-python: $(WHEEL) ## run pytest under every CPython from 3.11 on
 test-cpython: $(WHEEL) ## run CPython's own test_mmap with both modules, under every CPython from 3.11 on
 	@$(LOGGED) cpython scripts/each-python.sh --together --needs test.test_mmap $(PACKAGE)/tests/run_cpython_tests.py
 
-.PHONY: bench
-bench: $(WHEEL) ## time every operation beside the standard module, under every CPython; into bench/results
-	rm -rf $(TARGET)/bench
-	@scripts/each-python.sh bench/compare.py --into $(TARGET)/bench
-	@$(BIN)/python bench/report.py bench/results $(TARGET)/bench/*.json
+.PHONY: test-release-profile
+test-release-profile: ## count the instructions of searches in a program of its own, built in the default profile (needs valgrind)
+	@$(LOGGED) release-profile $(BENCH_RUST) --bin instructions -- --symbols
 
 .PHONY: test-clients
 test-clients: $(WHEEL) ## run other projects' own tests with both modules, under every CPython from 3.11 on (about 15 minutes)
 	@$(LOGGED) clients scripts/each-python.sh --with clients --needs test._test_multiprocessing \
 		$(PACKAGE)/clients/run.py $(TARGET)/clients $(CLIENTS)
 
+##@ Measurements
+
+.PHONY: bench
+bench: $(WHEEL) ## time every operation beside the standard module, under every CPython; into bench/results
+	rm -rf $(TARGET)/bench
+	@scripts/each-python.sh bench/compare.py --into $(TARGET)/bench
+	@$(BIN)/python bench/report.py bench/results $(TARGET)/bench/*.json
+
+# A program that depends on the crate, with cargo's own profile; PROFILE=thin, o2 or debug-info for another build.
+PROFILE ?= release
+BENCH_RUST := cargo run --locked --manifest-path bench/rust/Cargo.toml --target-dir $(TARGET)/bench-rust --profile $(PROFILE)
+
 .PHONY: bench-rust
-bench-rust: ## measure the Rust library beside memmap2, mmap-io and File, on a quiet machine (about 2 minutes)
+bench-rust: ## measure the Rust library beside memmap2, memchr, bstr and File, on a quiet machine (about 4 minutes)
 	mkdir -p bench/results
-	cargo bench --locked -p firmmap --bench compare -- --json $(abspath bench/results/rust.json)
+	$(BENCH_RUST) -- --json $(abspath bench/results/rust.json)
+
+##@ Tests for other systems and processors
 
 # What the guard on Windows depends on: which instructions touch memory, and in which frames of calls.
 OPTIMISED := --config profile.dev.package.firmmap.opt-level=2
@@ -138,7 +156,9 @@ check-targets: ## type-check for macOS, the BSDs, musl, 32 bits; run the program
 
 .PHONY: summary
 summary: ## print the closing lines of all that .ci/run has run
-	@scripts/summary.sh nextest doctest resize pytest cpython windows-nextest windows-doctest windows-extension aarch64 i686 musl targets wheel bare
+	@scripts/summary.sh nextest doctest resize pytest cpython release-profile repository windows-nextest windows-doctest windows-extension aarch64 i686 musl targets wheel bare
+
+##@ Releases
 
 .PHONY: wheel
 wheel: .venvs/build/ready ## build the wheel of a release into dist (ABI=3.14t for one version of CPython without the stable ABI)
@@ -161,14 +181,28 @@ test-wheel: ## build wheel and sdist, install each into an empty environment, an
 	@$(MAKE) --no-print-directory wheel sdist DIST=$(TARGET)/dist
 	@$(LOGGED) wheel scripts/test-wheel.sh $(PYTHON) $(TARGET)/dist
 
+##@ Checks without tests
+
 .PHONY: lint
-lint: build ## check formatting, clippy, rustdoc, ruff, mypy, and the stubs against the package
+lint: build ## check formatting, clippy, rustdoc, ruff, mypy, the stubs against the package, links and numbers in documents
 	cargo fmt --all --check
+	cargo fmt --manifest-path bench/rust/Cargo.toml --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --locked
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	PATH="$(BIN):$$PATH" scripts/check-types.sh
+	$(BIN)/python scripts/check_documents.py
+
+.PHONY: check-repository
+check-repository: .venv/ready ## check spelling (typos), the workflows (zizmor, actionlint), and the dependencies' licences (cargo-deny)
+	@$(LOGGED) repository scripts/check-repository.sh $(BIN)
+
+.PHONY: structure
+structure: ## print the crates' folders, what uses what between them, and the circles
+	@$(PYTHON) scripts/structure.py
+
+##@ Cleaning up
 
 .PHONY: clean
 clean: ## remove everything that was built or downloaded

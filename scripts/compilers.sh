@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the Makefile's test-aarch64, test-i686, test-musl, check-targets and tsan need, on Debian and its relatives:
+# Installs what the Makefile's test-release-profile, test-aarch64, test-i686, test-musl, check-targets and tsan need, on Debian and its relatives:
 # compilers, C libraries, the emulator, and the source of Rust's standard library, with a compiler of the same version. As root,
 # or through sudo.
 set -euo pipefail
@@ -10,6 +10,7 @@ packages=(
     musl-tools                                               # test-musl
     lld                                                      # the program for WebAssembly in check-targets
     gcc-i686-linux-gnu libc6-dev-i386-cross libc6-i386 lib32gcc-s1  # test-i686
+    valgrind                                                 # test-release-profile
 )
 missing=()
 for package in "${packages[@]}"; do

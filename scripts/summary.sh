@@ -12,7 +12,8 @@ for name; do
     cpython) lines='^test_mmap of CPython|^skipped:' ;;
     windows-extension) lines='^the Python' ;;
     bare) lines='^(nextest|doctest|resize|pytest|cpython): |^== Debian .* passed' ;;
-    targets | wheel) lines='^(checked|ran|not run): ' ;;
+    release-profile) lines='^searches in the ' ;;
+    repository | targets | wheel) lines='^(checked|ran|not run): ' ;;
     *) lines='^ *Summary \[|^left out: ' ;;
     esac
     # Each line once, with where it comes from.

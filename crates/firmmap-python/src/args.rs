@@ -1,17 +1,19 @@
 //! Arguments: from Python's objects to numbers and bytes, in the order and with the words of the standard library.
 
 use pyo3::Borrowed;
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::sys::number;
 
 pub(crate) use crate::sys::buffer::Argument;
 pub(crate) use crate::sys::call::Args;
+use crate::sys::exception::{Exception, PyResult, PyTypeError};
 pub(crate) use crate::sys::number::{
-    Slice, byte, clipped, int, is_index, item_index, item_value, offset, plain, python_int, ssize,
+    Slice, byte, clipped, int, is_index, item_index, item_value, limited, named_int, named_ssize, offset, plain,
+    python_int, python_uint, ssize,
 };
+use crate::sys::objects::{class_name, new_string, shortened};
 
 type Object<'a, 'py> = Borrowed<'a, 'py, PyAny>;
 
@@ -22,8 +24,7 @@ pub(crate) fn optional_count(object: Option<Object<'_, '_>>) -> PyResult<Option<
         Some(object) if object.is_none() => Ok(None),
         Some(object) if is_index(object) => number::count(object).map(Some),
         Some(object) => {
-            let class = object.get_type();
-            let name = class.name()?;
+            let name = class_name(object);
             Err(PyTypeError::new_err(format!("argument should be integer or None, not '{name}'")))
         }
     }
@@ -80,7 +81,7 @@ impl<'a, 'py> Constructor<'a, 'py> {
         let placed = if index < self.placed { Some(self.args.get_item(index)?) } else { None };
         let Some(names) = self.names else { return Ok(placed) };
         self.known[index] = name;
-        let named = if self.used < names.len() { names.get_item(name)? } else { None };
+        let named = if self.used < names.len() { names.get_item(new_string(names.py(), name)?)? } else { None };
         self.used += usize::from(named.is_some());
         match (placed, named) {
             (Some(_), Some(_)) => {
@@ -102,9 +103,12 @@ impl<'a, 'py> Constructor<'a, 'py> {
     /// Refuses names that nobody has asked for.
     pub(crate) fn finish(self) -> PyResult<()> {
         let Some(names) = self.names.filter(|names| names.len() > self.used) else { return Ok(()) };
-        for name in names.keys() {
-            let name = name.extract::<String>().map_err(|_| PyTypeError::new_err("keywords must be strings"))?;
-            if !self.known[..self.index].contains(&name.as_str()) {
+        for (name, _) in names.iter() {
+            let Ok(name) = name.cast::<PyString>() else {
+                return Err(PyTypeError::new_err("keywords must be strings"));
+            };
+            if !name.to_str().map_err(Exception::from).is_ok_and(|name| self.known[..self.index].contains(&name)) {
+                let name = shortened(name.as_borrowed());
                 let words = if names.py().version_info() >= (3, 13) {
                     format!("this function got an unexpected keyword argument '{name}'")
                 } else {

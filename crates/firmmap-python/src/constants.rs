@@ -15,12 +15,12 @@ pub(crate) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
         ("ACCESS_WRITE", ACCESS_WRITE),
         ("ACCESS_COPY", ACCESS_COPY),
     ] {
-        module.add(name, value)?;
+        module.setattr(name, value)?;
     }
-    module.add("PAGESIZE", firmmap::page_size())?;
-    module.add("ALLOCATIONGRANULARITY", firmmap::allocation_granularity())?;
+    module.setattr("PAGESIZE", firmmap::page_size())?;
+    module.setattr("ALLOCATIONGRANULARITY", firmmap::allocation_granularity())?;
     for &(name, value) in SYSTEM.iter().chain(FURTHER) {
-        module.add(name, value)?;
+        module.setattr(name, value)?;
     }
     Ok(())
 }

@@ -1,7 +1,6 @@
 //! The constructor of the class `mmap`: from arguments to a mapping.
 
 use firmmap::{MappedFile, MmapOptions};
-use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
@@ -11,6 +10,7 @@ use crate::errors::{self, exception};
 use crate::mmap::Mmap;
 use crate::sys::audit;
 use crate::sys::descriptor::{self, Source};
+use crate::sys::exception::{PyOverflowError, PyResult, PyValueError};
 
 /// `mmap(fileno, length, …)`.
 pub(crate) fn new<'py>(args: &Bound<'py, PyTuple>, names: Option<&Bound<'py, PyDict>>) -> PyResult<Mmap> {
@@ -46,9 +46,10 @@ fn map_file(options: &MmapOptions, source: Source, length: usize, offset: u64) -
     let options = options.clone().offset(offset);
     let options = if length > 0 { options.len(length) } else { options };
     let result = options.map(&source);
-    let empty = || source.try_clone_to_owned().and_then(|file| std::fs::File::from(file).metadata());
+    let metadata = || source.try_clone_to_owned().and_then(|file| std::fs::File::from(file).metadata());
+    let is_empty = || metadata().is_ok_and(|data| data.is_file() && data.len() == 0);
     let behind_end = |offset_is_zero: bool| {
-        if offset_is_zero || empty().is_ok_and(|data| data.len() == 0) {
+        if offset_is_zero || metadata().is_ok_and(|data| data.len() == 0) {
             PyValueError::new_err("cannot mmap an empty file")
         } else {
             PyValueError::new_err("mmap offset is greater than file size")
@@ -59,6 +60,17 @@ fn map_file(options: &MmapOptions, source: Source, length: usize, offset: u64) -
         Ok(_) if is_unaligned(offset) => Err(errors::misaligned()),
         Ok(map) => Ok(map),
         Err(error) if error.kind() == firmmap::ErrorKind::OffsetBeyondEnd => Err(behind_end(false)),
+        // Files of /proc call themselves empty; and of an empty file the length is found fault with before anything else.
+        Err(error) if !matches!(error.kind(), firmmap::ErrorKind::LengthBeyondEnd) && is_empty() => Err(match length {
+            0 => behind_end(offset == 0),
+            _ => PyValueError::new_err("mmap length is greater than file size"),
+        }),
+        // Those of /sys have a length, and still cannot be mapped.
+        Err(error)
+            if error.kind() == firmmap::ErrorKind::UnknownLength && metadata().is_ok_and(|data| data.is_file()) =>
+        {
+            Err(errors::os_error(errors::NO_SUCH_DEVICE))
+        }
         // The system looks at the offset before it looks at what the file allows.
         Err(error) if is_unaligned(offset) && refused_to_map(&error) => Err(errors::misaligned()),
         Err(error) => Err(exception(error)),

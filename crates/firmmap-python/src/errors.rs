@@ -1,20 +1,20 @@
 //! The library's errors as Python's exceptions.
 
 use firmmap::{Error, ErrorKind};
-use pyo3::exceptions::{PyOSError, PyValueError};
-use pyo3::prelude::*;
 
-use crate::faults::{self, MapFaultError};
+use crate::faults;
+use crate::sys::exception::{Exception, MapFaultError, PyOSError, PyValueError};
 
 /// The exception that the standard library raises in the same case, with its words where it has any.
 #[cold]
 #[inline(never)]
-pub(crate) fn exception(error: Error) -> PyErr {
+pub(crate) fn exception(error: Error) -> Exception {
     match error.kind() {
         ErrorKind::Fault => {
             faults::told();
-            MapFaultError::new_err((error.fault_offset(),))
+            MapFaultError::new_err(error.fault_offset())
         }
+        ErrorKind::Os if error.space().is_some() => no_space(&error),
         ErrorKind::Os => system_error(&std::io::Error::from(error)),
         ErrorKind::OffsetBeyondEnd => PyValueError::new_err("mmap offset is greater than file size"),
         ErrorKind::LengthBeyondEnd => PyValueError::new_err("mmap length is greater than file size"),
@@ -22,30 +22,44 @@ pub(crate) fn exception(error: Error) -> PyErr {
         // The standard library lets the system refuse what has no length.
         ErrorKind::UnknownLength => os_error(INVALID_ARGUMENT),
         ErrorKind::NoFile => os_error(BAD_DESCRIPTOR),
+        ErrorKind::StaleDescriptor => PyOSError::new_err((BAD_DESCRIPTOR, format!("Bad file descriptor: {error}"))),
         ErrorKind::AccessDenied => PyOSError::new_err((PERMISSION_DENIED, format!("Permission denied: {error}"))),
         _ => PyValueError::new_err(error.to_string()),
     }
 }
 
+/// ENOSPC, with how much was asked for and how much there is.
+fn no_space(error: &Error) -> Exception {
+    let system = std::io::Error::from_raw_os_error(NO_SPACE);
+    let (wanted, free) = error.space().unwrap_or_default();
+    let words = format!("{}: {wanted} bytes were asked for, and the disk has {free} free", words_of(&system));
+    PyOSError::new_err((NO_SPACE, words))
+}
+
+/// ENOSPC: the same number on every system that says how much room it has.
+const NO_SPACE: i32 = 28;
+
 /// EINVAL, EBADF, EACCES: the same numbers on every system.
 pub(crate) const INVALID_ARGUMENT: i32 = 22;
 pub(crate) const BAD_DESCRIPTOR: i32 = 9;
 const PERMISSION_DENIED: i32 = 13;
+/// ENODEV.
+pub(crate) const NO_SUCH_DEVICE: i32 = 19;
 
 /// What the system says of a length of zero.
-pub(crate) fn no_length() -> PyErr {
+pub(crate) fn no_length() -> Exception {
     const INVALID_PARAMETER: i32 = 87;
     refused(INVALID_ARGUMENT, INVALID_PARAMETER)
 }
 
 /// What the system says of an offset that is not aligned.
-pub(crate) fn misaligned() -> PyErr {
+pub(crate) fn misaligned() -> Exception {
     const MAPPED_ALIGNMENT: i32 = 1132;
     refused(INVALID_ARGUMENT, MAPPED_ALIGNMENT)
 }
 
 /// The system's error as it would be on Unix or on Windows.
-fn refused(unix: i32, windows: i32) -> PyErr {
+fn refused(unix: i32, windows: i32) -> Exception {
     if cfg!(windows) { system_error(&std::io::Error::from_raw_os_error(windows)) } else { os_error(unix) }
 }
 
@@ -56,7 +70,7 @@ pub(crate) fn is_bad_descriptor(error: &std::io::Error) -> bool {
 }
 
 /// An `OSError` with a C error number and its usual words. Does not call into Python: the exception is made later.
-pub(crate) fn os_error(number: i32) -> PyErr {
+pub(crate) fn os_error(number: i32) -> Exception {
     let words = match number {
         // Windows has other numbers, with other words.
         INVALID_ARGUMENT => "Invalid argument".to_owned(),
@@ -67,12 +81,14 @@ pub(crate) fn os_error(number: i32) -> PyErr {
 }
 
 /// What the system has refused.
-pub(crate) fn system_error(error: &std::io::Error) -> PyErr {
+pub(crate) fn system_error(error: &std::io::Error) -> Exception {
     match error.raw_os_error() {
         #[cfg(windows)]
-        Some(number) => PyOSError::new_err((0, words_of(error), None::<String>, number, None::<String>)),
+        Some(number) => PyOSError::new_err(crate::sys::exception::Arguments::windows(number, words_of(error))),
         #[cfg(not(windows))]
         Some(number) => os_error(number),
+        // Not the system's: there was no memory for a copy.
+        None if error.kind() == std::io::ErrorKind::OutOfMemory => Exception::no_memory(),
         None => PyOSError::new_err(error.to_string()),
     }
 }
@@ -86,6 +102,6 @@ fn words_of(error: &std::io::Error) -> String {
 
 #[cold]
 #[inline(never)]
-pub(crate) fn closed() -> PyErr {
+pub(crate) fn closed() -> Exception {
     PyValueError::new_err("mmap closed or invalid")
 }

@@ -1,63 +1,112 @@
 //! Faults as exceptions: `MapFaultError`, and how it reaches code that uses the memory of a map directly.
 
+use std::ffi::CStr;
+
 use firmmap::{take_fault_of, waiting_faults};
-use pyo3::PyTypeInfo;
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyType};
+use pyo3::types::{PyBool, PyDict, PyModule, PyTuple, PyType};
 
+use crate::args::Constructor;
+use crate::mapped::Returned;
+use crate::sys::exception::{Exception, PyResult, PyTypeError};
+use crate::sys::interpreter::{self, Kept};
 use crate::sys::interrupt;
+use crate::sys::objects::class_name;
 
-pyo3::import_exception!(firmmap._faults, MapFaultError);
+type Module<'a, 'py> = &'a Bound<'py, PyModule>;
+type Arguments<'a, 'py> = &'a Bound<'py, PyTuple>;
+type Names<'a, 'py> = Option<&'a Bound<'py, PyDict>>;
 
-/// `_faults.py`'s function that makes an exception for several faults.
-static MAKE_ERROR: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-/// Names of modules in which threads wait for work, and hand over what they have done.
-static MACHINERY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-/// `sys._current_frames`.
-static CURRENT_FRAMES: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-
-/// Connects the library's faults to the interpreter. `_faults.py` calls it, once all that is used later is there: later
-/// can be while another exception is on its way, or while the interpreter shuts down.
-#[pyfunction(name = "_connect_faults")]
-pub(crate) fn connect<'py>(
-    late: Bound<'py, PyType>,
-    make_error: Bound<'py, PyAny>,
-    machinery: Bound<'py, PyAny>,
-    main: usize,
-) -> PyResult<()> {
-    let py = late.py();
-    let _ = MapFaultError::type_object(py);
-    let _ = MAKE_ERROR.set(py, make_error.unbind());
-    let _ = MACHINERY.set(py, machinery.unbind());
-    CURRENT_FRAMES.import(py, "sys", "_current_frames")?;
-    interrupt::connect(late, main);
+/// Makes room for what the interpreter keeps.
+pub(crate) fn register(py: Python<'_>) -> PyResult<()> {
+    let here = interpreter::register(py)?;
+    here.keep(Kept::UnsupportedOperation, class(py.import("io")?.getattr("UnsupportedOperation")?)?);
+    here.keep(Kept::CurrentFrames, py.import("sys")?.getattr("_current_frames")?);
     Ok(())
 }
 
-/// Tells the library's Python half that it is in a child process.
-#[pyfunction(name = "_faults_after_fork")]
-pub(crate) fn after_fork() {
-    interrupt::after_fork();
+/// Refuses what cannot be raised.
+fn class(object: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
+    let is_exception =
+        object.cast::<PyType>().is_ok_and(|class| class.is_subclass_of::<PyException>().unwrap_or(false));
+    if is_exception { Ok(object) } else { Err(PyTypeError::new_err("a class of exceptions is needed")) }
 }
 
-/// The signal handler that would be called now.
-#[pyfunction(name = "_fault_handler")]
-pub(crate) fn handler() -> usize {
-    firmmap::fault_handler()
+/// `_keep_fault_classes(MapFaultError, _LateFault)` returns the classes that the interpreter has: those of the first import, so that
+/// a fault is caught by whichever name of the class a program has.
+pub(crate) fn keep_classes<'py>(
+    module: Module<'_, 'py>,
+    args: Arguments<'_, 'py>,
+    names: Names<'_, 'py>,
+) -> Returned<'py> {
+    let py = module.py();
+    let mut args = Constructor::new(args, names, 2, 2)?;
+    let given = (class(args.required("error")?)?, class(args.required("late")?)?);
+    args.finish()?;
+    let here = interpreter::register(py)?;
+    if let (Some(error), Some(late)) = (here.get(py, Kept::FaultError), here.get(py, Kept::LateFault)) {
+        return Ok((error, late).into_pyobject(py)?.into_any());
+    }
+    here.keep(Kept::FaultError, given.0.clone());
+    here.keep(Kept::LateFault, given.1.clone());
+    Ok(given.into_pyobject(py)?.into_any())
 }
 
-/// Takes a handler that was switched off out of the chain.
-#[pyfunction(name = "_forget_fault_handler")]
-pub(crate) fn forget_handler(handler: usize) {
+/// `_connect_faults(make_error, machinery, main)` connects the library's faults to the interpreter, and returns whether that is done for
+/// the first time. `_faults.py` calls it, once all that is used later is there: later can be while another exception is on its way, or
+/// while the interpreter shuts down.
+pub(crate) fn connect<'py>(module: Module<'_, 'py>, args: Arguments<'_, 'py>, names: Names<'_, 'py>) -> Returned<'py> {
+    let py = module.py();
+    let mut args = Constructor::new(args, names, 3, 3)?;
+    let make_error = args.required("make_error")?;
+    let machinery = args.required("machinery")?;
+    let main = args.required("main")?.extract()?;
+    args.finish()?;
+    let here = interpreter::register(py)?;
+    let is_first = here.get(py, Kept::MakeError).is_none();
+    here.keep(Kept::Machinery, machinery);
+    here.keep(Kept::MakeError, make_error);
+    interrupt::connect(py, here, main);
+    Ok(boolean(py, is_first))
+}
+
+fn boolean(py: Python<'_>, value: bool) -> Bound<'_, PyAny> {
+    PyBool::new(py, value).to_owned().into_any()
+}
+
+fn none(py: Python<'_>) -> Bound<'_, PyAny> {
+    py.None().into_bound(py)
+}
+
+/// `_faults_after_fork()` tells the library's Python half that it is in a child process.
+pub(crate) fn after_fork(py: Python<'_>) -> Returned<'_> {
+    interrupt::after_fork(py);
+    Ok(none(py))
+}
+
+/// `_fault_handler()`: the signal handler that would be called now.
+pub(crate) fn handler(py: Python<'_>) -> Returned<'_> {
+    Ok(firmmap::fault_handler().into_pyobject(py)?.into_any())
+}
+
+/// `_forget_fault_handler(handler)` takes a handler that was switched off out of the chain.
+pub(crate) fn forget_handler<'py>(
+    module: Module<'_, 'py>,
+    args: Arguments<'_, 'py>,
+    names: Names<'_, 'py>,
+) -> Returned<'py> {
+    let mut args = Constructor::new(args, names, 1, 1)?;
+    let handler = args.required("handler")?.extract()?;
+    args.finish()?;
     firmmap::forget_fault_handler(handler);
+    Ok(none(module.py()))
 }
 
-/// Where the faults were that this thread is just being told of.
-#[pyfunction(name = "_claim_faults")]
-pub(crate) fn claim() -> Vec<usize> {
-    interrupt::was_raised();
-    own_faults()
+/// `_claim_faults()`: where the faults were that this thread is just being told of.
+pub(crate) fn claim(py: Python<'_>) -> Returned<'_> {
+    interrupt::was_raised(py);
+    Ok(own_faults().into_pyobject(py)?)
 }
 
 fn own_faults() -> Vec<usize> {
@@ -74,60 +123,100 @@ fn is_waiting(thread: usize) -> bool {
     waiting_faults().iter().any(|fault| fault.thread == thread)
 }
 
+/// A view was given back: a thread that has met a fault in it while it was detached is asked for an exception now.
+#[inline]
+pub(crate) fn after_release(py: Python<'_>) {
+    if interrupt::is_anyone_due() {
+        interrupt::ask_if_due(py, is_waiting);
+    }
+}
+
 /// Raises the faults that their threads were not told of, in these threads. Runs in the main thread.
 pub(crate) fn deliver(py: Python<'_>) -> PyResult<()> {
+    // Without the package there are no exceptions for it, and at the end of the interpreter nobody to raise them for: the faults stay
+    // with their maps.
+    let Some(interpreter) = interpreter::current(py) else { return Ok(()) };
+    let Some(make_error) = interpreter.get(py, Kept::MakeError) else { return Ok(()) };
     let here = interrupt::thread();
     let mut offsets = own_faults();
     for fault in waiting_faults().into_iter().filter(|fault| fault.thread != here) {
-        let reachable = fault.thread_lives() && !has_moved_on(py, fault.thread).unwrap_or(true);
+        // A thread that runs another interpreter is told there.
+        if interrupt::is_elsewhere(interpreter, fault.thread) {
+            continue;
+        }
+        let reachable = fault.thread_lives() && !has_moved_on(py, interpreter, fault.thread).unwrap_or(true);
         // An operation without the GIL may have told the thread in the meantime.
         if !is_waiting(fault.thread) {
             continue;
         }
         // The fault stays with its map until the thread has been told.
-        if reachable && interrupt::raise_in_thread(fault.thread) {
+        if reachable && interrupt::raise_in_thread(interpreter, fault.thread) {
             continue;
         }
         offsets.extend(take_fault_of(fault.thread).filter(|fault| !fault.told).map(|fault| fault.offset));
     }
-    match MAKE_ERROR.get(py) {
-        Some(make_error) if !offsets.is_empty() => Err(PyErr::from_value(make_error.bind(py).call1((offsets,))?)),
-        _ => Ok(()),
-    }
+    if offsets.is_empty() { Ok(()) } else { Err(Exception::made(make_error.call1((offsets,))?)) }
 }
 
 /// Whether another thread has left what it was doing: it waits for work, or hands over what it has done. An exception would
 /// end the loop of a worker of a pool, say, and lose its next task. Runs no Python code, in which other threads and other
 /// signals could have their turn.
-fn has_moved_on(py: Python<'_>, thread: usize) -> PyResult<bool> {
-    let (Some(current_frames), Some(machinery)) = (CURRENT_FRAMES.get(py), MACHINERY.get(py)) else { return Ok(true) };
-    let frames = current_frames.bind(py).call0()?.cast_into::<PyDict>()?;
+fn has_moved_on(py: Python<'_>, here: &interpreter::Interpreter, thread: usize) -> PyResult<bool> {
+    let current_frames = here.get(py, Kept::CurrentFrames);
+    let (Some(current_frames), Some(machinery)) = (current_frames, here.get(py, Kept::Machinery)) else {
+        return Ok(true);
+    };
+    let frames = current_frames.call0()?.cast_into::<PyDict>()?;
     let Some(frame) = frames.get_item(thread)? else { return Ok(true) };
     let globals = frame.getattr("f_globals")?.cast_into::<PyDict>()?;
     let Some(module) = globals.get_item("__name__")? else { return Ok(false) };
-    machinery.bind(py).contains(module)
+    Ok(machinery.contains(module)?)
 }
 
-/// Switch the guard against faults on or off for the process.
-///
-/// It is on unless the environment has FIRMMAP_FAULT_GUARD=0. Without it a map whose file is truncated
-/// ends the process when the missing bytes are touched. Maps made while it is off stay without it.
-#[pyfunction]
-pub(crate) fn set_fault_guard(on: bool) {
-    firmmap::set_fault_guard(on);
+pub(crate) const FAULT_GUARD: &CStr = c"fault_guard()
+--
+
+Return whether the guard against faults is on.";
+
+pub(crate) const SET_FAULT_GUARD: &CStr = c"set_fault_guard(on)
+--
+
+Switch the guard against faults on or off for the process.
+
+It is on unless the environment has FIRMMAP_FAULT_GUARD=0. Without it a map whose file is truncated
+ends the process when the missing bytes are touched. Maps made while it is off stay without it.";
+
+pub(crate) const RENEW_FAULT_GUARD: &CStr = c"renew_fault_guard()
+--
+
+Make the guard the first handler of its signal (SIGBUS) again, after another one was installed.
+
+faulthandler.enable(), faulthandler.disable() and signal.signal() do this by themselves once the package
+is imported, new maps every few milliseconds.";
+
+/// `firmmap.set_fault_guard()`.
+pub(crate) fn set_fault_guard<'py>(
+    module: Module<'_, 'py>,
+    args: Arguments<'_, 'py>,
+    names: Names<'_, 'py>,
+) -> Returned<'py> {
+    let mut args = Constructor::new(args, names, 1, 1)?;
+    let on = args.required("on")?;
+    args.finish()?;
+    let Ok(on) = on.cast::<PyBool>() else {
+        return Err(PyTypeError::new_err(format!("on must be a bool, not {}", class_name(on.as_borrowed()))));
+    };
+    firmmap::set_fault_guard(on.is_true());
+    Ok(none(module.py()))
 }
 
-/// Return whether the guard against faults is on.
-#[pyfunction]
-pub(crate) fn fault_guard() -> bool {
-    firmmap::fault_guard()
+/// `firmmap.fault_guard()`.
+pub(crate) fn fault_guard(py: Python<'_>) -> Returned<'_> {
+    Ok(boolean(py, firmmap::fault_guard()))
 }
 
-/// Make the guard the first handler of its signal (SIGBUS) again, after another one was installed.
-///
-/// faulthandler.enable(), faulthandler.disable() and signal.signal() do this by themselves once the package
-/// is imported, new maps every few milliseconds.
-#[pyfunction]
-pub(crate) fn renew_fault_guard() {
+/// `firmmap.renew_fault_guard()`.
+pub(crate) fn renew_fault_guard(py: Python<'_>) -> Returned<'_> {
     firmmap::renew_fault_guard();
+    Ok(none(py))
 }

@@ -15,24 +15,14 @@ mod sys;
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 
-/// The native half of the package.
-#[pymodule(gil_used = false)]
-fn _firmmap(module: &Bound<'_, PyModule>) -> PyResult<()> {
+/// Fills a new module; its functions are there already. CPython calls it for each import in each interpreter.
+fn fill(module: &Bound<'_, PyModule>) -> sys::exception::PyResult<()> {
     let py = module.py();
-    module.add("mmap", sys::class::class(py)?)?;
-    module.add("MappedFile", sys::mapped_file::class(py)?)?;
-    module.add_class::<mapped_file::residency::Residency>()?;
-    module.add_function(wrap_pyfunction!(mapped_file::open::open, module)?)?;
-    module.add_function(wrap_pyfunction!(mapped_file::open::anonymous, module)?)?;
-    module.add("error", py.get_type::<PyOSError>())?;
-    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    module.add_function(wrap_pyfunction!(faults::connect, module)?)?;
-    module.add_function(wrap_pyfunction!(faults::after_fork, module)?)?;
-    module.add_function(wrap_pyfunction!(faults::claim, module)?)?;
-    module.add_function(wrap_pyfunction!(faults::handler, module)?)?;
-    module.add_function(wrap_pyfunction!(faults::forget_handler, module)?)?;
-    module.add_function(wrap_pyfunction!(faults::fault_guard, module)?)?;
-    module.add_function(wrap_pyfunction!(faults::set_fault_guard, module)?)?;
-    module.add_function(wrap_pyfunction!(faults::renew_fault_guard, module)?)?;
-    constants::add(module)
+    faults::register(py)?;
+    module.setattr("mmap", sys::class::create(module)?)?;
+    module.setattr("MappedFile", sys::mapped_file::create(module)?)?;
+    module.setattr("Residency", sys::residency::create(module)?)?;
+    module.setattr("error", py.get_type::<PyOSError>())?;
+    module.setattr("__version__", env!("CARGO_PKG_VERSION"))?;
+    Ok(constants::add(module)?)
 }

@@ -10,7 +10,11 @@ use pyo3::prelude::*;
 
 use crate::args::{self, Slice};
 use crate::sys::buffer::NewBytes;
-use crate::sys::native::{Answer, Receiver};
+use crate::sys::cell::Exclusive;
+use crate::sys::detach::detached;
+use crate::sys::exception::{Exception, PyResult};
+use crate::sys::leaf::{self, Leaf};
+use crate::sys::native::{Answer, Body, Receiver};
 use crate::sys::shares::File;
 
 /// Searches of more bytes than this let other threads run.
@@ -22,19 +26,33 @@ pub(crate) type Object<'a, 'py> = Borrowed<'a, 'py, PyAny>;
 pub(crate) type Returned<'py> = PyResult<Bound<'py, PyAny>>;
 
 /// An instance of one of the classes.
-pub(crate) trait Mapped {
+pub(crate) trait Mapped: Body {
     /// Runs `work` on the map, or raises if it is closed. Threads that want to move or resize it go first. `work` must not call
     /// into Python.
     fn open_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut File) -> PyResult<R>) -> PyResult<R>;
 
-    /// The short way: runs `work` on the map, if that is open and nobody else is to go first. `work` must not call into Python;
+    /// The short way: runs `work` on the map, if that is [`at_hand`](Self::at_hand). `work` must not call into Python;
     /// where it gives nothing, nothing has changed.
-    fn ready_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut File) -> Option<R>) -> Option<R>;
+    #[inline(always)]
+    fn ready_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut File) -> Option<R>) -> Option<R> {
+        self.state().try_with(py, |state| work(Self::at_hand(state)?))?
+    }
+
+    /// What an instance holds while it is open, and when it is closed.
+    type State;
+
+    fn state(&self) -> &Exclusive<Self::State>;
+
+    /// The map, if it is open and nobody else is to go first. Only looks at the state (see [`Leaf`]).
+    fn at_hand(state: &mut Self::State) -> Option<&mut File>;
+
+    /// Whether the map is closed. Only looks at the state (see [`Leaf`]).
+    fn is_closed(state: &Self::State) -> bool;
 
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()>;
 
     /// The class's words for the library's errors.
-    fn error(error: firmmap::Error) -> PyErr;
+    fn error(error: firmmap::Error) -> Exception;
 }
 
 /// Work on the map that was set up while the state was locked: small work is done there, large work later.
@@ -45,8 +63,8 @@ pub(crate) enum Job<R, S> {
 
 /// Lets other threads be done with what they do with the map.
 pub(crate) fn wait(py: Python<'_>) -> PyResult<()> {
-    py.detach(|| std::thread::sleep(std::time::Duration::from_micros(200)));
-    py.check_signals()
+    detached(py, || std::thread::sleep(std::time::Duration::from_micros(200)));
+    Ok(py.check_signals()?)
 }
 
 /// Lets those go first who want to move the map, who would never get to it between the work of other threads. Whether there are
@@ -67,27 +85,27 @@ pub(crate) fn unmap(file: Option<File>) -> firmmap::Result<()> {
 }
 
 #[inline(always)]
-pub(crate) fn ready_len<M: Mapped>(this: Receiver<'_, M>) -> Option<isize> {
+pub(crate) fn ready_len<M: Leaf>(this: Receiver<'_, M>) -> Option<isize> {
     // A map has at most isize::MAX bytes.
-    this.ready_map(this.py, |file| Some(file.len() as isize))
+    leaf::len(&*this, this.py).map(|len| len as isize)
 }
 
 #[inline(always)]
-pub(crate) fn ready_position<M: Mapped>(this: Receiver<'_, M>) -> Option<Answer<'_>> {
-    let position = this.ready_map(this.py, |file| Some(file.position()))?;
+pub(crate) fn ready_position<M: Leaf>(this: Receiver<'_, M>) -> Option<Answer<'_>> {
+    let position = leaf::position(&*this, this.py)?;
     Some(Answer::int(this.py, position as isize))
 }
 
 /// The byte at the position.
 #[inline(always)]
-pub(crate) fn ready_byte<M: Mapped>(this: Receiver<'_, M>) -> Option<Answer<'_>> {
-    let byte = this.ready_map(this.py, |file| {
-        let position = file.position();
-        let byte = file.quick_get(position)?;
-        file.set_position(position + 1);
-        Some(byte)
-    })?;
+pub(crate) fn ready_byte<M: Leaf>(this: Receiver<'_, M>) -> Option<Answer<'_>> {
+    let byte = leaf::byte(&*this, this.py)?;
     Some(Answer::byte(this.py, byte))
+}
+
+#[inline(always)]
+pub(crate) fn ready_closed<M: Leaf>(this: Receiver<'_, M>) -> Option<Answer<'_>> {
+    leaf::is_closed(&*this, this.py).map(|closed| Answer::bool(this.py, closed))
 }
 
 /// How far a line reaches that is given at once: searching further costs more than the way to it.
@@ -108,14 +126,16 @@ pub(crate) fn ready_line<M: Mapped>(this: Receiver<'_, M>) -> Option<Answer<'_>>
 
 /// An item, or a slice.
 #[inline(always)]
-pub(crate) fn ready_subscript<'py, M: Mapped>(this: Receiver<'py, M>, key: Object<'_, 'py>) -> Option<Answer<'py>> {
+pub(crate) fn ready_subscript<'py, M: Leaf>(this: Receiver<'py, M>, key: Object<'_, 'py>) -> Option<Answer<'py>> {
     let py = this.py;
     if let Some(index) = args::plain(key) {
         let byte = this.ready_map(py, |file| file.quick_get(place(file.len(), index)?))?;
         return Some(Answer::byte(py, byte));
     }
     // A slice of a closed map is not converted.
-    this.ready_map(py, |_| Some(()))?;
+    if !leaf::is_at_hand(&*this, py) {
+        return None;
+    }
     let slice = match Slice::unpack(key) {
         Ok(slice) => slice?,
         Err(error) => return Some(Answer::of(py, Err(error))),
@@ -131,7 +151,7 @@ pub(crate) fn ready_subscript<'py, M: Mapped>(this: Receiver<'py, M>, key: Objec
     });
     // Not the longer way from its start: converting the slice may have run Python code.
     let answer = |bytes: NewBytes<'py>| Answer::object(bytes.finish());
-    Some(bytes.map_or_else(|| Answer::of(py, self::slice(this, slice)), answer))
+    Some(bytes.map_or_else(|| Answer::of(py, self::slice(this, slice).map_err(|error| this.name_in(error))), answer))
 }
 
 /// The place in a map of `len` bytes that an index from Python names.
@@ -175,7 +195,7 @@ fn large<'py, M: Mapped>(
 ) -> PyResult<NewBytes<'py>> {
     let mut bytes = NewBytes::new(py, count)?;
     let memory = bytes.memory();
-    py.detach(|| copy(memory)).map_err(M::error)?;
+    detached(py, || copy(memory)).map_err(M::error)?;
     Ok(bytes)
 }
 
@@ -197,6 +217,9 @@ pub(crate) fn scatter(map: &firmmap::Mmap, bytes: &[u8], start: usize, step: isi
 pub(crate) fn take<M: Mapped>(this: Receiver<'_, M>, count: Option<usize>) -> Returned<'_> {
     let py = this.py;
     let job = this.open_map(py, |file| {
+        if count.is_none_or(|count| count > file.remaining()) {
+            file.follow_end().map_err(M::error)?;
+        }
         let (position, remaining) = (file.position(), file.remaining());
         let count = count.map_or(remaining, |count| count.min(remaining));
         if count > DETACHED_COPY {
@@ -228,22 +251,42 @@ pub(crate) fn take<M: Mapped>(this: Receiver<'_, M>, count: Option<usize>) -> Re
 pub(crate) fn take_line<M: Mapped>(this: Receiver<'_, M>, limit: Option<usize>) -> Returned<'_> {
     let py = this.py;
     let line = this.open_map(py, |file| {
-        // After a resize the position can be behind the end.
-        let (start, remaining) = (file.position(), file.remaining());
-        let most = limit.map_or(remaining, |limit| limit.min(remaining));
-        if most == 0 {
-            return NewBytes::new(py, 0).map(Some);
+        let mut line = line_at::<M>(py, file, limit)?;
+        if file.follows()
+            && let Some((bytes, false)) = &line
+            && limit.is_none_or(|limit| bytes.len() < limit)
+            && file.follow_end().map_err(M::error)?
+        {
+            line = line_at::<M>(py, file, limit)?;
         }
-        let bytes = near_line::<M>(py, file, start, most)?;
-        if let Some(bytes) = &bytes {
-            file.set_position(start + bytes.len());
+        if let Some((bytes, _)) = &line
+            && bytes.len() > 0
+        {
+            let behind = file.position() + bytes.len();
+            file.set_position(behind);
         }
-        Ok(bytes)
+        Ok(line.map(|(bytes, _)| bytes))
     })?;
     match line {
         Some(line) => Ok(line.finish()),
         None => take_far_line(this, limit),
     }
+}
+
+/// The line at the position, if it ends soon, and whether it ends in a newline.
+#[inline]
+fn line_at<'py, M: Mapped>(
+    py: Python<'py>,
+    file: &File,
+    limit: Option<usize>,
+) -> PyResult<Option<(NewBytes<'py>, bool)>> {
+    // After a resize the position can be behind the end.
+    let (start, remaining) = (file.position(), file.remaining());
+    let most = limit.map_or(remaining, |limit| limit.min(remaining));
+    if most == 0 {
+        return NewBytes::new(py, 0).map(|none| Some((none, false)));
+    }
+    near_line::<M>(py, file, start, most)
 }
 
 /// As [`take_line`], for one that takes time to be found, while other threads run.
@@ -254,8 +297,12 @@ fn take_far_line<M: Mapped>(this: Receiver<'_, M>, limit: Option<usize>) -> Retu
         let (map, position) = this.open_map(py, |file| Ok((file.share(), file.position())))?;
         let start = position.min(map.len());
         let end = limit.map_or(map.len(), |limit| start.saturating_add(limit).min(map.len()));
-        let bytes = far_line::<M>(py, &map, start, end)?;
+        let (bytes, ended) = far_line::<M>(py, &map, start, end)?;
         drop(map);
+        let is_limited = limit.is_some_and(|limit| bytes.len() >= limit);
+        if !ended && !is_limited && this.open_map(py, |file| file.follow_end().map_err(M::error))? {
+            continue;
+        }
         if pass(this, position, bytes.len())? {
             return Ok(bytes.finish());
         }
@@ -274,36 +321,38 @@ pub(crate) fn pass<M: Mapped>(this: Receiver<'_, M>, position: usize, count: usi
     })
 }
 
-/// The line from `start` on, of at most `most` bytes, if it ends soon.
+/// The line from `start` on, of at most `most` bytes, if it ends soon; and whether it ends in a newline.
 #[inline]
 pub(crate) fn near_line<'py, M: Mapped>(
     py: Python<'py>,
     map: &firmmap::Mmap,
     start: usize,
     most: usize,
-) -> PyResult<Option<NewBytes<'py>>> {
+) -> PyResult<Option<(NewBytes<'py>, bool)>> {
     let near = most.min(DETACHED_SEARCH);
-    let count = match map.find_byte(b'\n', start..start + near).map_err(M::error)? {
+    let newline = map.find_byte(b'\n', start..start + near).map_err(M::error)?;
+    let count = match newline {
         Some(newline) => newline + 1 - start,
         None if near == most => near,
         None => return Ok(None),
     };
     let mut bytes = NewBytes::new(py, count)?;
     map.read_uninit_at(bytes.memory(), start).map_err(M::error)?;
-    Ok(Some(bytes))
+    Ok(Some((bytes, newline.is_some())))
 }
 
-/// The line from `start` on, as far as it is before `end`, while other threads run.
+/// The line from `start` on, as far as it is before `end`, while other threads run; and whether it ends in a newline.
 pub(crate) fn far_line<'py, M: Mapped>(
     py: Python<'py>,
     map: &firmmap::Mmap,
     start: usize,
     end: usize,
-) -> PyResult<NewBytes<'py>> {
+) -> PyResult<(NewBytes<'py>, bool)> {
     let end = end.max(start);
-    let newline = py.detach(|| map.find(b"\n", start..end)).map_err(M::error)?;
+    let newline = detached(py, || map.find(b"\n", start..end)).map_err(M::error)?;
     let count = newline.map_or(end, |newline| newline + 1) - start;
-    large::<M>(py, count, |memory| map.read_uninit_at(memory, start).map(drop))
+    let bytes = large::<M>(py, count, |memory| map.read_uninit_at(memory, start).map(drop))?;
+    Ok((bytes, newline.is_some()))
 }
 
 /// Where a search begins.

@@ -2,7 +2,7 @@
 
 Each interpreter's own, installed copy of the tests is run, each side in a process of its own.
 Without arguments: under the interpreter that runs this script. The differences that are meant
-(section N of the specification) are named here and explained in docs/differences.md.
+(section N of docs/behaviour.md) are named here and explained in docs/differences.md.
 """
 
 from __future__ import annotations

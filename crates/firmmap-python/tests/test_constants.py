@@ -10,10 +10,12 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from types import ModuleType
 
 import firmmap
 import pytest
+from support import run_python
 
 LINUX = sys.platform == "linux"
 
@@ -50,6 +52,43 @@ def test_every_name_of_the_standard_module() -> None:
             continue
         assert getattr(firmmap, name) == value, name
         assert type(getattr(firmmap, name)) is type(value)
+
+
+def test_star() -> None:
+    """D1: the same names, and MapFaultError; no builtin is hidden. It is found out when it is asked for."""
+    program = """
+        import sys
+        import firmmap
+        assert "mmap" not in sys.modules and "__all__" not in vars(firmmap)
+        ours, theirs = {}, {}
+        exec("from firmmap import *", ours)
+        assert "mmap" not in sys.modules
+        exec("from mmap import *", theirs)
+        assert set(ours) == set(theirs) | {"MapFaultError"}, set(ours) ^ set(theirs)
+        assert not set(ours) & set(vars(__builtins__)) - {"__doc__", "__name__", "__package__", "__loader__", "__spec__"}
+        assert len(firmmap.__all__) == len(set(firmmap.__all__)) == len(theirs)
+    """
+    run_python(textwrap.dedent(program))
+
+
+def test_star_in_the_place_of_the_standard_module() -> None:
+    """D1: where sys.modules has the package under the standard module's name."""
+    program = """
+        import sys
+        import firmmap
+        sys.modules["mmap"] = firmmap
+        ours, theirs = {}, {}
+        exec("from firmmap import *", ours)
+        exec("from mmap import *", theirs)
+        assert set(ours) == set(theirs) and "MAP_SHARED" in ours and "open" not in ours
+    """
+    run_python(textwrap.dedent(program))
+
+
+def test_name_that_is_missing() -> None:
+    """D1: is an AttributeError, as in other modules."""
+    with pytest.raises(AttributeError, match="^module 'firmmap' has no attribute 'nothing'$"):
+        firmmap.nothing  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_every_member_of_the_standard_class() -> None:

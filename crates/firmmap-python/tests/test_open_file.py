@@ -399,11 +399,12 @@ def test_writelines_hides_no_exception(path: Path) -> None:
 
     def lines(m: firmmap.MappedFile) -> Iterator[bytes]:
         yield b"a line"
-        m.close()
+        m.seek(0, 2)
+        yield b"another"
         raise KeyError("ours")
 
-    with firmmap.open(path, "r+") as m:
-        with pytest.raises(ValueError, match="closed") as caught:
+    with firmmap.open(path, "r+") as m, memoryview(m):
+        with pytest.raises(BufferError, match="1 view") as caught:
             m.writelines(lines(m))
         assert isinstance(caught.value.__cause__, KeyError)
 

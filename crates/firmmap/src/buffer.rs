@@ -1,5 +1,6 @@
-//! The mapped bytes as plain memory: addresses, slices, atomics.
+//! The mapped bytes as plain memory: addresses, slices, atomics. The unsafe methods of [`Mmap`] are here.
 
+use std::ops::RangeBounds;
 use std::sync::atomic::AtomicU8;
 
 use crate::error::Result;
@@ -55,6 +56,7 @@ impl Mmap {
     /// assert_eq!(map.get(3)?, 7);
     /// # Ok::<(), firmmap::Error>(())
     /// ```
+    #[inline]
     pub fn as_atomic(&self) -> Result<&[AtomicU8]> {
         self.check_writable("a view of atomics")?;
         // SAFETY: the bytes are mapped, writable, and stay so while `self` is borrowed; atomics may be shared with
@@ -81,6 +83,7 @@ impl Mmap {
     /// assert!(bytes.starts_with(b"[package]"));
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[inline]
     #[must_use]
     pub unsafe fn as_slice(&self) -> &[u8] {
         // SAFETY: the bytes are mapped while `self` is borrowed; the caller promises that they do not change.
@@ -104,9 +107,94 @@ impl Mmap {
     /// unsafe { map.as_mut_slice() }.copy_from_slice(b"hello");
     /// # Ok::<(), firmmap::Error>(())
     /// ```
+    #[inline]
     #[must_use]
     pub unsafe fn as_mut_slice(&mut self) -> &mut [u8] {
         // SAFETY: the bytes are mapped while `self` is borrowed; the caller promises that they are ours alone.
         unsafe { std::slice::from_raw_parts_mut(self.as_mut_ptr(), self.len()) }
+    }
+
+    /// Runs `access` on a plain slice of `range`, and gives its result, or the fault if bytes of the map were missing
+    /// meanwhile: the slice may have held zeros then that are not the file's.
+    ///
+    /// A fault that was met before and not reported is an error too; `access` is not called then. A fault in another part of the
+    /// map, met by another thread while `access` runs, counts as well. If `access` panics, a fault that it has met is reported
+    /// by the next operation.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`](crate::ErrorKind::Fault); [`OutOfRange`](crate::ErrorKind::OutOfRange);
+    /// [`AccessDenied`](crate::ErrorKind::AccessDenied) on a map that cannot be read.
+    ///
+    /// # Safety
+    ///
+    /// While `access` runs, nobody changes the bytes of the range: not this process through this map or another one of the
+    /// same file, not any other process.
+    ///
+    /// # Platform notes
+    ///
+    /// On Windows a page that the system cannot read ends the process, as with [`as_slice`](Self::as_slice).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().open("Cargo.toml")?;
+    /// // SAFETY: nobody edits this file while the test runs.
+    /// let sum = unsafe { map.with_slice(..100, |bytes| bytes.iter().map(|&byte| u32::from(byte)).sum::<u32>()) }?;
+    /// assert_ne!(sum, 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[inline]
+    pub unsafe fn with_slice<R>(&self, range: impl RangeBounds<usize>, access: impl FnOnce(&[u8]) -> R) -> Result<R> {
+        let span = self.readable("slice", range)?;
+        Ok(self.region.scope(span, |start| {
+            // SAFETY: `scope` checked the span, which stays mapped while `self` is borrowed; the caller promises that its bytes do
+            // not change.
+            access(unsafe { std::slice::from_raw_parts(start, span.len) })
+        })?)
+    }
+
+    /// Runs `access` on a plain mutable slice of `range`, and gives its result, or the fault if bytes of the map were missing
+    /// meanwhile: then what was written to them is lost.
+    ///
+    /// It takes `&self`, so that threads can write to parts of a map that do not overlap. In all else it is as
+    /// [`with_slice`](Self::with_slice).
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`](crate::ErrorKind::Fault); [`OutOfRange`](crate::ErrorKind::OutOfRange);
+    /// [`AccessDenied`](crate::ErrorKind::AccessDenied) on a map that cannot be read or is not writable.
+    ///
+    /// # Safety
+    ///
+    /// While `access` runs, nobody else reads or changes the bytes of the range: not this process through this map or another one
+    /// of the same file, not any other process.
+    ///
+    /// # Platform notes
+    ///
+    /// As [`with_slice`](Self::with_slice).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().len(9).map_anonymous()?;
+    /// // SAFETY: nobody else has this memory.
+    /// unsafe { map.with_mut_slice(2..7, |bytes| bytes.copy_from_slice(b"hello")) }?;
+    /// assert_eq!(map.to_vec(..)?, b"\0\0hello\0\0");
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    #[inline]
+    pub unsafe fn with_mut_slice<R>(
+        &self,
+        range: impl RangeBounds<usize>,
+        access: impl FnOnce(&mut [u8]) -> R,
+    ) -> Result<R> {
+        self.check_writable("a mutable slice")?;
+        let span = self.readable("slice", range)?;
+        Ok(self.region.scope(span, |start| {
+            // SAFETY: `scope` checked the span, which stays mapped while `self` is borrowed; the caller promises that its bytes are
+            // ours alone.
+            access(unsafe { std::slice::from_raw_parts_mut(start, span.len) })
+        })?)
     }
 }

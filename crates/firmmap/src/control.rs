@@ -9,14 +9,18 @@ use crate::mmap::Mmap;
 use crate::range;
 
 impl Mmap {
-    /// Reports a fault that nobody was told of: one in memory that was used through [`as_slice`](Self::as_slice),
-    /// [`as_atomic`](Self::as_atomic) or an address. What was read there is zeros, what was written is lost.
+    /// Reports a fault in memory that was used through [`as_slice`](Self::as_slice), [`as_atomic`](Self::as_atomic) or an address:
+    /// one that this thread has met and was not told of, or one of another thread's that nobody was told of. What was read there
+    /// is zeros, what was written is lost.
     ///
-    /// Every other operation that can fail reports it too.
+    /// What another thread has met is still reported to that thread as well. Every other operation that can fail reports faults
+    /// too. Threads that read zeros which another thread's fault has put there have met none:
+    /// [`fault_count`](Self::fault_count) and [`with_slice`](Self::with_slice) tell them.
     ///
     /// # Errors
     ///
-    /// [`Fault`](crate::ErrorKind::Fault), once.
+    /// [`Fault`](crate::ErrorKind::Fault), once for each fault; and as long as there are pages of a whole file that the system
+    /// refuses to map again.
     ///
     /// # Examples
     ///
@@ -34,8 +38,40 @@ impl Mmap {
     /// # }
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[inline]
     pub fn check(&self) -> Result<()> {
         Ok(self.region.check()?)
+    }
+
+    /// How many faults the map has met since it was made: accesses, of whatever thread, to pages that could not be read or written.
+    /// The number never goes back, and asking for it takes nothing away from anybody.
+    ///
+    /// So every reader of memory that is used directly can tell for itself: whoever gets the same number before and after has
+    /// read nothing but the file's bytes in between, and has lost no writes. Zeros that an earlier fault has put in place of
+    /// pages are replaced by the file's pages before the number is given.
+    ///
+    /// It is always zero where there is no guard ([`set_fault_guard`](crate::set_fault_guard)).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(unix)] {
+    /// use std::sync::atomic::Ordering;
+    /// use firmmap::{Access, MmapOptions};
+    /// let file = tempfile::tempfile()?;
+    /// file.set_len(10_000)?;
+    /// let map = MmapOptions::new().access(Access::Write).map(&file)?;
+    /// file.set_len(0)?;
+    /// let before = map.fault_count();
+    /// let sum: u32 = map.as_atomic()?.iter().map(|byte| u32::from(byte.load(Ordering::Relaxed))).sum();
+    /// assert!(sum == 0 && map.fault_count() > before); // it is no sum of the file's bytes
+    /// # }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn fault_count(&self) -> u64 {
+        self.region.fault_count()
     }
 
     /// Ends the mapping, as dropping it does, and reports a last fault that nobody was told of.

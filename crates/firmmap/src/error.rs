@@ -2,6 +2,9 @@
 
 use std::fmt;
 use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::sys::{self, NoSpace};
 
 /// A [`std::result::Result`] whose error is a firmmap [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
@@ -25,7 +28,14 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug)]
 pub struct Error {
     /// Boxed, so that results fit into registers: what succeeds should not pay for what fails.
-    detail: Box<Detail>,
+    inner: Box<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    detail: Detail,
+    /// The file that could not be opened or mapped.
+    path: Option<PathBuf>,
 }
 
 /// The cases of [`Error`].
@@ -57,7 +67,8 @@ pub enum ErrorKind {
     OffsetBeyondEnd,
     /// The length of a new map reaches behind the end of its file.
     LengthBeyondEnd,
-    /// The file has no length that could be mapped (a device, a pipe), and none was given.
+    /// The file has no length that could be mapped. For a device one can be given; a pipe or a file of `/proc` or `/sys` can be read,
+    /// but not mapped.
     UnknownLength,
     /// A length or offset that this system cannot address.
     TooLarge,
@@ -70,6 +81,9 @@ pub enum ErrorKind {
     NotResizable,
     /// The map was made without keeping its file ([`MmapOptions::track_file`](crate::MmapOptions::track_file)).
     NoFile,
+    /// The map's own descriptor was closed behind its back, as by a library that closes all of them, and its number is another
+    /// file's now. The map keeps its bytes; what needs the file is refused.
+    StaleDescriptor,
     /// Somebody else is using the map at this moment.
     InUse,
     /// This system cannot do it.
@@ -81,22 +95,72 @@ pub enum ErrorKind {
 /// The values behind an [`ErrorKind`].
 #[derive(Debug)]
 pub(crate) enum Detail {
-    Os { operation: &'static str, source: io::Error },
-    Fault { offset: usize },
-    OutOfRange { operation: &'static str, start: usize, end: Option<usize>, len: usize },
-    OffsetBeyondEnd { offset: u64, file_len: u64 },
-    LengthBeyondEnd { offset: u64, len: usize, file_len: u64 },
+    Os {
+        operation: &'static str,
+        source: io::Error,
+    },
+    /// `source` is the system's error for a full disk.
+    NoSpace {
+        operation: &'static str,
+        wanted: u64,
+        free: u64,
+        source: io::Error,
+    },
+    Fault {
+        offset: usize,
+    },
+    OutOfRange {
+        operation: &'static str,
+        start: usize,
+        end: Option<usize>,
+        len: usize,
+    },
+    OffsetBeyondEnd {
+        offset: u64,
+        file_len: u64,
+    },
+    LengthBeyondEnd {
+        offset: u64,
+        len: usize,
+        file_len: u64,
+    },
     UnknownLength,
-    TooLarge { what: &'static str, value: u64, limit: u64 },
-    BeyondCapacity { operation: &'static str, len: usize, capacity: usize },
-    Shorter { wanted: usize, len: usize },
-    AccessDenied { operation: &'static str, protection: &'static str },
+    PseudoFile,
+    TooLarge {
+        what: &'static str,
+        value: u64,
+        limit: u64,
+    },
+    BeyondCapacity {
+        operation: &'static str,
+        len: usize,
+        capacity: usize,
+    },
+    Shorter {
+        wanted: usize,
+        len: usize,
+    },
+    AccessDenied {
+        operation: &'static str,
+        protection: &'static str,
+    },
     NotResizable,
-    NoFile { operation: &'static str },
-    InUse { operation: &'static str },
-    Unsupported { what: &'static str },
-    InvalidInput { what: &'static str },
-    UnknownMode { mode: String },
+    NoFile {
+        operation: &'static str,
+    },
+    StaleDescriptor,
+    InUse {
+        operation: &'static str,
+    },
+    Unsupported {
+        what: &'static str,
+    },
+    InvalidInput {
+        what: &'static str,
+    },
+    UnknownMode {
+        mode: String,
+    },
 }
 
 impl Error {
@@ -112,19 +176,20 @@ impl Error {
     /// ```
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
-        match *self.detail {
-            Detail::Os { .. } => ErrorKind::Os,
+        match self.inner.detail {
+            Detail::Os { .. } | Detail::NoSpace { .. } => ErrorKind::Os,
             Detail::Fault { .. } => ErrorKind::Fault,
             Detail::OutOfRange { .. } => ErrorKind::OutOfRange,
             Detail::OffsetBeyondEnd { .. } => ErrorKind::OffsetBeyondEnd,
             Detail::LengthBeyondEnd { .. } => ErrorKind::LengthBeyondEnd,
-            Detail::UnknownLength => ErrorKind::UnknownLength,
+            Detail::UnknownLength | Detail::PseudoFile => ErrorKind::UnknownLength,
             Detail::TooLarge { .. } => ErrorKind::TooLarge,
             Detail::BeyondCapacity { .. } => ErrorKind::BeyondCapacity,
             Detail::Shorter { .. } => ErrorKind::InvalidInput,
             Detail::AccessDenied { .. } => ErrorKind::AccessDenied,
             Detail::NotResizable => ErrorKind::NotResizable,
             Detail::NoFile { .. } => ErrorKind::NoFile,
+            Detail::StaleDescriptor => ErrorKind::StaleDescriptor,
             Detail::InUse { .. } => ErrorKind::InUse,
             Detail::Unsupported { .. } => ErrorKind::Unsupported,
             Detail::InvalidInput { .. } | Detail::UnknownMode { .. } => ErrorKind::InvalidInput,
@@ -142,8 +207,8 @@ impl Error {
     /// ```
     #[must_use]
     pub fn os_error(&self) -> Option<&io::Error> {
-        match &*self.detail {
-            Detail::Os { source, .. } => Some(source),
+        match &self.inner.detail {
+            Detail::Os { source, .. } | Detail::NoSpace { source, .. } => Some(source),
             _ => None,
         }
     }
@@ -165,29 +230,89 @@ impl Error {
     /// ```
     #[must_use]
     pub fn fault_offset(&self) -> Option<usize> {
-        match *self.detail {
+        match self.inner.detail {
             Detail::Fault { offset } => Some(offset),
             _ => None,
         }
     }
 
+    /// The file that could not be opened or mapped, where it was given by its path.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// let error = firmmap::MmapOptions::new().open("no such file").unwrap_err();
+    /// assert_eq!(error.path(), Some(Path::new("no such file")));
+    /// ```
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.inner.path.as_deref()
+    }
+
+    /// Names the file that it is about.
+    #[cold]
+    pub(crate) fn at(mut self, path: &Path) -> Self {
+        self.inner.path = Some(path.to_owned());
+        self
+    }
+
+    /// How many bytes were asked for, and how many the disk has free, where a request was refused as it cannot be met.
+    ///
+    /// Its kind is [`ErrorKind::Os`], and its [`os_error`](Self::os_error) the system's for a full disk.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// use firmmap::{MmapOptions, Mode};
+    /// let directory = tempfile::tempdir()?;
+    /// let path = directory.path().join("huge");
+    /// let mut file = MmapOptions::new().open_mode(&path, Mode::CreateNew)?;
+    /// let error = file.truncate(1 << 42).unwrap_err();
+    /// if let Some((wanted, free)) = error.space() {
+    ///     assert!(wanted == 1 << 42 && free < wanted);
+    ///     assert_eq!(file.file_len()?, 0);
+    /// }
+    /// # }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn space(&self) -> Option<(u64, u64)> {
+        match self.inner.detail {
+            Detail::NoSpace { wanted, free, .. } => Some((wanted, free)),
+            _ => None,
+        }
+    }
+
     /// An error of the operating system, with what was being done.
+    ///
+    /// One of this library's that has come through [`io::Error`] stays what it is.
     pub(crate) fn os(operation: &'static str, source: io::Error) -> Self {
-        Detail::Os { operation, source }.into()
+        if let Some(&NoSpace { wanted, free }) = source.get_ref().and_then(|error| error.downcast_ref()) {
+            return Detail::NoSpace { operation, wanted, free, source: sys::no_space() }.into();
+        }
+        source.downcast().unwrap_or_else(|source| Detail::Os { operation, source }.into())
     }
 }
 
 impl From<Detail> for Error {
     #[cold]
     fn from(detail: Detail) -> Self {
-        Self { detail: Box::new(detail) }
+        Self { inner: Box::new(Inner { detail, path: None }) }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &*self.detail {
+        if let Some(path) = self.path() {
+            write!(f, "{}: ", path.display())?;
+        }
+        match &self.inner.detail {
             Detail::Os { operation, source } => write!(f, "{operation} failed: {source}"),
+            Detail::NoSpace { operation, wanted, free, source } => {
+                write!(f, "{operation} failed: {source}: {wanted} bytes were asked for, and the disk has {free} free")
+            }
             Detail::Fault { offset } => {
                 write!(
                     f,
@@ -209,6 +334,9 @@ impl fmt::Display for Error {
             Detail::UnknownLength => {
                 f.write_str("the file is not a regular one, so its length is not known: a length must be given")
             }
+            Detail::PseudoFile => f.write_str(
+                "the length of the file says nothing about its bytes, as in /proc and /sys: it can be read, but not mapped",
+            ),
             Detail::TooLarge { what, value, limit } => {
                 write!(f, "{what} {value} is larger than {limit}, the most this system can address")
             }
@@ -227,6 +355,9 @@ impl fmt::Display for Error {
             Detail::NoFile { operation } => {
                 write!(f, "{operation} needs the map's file, and the map was made without keeping it")
             }
+            Detail::StaleDescriptor => f.write_str(
+                "the map's descriptor was closed behind its back, and its number is another file's now",
+            ),
             Detail::InUse { operation } => write!(f, "{operation} is not possible while others use the map"),
             Detail::Unsupported { what } => write!(f, "this system does not support {what}"),
             Detail::InvalidInput { what } => f.write_str(what),
@@ -245,11 +376,11 @@ impl std::error::Error for Error {
 
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
-        if let Detail::Os { source, .. } = *error.detail {
+        if let Detail::Os { source, .. } | Detail::NoSpace { source, .. } = error.inner.detail {
             return source;
         }
-        let kind = match *error.detail {
-            Detail::Os { .. } => unreachable!("was returned"),
+        let kind = match error.inner.detail {
+            Detail::Os { .. } | Detail::NoSpace { .. } => unreachable!("was returned"),
             Detail::OutOfRange { .. }
             | Detail::InvalidInput { .. }
             | Detail::UnknownMode { .. }
@@ -259,8 +390,10 @@ impl From<Error> for io::Error {
             Detail::OffsetBeyondEnd { .. } | Detail::LengthBeyondEnd { .. } => io::ErrorKind::UnexpectedEof,
             Detail::AccessDenied { .. } | Detail::NotResizable => io::ErrorKind::PermissionDenied,
             Detail::InUse { .. } => io::ErrorKind::ResourceBusy,
-            Detail::Fault { .. } => io::ErrorKind::Other,
-            Detail::UnknownLength | Detail::NoFile { .. } | Detail::Unsupported { .. } => io::ErrorKind::Unsupported,
+            Detail::Fault { .. } | Detail::StaleDescriptor => io::ErrorKind::Other,
+            Detail::UnknownLength | Detail::PseudoFile | Detail::NoFile { .. } | Detail::Unsupported { .. } => {
+                io::ErrorKind::Unsupported
+            }
         };
         io::Error::new(kind, error)
     }

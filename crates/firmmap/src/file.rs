@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::error::{Detail, Result};
+use crate::error::{Detail, ErrorKind, Result};
 use crate::mmap::Mmap;
 use crate::mode::Mode;
 use crate::options::MmapOptions;
@@ -16,6 +16,12 @@ use crate::{range, sys};
 /// All methods of [`Mmap`] are there too; they do not use the position.
 ///
 /// Reads at the end give zero bytes. As with a file, the position may be set behind the end.
+///
+/// The end is where the file ends, for a map that was made without a length ([`Mmap::follows_end`]): where the end decides (a read
+/// that would come back short or empty, a seek from the end, a write behind it) the file is asked for its length, and what other
+/// programs have appended is there. All other operations, [`len`](Mmap::len) included, know the end that was found last. The
+/// map moves for it where its capacity is too small; while it is [`share`](Self::share)d it is mapped a second time, and the other
+/// holders keep the first.
 ///
 /// A file that was [`open`](Self::open)ed for writing grows as files do: a write behind the end makes file and map longer, and
 /// what lies between is zero. The file's length is what was written at every moment; no end of zeros is ever left behind by
@@ -45,6 +51,10 @@ pub struct MappedFile {
     map: Arc<Mmap>,
     position: usize,
     growable: bool,
+    /// The file was opened to be appended to only.
+    appends: bool,
+    /// The file was shorter than the map when it was last looked at.
+    short: bool,
     /// The copy that [`BufRead`] lends.
     lent: Vec<u8>,
 }
@@ -69,7 +79,8 @@ impl MappedFile {
     }
 
     pub(crate) fn with_growth(map: Mmap, growable: bool) -> Self {
-        Self { map: Arc::new(map), position: 0, growable, lent: Vec::new() }
+        let appends = growable && map.appends_only();
+        Self { map: Arc::new(map), position: 0, growable, appends, short: false, lent: Vec::new() }
     }
 
     /// Opens the file at `path` as `mode` says and maps all of it. [`MmapOptions::open_mode`] can do more: a part
@@ -184,8 +195,8 @@ impl MappedFile {
     /// # Ok::<(), firmmap::Error>(())
     /// ```
     pub fn into_map(self) -> std::result::Result<Mmap, Self> {
-        let Self { map, position, growable, lent } = self;
-        Arc::try_unwrap(map).map_err(|map| Self { map, position, growable, lent })
+        let Self { map, position, growable, appends, short, lent } = self;
+        Arc::try_unwrap(map).map_err(|map| Self { map, position, growable, appends, short, lent })
     }
 
     /// Where the next read or write goes, in bytes from the start of the map.
@@ -290,7 +301,101 @@ impl MappedFile {
         if map.must_move(len) {
             map.make_room(len)?;
         }
-        map.resize_with_room(len)
+        map.resize_with_room(len)?;
+        self.short = false;
+        Ok(())
+    }
+
+    /// Takes in what others have appended to the file, if the map [follows its end](Mmap::follows_end), and says whether there was
+    /// anything. Reads that reach the end do this by themselves.
+    ///
+    /// Unlike [`refresh`](Self::refresh) it leaves a map alone whose file has become shorter, and maps the file a second time where
+    /// [`share`](Self::share)d holders exist and the capacity is too small: they keep what they have. A private map that is shared
+    /// stays as it is then.
+    ///
+    /// # Errors
+    ///
+    /// [`Os`](crate::ErrorKind::Os) where the file cannot be asked, or not be mapped to its end;
+    /// [`Fault`](crate::ErrorKind::Fault) that nobody was told of.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::Write;
+    /// use firmmap::{MappedFile, Mode};
+    /// let directory = tempfile::tempdir()?;
+    /// let path = directory.path().join("log");
+    /// let mut writer = std::fs::File::create_new(&path)?;
+    /// let mut reader = MappedFile::open(&path, Mode::Read)?;
+    /// writer.write_all(b"news")?;
+    /// assert!(reader.follow_end()?);
+    /// assert_eq!(reader.to_vec(..)?, b"news");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn follow_end(&mut self) -> Result<bool> {
+        if !self.map.follows_end() {
+            return Ok(false);
+        }
+        let (end, len) = (self.map.end_in_file()?, self.map.len());
+        self.short = end < len;
+        if end > len {
+            self.take_in(end)?;
+        }
+        Ok(self.map.len() > len)
+    }
+
+    /// Where the end is, as an index: that of the file now, if the map [follows it](Mmap::follows_end), else that of the map. A map
+    /// that nobody shares becomes as long.
+    ///
+    /// # Errors
+    ///
+    /// As [`follow_end`](Self::follow_end).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::Write;
+    /// use firmmap::{MappedFile, Mode};
+    /// let directory = tempfile::tempdir()?;
+    /// let path = directory.path().join("log");
+    /// let mut writer = std::fs::File::create_new(&path)?;
+    /// let mut reader = MappedFile::open(&path, Mode::Read)?;
+    /// writer.write_all(b"news")?;
+    /// assert_eq!((reader.len(), reader.end()?, reader.len()), (0, 4, 4));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn end(&mut self) -> Result<usize> {
+        self.follow_end()?;
+        if self.short {
+            match Arc::get_mut(&mut self.map) {
+                Some(map) => map.refresh_alone()?,
+                // What is shared does not become shorter.
+                None => return self.map.end_in_file(),
+            };
+            self.short = false;
+        }
+        Ok(self.map.len())
+    }
+
+    /// Makes the map longer, as its file was seen to end at `end`.
+    #[cold]
+    fn take_in(&mut self, end: usize) -> Result<()> {
+        if end <= self.map.capacity() {
+            match self.map.refresh() {
+                // It has become longer still.
+                Err(error) if error.kind() == ErrorKind::BeyondCapacity => {}
+                result => return result.map(drop),
+            }
+        }
+        let moved = match Arc::get_mut(&mut self.map) {
+            Some(map) => map.follow_alone().map(drop),
+            None => self.map.map_again().map(|map| self.map = Arc::new(map)),
+        };
+        match moved {
+            // Private maps that are shared, or on systems where they cannot become longer.
+            Err(error) if error.kind() == ErrorKind::Unsupported => Ok(()),
+            result => result,
+        }
     }
 
     /// Takes in the length that the file has now, as others have changed it. Unlike [`Mmap::refresh`] it can move the
@@ -318,10 +423,12 @@ impl MappedFile {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn refresh(&mut self) -> Result<usize> {
-        match Arc::get_mut(&mut self.map) {
+        let len = match Arc::get_mut(&mut self.map) {
             Some(map) => map.refresh_alone(),
             None => self.map.refresh(),
-        }
+        }?;
+        self.short = false;
+        Ok(len)
     }
 
     /// The map for changing the mapping itself.
@@ -363,13 +470,70 @@ impl MappedFile {
 }
 
 impl MappedFile {
-    /// Writes all of `bytes` at the position, which stays.
-    fn write_growing(&mut self, bytes: &[u8]) -> Result<()> {
+    /// Whether writing at the position changes bytes of the map, and neither its end nor the file's decides. Hidden, as it is the
+    /// Python class's short way.
+    #[doc(hidden)]
+    #[inline]
+    #[must_use]
+    pub fn is_write_inside(&self, count: usize) -> bool {
+        !self.appends && !self.short && self.position <= self.map.len() && count <= self.remaining()
+    }
+
+    /// Whether each write goes to the end of the file, as its descriptor has `O_APPEND`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::{Seek, Write};
+    /// use firmmap::{MmapOptions, Mode};
+    /// let directory = tempfile::tempdir()?;
+    /// let path = directory.path().join("log");
+    /// std::fs::write(&path, b"first\n")?;
+    /// let log = std::fs::File::options().read(true).append(true).open(&path)?;
+    /// # #[cfg(unix)] {
+    /// let mut log = MmapOptions::new().map_mode(&log, Mode::ReadWrite)?;
+    /// assert!(log.appends());
+    /// log.rewind()?;
+    /// log.write_all(b"second\n")?;
+    /// assert_eq!(std::fs::read(&path)?, b"first\nsecond\n");
+    /// # }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn appends(&self) -> bool {
+        // The flag may have been taken away.
+        self.appends && self.map.appends_only()
+    }
+
+    /// Writes all of `bytes` at the position, or at the end of a file that is only appended to, and moves the position behind them.
+    /// Hidden, as it is [`write`](Write::write) with the library's own errors; for maps that grow.
+    #[doc(hidden)]
+    pub fn write_growing(&mut self, bytes: &[u8]) -> Result<()> {
+        if bytes.is_empty() {
+            return self.map.check();
+        }
+        if self.short {
+            let end = self.end()?;
+            if self.short {
+                return Err(Detail::Fault { offset: end }.into());
+            }
+        }
+        if self.appends() {
+            self.position = self.append_moving(bytes)?;
+            return Ok(());
+        }
         let end = self.position.checked_add(bytes.len());
         let end = end.ok_or_else(|| range::too_large("the position", self.position as u64))?;
-        if bytes.is_empty() || end <= self.map.len() {
-            return self.map.write_at(bytes, self.position).map(drop);
+        if end <= self.map.len() {
+            self.map.write_at(bytes, self.position)?;
+        } else {
+            self.write_behind(bytes, end)?;
         }
+        self.position = end;
+        Ok(())
+    }
+
+    fn write_behind(&mut self, bytes: &[u8], end: usize) -> Result<()> {
         if end > self.map.capacity() {
             let position = self.position;
             let map = self.exclusive("growing")?;
@@ -378,7 +542,33 @@ impl MappedFile {
             }
             map.make_room(end)?;
         }
-        self.map.write_growing(bytes, Some(self.position)).map(drop)
+        self.map.write_growing_at(bytes, self.position)
+    }
+
+    /// Appends, and says where the bytes end.
+    fn append_moving(&mut self, bytes: &[u8]) -> Result<usize> {
+        loop {
+            let len = self.map.len();
+            match self.map.append(bytes) {
+                Err(error) if error.kind() == ErrorKind::BeyondCapacity => {
+                    let start = self.map.end_in_file()?;
+                    let end = start.checked_add(bytes.len()).ok_or(error)?;
+                    let map = self.exclusive("growing")?;
+                    if !map.reserves() {
+                        map.resize_and_write(bytes, start)?;
+                        return Ok(end);
+                    }
+                    map.make_room(end)?;
+                }
+                // The file was cut off: its end is a new one, if the map may become shorter.
+                Err(error) if error.kind() == ErrorKind::Fault => {
+                    if self.end()? >= len || self.short {
+                        return Err(error);
+                    }
+                }
+                result => return result.map(|start| start + bytes.len()),
+            }
+        }
     }
 }
 
@@ -399,12 +589,16 @@ impl From<Mmap> for MappedFile {
 
 impl Read for MappedFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.len() > self.remaining() {
+            self.follow_end()?;
+        }
         let count = self.map.read_at(buffer, self.position)?;
         self.position += count;
         Ok(count)
     }
 
     fn read_to_end(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
+        self.follow_end()?;
         let span = range::clipped(self.position, usize::MAX, self.map.len());
         sys::append(bytes, span.len, |buffer| self.map.read_uninit_at(buffer, span.start))?;
         self.position = self.position.max(span.end());
@@ -429,6 +623,9 @@ impl Read for MappedFile {
 /// be given out. [`Mmap::lines`] copies more at a time and is faster.
 impl BufRead for MappedFile {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.remaining() == 0 {
+            self.follow_end()?;
+        }
         let span = range::clipped(self.position, LENT, self.map.len());
         self.lent.clear();
         sys::append(&mut self.lent, span.len, |buffer| self.map.read_uninit_at(buffer, span.start))?;
@@ -444,7 +641,6 @@ impl Write for MappedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.growable {
             self.write_growing(bytes)?;
-            self.position += bytes.len();
             return Ok(bytes.len());
         }
         let count = self.map.write_at(bytes, self.position)?;
@@ -462,7 +658,7 @@ impl Seek for MappedFile {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let target = match to {
             SeekFrom::Start(offset) => usize::try_from(offset).ok(),
-            SeekFrom::End(offset) => relative(self.map.len(), offset),
+            SeekFrom::End(offset) => relative(self.end()?, offset),
             SeekFrom::Current(offset) => relative(self.position, offset),
         };
         let invalid = || io::Error::new(io::ErrorKind::InvalidInput, format!("{to:?} is not a position in a map"));

@@ -1,13 +1,13 @@
 //! [`FindIter`]: all places at which a needle is found.
 
 use std::fmt;
+use std::iter::FusedIterator;
 use std::ops::RangeBounds;
 
 use crate::error::{Error, Result};
+use crate::memmem::{Direction, Finder};
 use crate::mmap::Mmap;
 use crate::range::Span;
-use crate::search::Search;
-use crate::sys::simd::Direction;
 
 /// How many places are searched at a time; with a needle that is longer, as many as it has bytes.
 const WINDOW: usize = 64 * 1024;
@@ -24,7 +24,7 @@ impl Mmap {
     ///
     /// Each place can be one: [`OutOfRange`](crate::ErrorKind::OutOfRange), [`AccessDenied`](crate::ErrorKind::AccessDenied) on
     /// a map that cannot be read; [`Fault`](crate::ErrorKind::Fault) where bytes are missing. The places before
-    /// them come first. The next call tries again, and goes on if the bytes are there.
+    /// them come first, and after it there are no more.
     ///
     /// # Examples
     ///
@@ -43,9 +43,10 @@ impl Mmap {
         FindIter {
             map: self,
             needle,
-            search: Search::new(needle, Direction::Forward),
+            finder: Finder::new(needle, Direction::Forward),
             rest: Some(span),
             found: Vec::new(),
+            base: 0,
             given: 0,
             refused,
         }
@@ -65,11 +66,12 @@ impl Mmap {
 pub struct FindIter<'a> {
     map: &'a Mmap,
     needle: &'a [u8],
-    search: Search<'a>,
+    finder: Finder<'a>,
     /// What has not been searched yet.
     rest: Option<Span>,
-    /// Places that were found; those before `given` were given out.
+    /// Places that were found, counted from `base`; those before `given` were given out.
     found: Vec<usize>,
+    base: usize,
     given: usize,
     refused: Option<Error>,
 }
@@ -78,6 +80,7 @@ impl FindIter<'_> {
     /// Searches on until there are places, or nothing more to search.
     fn search(&mut self) -> Result<()> {
         self.found.clear();
+        self.found.reserve(BATCH);
         self.given = 0;
         let needle_len = self.needle.len();
         while let Some(rest) = self.rest {
@@ -92,7 +95,10 @@ impl FindIter<'_> {
             let found = &mut self.found;
             while let Err(fault) = self.map.region.search(Span { start: rest.start, len }, |haystack| {
                 found.clear();
-                self.search.collect(haystack, BATCH, found);
+                self.finder.find_each(haystack, |index| {
+                    found.push(index);
+                    found.len() < BATCH
+                });
             }) {
                 found.clear();
                 // Places before the missing byte are there.
@@ -103,19 +109,14 @@ impl FindIter<'_> {
                 }
             }
             let is_all = found.len() < BATCH;
-            // The bytes may have changed during the search: whatever it says stays inside of the window, and in order.
-            let mut least = 0;
-            found.retain(|&place| {
-                let good = place >= least && place <= len && needle_len <= len - place;
-                least = if good { place + needle_len.max(1) } else { least };
-                good
-            });
+            // Also if the bytes changed during the search, the matches are inside of the window and in order.
+            let least = found.last().map_or(0, |last| last + needle_len.max(1));
             // What was searched to its end can only hold the start of a needle.
             let searched = if is_all { (len + 1).saturating_sub(needle_len.max(1)) } else { 1 };
             let done = least.max(searched);
             // An empty needle is found at the end as well, and that is the end.
             self.rest = (done <= rest.len).then(|| Span { start: rest.start + done, len: rest.len - done });
-            found.iter_mut().for_each(|place| *place += rest.start);
+            self.base = rest.start;
             match missing {
                 _ if !found.is_empty() => break,
                 Some(fault) => return Err(fault.into()),
@@ -137,13 +138,17 @@ impl Iterator for FindIter<'_> {
         if self.given == self.found.len()
             && let Err(error) = self.search()
         {
+            self.rest = None;
+            self.found.clear();
             return Some(Err(error));
         }
         let place = self.found.get(self.given)?;
         self.given += 1;
-        Some(Ok(*place))
+        Some(Ok(self.base + place))
     }
 }
+
+impl FusedIterator for FindIter<'_> {}
 
 impl fmt::Debug for FindIter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

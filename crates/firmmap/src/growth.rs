@@ -1,4 +1,4 @@
-//! How long a map is: [`Mmap::grow`], [`Mmap::append`], [`Mmap::refresh`], [`Mmap::resize`].
+//! How long a map is: [`Mmap::grow`], [`Mmap::append`], [`Mmap::write_growing_at`], [`Mmap::refresh`], [`Mmap::resize`].
 //!
 //! The file's length is what was written, at every moment: nothing is made longer ahead but the mapping. So there are two ways
 //! to grow. Inside of the mapping's room a map grows for everybody who uses it: the file becomes longer, then the
@@ -12,9 +12,9 @@ use std::time::Duration;
 use crate::access::Protection;
 use crate::error::{Detail, Error, ErrorKind, Result};
 use crate::fault::Fault;
-use crate::mmap::Mmap;
+use crate::mmap::{MapSource, Mmap};
 use crate::range;
-use crate::sys::{self, FileInfo, How, LenChange};
+use crate::sys::{self, Appending, FileInfo, How, LenChange, TrackedFile, WriteError};
 
 /// The least room that a map gets which has to move to grow, in bytes: it costs addresses only.
 const LEAST_ROOM: usize = 1 << 20;
@@ -30,12 +30,17 @@ pub(crate) struct Growth {
     file: AtomicU8,
 }
 
-/// What is written to the file is in the map at once.
-const WRITES_REACH: u8 = 1;
-/// Bytes must be copied into the map.
-const MUST_COPY: u8 = 2;
+/// A write to the file is in the map at once: [`Appending::AtOffset`].
+const AT_OFFSET: u8 = 1;
+/// The same, where the system says where it goes: [`Appending::AtEnd`].
+const AT_END: u8 = 2;
+/// Bytes must be copied into the map: [`Appending::Copied`].
+const COPIED: u8 = 3;
 /// It has no length that could be changed.
-const NOT_REGULAR: u8 = 3;
+const NOT_REGULAR: u8 = 4;
+
+/// From how many bytes on a write looks first whether the disk has room for them: copying them takes much longer than that.
+const LARGE_WRITE: usize = 64 * 1024;
 
 /// The right to make a map longer, until it is dropped.
 struct Turn<'a>(&'a AtomicU32);
@@ -63,19 +68,77 @@ impl Growth {
 }
 
 impl Growth {
-    /// What kind of file it is. That does not change, so that the system is asked once.
+    /// What kind of file it is, and which flags it was opened with. The kind does not change, so that the system is asked once;
+    /// writes go where they should also if others change the flags later.
     fn kind_of(&self, file: &File) -> io::Result<u8> {
         match self.file.load(Ordering::Relaxed) {
             0 => {
                 let kind = match sys::file_info(sys::source(file))? {
                     FileInfo { regular: false, .. } => NOT_REGULAR,
-                    _ if sys::writes_reach_maps(file) => WRITES_REACH,
-                    _ => MUST_COPY,
+                    _ => match sys::appending(file) {
+                        Appending::AtOffset => AT_OFFSET,
+                        Appending::AtEnd => AT_END,
+                        Appending::Copied => COPIED,
+                    },
                 };
                 self.file.store(kind, Ordering::Relaxed);
                 Ok(kind)
             }
             known => Ok(known),
+        }
+    }
+}
+
+/// What a write has done to a file, so that it can be taken back.
+struct Undo<'a> {
+    file: &'a File,
+    /// How long the file was.
+    before: u64,
+    /// To where this write has made it longer.
+    reached: u64,
+    /// What was written over, and where it was.
+    saved: (u64, Vec<u8>),
+}
+
+impl Undo<'_> {
+    /// Writes `bytes` at `offset`. The part that is new goes first: it is what can fail for lack of room.
+    fn write(&mut self, bytes: &[u8], offset: u64) -> std::result::Result<(), WriteError> {
+        let known = self.before.saturating_sub(offset).min(bytes.len() as u64) as usize;
+        let (over, new) = bytes.split_at(known);
+        if !new.is_empty() {
+            let start = offset + known as u64;
+            let result = sys::write_all_at(self.file, new, start);
+            let written = result.as_ref().map_or_else(|failed| failed.written, |()| new.len());
+            self.reached = self.reached.max(start + written as u64);
+            result?;
+        }
+        if over.is_empty() {
+            return Ok(());
+        }
+        self.save(offset, known);
+        sys::write_all_at(self.file, over, offset)
+    }
+
+    /// Keeps the bytes that are about to be written over.
+    fn save(&mut self, offset: u64, len: usize) {
+        let known = self.before.saturating_sub(offset).min(len as u64) as usize;
+        let mut bytes = Vec::new();
+        if known == 0 || bytes.try_reserve_exact(known).is_err() {
+            return;
+        }
+        bytes.resize(known, 0);
+        if sys::read_exact_at(self.file, &mut bytes, offset).is_ok() {
+            self.saved = (offset, bytes);
+        }
+    }
+
+    /// Gives back the bytes that were written over, and the old length unless somebody else has made the file longer still. The
+    /// first error is the one to report: so those from here are not.
+    fn take_back(self) {
+        let (offset, bytes) = &self.saved;
+        let _ = sys::write_all_at(self.file, bytes, *offset);
+        if sys::file_len(self.file).is_ok_and(|now| now > self.before && now <= self.reached) {
+            let _ = self.file.set_len(self.before);
         }
     }
 }
@@ -117,7 +180,8 @@ impl Mmap {
     /// - [`BeyondCapacity`](crate::ErrorKind::BeyondCapacity); [`InvalidInput`](crate::ErrorKind::InvalidInput) for a length
     ///   that is less than now.
     /// - [`NotResizable`](crate::ErrorKind::NotResizable): the map is read-only or copy-on-write.
-    /// - [`NoFile`](crate::ErrorKind::NoFile): the map does not keep its file.
+    /// - [`NoFile`](crate::ErrorKind::NoFile): the map does not keep its file;
+    ///   [`StaleDescriptor`](crate::ErrorKind::StaleDescriptor): it was closed behind the map's back.
     /// - [`Fault`](crate::ErrorKind::Fault): the file is shorter than the map, as somebody has truncated it.
     /// - [`Os`](crate::ErrorKind::Os): the disk is full.
     ///
@@ -154,26 +218,32 @@ impl Mmap {
         Ok(())
     }
 
-    /// [`grow`](Self::grow), after which the file ends where the map does.
+    /// [`grow`](Self::grow), after which the file ends where the map does. A map that others have made longer meanwhile is in use.
     pub(crate) fn grow_exactly(&self, len: usize) -> Result<()> {
-        self.grow(len)?;
+        self.grow(len).map_err(|error| match error.kind() {
+            ErrorKind::InvalidInput => Detail::InUse { operation: "truncating" }.into(),
+            _ => error,
+        })?;
         let _turn = self.growth.turn();
         let end = self.end(len)?;
         match self.backing() {
             // Unless somebody else was faster, and the map is longer now.
             Some(file) if self.len() == len && self.file_len()? > end => {
-                file.set_len(end).map_err(|error| Error::os("truncating", error))
+                file.get().and_then(|file| file.set_len(end)).map_err(|error| Error::os("truncating", error))
             }
             _ => Ok(()),
         }
     }
 
-    /// Writes `bytes` at the end of the map and of its file, which become longer by them, and returns the index at which they
-    /// begin. The map stays where it is, and views of it stay valid.
+    /// Writes `bytes` at the end of the file, which becomes longer by them, and returns the index at which they begin. The map
+    /// ends there too then. It stays where it is, and views of it stay valid.
     ///
-    /// Threads may append at once: their bytes are not mixed. The file has the bytes, and room on its disk, when this
-    /// returns. What another program has written there since the map took in the file's length is overwritten: see
-    /// [`refresh`](Self::refresh).
+    /// A map that [follows the end of its file](Self::follows_end) takes in what other programs have appended before: programs
+    /// that append in turns keep each other's bytes. Any other map writes where it ends itself, over what the file may have there.
+    ///
+    /// Threads may append at once: their bytes are not mixed. So may programs, where the file was opened with `O_APPEND`; without
+    /// that flag, what another program appends between the look at the file's length and the write is overwritten. The file has
+    /// the bytes, and room on its disk, when this returns.
     ///
     /// # Errors
     ///
@@ -182,8 +252,9 @@ impl Mmap {
     ///
     /// # Platform notes
     ///
-    /// One pwrite(2), as maps and files show the same bytes at once. OpenBSD does not promise that, and with `O_APPEND` Linux
-    /// writes elsewhere: there the file is made longer, and the bytes are copied into the map.
+    /// One pwrite(2), as maps and files show the same bytes at once. OpenBSD does not promise that, and files with `O_DIRECT`
+    /// take whole blocks only: there the file is made longer, and the bytes are copied into the map. With `O_APPEND` the system
+    /// says where the bytes go; should other programs append at the same moment, they are looked for in what was added.
     ///
     /// # Examples
     ///
@@ -202,10 +273,53 @@ impl Mmap {
         self.write_growing(bytes, None)
     }
 
+    /// Writes all of `bytes` at `position`. Where they reach behind the end, map and file become longer, and what lies between is
+    /// zero; inside of the map they are [`write_all_at`](Self::write_all_at). The map stays where it is, and views of it stay valid.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(unix)] {
+    /// use firmmap::{Access, MmapOptions};
+    /// let file = tempfile::tempfile()?;
+    /// let table = MmapOptions::new().access(Access::Write).capacity(1 << 30).map(&file)?;
+    /// table.write_growing_at(b"row", 5)?;
+    /// assert_eq!(table.to_vec(..)?, b"\0\0\0\0\0row");
+    /// # }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn write_growing_at(&self, bytes: &[u8], position: usize) -> Result<()> {
+        self.write_growing(bytes, Some(position)).map(drop)
+    }
+
+    /// Whether the map goes on with its file: what other programs have appended comes into it where the end decides, as
+    /// [`append`](Self::append) and the reads and seeks of a [`MappedFile`](crate::MappedFile) do.
+    ///
+    /// So it is with maps that were made without a length, unless
+    /// [`MmapOptions::follow_end`](crate::MmapOptions::follow_end) says otherwise. Memory has no file to follow.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use firmmap::MmapOptions;
+    /// assert!(MmapOptions::new().open("Cargo.toml")?.follows_end());
+    /// assert!(!MmapOptions::new().len(10).open("Cargo.toml")?.follows_end());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn follows_end(&self) -> bool {
+        self.origin.follows && self.file.is_some()
+    }
+
     /// Takes in what others have appended to the file: the map ends where the file does now, up to its
     /// [`capacity`](Self::capacity). Returns the new length.
     ///
-    /// Works for maps of every kind. Of a copy-on-write map, pages that were changed do not follow the file.
+    /// Works for maps of every kind. Of a copy-on-write map, pages that were changed do not follow the file, up to where the map
+    /// ended; what comes into it is the file's.
     ///
     /// # Errors
     ///
@@ -213,7 +327,7 @@ impl Mmap {
     ///
     /// - [`BeyondCapacity`](crate::ErrorKind::BeyondCapacity): the file has become longer than that.
     /// - [`Fault`](crate::ErrorKind::Fault): the file is shorter than the map, as somebody has truncated it.
-    /// - [`NoFile`](crate::ErrorKind::NoFile), [`Os`](crate::ErrorKind::Os).
+    /// - [`NoFile`](crate::ErrorKind::NoFile), [`StaleDescriptor`](crate::ErrorKind::StaleDescriptor), [`Os`](crate::ErrorKind::Os).
     ///
     /// # Examples
     ///
@@ -234,11 +348,51 @@ impl Mmap {
     pub fn refresh(&self) -> Result<usize> {
         self.region.check()?;
         let _turn = self.growth.turn();
-        let Some((_, file_len)) = self.whole_file("reading the length")? else { return Ok(self.len()) };
+        let Some((file, file_len)) = self.whole_file("reading the length")? else { return Ok(self.len()) };
         let len = self.len_in(file_len)?;
         self.check_room("refreshing", len)?;
-        self.region.grow(len);
+        self.take_in(file, len)?;
         Ok(len)
+    }
+
+    /// Makes the map longer by what its file has there.
+    fn take_in(&self, file: &File, len: usize) -> Result<()> {
+        let old = self.len();
+        if self.is_draft() && len > old && self.origin.protection.contains(Protection::WRITE) {
+            // Where the page was changed it is not the file's any more, behind the old end neither.
+            let page = sys::page_size();
+            let used = (self.offset() % page as u64) as usize + old;
+            let mut rest = vec![0; (used.next_multiple_of(page) - used).min(len - old)];
+            sys::read_exact_at(file, &mut rest, self.end(old)?)
+                .map_err(|error| Error::os("reading the file", error))?;
+            self.region.write(&rest, old)?;
+        }
+        self.region.grow(len);
+        Ok(())
+    }
+
+    /// Where the file ends now, as an index; the length of the map where there is no file.
+    pub(crate) fn end_in_file(&self) -> Result<usize> {
+        let Some(file) = self.backing() else { return Ok(self.len()) };
+        let (_, len) = file.with_len().map_err(|error| Error::os("reading the length of the file", error))?;
+        self.len_in(len)
+    }
+
+    /// The same file, mapped a second time to where it ends now, with some room. Not for private maps, whose changes would stay
+    /// behind.
+    pub(crate) fn map_again(&self) -> Result<Self> {
+        self.region.check()?;
+        let Some(file) = self.file.as_ref() else { return Err(Detail::NoFile { operation: "mapping again" }.into()) };
+        if self.origin.private || self.origin.anonymous {
+            return Err(Detail::Unsupported { what: "mapping private memory a second time" }.into());
+        }
+        let own = file.get().and_then(|file| sys::duplicate(sys::source(file)));
+        let own = own.and_then(|own| sys::file_info(sys::source(&own)).map(|info| TrackedFile::new(own, &info)));
+        let own = own.map_err(|error| Error::os("duplicating the descriptor", error))?;
+        let len = self.len().min(self.end_in_file()?);
+        let mut again = Self::new(self.origin.clone(), MapSource::Tracked(own), self.offset(), len)?;
+        again.follow_alone()?;
+        Ok(again)
     }
 
     /// Changes the length of the map to `len` bytes, and that of its file to `offset() + len`. Bytes that the file had
@@ -251,7 +405,8 @@ impl Mmap {
     /// Nothing has changed then.
     ///
     /// - [`NotResizable`](crate::ErrorKind::NotResizable): the map is read-only or copy-on-write.
-    /// - [`NoFile`](crate::ErrorKind::NoFile): the map does not keep its file.
+    /// - [`NoFile`](crate::ErrorKind::NoFile): the map does not keep its file;
+    ///   [`StaleDescriptor`](crate::ErrorKind::StaleDescriptor): it was closed behind the map's back.
     /// - [`Unsupported`](crate::ErrorKind::Unsupported): shared anonymous memory cannot grow on Unix, unless it was made by
     ///   [`MmapOptions::map_shared_memory`](crate::MmapOptions::map_shared_memory); private maps of files, asked for by their
     ///   flags, grow only on Linux.
@@ -327,7 +482,14 @@ impl Mmap {
 
     /// Where a map cannot be longer than its file: makes both longer, and writes. Nothing has changed after an error.
     pub(crate) fn resize_and_write(&mut self, bytes: &[u8], position: usize) -> Result<()> {
+        if self.follows_end() {
+            // What others have appended is not cut off.
+            self.refresh_alone()?;
+        }
         let len = self.len();
+        if position + bytes.len() <= len {
+            return self.write_all_at(bytes, position);
+        }
         self.resize_with_room(position + bytes.len())?;
         self.write_all_at(bytes, position).inspect_err(|_| {
             // The first error is the one to report.
@@ -352,7 +514,7 @@ impl Mmap {
                 let file_len = self.file_len()?;
                 let len = self.len_in(file_len)?;
                 if len < self.len() || len > self.capacity() {
-                    self.remap(self.origin.room(len), len, How::Keep, file_len, file_len)?;
+                    self.remap(self.origin.room(len), len.min(self.len()), How::Keep, file_len, file_len)?;
                 }
             }
             match self.refresh() {
@@ -363,14 +525,28 @@ impl Mmap {
         }
     }
 
+    /// Takes in what others have appended, for who has the map alone, and gets room for more of it where it has to move.
+    pub(crate) fn follow_alone(&mut self) -> Result<usize> {
+        let len = self.end_in_file()?;
+        if len > self.capacity() && self.origin.reserves() && !self.is_draft() {
+            self.make_room(len)?;
+        }
+        self.refresh_alone()
+    }
+
     fn remap(&mut self, room: usize, len: usize, how: How, old: u64, new: u64) -> Result<()> {
         // It will be copied.
         #[cfg(windows)]
         if self.origin.anonymous {
             self.region.touch(len.min(self.len()))?;
         }
-        let source = self.file.as_ref().map(sys::source);
+        let file = self.file.as_ref().map(TrackedFile::get).transpose();
+        let source = file.map_err(|error| Error::os("resize", error))?.map(sys::source);
         let (aligned, start, total) = range::aligned(self.offset(), room, self.origin.granularity)?;
+        if let (0, true, Some(file)) = (room, self.origin.reserves(), &self.file) {
+            // Without it the map is as long as wanted, too.
+            let _ = self.origin.pin(source, Some(file), self.offset());
+        }
         let request = self.origin.request(source, aligned, total);
         let change = LenChange { file: self.file.as_ref(), old, new, how };
         let result = self.region.resize((room > 0).then_some(&request), start, len, &change);
@@ -383,50 +559,114 @@ impl Mmap {
         })
     }
 
-    /// Writes `bytes` at `position`, or at the end, where they reach behind the end of the map, inside of its capacity.
-    /// Returns the position.
+    /// Writes `bytes` at `position`, or at the end, inside of the map's capacity. Returns the position.
     pub(crate) fn write_growing(&self, bytes: &[u8], position: Option<usize>) -> Result<usize> {
         self.check_growth()?;
         let _turn = self.growth.turn();
         let len = self.len();
-        let position = position.unwrap_or(len);
-        let end = position.checked_add(bytes.len()).ok_or_else(|| range::too_large("the length", u64::MAX))?;
         if bytes.is_empty() {
-            return Ok(position);
+            return Ok(position.unwrap_or(len));
         }
-        self.check_room("writing", end)?;
-        // Of these some are in the map already, and some may not even touch it.
-        let (inside, behind) = bytes.split_at(len.saturating_sub(position).min(bytes.len()));
-        let start = position + inside.len();
-        if behind.is_empty() {
-            return Ok(self.region.write(inside, position).map(|()| position)?);
-        }
-        let file = self.whole_file("writing")?;
-        let written = match file {
-            Some((file, file_len)) => self.write_behind(file, file_len, behind, start),
-            None => Ok(self.region.write(behind, start)?),
+        let end_of = |position: usize| {
+            let end = position.checked_add(bytes.len());
+            end.ok_or_else(|| range::too_large("the length", u64::MAX))
         };
+        if let Some(position) = position
+            && end_of(position)? <= len
+        {
+            // Another thread has made the map that long.
+            return Ok(self.region.write(bytes, position).map(|()| position)?);
+        }
+        let Some((file, file_len)) = self.whole_file("writing")? else {
+            let position = position.unwrap_or(len);
+            self.check_room("writing", end_of(position)?)?;
+            self.region.write(bytes, position)?;
+            self.region.grow(end_of(position)?);
+            return Ok(position);
+        };
+        // Whatever an address can be: a part of a file can be mapped that is longer.
+        let file_end = self.len_in(file_len).unwrap_or(usize::MAX);
+        if position.is_none() && self.appends(file) {
+            self.check_room("writing", end_of(file_end)?)?;
+            return self.append_by_system(file, file_len, bytes);
+        }
+        let position = position.unwrap_or(if self.follows_end() { file_end } else { len });
+        let end = end_of(position)?;
+        self.check_room("writing", end)?;
+        let start = position.max(len);
+        // Of these some are in the map already, and some may not even touch it.
+        let (inside, behind) = bytes.split_at(start.min(end) - position);
+        let mut undo = Undo { file, before: file_len, reached: file_len, saved: (0, Vec::new()) };
+        let written = self.write_behind(&mut undo, behind, start);
         let written = written.and_then(|()| Ok(self.region.write(inside, position)?));
-        if let (Err(_), Some((file, file_len))) = (&written, file) {
-            self.cut_back(file, file_len, end);
+        if written.is_err() {
+            undo.take_back();
         }
         written?;
-        self.region.grow(end);
+        let reached = if self.follows_end() { end.max(file_end.min(self.capacity())) } else { end };
+        self.region.grow(reached);
         Ok(position)
     }
 
-    /// Writes bytes behind the end of the map.
-    fn write_behind(&self, file: &File, file_len: u64, bytes: &[u8], start: usize) -> Result<()> {
+    /// Whether the file was opened with `O_APPEND`, and still has it.
+    fn appends(&self, file: &File) -> bool {
+        let is_known = self.growth.kind_of(file).is_ok_and(|kind| kind == AT_END);
+        is_known && sys::appending(file) == Appending::AtEnd
+    }
+
+    /// Whether all writes go to the end of the file, as its flags say.
+    pub(crate) fn appends_only(&self) -> bool {
+        self.backing().is_some_and(|file| file.get().is_ok_and(|file| self.appends(file)))
+    }
+
+    /// Writes bytes behind the end of the map. Of the file, some may be there already.
+    fn write_behind(&self, undo: &mut Undo<'_>, bytes: &[u8], start: usize) -> Result<()> {
         let writing = |error| Error::os("writing", error);
+        let (file, file_len) = (undo.file, undo.before);
         let (first, end) = (self.end(start)?, self.end(start + bytes.len())?);
-        let by_call = self.growth.kind_of(file).map_err(writing)? == WRITES_REACH;
-        // A gap before them, and all that cannot be written by a call, needs room first.
-        self.lengthen(file, file_len, if by_call { first } else { end }).map_err(writing)?;
-        if by_call {
-            sys::write_all_at(file, bytes, first).map_err(writing)
-        } else {
-            Ok(self.region.write(bytes, start)?)
+        let kind = self.growth.kind_of(file).map_err(writing)?;
+        if kind != COPIED {
+            if bytes.len() >= LARGE_WRITE {
+                sys::check_space(file, file_len, end).map_err(writing)?;
+            }
+            // A gap before them needs room first.
+            self.lengthen(file, file_len, first).map_err(writing)?;
+            undo.reached = undo.reached.max(first);
+            match undo.write(bytes, first) {
+                Err(failed) if failed.must_copy() => {}
+                result => return result.map_err(|failed| writing(failed.error)),
+            }
         }
+        self.lengthen(file, file_len.max(undo.reached), end).map_err(writing)?;
+        undo.reached = undo.reached.max(end);
+        undo.save(first, bytes.len());
+        Ok(self.region.write(bytes, start)?)
+    }
+
+    /// Appends to a file with `O_APPEND`, and finds out where the bytes went.
+    fn append_by_system(&self, file: &File, file_len: u64, bytes: &[u8]) -> Result<usize> {
+        let writing = |error| Error::os("writing", error);
+        if bytes.len() >= LARGE_WRITE {
+            sys::check_space(file, file_len, file_len + bytes.len() as u64).map_err(writing)?;
+        }
+        let mut undo = Undo { file, before: file_len, reached: file_len, saved: (0, Vec::new()) };
+        if let Err(failed) = sys::append_all(file, bytes, file_len) {
+            undo.reached += failed.written as u64;
+            undo.take_back();
+            return Err(writing(failed.error));
+        }
+        let start = self.len_in(file_len)?;
+        let ours = file_len + bytes.len() as u64;
+        // They are written: what is not found out about the file is not an error of writing.
+        let now = sys::file_len(file).unwrap_or(ours).max(ours);
+        let end = self.len_in(now).unwrap_or(usize::MAX);
+        self.region.grow(end.min(self.capacity()).max(self.len()));
+        if now == ours {
+            return Ok(start);
+        }
+        // Others have appended at the same time, before these bytes or behind them.
+        let found = self.find(bytes, start..self.len()).ok().flatten();
+        Ok(found.unwrap_or(end - bytes.len()))
     }
 
     /// Makes a file that is shorter than `end` longer, with room on its disk. Memory is taken when it is used.
@@ -438,17 +678,8 @@ impl Mmap {
         }
     }
 
-    /// Takes back what has made the file longer, unless somebody else has made it longer still.
-    fn cut_back(&self, file: &File, before: u64, end: usize) {
-        let end = self.end(end).unwrap_or(0);
-        if sys::file_len(file).is_ok_and(|now| now > before && now <= end) {
-            // The first error is the one to report.
-            let _ = file.set_len(before);
-        }
-    }
-
     /// The file whose bytes are mapped: none for memory, also where a flag (`MAP_ANONYMOUS`) has made memory of a file's map.
-    fn backing(&self) -> Option<&File> {
+    fn backing(&self) -> Option<&TrackedFile> {
         #[cfg(unix)]
         if self.origin.flags.contains(crate::MapFlags::ANONYMOUS) {
             return None;
@@ -470,10 +701,10 @@ impl Mmap {
             return if self.origin.anonymous { Ok(None) } else { Err(Detail::NoFile { operation }.into()) };
         };
         let asking = |error| Error::os("reading the length of the file", error);
+        let (file, len) = file.with_len().map_err(asking)?;
         if self.growth.kind_of(file).map_err(asking)? == NOT_REGULAR {
             return Err(Detail::Unsupported { what: "another length of what is not a regular file" }.into());
         }
-        let len = sys::file_len(file).map_err(asking)?;
         if len < self.end(kept)? {
             let offset = len.saturating_sub(self.offset()) as usize;
             return Err(Fault { offset }.into());

@@ -56,13 +56,16 @@ mod buffer;
 mod control;
 mod error;
 #[allow(unsafe_code)]
-mod fault;
+pub mod fault;
 mod file;
 mod find_iter;
 mod growth;
 mod lines;
+#[allow(unsafe_code)]
+mod memmem;
 mod mmap;
 mod mode;
+mod open_file;
 mod options;
 mod quick;
 mod range;
@@ -115,6 +118,26 @@ pub fn page_size() -> usize {
 #[must_use]
 pub fn allocation_granularity() -> usize {
     sys::granularity()
+}
+
+/// A number that each forked child finds changed: it is greater there than it was in its parent. Never zero.
+///
+/// It tells whether what was noted earlier was noted in this process, which a process id does not: in a PID namespace of its own a
+/// child can have the id of its parent.
+///
+/// # Platform notes
+///
+/// Counted by pthread_atfork(3), so that a child made without it (by a bare clone(2)) has its parent's number. Always the same on Windows.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(firmmap::fork_generation(), firmmap::fork_generation());
+/// ```
+#[must_use]
+#[inline]
+pub fn fork_generation() -> u32 {
+    sys::generation()
 }
 
 /// The examples of the README, as tests.

@@ -1,18 +1,20 @@
 //! [`Lines`]: the lines of a map, one after the other.
 
 use std::fmt;
-use std::ops::RangeBounds;
-
-use memchr::memchr;
+use std::iter::FusedIterator;
+use std::ops::{Range, RangeBounds};
 
 use crate::error::{Error, Result};
 use crate::fault::Fault;
+use crate::memmem;
 use crate::mmap::Mmap;
 use crate::range::Span;
 use crate::sys;
 
 /// How many bytes are copied out of the map at a time: few enough to stay in the processor's nearest cache.
 const BLOCK: usize = 16 * 1024;
+/// How many ends of lines are looked up at a time: a search for each would set out anew for every line.
+const ENDS: usize = 512;
 
 impl Mmap {
     /// The lines of `range`, each with its newline; the last one may have none.
@@ -27,7 +29,8 @@ impl Mmap {
     ///
     /// Each line can be one: [`OutOfRange`](crate::ErrorKind::OutOfRange), [`AccessDenied`](crate::ErrorKind::AccessDenied) on
     /// a map that cannot be read; [`Fault`](crate::ErrorKind::Fault) where bytes of the line are missing. The lines before
-    /// it come first. The next call tries again, and goes on if the bytes are there.
+    /// it come first, and after it there are no more: to go on once the bytes are there, ask for the lines from
+    /// [`position`](Lines::position) on.
     ///
     /// # Examples
     ///
@@ -44,7 +47,18 @@ impl Mmap {
             Ok(span) => (span, None),
             Err(error) => (Span { start: 0, len: 0 }, Some(error)),
         };
-        Lines { map: self, position: span.start, end: span.end(), buffer: Vec::new(), used: 0, fault: None, refused }
+        Lines {
+            map: self,
+            position: span.start,
+            end: span.end(),
+            buffer: Vec::new(),
+            used: 0,
+            ends: Vec::new(),
+            given: 0,
+            scanned: 0,
+            fault: None,
+            refused,
+        }
     }
 }
 
@@ -73,6 +87,11 @@ pub struct Lines<'a> {
     /// Bytes of the map. From `used` on they are those at `position`.
     buffer: Vec<u8>,
     used: usize,
+    /// Where lines end in the buffer; those before `given` were given out.
+    ends: Vec<usize>,
+    given: usize,
+    /// How many bytes of the buffer were searched for ends.
+    scanned: usize,
     /// What comes behind the bytes in the buffer, if that is known already.
     fault: Option<Fault>,
     /// Why there are no lines at all.
@@ -96,7 +115,7 @@ impl Lines<'_> {
         self.position
     }
 
-    /// The next line, lent until the next call; `None` at the end.
+    /// The next line, lent until the next call; `None` at the end, and after an error.
     ///
     /// # Errors
     ///
@@ -105,40 +124,80 @@ impl Lines<'_> {
     /// # Examples
     ///
     /// See [`Lines`].
+    #[inline]
     pub fn next_line(&mut self) -> Result<Option<&[u8]>> {
+        let line = self.advance()?;
+        Ok(line.map(|line| &self.buffer[line]))
+    }
+
+    /// Where in the buffer the next line is; it counts as given out.
+    #[inline]
+    fn advance(&mut self) -> Result<Option<Range<usize>>> {
+        match self.ends.get(self.given) {
+            Some(&end) => {
+                self.given += 1;
+                Ok(Some(self.give(end)))
+            }
+            None => self.search_on().inspect_err(|_| self.end = self.position),
+        }
+    }
+
+    /// [`advance`](Self::advance) where no end of a line is known. After an error the buffer is empty.
+    fn search_on(&mut self) -> Result<Option<Range<usize>>> {
         if let Some(error) = self.refused.take() {
             return Err(error);
         }
-        // Bytes that were searched before, in vain.
-        let mut seen = self.used;
         loop {
-            if let Some(index) = memchr(b'\n', &self.buffer[seen..]) {
-                return Ok(Some(self.give(seen + index + 1)));
+            if self.scanned < self.buffer.len() {
+                self.find_ends();
+                if !self.ends.is_empty() {
+                    return self.advance();
+                }
             }
             let unread = self.position + (self.buffer.len() - self.used);
             if unread == self.end {
                 let rest = self.buffer.len();
                 return Ok((rest > self.used).then(|| self.give(rest)));
             }
-            seen = self.buffer.len() - self.used;
             self.fill(unread)?;
         }
     }
 
-    /// Lends the bytes of the buffer up to `end`.
-    fn give(&mut self, end: usize) -> &[u8] {
+    /// Looks up where the next lines end.
+    fn find_ends(&mut self) {
+        self.ends.clear();
+        self.given = 0;
+        let start = self.scanned;
+        memmem::find_each_byte(&self.buffer[start..], b'\n', |index| {
+            self.ends.push(start + index + 1);
+            self.ends.len() < ENDS
+        });
+        self.scanned = if self.ends.len() < ENDS { self.buffer.len() } else { self.ends[ENDS - 1] };
+    }
+
+    /// Takes the bytes of the buffer up to `end`.
+    #[inline]
+    fn give(&mut self, end: usize) -> Range<usize> {
         let start = std::mem::replace(&mut self.used, end);
         self.position += end - start;
-        &self.buffer[start..end]
+        start..end
+    }
+
+    /// Drops what is in the buffer.
+    fn forget(&mut self) {
+        self.buffer.clear();
+        self.scanned = 0;
     }
 
     /// Reads more bytes, those from `unread` on, behind what is left in the buffer.
     fn fill(&mut self, unread: usize) -> Result<()> {
         self.buffer.drain(..self.used);
         self.used = 0;
+        // All of it was searched, and all ends were given out.
+        self.scanned = self.buffer.len();
         if let Some(fault) = self.fault.take() {
             // What was read of the line is read again: before a missing page there can be zeros that are not the file's.
-            self.buffer.clear();
+            self.forget();
             return Err(fault.into());
         }
         // A line that is longer than a block is not read in many small steps.
@@ -152,7 +211,7 @@ impl Lines<'_> {
                     (self.fault, len) = (Some(Fault { offset }), offset - unread);
                 }
                 _ => {
-                    self.buffer.clear();
+                    self.forget();
                     return Err(error);
                 }
             }
@@ -163,10 +222,17 @@ impl Lines<'_> {
 impl Iterator for Lines<'_> {
     type Item = Result<Vec<u8>>;
 
+    #[inline]
     fn next(&mut self) -> Option<Result<Vec<u8>>> {
-        self.next_line().map(|line| line.map(<[u8]>::to_vec)).transpose()
+        match self.next_line() {
+            Ok(Some(line)) => Some(Ok(line.to_vec())),
+            Ok(None) => None,
+            Err(error) => Some(Err(error)),
+        }
     }
 }
+
+impl FusedIterator for Lines<'_> {}
 
 impl fmt::Debug for Lines<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
+use std::io;
 use std::mem::MaybeUninit;
 use std::ops::RangeBounds;
 
@@ -9,7 +10,7 @@ use crate::access::{Access, Protection};
 use crate::error::{Detail, Error, Result};
 use crate::growth::Growth;
 use crate::range::{self, Span};
-use crate::sys::{self, Region, Request, Source};
+use crate::sys::{self, Region, Request, Source, TrackedFile};
 
 /// What a mapping was made of: all that is needed to make it again with another length.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub(crate) struct Origin {
     pub granularity: usize,
     /// How many bytes of address space were asked for, at least.
     pub capacity: usize,
+    /// What others append to the file belongs to the map.
+    pub follows: bool,
     #[cfg(unix)]
     pub flags: crate::MapFlags,
     #[cfg(windows)]
@@ -63,6 +66,12 @@ impl Origin {
         if self.reserves() { len.max(self.capacity) } else { len }
     }
 
+    /// Maps a byte of a file for a map that has none: that must be allowed. `keep` has the mapping then, and with it its inode.
+    pub(crate) fn pin(&self, source: Option<Source<'_>>, keep: Option<&TrackedFile>, offset: u64) -> Result<()> {
+        let (aligned, _, total) = range::aligned(offset, 1, self.granularity)?;
+        sys::pin(&self.request(source, aligned, total), keep).map_err(|error| refused(source, error))
+    }
+
     /// Whether a mapping can be longer than what is used of it.
     pub(crate) fn reserves(&self) -> bool {
         // A mapping of huge pages makes its file longer, or has them taken away from others.
@@ -71,6 +80,40 @@ impl Origin {
         #[cfg(not(any(target_os = "linux", target_os = "android")))]
         let huge = false;
         sys::RESERVES && !huge
+    }
+}
+
+/// What a map is made of.
+pub(crate) enum MapSource<'a> {
+    /// No file.
+    Memory,
+    /// A file of the caller's, that the map does not keep.
+    Borrowed(Source<'a>),
+    /// A file that the map keeps.
+    Tracked(TrackedFile),
+}
+
+impl MapSource<'_> {
+    pub(crate) fn borrowed(&self) -> Option<Source<'_>> {
+        match self {
+            Self::Memory => None,
+            Self::Borrowed(source) => Some(*source),
+            Self::Tracked(file) => Some(sys::source(file.fresh())),
+        }
+    }
+
+    pub(crate) fn tracked(&self) -> Option<&TrackedFile> {
+        if let Self::Tracked(file) = self { Some(file) } else { None }
+    }
+}
+
+/// What it means that the system has refused to map a file.
+fn refused(source: Option<Source<'_>>, error: io::Error) -> Error {
+    // What cannot be mapped at all: ENODEV, and in /proc EIO.
+    let is_for_its_kind = matches!(error.raw_os_error(), Some(19 | 5));
+    match source {
+        Some(source) if is_for_its_kind && sys::is_pseudo(source) => Detail::PseudoFile.into(),
+        _ => Error::os("mapping", error),
     }
 }
 
@@ -119,7 +162,7 @@ pub struct Mmap {
     pub(crate) region: Region,
     pub(crate) origin: Origin,
     /// Our own descriptor, where the file is tracked.
-    pub(crate) file: Option<File>,
+    pub(crate) file: Option<TrackedFile>,
     /// Where in the file the first byte lies.
     offset: u64,
     /// Who makes the map longer.
@@ -127,14 +170,8 @@ pub struct Mmap {
 }
 
 impl Mmap {
-    /// Maps `source`. `file` is the descriptor that the caller will put into the map.
-    pub(crate) fn new(
-        origin: Origin,
-        source: Option<Source<'_>>,
-        file: Option<&File>,
-        offset: u64,
-        len: usize,
-    ) -> Result<Self> {
+    /// Maps `source`.
+    pub(crate) fn new(origin: Origin, source: MapSource<'_>, offset: u64, len: usize) -> Result<Self> {
         // A fork that is under way would not tell the child of a new generation: so that is seen to before the map can grow.
         let _ = sys::generation();
         let room = origin.room(len);
@@ -142,10 +179,12 @@ impl Mmap {
             Region::empty()
         } else {
             let (aligned, start, total) = range::aligned(offset, room, origin.granularity)?;
-            let region = Region::map(&origin.request(source, aligned, total), start, len, file);
-            region.map_err(|error| Error::os("mapping", error))?
+            let file = source.borrowed();
+            let region = Region::map(&origin.request(file, aligned, total), start, len, source.tracked());
+            region.map_err(|error| refused(file, error))?
         };
-        Ok(Self { region, origin, file: None, offset, growth: Growth::default() })
+        let file = if let MapSource::Tracked(file) = source { Some(file) } else { None };
+        Ok(Self { region, origin, file, offset, growth: Growth::default() })
     }
 
     /// The number of bytes.
@@ -230,7 +269,8 @@ impl Mmap {
         self.origin.anonymous
     }
 
-    /// The map's own duplicate of its file, if it keeps one. Memory has none.
+    /// The map's own duplicate of its file, if it keeps one. Memory has none, and neither has a map whose descriptor was closed
+    /// behind its back: [`tracked_file`](Self::tracked_file) says which.
     ///
     /// # Examples
     ///
@@ -241,7 +281,31 @@ impl Mmap {
     /// ```
     #[must_use]
     pub fn file(&self) -> Option<&File> {
-        self.file.as_ref().filter(|_| !self.origin.anonymous)
+        self.tracked_file().ok()
+    }
+
+    /// The map's own duplicate of its file.
+    ///
+    /// # Errors
+    ///
+    /// [`NoFile`](crate::ErrorKind::NoFile) for memory, and for a map that does not keep its file;
+    /// [`StaleDescriptor`](crate::ErrorKind::StaleDescriptor), or [`Os`](crate::ErrorKind::Os), where somebody has closed the
+    /// descriptor.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use firmmap::{ErrorKind, MmapOptions};
+    /// let map = MmapOptions::new().open("Cargo.toml")?;
+    /// assert!(map.tracked_file()?.metadata()?.is_file());
+    /// let map = MmapOptions::new().len(1).map_anonymous()?;
+    /// assert_eq!(map.tracked_file().unwrap_err().kind(), ErrorKind::NoFile);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn tracked_file(&self) -> Result<&File> {
+        let file = self.file.as_ref().filter(|_| !self.origin.anonymous);
+        let file = file.ok_or(Detail::NoFile { operation: "the descriptor" })?;
+        file.get().map_err(|error| Error::os("the descriptor", error))
     }
 
     /// The length of the file now, in bytes: it can be more or less than what is mapped. For anonymous memory, the
@@ -249,7 +313,8 @@ impl Mmap {
     ///
     /// # Errors
     ///
-    /// [`NoFile`](crate::ErrorKind::NoFile) for a map that does not keep its file.
+    /// [`NoFile`](crate::ErrorKind::NoFile) for a map that does not keep its file,
+    /// [`StaleDescriptor`](crate::ErrorKind::StaleDescriptor), [`Os`](crate::ErrorKind::Os).
     ///
     /// # Examples
     ///
@@ -261,8 +326,8 @@ impl Mmap {
     pub fn file_len(&self) -> Result<u64> {
         match &self.file {
             Some(file) => {
-                let info = sys::file_info(sys::source(file));
-                Ok(info.map_err(|error| Error::os("reading the length of the file", error))?.len)
+                let (_, len) = file.with_len().map_err(|error| Error::os("reading the length of the file", error))?;
+                Ok(len)
             }
             None if self.origin.anonymous => Ok(self.len() as u64),
             None => Err(Detail::NoFile { operation: "the length of the file" }.into()),

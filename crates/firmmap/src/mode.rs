@@ -1,7 +1,6 @@
 //! [`Mode`]: how a file is opened to be mapped.
 
 use std::fmt;
-use std::fs::OpenOptions;
 use std::str::FromStr;
 
 use crate::access::Access;
@@ -82,13 +81,6 @@ impl Mode {
     /// Whether the file is empty at first.
     pub(crate) fn empties(self) -> bool {
         matches!(self, Self::Create | Self::CreateNew)
-    }
-
-    pub(crate) fn options(self) -> OpenOptions {
-        let mut options = OpenOptions::new();
-        options.read(true).write(self.writes());
-        options.create(self == Self::Create).truncate(self == Self::Create).create_new(self == Self::CreateNew);
-        options
     }
 }
 

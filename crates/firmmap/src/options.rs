@@ -7,10 +7,11 @@ use std::path::Path;
 use crate::access::{Access, Protection};
 use crate::error::{Detail, Error, Result};
 use crate::file::MappedFile;
-use crate::mmap::{Mmap, Origin};
+use crate::mmap::{MapSource, Mmap, Origin};
 use crate::mode::Mode;
+use crate::open_file;
 use crate::range;
-use crate::sys::{self, AsSource, FileInfo, How, LenChange, Source};
+use crate::sys::{self, AsSource, FileInfo, How, LenChange, Source, TrackedFile};
 
 #[cfg(unix)]
 use crate::access::MapFlags;
@@ -49,6 +50,7 @@ pub struct MmapOptions {
     access: Access,
     track_file: bool,
     extend: bool,
+    follow_end: Option<bool>,
     protection: Option<Protection>,
     #[cfg(unix)]
     flags: Option<MapFlags>,
@@ -82,6 +84,7 @@ impl MmapOptions {
             access: Access::Read,
             track_file: true,
             extend: false,
+            follow_end: None,
             protection: None,
             #[cfg(unix)]
             flags: None,
@@ -192,6 +195,29 @@ impl MmapOptions {
     /// ```
     pub fn extend(mut self, extend: bool) -> Self {
         self.extend = extend;
+        self
+    }
+
+    /// Whether the map goes on with its file when others append to it: [`Mmap::follows_end`]. By default it does if it is made
+    /// without a [`len`](Self::len).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    /// use firmmap::{MmapOptions, Mode};
+    /// let directory = tempfile::tempdir()?;
+    /// let path = directory.path().join("log");
+    /// let mut writer = std::fs::File::create_new(&path)?;
+    /// let mut follows = MmapOptions::new().open_mode(&path, Mode::Read)?;
+    /// let mut stays = MmapOptions::new().follow_end(false).open_mode(&path, Mode::Read)?;
+    /// writer.write_all(b"news")?;
+    /// assert_eq!(follows.read(&mut [0; 10])?, 4);
+    /// assert_eq!(stays.read(&mut [0; 10])?, 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn follow_end(mut self, follow_end: bool) -> Self {
+        self.follow_end = Some(follow_end);
         self
     }
 
@@ -377,7 +403,8 @@ impl MmapOptions {
     ///
     /// - [`OffsetBeyondEnd`](crate::ErrorKind::OffsetBeyondEnd), [`LengthBeyondEnd`](crate::ErrorKind::LengthBeyondEnd):
     ///   a regular file is too short, and [`extend`](Self::extend) was not asked for.
-    /// - [`UnknownLength`](crate::ErrorKind::UnknownLength): not a regular file, and no length was given.
+    /// - [`UnknownLength`](crate::ErrorKind::UnknownLength): not a regular file, and no length was given; or a file whose length says
+    ///   nothing, as those of `/proc` and `/sys`.
     /// - [`TooLarge`](crate::ErrorKind::TooLarge): more bytes than an address can reach.
     /// - [`Os`](crate::ErrorKind::Os): the system refused, for instance because the file was not opened for writing.
     ///
@@ -394,56 +421,78 @@ impl MmapOptions {
     pub fn map<F: AsSource>(&self, file: &F) -> Result<Mmap> {
         supported()?;
         let source = sys::source(file);
-        let kept = if self.track_file { Some(duplicate(source)?) } else { None };
-        let mut map = self.map_source(source, kept.as_ref(), |len, info| self.extended(len, info))?;
-        map.file = kept;
-        Ok(map)
+        let source = if self.track_file { OpenFile::Own(duplicate(source)?) } else { OpenFile::Lent(source) };
+        self.map_source(source, self.file_change()).map(|(map, _)| map)
     }
 
-    /// How a file that is too short is made longer, without any mode.
-    fn extended(&self, len: usize, info: &FileInfo) -> Result<How> {
-        if self.extend { Ok(How::Length) } else { Err(beyond_end(self.offset, len, info.len).into()) }
+    /// What may be done to a file, without any mode.
+    fn file_change(&self) -> FileChange {
+        FileChange { extend: self.extend.then_some(How::Length), empty: false }
     }
 
-    /// Maps `source`. `kept` is the file that the map will keep, which the caller then puts there. A file that is too short is
-    /// made longer in the way that `extend` says, if at all.
-    fn map_source(
-        &self,
-        source: Source<'_>,
-        kept: Option<&File>,
-        extend: impl FnOnce(usize, &FileInfo) -> Result<How>,
-    ) -> Result<Mmap> {
+    /// Maps a file, and changes it as `change` says; and whether it is a regular one. After an error the file is as it was.
+    fn map_source(&self, file: OpenFile<'_>, change: FileChange) -> Result<(Mmap, bool)> {
         #[cfg(windows)]
         self.check_tag()?;
-        sys::sync_before_mapping(source);
-        let info = sys::file_info(source).map_err(reading_the_length)?;
+        sys::sync_before_mapping(file.source());
+        let info = info_of(file.source())?;
         let len = match self.len {
+            None | Some(0) if !info.regular => return Err(Detail::UnknownLength.into()),
             Some(len) => len,
-            None if !info.regular => return Err(Detail::UnknownLength.into()),
+            // From there on, though there is no such place in an empty file.
+            None if change.empty => 0,
             None => {
                 let rest = info.len.checked_sub(self.offset);
                 let rest = rest.ok_or(Detail::OffsetBeyondEnd { offset: self.offset, file_len: info.len })?;
                 usize::try_from(rest).map_err(|_| range::too_large("the length", rest))?
             }
         };
-        let end = self.offset.checked_add(len as u64);
-        let end = end.ok_or_else(|| beyond_end(self.offset, len, info.len))?;
-        let made_longer = if info.regular && end > info.len {
-            let how = extend(len, &info)?;
-            let file = duplicate(source)?;
-            let change = LenChange { file: Some(&file), old: info.len, new: end, how };
-            change.apply().map_err(|error| Error::os("making the file longer", error))?;
-            Some(file)
-        } else {
-            None
+        let beyond_end = || Detail::LengthBeyondEnd { offset: self.offset, len, file_len: info.len };
+        let end = self.offset.checked_add(len as u64).ok_or_else(beyond_end)?;
+        let extend = match change.extend {
+            _ if !info.regular || end <= info.len => None,
+            Some(_) if i64::try_from(end).is_err() => {
+                return Err(range::too_large("the end of the map in its file", end));
+            }
+            Some(how) => Some(how),
+            None => return Err(beyond_end().into()),
         };
-        let origin = self.origin(Some(source), info.granularity);
-        let map = Mmap::new(origin, Some(source), kept, self.offset, len);
-        if let (Err(_), Some(file)) = (&map, made_longer) {
+        let empty = change.empty && info.regular && info.len > 0;
+        let origin = self.origin(Some(file.source()), info.granularity);
+        let changed = if extend.is_some() || empty { Some(duplicate(file.source())?) } else { None };
+        let source = match file {
+            OpenFile::Lent(source) => MapSource::Borrowed(source),
+            OpenFile::Own(file) => MapSource::Tracked(TrackedFile::new(file, &info)),
+        };
+        if info.regular && origin.reserves() && origin.room(len) == 0 {
+            origin.pin(source.borrowed(), source.tracked(), self.offset)?;
+        }
+        let Some(file) = changed.map(|file| TrackedFile::new(file, &info)) else {
+            return Ok((Mmap::new(origin, source, self.offset, len)?, info.regular));
+        };
+        if let Some(how) = extend {
+            let longer = LenChange { file: Some(&file), old: info.len, new: end, how };
+            longer.apply().map_err(|error| Error::os("making the file longer", error))?;
+        }
+        let emptied = || if empty { empty_file(&file, info.len.max(end), end) } else { Ok(()) };
+        let map = if origin.reserves() {
+            // A mapping may reach beyond the end of its file, so that nothing is left to fail when the file is emptied.
+            Mmap::new(origin, source, self.offset, len).and_then(|map| emptied().map(|()| map))
+        } else {
+            // It may not here: whether the mapping can be made is tried out with the old bytes.
+            let old = MapSource::Borrowed(sys::source(file.fresh()));
+            let tried = if empty { Mmap::new(origin.clone(), old, self.offset, len).map(drop) } else { Ok(()) };
+            tried.and_then(|()| emptied()).and_then(|()| Mmap::new(origin, source, self.offset, len))
+        };
+        if map.is_err()
+            && extend.is_some()
+            && let Ok((file, now)) = file.with_len()
+            && now == end
+        {
             // The error to report is that of the mapping.
             let _ = file.set_len(info.len);
         }
-        map
+        Ok((map?, info.regular))
     }
 
     /// Opens the file at `path`, for writing if [`access`](Self::access) needs it, and maps it.
@@ -460,13 +509,14 @@ impl MmapOptions {
     /// ```
     pub fn open(&self, path: impl AsRef<Path>) -> Result<Mmap> {
         supported()?;
+        let path = path.as_ref();
         let file = File::options().read(true).write(self.access == Access::Write).open(path);
-        let file = file.map_err(opening)?;
-        // It is nobody else's: no duplicate is needed.
-        let kept = self.track_file.then_some(&file);
-        let mut map = self.map_source(sys::source(&file), kept, |len, info| self.extended(len, info))?;
-        map.file = self.track_file.then_some(file);
-        Ok(map)
+        let result = file.map_err(opening).and_then(|file| {
+            // It is nobody else's: no duplicate is needed.
+            let source = if self.track_file { OpenFile::Own(file) } else { OpenFile::Lent(sys::source(&file)) };
+            self.map_source(source, self.file_change()).map(|(map, _)| map)
+        });
+        result.map_err(|error| error.at(path))
     }
 
     /// Opens the file at `path` as `mode` says and maps it: from [`offset`](Self::offset) to its end, or
@@ -476,6 +526,8 @@ impl MmapOptions {
     /// is made longer, with room on the disk. Empty files can be mapped.
     ///
     /// # Errors
+    ///
+    /// No file has changed then, and none was made.
     ///
     /// As [`map`](Self::map): the range must be inside the file in modes that do not write. And
     /// [`Os`](crate::ErrorKind::Os) where the file cannot be opened, or where the disk is full.
@@ -495,15 +547,20 @@ impl MmapOptions {
     /// ```
     pub fn open_mode(&self, path: impl AsRef<Path>, mode: Mode) -> Result<MappedFile> {
         supported()?;
-        let file = mode.options().open(path).map_err(opening)?;
-        let (mut map, growable) = self.map_in_mode(sys::source(&file), self.track_file.then_some(&file), mode)?;
-        map.file = self.track_file.then_some(file);
-        Ok(MappedFile::with_growth(map, growable))
+        let path = path.as_ref();
+        let opened = open_file::open(path, mode).map_err(|error| opening(error).at(path))?;
+        let (file, created) = opened;
+        let source = if self.track_file { OpenFile::Own(file) } else { OpenFile::Lent(sys::source(&file)) };
+        let result = self.map_in_mode(source, mode);
+        if let (Err(_), Some(created)) = (&result, created) {
+            created.remove();
+        }
+        result.map_err(|error| error.at(path))
     }
 
     /// As [`open_mode`](Self::open_mode), for a file that is open already. It stays the caller's.
     ///
-    /// [`Mode::Create`] truncates it.
+    /// [`Mode::Create`] empties it, after all else has gone well.
     ///
     /// # Errors
     ///
@@ -522,44 +579,20 @@ impl MmapOptions {
     /// ```
     pub fn map_mode<F: AsSource>(&self, file: &F, mode: Mode) -> Result<MappedFile> {
         supported()?;
-        let source = sys::source(file);
-        match mode {
-            Mode::CreateNew => {
-                return Err(Detail::InvalidInput { what: "mode \"x+\" makes a new file: it needs a path" }.into());
-            }
-            Mode::Create => {
-                let emptied = duplicate(source)?.set_len(0);
-                emptied.map_err(|error| Error::os("emptying the file", error))?;
-            }
-            Mode::Read | Mode::ReadWrite | Mode::Copy => {}
+        if mode == Mode::CreateNew {
+            return Err(Detail::InvalidInput { what: "mode \"x+\" makes a new file: it needs a path" }.into());
         }
-        let kept = if self.track_file { Some(duplicate(source)?) } else { None };
-        let (mut map, growable) = self.map_in_mode(source, kept.as_ref(), mode)?;
-        map.file = kept;
-        Ok(MappedFile::with_growth(map, growable))
+        let source = sys::source(file);
+        let source = if self.track_file { OpenFile::Own(duplicate(source)?) } else { OpenFile::Lent(source) };
+        self.map_in_mode(source, mode)
     }
 
-    /// As [`map_source`](Self::map_source); and whether the map grows.
-    fn map_in_mode(&self, source: Source<'_>, kept: Option<&File>, mode: Mode) -> Result<(Mmap, bool)> {
+    fn map_in_mode(&self, source: OpenFile<'_>, mode: Mode) -> Result<MappedFile> {
         let mut options = self.clone().access(mode.access());
-        if mode.empties() {
-            // From there on, though there is no such place in an empty file.
-            options.len.get_or_insert(0);
-        }
-        let map = options.map_source(source, kept, |len, info| {
-            if mode.writes() { Ok(How::Allocate) } else { Err(beyond_end(options.offset, len, info.len).into()) }
-        })?;
-        let info = || sys::file_info(source).map_err(reading_the_length);
-        if options.len.is_none() && map.is_empty() {
-            let info = info()?;
-            let origin = options.origin(Some(source), info.granularity);
-            if info.len == 0 && origin.reserves() {
-                // Files such as those in /proc call themselves empty and have bytes. What cannot be mapped is not shown as empty.
-                Mmap::new(origin, Some(source), None, options.offset, 1)?;
-            }
-        }
-        let growable = mode.writes() && self.track_file && info()?.regular;
-        Ok((map, growable))
+        options.follow_end.get_or_insert(self.len.is_none());
+        let change = FileChange { extend: mode.writes().then_some(How::Allocate), empty: mode.empties() };
+        let (map, regular) = options.map_source(source, change)?;
+        Ok(MappedFile::with_growth(map, mode.writes() && self.track_file && regular))
     }
 
     /// Maps memory that is shared with children that are forked later, as [`map_anonymous`](Self::map_anonymous), and that can
@@ -595,9 +628,9 @@ impl MmapOptions {
         let source = sys::source(&file);
         let origin = self.clone().access(Access::Write).origin(Some(source), sys::granularity());
         let origin = Origin { anonymous: true, ..origin };
-        let mut map = Mmap::new(origin, Some(source), Some(&file), self.offset, len)?;
-        map.file = Some(file);
-        Ok(map)
+        let info = sys::file_info(source).map_err(making)?;
+        let file = TrackedFile::new(file, &info);
+        Mmap::new(origin, MapSource::Tracked(file), self.offset, len)
     }
 
     /// Maps memory without a file: [`len`](Self::len) bytes, all zero, shared with children that are forked later
@@ -620,7 +653,7 @@ impl MmapOptions {
         #[cfg(windows)]
         self.check_tag()?;
         let len = self.len.ok_or(Detail::InvalidInput { what: "anonymous memory needs a length" })?;
-        Mmap::new(self.origin(None, sys::granularity()), None, None, self.offset, len)
+        Mmap::new(self.origin(None, sys::granularity()), MapSource::Memory, self.offset, len)
     }
 
     #[cfg(windows)]
@@ -667,6 +700,7 @@ impl MmapOptions {
             written: protection.contains(Protection::WRITE),
             granularity,
             capacity: self.capacity,
+            follows: self.follow_end.unwrap_or(self.len.is_none()) && !anonymous,
             #[cfg(unix)]
             flags,
             #[cfg(windows)]
@@ -683,8 +717,60 @@ fn reading_the_length(error: io::Error) -> Error {
     Error::os("reading the length of the file", error)
 }
 
-fn beyond_end(offset: u64, len: usize, file_len: u64) -> Detail {
-    Detail::LengthBeyondEnd { offset, len, file_len }
+/// A file to be mapped.
+enum OpenFile<'a> {
+    /// The caller's.
+    Lent(Source<'a>),
+    /// One that the map is to keep.
+    Own(File),
+}
+
+impl OpenFile<'_> {
+    fn source(&self) -> Source<'_> {
+        match self {
+            Self::Lent(source) => *source,
+            Self::Own(file) => sys::source(file),
+        }
+    }
+}
+
+/// What making a map may do to its file.
+#[derive(Clone, Copy)]
+struct FileChange {
+    /// How one that is too short is made longer, if it is.
+    extend: Option<How>,
+    /// Whether its bytes become zeros, and it ends where the map does.
+    empty: bool,
+}
+
+/// Makes a file of `len` bytes one of `end` zeros, with room on the disk.
+fn empty_file(file: &TrackedFile, len: u64, end: u64) -> Result<()> {
+    let empty = |file: &File| {
+        if len > end {
+            file.set_len(end)?;
+        }
+        // The disk need not give the room a second time, where the file system can do that.
+        if end == 0 || sys::zero(file, end).is_ok() {
+            return Ok(());
+        }
+        file.set_len(0)?;
+        sys::allocate(file, 0, end)
+    };
+    file.get().and_then(empty).map_err(|error| Error::os("emptying the file", error))
+}
+
+/// What the system says of a file. One that only pretends to be empty is an error.
+fn info_of(source: Source<'_>) -> Result<FileInfo> {
+    loop {
+        let info = sys::file_info(source).map_err(reading_the_length)?;
+        if !info.regular || info.len > 0 || !sys::has_hidden_bytes(source) {
+            return Ok(info);
+        }
+        // Unless somebody has just written them.
+        if sys::file_info(source).map_err(reading_the_length)?.len == 0 {
+            return Err(Detail::PseudoFile.into());
+        }
+    }
 }
 
 fn duplicate(source: Source<'_>) -> Result<File> {

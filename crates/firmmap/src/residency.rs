@@ -52,6 +52,7 @@ impl Mmap {
         let mut residency = Residency { span, page, resident: 0, total: 0, runs: Vec::new() };
         // Of a page at the border only a part belongs to the range.
         let clipped = |start: isize| span.start.max(start.max(0) as usize).min(span.end());
+        let mut has_memory = true;
         let result = self.region.residency(span, |start, pages| {
             let mut place = start;
             for pages in pages.chunk_by(|one, other| one & 1 == other & 1) {
@@ -60,16 +61,19 @@ impl Mmap {
                 if pages[0] & 1 == 1 {
                     residency.resident += pages.len();
                     let (begin, end) = (clipped(place), clipped(next));
+                    has_memory &= residency.runs.try_reserve(1).is_ok();
                     match residency.runs.last_mut() {
                         Some(last) if last.end == begin => last.end = end,
-                        _ => residency.runs.push(begin..end),
+                        _ if has_memory => residency.runs.push(begin..end),
+                        _ => {}
                     }
                 }
                 place = next;
             }
         });
         match result {
-            Ok(()) => Ok(residency),
+            Ok(()) if has_memory => Ok(residency),
+            Ok(()) => Err(Error::os("listing the pages", std::io::ErrorKind::OutOfMemory.into())),
             Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {
                 Err(Detail::Unsupported { what: "asking which pages are in memory" }.into())
             }

@@ -30,13 +30,13 @@ fn samples() -> Vec<(Error, ErrorKind, String, io::ErrorKind)> {
             io::ErrorKind::InvalidInput,
         ),
         (
-            MmapOptions::new().offset(11).open(scratch.path()).unwrap_err(),
+            MmapOptions::new().offset(11).map(&scratch.file()).unwrap_err(),
             ErrorKind::OffsetBeyondEnd,
             "offset 11 lies behind the end of the file of 10 bytes",
             io::ErrorKind::UnexpectedEof,
         ),
         (
-            MmapOptions::new().offset(4).len(7).open(scratch.path()).unwrap_err(),
+            MmapOptions::new().offset(4).len(7).map(&scratch.file()).unwrap_err(),
             ErrorKind::LengthBeyondEnd,
             "length 7 from offset 4 reaches behind the end of the file of 10 bytes",
             io::ErrorKind::UnexpectedEof,
@@ -121,7 +121,8 @@ fn errors_of_the_system() {
     assert_eq!(error.kind(), ErrorKind::Os);
     let system = error.os_error().unwrap();
     assert_eq!(system.raw_os_error(), number);
-    assert_eq!(error.to_string(), format!("opening the file failed: {system}"));
+    assert_eq!(error.to_string(), format!("{}: opening the file failed: {system}", missing.display()));
+    assert_eq!(error.path(), Some(missing.as_path()));
     assert_eq!(error.source().map(ToString::to_string), Some(system.to_string()));
     let error = io::Error::from(error);
     assert_eq!((error.kind(), error.raw_os_error()), (io::ErrorKind::NotFound, number));

@@ -343,7 +343,7 @@ fn the_position_of_a_mapped_file_stays() {
         }
         assert_eq!(file.position(), start);
         file.seek(SeekFrom::Current(-100)).unwrap();
-        file.seek(SeekFrom::End(-(all as i64) + start as i64)).unwrap();
+        file.seek(SeekFrom::Start(start as u64)).unwrap();
         assert_eq!(file.position(), start);
         // What comes before can be read.
         file.set_position(3);

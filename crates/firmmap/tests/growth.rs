@@ -246,10 +246,14 @@ fn a_descriptor_that_appends() {
     let scratch = Scratch::new(b"0123456789");
     let file = std::fs::File::options().read(true).append(true).open(scratch.path()).unwrap();
     let map = MmapOptions::new().access(Access::Write).len(4).capacity(1000).map(&file).unwrap();
-    assert_eq!(map.append(b"abc").unwrap(), 4);
-    assert_eq!(scratch.contents(), b"0123abc789");
-    assert_eq!(map.append(&[b'x'; 10]).unwrap(), 7);
-    assert_eq!(scratch.contents(), b"0123abcxxxxxxxxxx");
+    // Never over what is there.
+    assert_eq!(map.append(b"abc").unwrap(), 10);
+    assert_bytes(&map, b"0123456789abc");
+    assert_eq!(map.append(&[b'x'; 10]).unwrap(), 13);
+    assert_eq!(scratch.contents(), b"0123456789abcxxxxxxxxxx");
+    // Unless the caller says where.
+    map.write_growing_at(b"ABC", 22).unwrap();
+    assert_eq!(scratch.contents(), b"0123456789abcxxxxxxxxxABC");
 }
 
 // G6: with O_DIRECT, too, which writes whole blocks only.
@@ -326,11 +330,12 @@ fn ranges_of_modes() {
     let options = MmapOptions::new().offset(7).len(5);
     for mode in [Mode::Read, Mode::Copy] {
         let words = "length 5 from offset 7 reaches behind the end of the file of 10 bytes";
-        refused(options.open_mode(scratch.path(), mode), ErrorKind::LengthBeyondEnd, words);
+        let words = format!("{}: {words}", scratch.path().display());
+        refused(options.open_mode(scratch.path(), mode), ErrorKind::LengthBeyondEnd, &words);
     }
     let words = "offset 11 lies behind the end of the file of 10 bytes";
     for mode in [Mode::Read, Mode::ReadWrite, Mode::Copy] {
-        let result = MmapOptions::new().offset(11).open_mode(scratch.path(), mode);
+        let result = MmapOptions::new().offset(11).map_mode(&scratch.file(), mode);
         refused(result, ErrorKind::OffsetBeyondEnd, words);
     }
     assert_eq!(scratch.len(), 10);

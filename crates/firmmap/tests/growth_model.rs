@@ -20,8 +20,10 @@ enum Operation {
     Truncate(usize),
     Append(Vec<u8>),
     Grow(usize),
-    /// Somebody else writes at the end of the file.
+    /// Somebody else writes at the end of the file, and the map takes that in.
     OthersAppend(Vec<u8>),
+    /// The same, and the map is not told.
+    OthersAppendUnseen(Vec<u8>),
     Line,
     Lines,
 }
@@ -56,6 +58,7 @@ fn operations() -> impl Strategy<Value = Operation> {
         2 => bytes().prop_map(Append),
         1 => sizes().prop_map(Grow),
         1 => bytes().prop_map(OthersAppend),
+        3 => bytes().prop_map(OthersAppendUnseen),
         1 => Just(Line),
         1 => Just(Lines),
     ]
@@ -88,22 +91,29 @@ fn on_the_map(map: &mut MappedFile, scratch: &Scratch, operation: &Operation) ->
     match operation {
         Operation::Truncate(len) => Ok(map.truncate(*len).map(|()| none)?),
         // Beyond the capacity whoever has the map alone makes it longer.
-        Operation::Append(bytes) if map.len() + bytes.len() > map.capacity() => {
-            let (position, end) = (map.position(), map.len());
+        Operation::Append(bytes) if map.end()? + bytes.len() > map.capacity() => {
+            let (position, end) = (map.position(), map.end()?);
             map.set_position(end);
             map.write_all(bytes)?;
             map.set_position(position);
             Ok((end as u64, Vec::new()))
         }
         Operation::Append(bytes) => Ok((map.append(bytes)? as u64, Vec::new())),
-        Operation::Grow(more) if map.len() + more > map.capacity() => {
-            Ok(map.truncate(map.len() + more).map(|()| none)?)
+        Operation::Grow(more) if map.end()? + more > map.capacity() => {
+            let len = map.end()? + more;
+            Ok(map.truncate(len).map(|()| none)?)
         }
-        Operation::Grow(more) => Ok(map.grow(map.len() + more).map(|()| none)?),
-        Operation::OthersAppend(bytes) => {
+        Operation::Grow(more) => {
+            let len = map.end()? + more;
+            Ok(map.grow(len).map(|()| none)?)
+        }
+        Operation::OthersAppend(bytes) | Operation::OthersAppendUnseen(bytes) => {
             let mut other = File::options().append(true).open(scratch.path())?;
             other.write_all(bytes)?;
-            Ok((map.refresh()? as u64, Vec::new()))
+            if matches!(operation, Operation::OthersAppend(_)) {
+                map.refresh()?;
+            }
+            Ok(none)
         }
         Operation::Line => {
             let mut line = Vec::new();
@@ -111,6 +121,7 @@ fn on_the_map(map: &mut MappedFile, scratch: &Scratch, operation: &Operation) ->
             Ok((count as u64, line))
         }
         Operation::Lines => {
+            map.follow_end()?;
             let start = map.position().min(map.len());
             let lines = Mmap::lines(map, start..).collect::<Result<Vec<_>, _>>()?;
             Ok((lines.len() as u64, lines.concat()))
@@ -130,11 +141,11 @@ fn on_the_file(file: &mut File, operation: &Operation) -> std::io::Result<(u64, 
             Ok((end, Vec::new()))
         }
         Operation::Grow(more) => file.set_len(end + *more as u64).map(|()| (0, Vec::new())),
-        Operation::OthersAppend(bytes) => {
+        Operation::OthersAppend(bytes) | Operation::OthersAppendUnseen(bytes) => {
             file.seek(SeekFrom::End(0))?;
             file.write_all(bytes)?;
             file.seek(SeekFrom::Start(position))?;
-            Ok((end + bytes.len() as u64, Vec::new()))
+            Ok((0, Vec::new()))
         }
         Operation::Line => {
             let mut line = Vec::new();
@@ -163,14 +174,25 @@ fn run(offset: usize, first: &[u8], capacity: usize, operations: &[Operation]) -
     let before = vec![b'<'; offset];
     let scratch = Scratch::new(&[&before[..], first].concat());
     let options = MmapOptions::new().offset(offset as u64).capacity(capacity);
-    let mut map = options.open_mode(scratch.path(), Mode::ReadWrite).unwrap();
-    // On Windows nothing is reserved.
-    let address = (cfg!(unix) && capacity > 0).then(|| map.as_ptr());
+    let map = options.open_mode(scratch.path(), Mode::ReadWrite).unwrap();
     let mut model = tempfile::tempfile().unwrap();
     model.write_all(first).unwrap();
+    run_beside(map, model, &before, &scratch, capacity, operations)
+}
+
+fn run_beside(
+    mut map: MappedFile,
+    mut model: File,
+    before: &[u8],
+    scratch: &Scratch,
+    capacity: usize,
+    operations: &[Operation],
+) -> TestCaseResult {
+    // On Windows nothing is reserved.
+    let address = (cfg!(unix) && capacity > 0).then(|| map.as_ptr());
     model.rewind().unwrap();
     for (index, operation) in operations.iter().enumerate() {
-        let found: Answer = on_the_map(&mut map, &scratch, operation).map_err(|error| error.kind());
+        let found: Answer = on_the_map(&mut map, scratch, operation).map_err(|error| error.kind());
         let wanted: Answer = on_the_file(&mut model, operation).map_err(|error| kind(&error));
         prop_assert!(found == wanted, "operation {}: {:?}: {:?}, not {:?}", index, operation, found, wanted);
         prop_assert_eq!(map.position() as u64, model.stream_position().unwrap(), "{}: {:?}", index, operation);
@@ -182,13 +204,12 @@ fn run(offset: usize, first: &[u8], capacity: usize, operations: &[Operation]) -
             model.seek(SeekFrom::Start(position)).unwrap();
             contents
         };
-        prop_assert!(map.to_vec(..).unwrap() == contents, "the map after {}: {:?}", index, operation);
-        prop_assert!(
-            scratch.contents() == [&before[..], &contents].concat(),
-            "the file after {}: {:?}",
-            index,
-            operation
-        );
+        // What it does not have yet is seen where the end decides.
+        let known = map.len().min(contents.len());
+        let unseen = operations[..=index].iter().any(|one| matches!(one, Operation::OthersAppendUnseen(_)));
+        prop_assert!(map.to_vec(..).unwrap() == contents[..known], "the map after {}: {:?}", index, operation);
+        prop_assert!(known == contents.len() || unseen, "the length after {}: {:?}", index, operation);
+        prop_assert!(scratch.contents() == [before, &contents].concat(), "the file after {}: {:?}", index, operation);
         if let Some(address) = address
             && map.len() <= capacity
             && map.capacity() == capacity
@@ -206,13 +227,13 @@ fn sequences() -> impl Strategy<Value = Vec<Operation>> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 150, ..ProptestConfig::default() })]
 
-    // A3, G3, G6, R1: as a plain file, without any capacity: the map moves.
+    // A3, G3, G6, G10, R1: as a plain file, without any capacity: the map moves.
     #[test]
     fn a_map_that_moves(first in bytes(), operations in sequences()) {
         run(0, &first, 0, &operations)?;
     }
 
-    // G2, G6: in its place, and beyond, from any offset.
+    // G2, G6, G10: in its place, and beyond, from any offset.
     #[test]
     fn a_map_with_a_capacity(
         offset in sizes(),
@@ -221,5 +242,19 @@ proptest! {
         operations in sequences(),
     ) {
         run(offset, &first, capacity, &operations)?;
+    }
+
+    // G10: and one of a file that is only appended to, wherever the position is.
+    #[cfg(unix)]
+    #[test]
+    fn a_map_that_appends(
+        first in bytes(),
+        capacity in prop_oneof![Just(common::large()), sizes()],
+        operations in sequences(),
+    ) {
+        let (scratch, other) = (Scratch::new(&first), Scratch::new(&first));
+        let open = |scratch: &Scratch| File::options().read(true).append(true).open(scratch.path()).unwrap();
+        let map = MmapOptions::new().capacity(capacity).map_mode(&open(&scratch), Mode::ReadWrite).unwrap();
+        run_beside(map, open(&other), &[], &scratch, capacity, &operations)?;
     }
 }

@@ -8,7 +8,7 @@ mod common;
 mod process;
 
 use std::fs::File;
-use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -20,6 +20,10 @@ scenarios! {
         appending_to_a_full_disk,
         growing_on_a_full_disk,
         writing_to_a_full_disk_as_a_file,
+        space_that_a_file_has_behind_its_end,
+        a_failed_write_gives_back_what_others_have_appended,
+        processes_append_in_turns,
+        processes_append_at_once,
         killed_while_appending,
         killed_while_writing,
         memory_grows_before_and_after_fork,
@@ -190,6 +194,144 @@ fn writing_to_a_full_disk_as_a_file() {
         let file = writer.into_inner().unwrap();
         assert!(file.to_vec(..).unwrap() == bytes(0, 110));
     }
+}
+
+/// G6: what was allocated before counts as free for its file.
+fn space_that_a_file_has_behind_its_end() {
+    for disk in SmallDisk::all() {
+        let mut file = MappedFile::open(disk.path().join("file"), Mode::CreateNew).unwrap();
+        let fd = std::os::fd::AsRawFd::as_raw_fd(file.file().unwrap());
+        // SAFETY: the descriptor is the map's.
+        let result = unsafe { libc::fallocate(fd, libc::FALLOC_FL_KEEP_SIZE, 0, 8 * page() as libc::off_t) };
+        assert_eq!(result, 0, "{}", disk.kind);
+        disk.fill();
+        assert_no_room(file.truncate(80 * page()));
+        file.truncate(8 * page()).unwrap();
+        file.fill(.., 7).unwrap();
+        file.flush().unwrap();
+    }
+}
+
+type Attempt<'a> = dyn FnMut() -> std::io::Result<()> + 'a;
+
+/// G10: where a write over bytes that others have appended fails, they are there again.
+fn a_failed_write_gives_back_what_others_have_appended() {
+    let check = |path: &Path, kind: &str, fails: &dyn Fn(&mut Attempt<'_>)| {
+        for capacity in [0, 1 << 30] {
+            std::fs::write(path, bytes(0, 100)).unwrap();
+            let mut file = MmapOptions::new().capacity(capacity).open_mode(path, Mode::ReadWrite).unwrap();
+            File::options().append(true).open(path).unwrap().write_all(b"what others have appended").unwrap();
+            let model = [&bytes(0, 100)[..], b"what others have appended"].concat();
+            for position in [50, 100, 110] {
+                file.set_position(position);
+                fails(&mut || file.write(&vec![7; 10 * page()]).map(drop));
+                assert_eq!(file.position(), position);
+                assert!(std::fs::read(path).unwrap() == model, "{kind}: {position}");
+            }
+            file.set_position(0);
+            let mut rest = Vec::new();
+            file.read_to_end(&mut rest).unwrap();
+            assert!(rest == model, "{kind}");
+        }
+    };
+    for disk in SmallDisk::all() {
+        let path = disk.path().join("file");
+        std::fs::write(&path, bytes(0, 200)).unwrap();
+        disk.fill();
+        check(&path, disk.kind, &|write| assert_no_room(write()));
+    }
+    let directory = tempfile::tempdir().unwrap();
+    // SAFETY: an ignored signal has no handler.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+    // SAFETY: all zeros are limits.
+    let mut limits: libc::rlimit = unsafe { std::mem::zeroed() };
+    // SAFETY: asks for the limits of this process.
+    assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limits) }, 0);
+    let limited = libc::rlimit { rlim_cur: 1000, ..limits };
+    check(&directory.path().join("file"), "a limit", &|write| {
+        // SAFETY: sets the limits of this process.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &limited) }, 0);
+        let result = write();
+        // SAFETY: sets them back.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &limits) }, 0);
+        assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::EFBIG));
+    });
+}
+
+/// A writer's record of that number.
+type Record<'a> = dyn Fn(usize) -> Vec<u8> + 'a;
+
+/// As many children as there are writers, each of which writes so many records.
+fn writers(count: usize, write: &dyn Fn(usize, &Record<'_>)) {
+    match count {
+        0 => {}
+        _ => forked(
+            || write(count, &|number| format!("{count} {number} {}\n", "x".repeat(number % 90)).into_bytes()),
+            || writers(count - 1, write),
+        ),
+    }
+}
+
+const WRITERS: usize = 4;
+const RECORDS: usize = 300;
+
+/// Whether all records are there, each in one piece, and each writer's in their order.
+fn assert_all_records(path: &Path) {
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut next = [0; WRITERS + 1];
+    for line in text.lines() {
+        let mut words = line.split(' ');
+        let mut number = || words.next().unwrap().parse::<usize>().unwrap();
+        let (writer, record) = (number(), number());
+        assert_eq!((record, words.next()), (next[writer], Some(&*"x".repeat(record % 90))), "{line}");
+        next[writer] += 1;
+    }
+    assert_eq!(next[1..], [RECORDS; WRITERS]);
+}
+
+/// G10: who has the lock goes to the end and writes.
+fn processes_append_in_turns() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    std::fs::write(&path, "").unwrap();
+    writers(WRITERS, &|_, record| {
+        let mut file = MappedFile::open(&path, Mode::ReadWrite).unwrap();
+        let lock = File::open(&path).unwrap();
+        for number in 0..RECORDS {
+            lock.lock().unwrap();
+            file.seek(SeekFrom::End(0)).unwrap();
+            file.write_all(&record(number)).unwrap();
+            lock.unlock().unwrap();
+        }
+    });
+    assert_all_records(&path);
+}
+
+/// G10: with `O_APPEND` nobody needs a lock, and each finds its record where it was told that it is.
+fn processes_append_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    std::fs::write(&path, "").unwrap();
+    writers(WRITERS, &|writer, record| {
+        let file = File::options().read(true).append(true).open(&path).unwrap();
+        let options = MmapOptions::new().capacity(if writer % 2 == 0 { 1 << 30 } else { 0 });
+        let mut file = options.map_mode(&file, Mode::ReadWrite).unwrap();
+        for number in 0..RECORDS {
+            let bytes = record(number);
+            if writer % 2 == 0 {
+                let start = file.append(&bytes).unwrap();
+                assert!(file.to_vec(start..start + bytes.len()).unwrap() == bytes);
+            } else {
+                file.write_all(&bytes).unwrap();
+                let start = file.position() - bytes.len();
+                file.set_position(start);
+                let mut found = vec![0; bytes.len()];
+                file.read_exact(&mut found).unwrap();
+                assert!(found == bytes);
+            }
+        }
+    });
+    assert_all_records(&path);
 }
 
 /// Runs `write` in a child that is killed as soon as its file has some length, again and again. `write` gets the path and a

@@ -144,8 +144,8 @@ fn many_lines(pages: usize) -> (Scratch, Vec<u8>, Mmap) {
     (scratch, text, map)
 }
 
-// F1, F2, G5: a file that is truncated in the middle of a walk: all lines before, an error with the offset, and the rest
-// when the file is whole again.
+// F1, F2, G5, R7: a file that is truncated in the middle of a walk: all lines before, an error with the offset, and the
+// end. From there on, the rest when the file is whole again.
 #[cfg(unix)]
 #[test]
 fn truncated_in_the_middle_of_lines() {
@@ -162,18 +162,42 @@ fn truncated_in_the_middle_of_lines() {
             }
         };
         assert_eq!((error.kind(), error.fault_offset()), (ErrorKind::Fault, Some(first_missing)));
-        assert_eq!(iterator.next().unwrap().unwrap_err().fault_offset(), Some(first_missing));
+        // That was the end of it.
+        assert_eq!(iterator.next_line().unwrap(), None);
+        assert!(iterator.next().is_none() && iterator.next().is_none());
         // Behind the end of the file the last page is zeros (F8).
         assert_eq!((read.len(), iterator.position()), (keep / 64 * 64, keep / 64 * 64));
         assert!(read == text[..read.len()]);
         scratch.file().write_all_at(&text[keep..], keep as u64).unwrap();
-        let rest: Vec<u8> = iterator.flat_map(Result::unwrap).collect();
+        assert!(iterator.next().is_none());
+        let rest: Vec<u8> = map.lines(iterator.position()..).flat_map(Result::unwrap).collect();
         assert!(rest == text[read.len()..]);
         map.check().unwrap();
     }
 }
 
-// F1, F2, G5: the same for places.
+// R7: what consumes an iterator ends, whatever it does with errors.
+#[cfg(unix)]
+#[test]
+fn adapters_end_after_a_fault() {
+    let (scratch, _, map) = many_lines(20);
+    scratch.file().set_len(page() as u64).unwrap();
+    let lines = page() / 64;
+    assert_eq!(map.lines(..).count(), lines + 1);
+    assert_eq!(map.lines(..).flatten().count(), lines);
+    assert!(map.lines(..).last().unwrap().is_err());
+    assert_eq!(map.find_iter(b"\n", ..).count(), lines + 1);
+    assert_eq!(map.find_iter(b"\n", ..).filter_map(Result::ok).count(), lines);
+    assert!(map.find_iter(b"\n", ..).last().unwrap().is_err());
+    // The range begins where nothing is: no item before the error.
+    assert_eq!(map.lines(2 * page()..).count(), 1);
+    assert_eq!(map.find_iter(b"\n", 2 * page()..).count(), 1);
+    // A needle that is longer than the rest is looked for nowhere; the fault is told once.
+    map.get(2 * page()).unwrap_err();
+    assert_eq!(map.find_iter(&[b'x'; 100], map.len() - 5..).count(), 0);
+}
+
+// F1, F2, G5, R7: the same for places.
 #[cfg(unix)]
 #[test]
 fn truncated_in_the_middle_of_places() {
@@ -192,9 +216,11 @@ fn truncated_in_the_middle_of_places() {
         };
         assert_eq!((error.kind(), error.fault_offset()), (ErrorKind::Fault, Some(keep)));
         assert!(found == all[..found.len()] && found.len() >= all.iter().filter(|&&place| place + 2 < keep).count());
-        assert!(iterator.next().unwrap().is_err());
+        assert!(iterator.next().is_none());
         scratch.file().write_all_at(&text[keep..], keep as u64).unwrap();
-        found.extend(iterator.map(Result::unwrap));
+        assert!(iterator.next().is_none());
+        let next = found.last().unwrap() + needle.len();
+        found.extend(map.find_iter(needle, next..).map(Result::unwrap));
         assert!(found == all);
     }
 }

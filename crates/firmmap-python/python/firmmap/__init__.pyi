@@ -8,13 +8,79 @@ from typing import BinaryIO, Final, Literal, NoReturn, Self, SupportsIndex, Type
 from _typeshed import FileDescriptorOrPath, ReadableBuffer, WriteableBuffer
 from typing_extensions import disjoint_base
 
+# What the standard module has, and MapFaultError.
+__all__ = [
+    "ACCESS_COPY",
+    "ACCESS_DEFAULT",
+    "ACCESS_READ",
+    "ACCESS_WRITE",
+    "ALLOCATIONGRANULARITY",
+    "PAGESIZE",
+    "MapFaultError",
+    "error",
+    "mmap",
+]
+if sys.platform != "win32":
+    __all__ += [
+        "MADV_DONTNEED",
+        "MADV_FREE",
+        "MADV_NORMAL",
+        "MADV_RANDOM",
+        "MADV_SEQUENTIAL",
+        "MADV_WILLNEED",
+        "MAP_ANON",
+        "MAP_ANONYMOUS",
+        "MAP_PRIVATE",
+        "MAP_SHARED",
+        "PROT_EXEC",
+        "PROT_READ",
+        "PROT_WRITE",
+    ]
+if sys.platform == "linux":
+    __all__ += [
+        "MADV_DODUMP",
+        "MADV_DOFORK",
+        "MADV_DONTDUMP",
+        "MADV_DONTFORK",
+        "MADV_HUGEPAGE",
+        "MADV_HWPOISON",
+        "MADV_MERGEABLE",
+        "MADV_NOHUGEPAGE",
+        "MADV_REMOVE",
+        "MADV_UNMERGEABLE",
+        "MAP_DENYWRITE",
+        "MAP_EXECUTABLE",
+        "MAP_POPULATE",
+        "MAP_STACK",
+    ]
+if sys.version_info >= (3, 13) and sys.platform == "linux":
+    __all__ += ["MAP_32BIT", "MAP_NORESERVE"]
+if sys.platform == "darwin":
+    __all__ += ["MADV_FREE_REUSABLE", "MADV_FREE_REUSE"]
+if sys.version_info >= (3, 13) and sys.platform == "darwin":
+    __all__ += [
+        "MAP_32BIT",
+        "MAP_HASSEMAPHORE",
+        "MAP_JIT",
+        "MAP_NOCACHE",
+        "MAP_NOEXTEND",
+        "MAP_NORESERVE",
+        "MAP_RESILIENT_CODESIGN",
+        "MAP_RESILIENT_MEDIA",
+        "MAP_TPRO",
+        "MAP_TRANSLATED_ALLOW_EXECUTE",
+        "MAP_UNIX03",
+    ]
+if sys.version_info >= (3, 15) and sys.platform != "win32":
+    __all__ += ["MS_ASYNC", "MS_INVALIDATE", "MS_SYNC"]
+
 __version__: Final[str]
 
 error = OSError
 
 class MapFaultError(OSError):
     offset: int | None
-    def __init__(self, offset: int | None = None) -> None: ...
+    def __init__(self, offset: int | None = None, filename: str | bytes | None = None) -> None: ...
 
 def fault_guard() -> bool: ...
 def set_fault_guard(on: bool) -> None: ...

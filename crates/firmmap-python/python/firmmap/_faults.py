@@ -1,13 +1,18 @@
 """MapFaultError, and the care for whoever else wants its signal."""
 
+import _thread
 import errno
-import faulthandler
 import functools
 import os
 import signal
 import sys
 
 from . import _firmmap
+
+try:
+    import faulthandler
+except ImportError:  # in isolated interpreters of CPython 3.13, where nobody can call it either
+    faulthandler = None
 
 
 class MapFaultError(OSError):
@@ -17,17 +22,21 @@ class MapFaultError(OSError):
     in the map. Once the file is whole again, so is the map.
     """
 
-    def __init__(self, offset=None):
+    def __init__(self, offset=None, filename=None):
         where = "" if offset is None else f" at {offset}"
         super().__init__(
             errno.EIO,
             f"the mapped byte{where} is not there: its file was truncated, or its disk failed or is full",
         )
         self.offset = offset
+        # OSError shows a filename of None as well.
+        if filename is not None:
+            self.filename = filename
 
     def __reduce__(self):
         kind = type(self)
-        return MapFaultError if kind is _LateFault else kind, (self.offset,), self.__dict__
+        arguments = (self.offset,) if self.filename is None else (self.offset, self.filename)
+        return MapFaultError if kind is _LateFault else kind, arguments, self.__dict__
 
 
 MapFaultError.__module__ = "firmmap"
@@ -44,6 +53,10 @@ class _LateFault(MapFaultError):
 
 _LateFault.__name__ = _LateFault.__qualname__ = "MapFaultError"
 _LateFault.__module__ = "firmmap"
+
+# Where the package is imported anew (sys.modules was purged), the classes stay those of the first
+# import: a handler that was written with the one name catches the faults of maps made with the other.
+MapFaultError, _LateFault = _firmmap._keep_fault_classes(MapFaultError, _LateFault)
 
 
 def _make_error(offsets):
@@ -80,6 +93,15 @@ _MACHINERY = frozenset(
 _handlers_of_faulthandler: set[int] = set()
 
 
+def _main_thread():
+    """The main thread's number, or 0 where it is not known."""
+    if hasattr(_thread, "_get_main_thread_ident"):  # 3.13
+        return _thread._get_main_thread_ident()
+    # Whoever imports threading first is the main thread to it: so not from here.
+    threading = sys.modules.get("threading")
+    return threading.main_thread().ident if threading else 0
+
+
 def _renewing(function):
     @functools.wraps(function)
     def wrapper(*args, **kwargs):
@@ -96,6 +118,7 @@ def _renewing(function):
                     _firmmap._forget_fault_handler(handler)
             _firmmap.renew_fault_guard()
 
+    wrapper._renews_fault_guard = True
     return wrapper
 
 
@@ -107,13 +130,10 @@ def connect():
     again for ever. And switching faulthandler off installs whatever was there when it was switched
     on, which may be from before the guard. All of them still get what is none of the guard's.
     """
-    # Whoever imports it first is the main thread to it: so not from here.
-    threading = sys.modules.get("threading")
-    main = threading.main_thread().ident if threading else 0
-    _firmmap._connect_faults(_LateFault, _make_error, _MACHINERY, main)
-    if hasattr(os, "register_at_fork"):
+    is_first = _firmmap._connect_faults(_make_error, _MACHINERY, _main_thread())
+    if is_first and hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_firmmap._faults_after_fork)
     for module, name in ((faulthandler, "enable"), (faulthandler, "disable"), (signal, "signal")):
-        function = getattr(module, name)
-        if not hasattr(function, "__wrapped__"):
+        function = getattr(module, name, None)
+        if function is not None and not hasattr(function, "_renews_fault_guard"):
             setattr(module, name, _renewing(function))

@@ -1,11 +1,11 @@
 //! The bytes as items: `m[i]`, `m[i:j]`, assignment to both, `move()`.
 
-use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
-use pyo3::prelude::*;
-
 use super::{This, error, none};
 use crate::args::{self, Args, Argument, Slice};
 use crate::mapped::{self, DETACHED_COPY, Job, Object, Returned, scatter};
+use crate::sys::detach::detached;
+use crate::sys::exception::{Exception, PyIndexError, PyResult, PyTypeError, PyValueError};
+use crate::sys::objects::class_name;
 
 #[inline]
 pub(crate) fn subscript<'py>(this: This<'py>, key: Object<'_, 'py>) -> Returned<'py> {
@@ -35,16 +35,13 @@ fn place(map: &firmmap::Mmap, index: isize) -> PyResult<usize> {
 }
 
 #[cold]
-fn out_of_range(index: isize, len: usize) -> PyErr {
+fn out_of_range(index: isize, len: usize) -> Exception {
     PyIndexError::new_err(format!("index {index} is out of range for {len} mapped bytes"))
 }
 
 #[cold]
-fn wrong_key(key: Object<'_, '_>) -> PyErr {
-    match key.get_type().name() {
-        Ok(class) => PyTypeError::new_err(format!("indices must be integers or slices, not {class}")),
-        Err(error) => error,
-    }
+fn wrong_key(key: Object<'_, '_>) -> Exception {
+    PyTypeError::new_err(format!("indices must be integers or slices, not {}", class_name(key)))
 }
 
 pub(crate) fn assign_subscript<'py>(
@@ -61,8 +58,7 @@ pub(crate) fn assign_subscript<'py>(
     if args::is_index(key) {
         let index = args::item_index(key)?;
         if !args::is_index(value) {
-            let class = value.get_type();
-            let words = format!("'{}' object cannot be interpreted as an integer", class.name()?);
+            let words = format!("'{}' object cannot be interpreted as an integer", class_name(value));
             return Err(PyTypeError::new_err(words));
         }
         let number = args::clipped(value)?;
@@ -96,7 +92,7 @@ pub(crate) fn assign_subscript<'py>(
         scatter(&open.file, bytes, start, step).map(Job::Done).map_err(error)
     })?;
     if let Job::Large(map, (start, step)) = job {
-        let result = py.detach(|| scatter(&map, bytes, start, step)).map_err(error);
+        let result = detached(py, || scatter(&map, bytes, start, step)).map_err(error);
         this.changed(py);
         result?;
     }
@@ -115,8 +111,8 @@ pub(crate) fn move_bytes<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py>
     let py = this.py;
     this.check_open(py)?;
     args.check("move", 3, 3)?;
-    let number = |index| args.get(index).map_or(Ok(0), args::ssize);
-    let (target, source, count) = (number(0)?, number(1)?, number(2)?);
+    let number = |index, what| args.get(index).map_or(Ok(0), |number| args::named_ssize(what, number));
+    let (target, source, count) = (number(0, "destination")?, number(1, "source")?, number(2, "count")?);
     this.open(py, |open| {
         check_assignable(this)?;
         let numbers = (usize::try_from(target), usize::try_from(source), usize::try_from(count));

@@ -15,6 +15,10 @@ position. Iteration gives lines, from the position on. It is always true, also
 when it is empty; len() is the number of mapped bytes. Two maps are equal only
 if they are the same object.
 
+Opened without a length, the map ends where the file does: reading at the end,
+iteration, seek() from the end and writing behind it see what other programs
+have appended. len(), slices and searches know the end that was found last.
+
 Bytes that are not there any more, as the file was truncated or its disk failed,
 are a MapFaultError.";
 
@@ -123,7 +127,8 @@ pub(crate) const SEEK: &CStr = c"seek($self, offset, whence=0, /)
 Set the position, and return it: relative to the start (whence 0 or
 os.SEEK_SET), the position (1, os.SEEK_CUR) or the end (2, os.SEEK_END).
 
-It may lie behind the end: reading gives b'' there, and writing fills the gap
+The end is that of the file now, unless the map was opened with a length. The
+position may lie behind it: reading gives b'' there, and writing fills the gap
 with zeros. OSError before the start.";
 
 pub(crate) const TELL: &CStr = c"tell($self, /)
@@ -139,13 +144,15 @@ Write all bytes at the position, move it behind them, and return their count.
 Past the end, the file and the map grow; nothing has changed after an error:
 OSError with errno ENOSPC if the disk is full, BufferError if the map would have
 to move while views of it exist. io.UnsupportedOperation in mode 'r', and past
-the end in mode 'c'.";
+the end in mode 'c'. Of a descriptor that was opened with O_APPEND, every write
+goes to the end of the file, and the position behind it.";
 
 pub(crate) const WRITELINES: &CStr = c"writelines($self, lines, /)
 --
 
-Write all of the bytes objects, gathered into pieces of 256 KiB: if lines is a
-generator, what it gives is in the map some time after it has gone on.
+Write all of the bytes objects, gathered into pieces of 256 KiB. A generator that
+uses the map finds written what it has given; other programs find it a little
+later.
 
 Newlines are not added.";
 
@@ -168,7 +175,8 @@ As truncate(newsize), but returns None, as mmap.resize() does.";
 pub(crate) const REFRESH: &CStr = c"refresh($self, /)
 --
 
-Take in what others have appended to the file, or cut off from it.
+Take in what others have appended to the file, or cut off from it. What reads at
+the end does so by itself, unless the map was opened with a length.
 
 The map becomes as long as the file is now; returns its new length. BufferError
 if it would have to move while views of it exist; if it would become shorter,
@@ -299,7 +307,8 @@ pub(crate) const LINES: &CStr = c"lines($self, /)
 Return an iterator over all lines of the map, from its first byte on.
 
 The position stays. Lines are read when they are asked for, up to a page ahead;
-memory does not grow with the file.";
+memory does not grow with the file. The last line is that of the file when it is
+reached, unless the map was opened with a length.";
 
 pub(crate) const FIND_ALL: &CStr = c"find_all($self, sub, start=None, end=None, /)
 --
@@ -326,3 +335,43 @@ pub(crate) const EXIT: &CStr = c"__exit__($self, /, *args)
 --
 
 Close the map.";
+
+pub(crate) const OPEN: &CStr = c"open(path, mode='r', *, offset=0, length=None, capacity=None)
+--
+
+Map a file, as a MappedFile: a whole binary file and a whole byte array.
+
+path is a path, or a descriptor, which stays the caller's. mode is:
+
+'r'   read; the file must exist
+'r+'  read and write
+'w+'  read and write; the file is created, or truncated
+'x+'  read and write; the file is created, and must not exist
+'c'   read and change; changes stay in memory (copy-on-write)
+
+length bytes from offset on are mapped; without a length, to the end of the
+file, where other programs may append: the map follows it. Any offset will do,
+and an empty range too. A range that reaches beyond the end is a ValueError in
+the modes 'r' and 'c'; in the others the file grows.
+
+Written past its end, or truncated, the file grows or shrinks, and the map with
+it. capacity reserves addresses for so many bytes, no memory: growth up to there
+never moves the map, and works while memoryviews and numpy arrays of it exist.
+A capacity that the file has outgrown reserves nothing; one below a length that
+is given is a ValueError.
+
+An open that fails has changed no file and made none.";
+
+pub(crate) const ANONYMOUS: &CStr = c"anonymous(length, *, capacity=None)
+--
+
+Make memory without a file: length zeros, as a MappedFile that can grow.
+
+Processes that are forked later share it. capacity reserves addresses for so many
+bytes: growth up to there never moves it, and works while views of it exist.
+Where another process has made it longer, refresh() takes that in.";
+
+pub(crate) const RESIDENCY_CLASS: &CStr =
+    c"Which pages of a range are in memory, as it was when MappedFile.residency() was called.
+
+repr() is one line of numbers, str() draws the range as a line of blocks.";

@@ -1,54 +1,51 @@
 //! Growing and shrinking: writes past the end, `truncate`, `resize`.
 
-use std::io::Write;
 use std::sync::Arc;
 
-use firmmap::{ErrorKind, Mode};
-use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::{PyBufferError, PyOSError, PyValueError};
-use pyo3::prelude::*;
-
-use super::{Open, This, error, none, unsupported};
+use super::{MappedFile, Open, This, error, none, unsupported};
 use crate::args::{self, Args};
-use crate::errors::system_error;
 use crate::mapped::{DETACHED_COPY, Returned, wait};
+use crate::sys::detach::detached;
+use crate::sys::exception::{Exception, PyBufferError, PyOSError, PyResult, PyValueError};
+use firmmap::{ErrorKind, Mode};
+use pyo3::prelude::*;
 
 /// Whether the map has grown.
 pub(super) enum Grown {
     Done,
-    /// It will, by this, while other threads run.
-    Append(Arc<firmmap::Mmap>),
+    /// It will, by this, while other threads run: at that position, or at the end of a file that is only appended to.
+    Append(Arc<firmmap::Mmap>, Option<usize>),
     /// Others are using the map, which has to move.
     Busy,
 }
 
 /// The wish to move the map: others are let to it only when this is dropped.
-pub(super) struct Turn<'py>(This<'py>);
+pub(super) struct Turn<'a>(&'a MappedFile, Python<'a>);
 
-impl<'py> Turn<'py> {
+impl<'a> Turn<'a> {
     /// Gives others the time to be done.
-    pub(super) fn wait(turn: &mut Option<Self>, this: This<'py>) -> PyResult<()> {
+    pub(super) fn wait(turn: &mut Option<Self>, this: &'a MappedFile, py: Python<'a>) -> PyResult<()> {
         let is_new = turn.is_none();
-        this.open_now(this.py, |open| {
+        this.open_now(py, |open| {
             // Of those who are using it, some may be in the parent of this process.
             open.file.forget_strays();
             // Those who have waited for it too long may have forgotten the wish.
-            open.movers = (open.movers + usize::from(is_new)).max(1);
+            open.gate.set_movers((open.gate.movers() + usize::from(is_new)).max(1));
             Ok(())
         })?;
         // One only: its end takes the wish back.
         if is_new {
-            *turn = Some(Self(this));
+            *turn = Some(Self(this, py));
         }
-        wait(this.py)
+        wait(py)
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.0.state.with(self.0.py, |state| {
+        self.0.state.with(self.1, |state| {
             if let Some(open) = state {
-                open.movers = open.movers.saturating_sub(1);
+                open.gate.set_movers(open.gate.movers().saturating_sub(1));
             }
         });
     }
@@ -73,36 +70,43 @@ fn check_regular(open: &Open, operation: &str) -> PyResult<()> {
 /// What is refused while views of the map exist, as it would move or make it shorter.
 fn check_exports(open: &Open, len: usize) -> PyResult<()> {
     let capacity = open.file.capacity();
-    if open.exports == 0 || (open.file.len()..=capacity).contains(&len) {
+    if open.file.exports == 0 || (open.file.len()..=capacity).contains(&len) {
         return Ok(());
     }
-    let (views, now) = (super::views(open.exports), open.file.len());
+    let (views, now) = (super::views(open.file.exports), open.file.len());
     Err(PyBufferError::new_err(format!(
         "{views} (memoryview, numpy arrays): its {now} bytes cannot become {len}, only up to its capacity of {capacity}"
     )))
 }
 
-/// Writes at the position, past the end, and moves the position.
+/// Writes at the position, past the end, or at the end of a file that is only appended to, and moves the position.
 pub(super) fn write(open: &mut Open, mode: Mode, bytes: &[u8]) -> PyResult<Grown> {
     check_grows(mode, "write past the end")?;
     check_regular(open, "write past the end")?;
-    let position = open.file.position();
+    let appends = open.file.appends();
+    let is_large = bytes.len() > DETACHED_COPY;
+    let position = if appends && (is_large || open.file.exports > 0) {
+        open.file.end().map_err(error)?
+    } else {
+        open.file.position()
+    };
     let end = position.checked_add(bytes.len()).filter(|&end| isize::try_from(end).is_ok());
     let end = end.ok_or_else(|| too_large(format!("{} bytes at position {position}", bytes.len())))?;
-    check_exports(open, end)?;
-    if end <= open.file.capacity() && position == open.file.len() && bytes.len() > DETACHED_COPY {
-        return Ok(Grown::Append(open.file.share()));
+    // Inside of a map that is found to be longer than its file the file decides.
+    if end > open.file.len() {
+        check_exports(open, end)?;
+    }
+    if end <= open.file.capacity() && is_large && (appends || position == open.file.len()) {
+        return Ok(Grown::Append(open.file.share(), (!appends).then_some(position)));
     }
     // It grows the map, and takes all of the bytes or none.
-    match open.file.write(bytes).map_err(std::io::Error::downcast::<firmmap::Error>) {
-        Ok(_) => Ok(Grown::Done),
-        Err(Ok(failed)) => grown(Err::<(), _>(failed)),
-        Err(Err(system)) => Err(system_error(&system)),
-    }
+    // While somebody else has a share, the map does not move.
+    let _stays = (open.file.exports > 0).then(|| open.file.share());
+    grown(open.file.write_growing(bytes))
 }
 
 /// As a plain file: an `OSError` with EFBIG.
-fn too_large(what: String) -> PyErr {
+fn too_large(what: String) -> Exception {
     PyOSError::new_err((FILE_TOO_LARGE, format!("File too large: {what}")))
 }
 
@@ -122,8 +126,9 @@ pub(crate) fn truncate<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     this.check_open(py)?;
     args.check("truncate", 0, 1)?;
     check_grows(this.mode, "truncate")?;
-    let size = args::optional_ssize(args.get(0))?;
-    set_len(this, size)?.into_bound_py_any(py)
+    let size = args.get(0).filter(|size| !size.is_none());
+    let size = size.map(|size| args::named_ssize("size", size)).transpose()?;
+    args::python_int(py, set_len(this, size)? as isize)
 }
 
 /// `resize(newsize)`, for those who come from the class `mmap`.
@@ -132,7 +137,7 @@ pub(crate) fn resize_method<'py>(this: This<'py>, args: Args<'py>) -> Returned<'
     this.check_open(py)?;
     args.check("resize", 1, 1)?;
     check_grows(this.mode, "resize")?;
-    let size = args.get(0).map_or(Ok(0), args::ssize)?;
+    let size = args.get(0).map_or(Ok(0), |size| args::named_ssize("size", size))?;
     set_len(this, Some(size))?;
     Ok(none(py))
 }
@@ -150,6 +155,10 @@ fn set_len(this: This<'_>, size: Option<isize>) -> PyResult<usize> {
     let mut turn = None;
     loop {
         let done = this.open_now(py, |open| {
+            if size.is_none() {
+                // The descriptor's position is ours.
+                open.take_in()?;
+            }
             let len = match size {
                 None => open.file.position(),
                 Some(size) => {
@@ -158,7 +167,7 @@ fn set_len(this: This<'_>, size: Option<isize>) -> PyResult<usize> {
             };
             check_regular(open, "truncate")?;
             check_exports(open, len)?;
-            if open.is_appended_to() {
+            if open.file.is_appended_to() {
                 return Ok(Step::Busy);
             }
             open.changes += 1;
@@ -166,20 +175,34 @@ fn set_len(this: This<'_>, size: Option<isize>) -> PyResult<usize> {
                 return Ok(Step::Grow(open.file.share(), len));
             }
             // While somebody else has a share, the map does not move. On Windows it would, also for the length that it has.
-            let _stays = (open.exports > 0).then(|| open.file.share());
+            let _stays = (open.file.exports > 0).then(|| open.file.share());
             Ok(if matches!(grown(open.file.truncate(len))?, Grown::Done) { Step::Done(len) } else { Step::Busy })
         })?;
         match done {
             Step::Done(len) => return Ok(len),
-            Step::Grow(map, len) => py.detach(|| map.grow(len)).map_err(error)?,
-            Step::Busy => Turn::wait(&mut turn, this)?,
+            Step::Grow(map, len) => match detached(py, || map.grow(len)) {
+                // Another thread has made it longer than that, so that it becomes shorter now.
+                Err(failed) if failed.kind() != ErrorKind::InvalidInput => return Err(error(failed)),
+                _ => {}
+            },
+            Step::Busy => Turn::wait(&mut turn, &this, py)?,
         }
     }
 }
 
 pub(crate) fn capacity(this: This<'_>) -> Returned<'_> {
     let capacity = this.open(this.py, |open| Ok(open.file.capacity()))?;
-    capacity.into_bound_py_any(this.py)
+    args::python_int(this.py, capacity as isize)
+}
+
+impl Open {
+    /// Where the file ends now.
+    pub(super) fn end(&mut self) -> PyResult<usize> {
+        let before = self.file.len();
+        let end = self.file.end().map_err(error)?;
+        self.changes += u64::from(self.file.len() != before);
+        Ok(end)
+    }
 }
 
 /// Takes in what others have appended to the file, or cut off from it.
@@ -187,10 +210,10 @@ pub(crate) fn refresh(this: This<'_>) -> Returned<'_> {
     let py = this.py;
     let mut turn = None;
     while !matches!(this.open_now(py, refresh_open)?, Grown::Done) {
-        Turn::wait(&mut turn, this)?;
+        Turn::wait(&mut turn, &this, py)?;
     }
     drop(turn);
-    this.open(py, |open| Ok(open.file.len()))?.into_bound_py_any(py)
+    args::python_int(py, this.open(py, |open| Ok(open.file.len()))? as isize)
 }
 
 pub(super) fn refresh_open(open: &mut Open) -> PyResult<Grown> {
@@ -198,8 +221,8 @@ pub(super) fn refresh_open(open: &mut Open) -> PyResult<Grown> {
     // Those of threads that are not in this process do not count.
     open.file.forget_strays();
     // While somebody else has a share, the map neither moves nor becomes shorter.
-    let _stays = (open.exports > 0).then(|| open.file.share());
-    let is_lent = open.exports > 0;
+    let _stays = (open.file.exports > 0).then(|| open.file.share());
+    let is_lent = open.file.exports > 0;
     match open.file.refresh() {
         Err(failed) if failed.kind() == ErrorKind::BeyondCapacity && !is_lent => Ok(Grown::Busy),
         result => grown(result),

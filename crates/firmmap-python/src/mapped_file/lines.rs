@@ -9,12 +9,15 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 
-use super::{MappedFile, Open, This, closed_error, error};
+use super::{MappedFile, Open, This, closed_error, error, write};
 use crate::mapped::{Returned, far_line, near_line, pass};
 use crate::sys::buffer::{new_bytes, try_new_bytes};
 use crate::sys::cell::Exclusive;
+use crate::sys::exception::PyResult;
 use crate::sys::native::{Body, Held, Holder, Link, Receiver};
 use crate::sys::newlines::ends_of_lines;
+use crate::sys::owned::Owned;
+use crate::sys::shares::File;
 
 /// Lines that are longer than this many pages are looked for in the map itself.
 const PAGES: usize = 4;
@@ -55,7 +58,13 @@ impl Block {
         self.position == position && self.changes == changes && position - self.start < self.bytes.len()
     }
 
-    /// Reads the map from `position` to the end of its page, and `more` pages.
+    /// Whether what was read reaches to the end of a map of `len` bytes.
+    fn reaches(&self, len: usize) -> bool {
+        self.start + self.bytes.len() >= len
+    }
+
+    /// Reads the map from `position` to the end of its page, and `more` pages. A line that the end of the map cuts off is not among
+    /// them: it may have become longer when it is due.
     fn read(&mut self, source: &Source<'_>, position: usize, more: usize) -> firmmap::Result<()> {
         let page = firmmap::page_size();
         let len = source.map.len();
@@ -65,9 +74,6 @@ impl Block {
         self.bytes.resize(count, 0);
         source.map.read_exact_at(&mut self.bytes, position)?;
         ends_of_lines(&self.bytes, &mut self.ends);
-        if position + count == len && self.bytes.last() != Some(&b'\n') {
-            self.ends.push(count as u32);
-        }
         (self.start, self.next, self.position) = (position, 0, position);
         self.changes = source.changes;
         Ok(())
@@ -80,10 +86,13 @@ struct Source<'a> {
     changes: u64,
     /// Others hold views of it that they can write to.
     is_lent: bool,
+    /// Whether the map ends where the file does now, or for ever.
+    is_end_known: bool,
 }
 
 enum Line<'py> {
     Found(Bound<'py, PyAny>),
+    /// Nothing more, or, while the end is not known, perhaps not the whole line.
     End,
     /// None within the next pages.
     Far,
@@ -98,9 +107,13 @@ fn cut<'py>(py: Python<'py>, source: &Source<'_>, block: &mut Block, position: &
     }
     if source.is_lent {
         // What others change is not to be found here, in place of what it was changed to.
-        let Some(line) = near_line::<MappedFile>(py, source.map, *position, source.map.len() - *position)? else {
+        let Some((line, ended)) = near_line::<MappedFile>(py, source.map, *position, source.map.len() - *position)?
+        else {
             return Ok(Line::Far);
         };
+        if !ended && !source.is_end_known {
+            return Ok(Line::End);
+        }
         *position += line.len();
         return Ok(Line::Found(line.finish()));
     }
@@ -113,13 +126,39 @@ fn cut<'py>(py: Python<'py>, source: &Source<'_>, block: &mut Block, position: &
             (block.next, block.position) = (1, *position);
             return Ok(Line::Found(line));
         }
+        if block.reaches(source.map.len()) {
+            if !source.is_end_known {
+                return Ok(Line::End);
+            }
+            *position += block.bytes.len();
+            block.position = *position;
+            return new_bytes(py, &block.bytes).map(Line::Found);
+        }
     }
     Ok(Line::Far)
 }
 
+/// As [`cut`], from a map that goes on with its file: at its end the file is asked for its length.
+fn cut_to_end<'py>(
+    py: Python<'py>,
+    file: &mut File,
+    changes: u64,
+    is_lent: bool,
+    block: &mut Block,
+    position: &mut usize,
+) -> PyResult<Line<'py>> {
+    let is_end_known = !file.follows();
+    let line = cut(py, &Source { map: file, changes, is_lent, is_end_known }, block, position)?;
+    if is_end_known || !matches!(line, Line::End) {
+        return Ok(line);
+    }
+    file.follow_end().map_err(error)?;
+    cut(py, &Source { map: file, changes, is_lent, is_end_known: true }, block, position)
+}
+
 impl Open {
     pub(super) fn is_lent(&self) -> bool {
-        self.exports > 0 && self.file.access() != firmmap::Access::Read
+        self.file.exports > 0 && self.file.access() != firmmap::Access::Read
     }
 }
 
@@ -144,8 +183,7 @@ pub(crate) fn next(this: This<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
         let (line, map) = this.open(py, |open| {
             let is_lent = open.is_lent();
             let mut position = open.file.position();
-            let source = Source { map: &open.file, changes: open.changes, is_lent };
-            let line = cut(py, &source, &mut open.block, &mut position)?;
+            let line = cut_to_end(py, &mut open.file, open.changes, is_lent, &mut open.block, &mut position)?;
             let map = matches!(line, Line::Far).then(|| (open.file.share(), position));
             open.file.set_position(position);
             Ok((line, map))
@@ -155,8 +193,11 @@ pub(crate) fn next(this: This<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
             (_, Some(far)) => far,
             _ => return Ok(None),
         };
-        let bytes = far_line::<MappedFile>(py, &map, position, map.len())?;
+        let (bytes, ended) = far_line::<MappedFile>(py, &map, position, map.len())?;
         drop(map);
+        if !ended && this.open(py, |open| open.file.follow_end().map_err(error))? {
+            continue;
+        }
         if pass(this, position, bytes.len())? {
             return Ok(Some(bytes.finish()));
         }
@@ -180,7 +221,12 @@ struct Cursor {
     block: Block,
 }
 
-impl Body for Lines {}
+impl Body for Lines {
+    fn filename(&self, py: Python<'_>) -> Option<Owned> {
+        let held = self.state.with(py, |cursor| cursor.file.as_ref().map(|file| Held::new(file.receiver(py))));
+        super::filename_of(py, held)
+    }
+}
 
 impl Holder for Lines {
     fn held(&self, py: Python<'_>) -> Option<Link> {
@@ -198,7 +244,7 @@ pub(crate) fn lines(this: This<'_>) -> Returned<'_> {
     this.check_open(this.py)?;
     let file = Some(Held::new(this));
     let cursor = Cursor { file, position: 0, block: Block::default() };
-    crate::sys::mapped_file::new_lines(this.py, Lines { state: Exclusive::new(cursor) })
+    crate::sys::mapped_file::new_lines(this, Lines { state: Exclusive::new(cursor) })
 }
 
 enum Step<'py> {
@@ -221,19 +267,40 @@ pub(crate) fn ready_of(lines: Receiver<'_, Lines>) -> Option<Bound<'_, PyAny>> {
     })?
 }
 
+/// The file of an iterator, if what `writelines()` has gathered is to go first.
+pub(super) fn gathering(py: Python<'_>, file: Option<&Held<MappedFile>>) -> Option<Held<MappedFile>> {
+    let this = file?.receiver(py);
+    let has_gathered = this.state.with(py, |state| state.as_ref().is_some_and(|open| open.gate.has_gathered()));
+    has_gathered.then(|| Held::new(this))
+}
+
+/// Takes in what others have appended to the map of an iterator, and says whether there was anything.
+fn follow(lines: Receiver<'_, Lines>) -> PyResult<bool> {
+    let py = lines.py;
+    lines.state.with(py, |cursor| match &cursor.file {
+        Some(file) => file.receiver(py).state.with(py, |state| match state {
+            Some(open) => open.file.follow_end().map_err(error),
+            None => Err(closed_error()),
+        }),
+        None => Ok(false),
+    })
+}
+
 pub(crate) fn next_of(lines: Receiver<'_, Lines>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let py = lines.py;
+    write::write_gathered_for(py, || lines.state.with(py, |cursor| gathering(py, cursor.file.as_ref())))?;
     loop {
         let step = lines.state.with(py, |cursor| -> PyResult<Step<'_>> {
             let Some(file) = &cursor.file else { return Ok(Step::Done(None)) };
             let this = file.receiver(py);
             this.state.with(py, |state| {
                 let open = state.as_mut().ok_or_else(closed_error)?;
-                let source = Source { map: &open.file, changes: open.changes, is_lent: open.is_lent() };
-                match cut(py, &source, &mut cursor.block, &mut cursor.position)? {
+                let is_lent = open.is_lent();
+                let Cursor { block, position, .. } = cursor;
+                match cut_to_end(py, &mut open.file, open.changes, is_lent, block, position)? {
                     Line::Found(line) => Ok(Step::Done(Some(line))),
                     Line::End => Ok(Step::Done(None)),
-                    Line::Far => Ok(Step::Far(open.file.share(), cursor.position)),
+                    Line::Far => Ok(Step::Far(open.file.share(), *position)),
                 }
             })
         })?;
@@ -247,8 +314,11 @@ pub(crate) fn next_of(lines: Receiver<'_, Lines>) -> PyResult<Option<Bound<'_, P
             }
             Step::Far(map, position) => (map, position),
         };
-        let bytes = far_line::<MappedFile>(py, &map, position, map.len())?;
+        let (bytes, ended) = far_line::<MappedFile>(py, &map, position, map.len())?;
         drop(map);
+        if !ended && follow(lines)? {
+            continue;
+        }
         let is_ours = lines.state.with(py, |cursor| {
             let is_there = cursor.position == position;
             if is_there {

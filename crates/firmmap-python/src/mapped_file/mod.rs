@@ -17,24 +17,28 @@ pub(crate) mod residency;
 pub(crate) mod search;
 pub(crate) mod write;
 
+use std::sync::Arc;
+use std::thread::ThreadId;
+
 use firmmap::{Mode, Protection};
-use pyo3::exceptions::{PyBufferError, PyValueError};
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyString};
+use pyo3::types::PyBool;
 
 use crate::args::Args;
 use crate::errors::exception;
+use crate::faults;
 use crate::mapped::{self, DETACHED_COPY, Mapped, Returned, unmap};
 use crate::sys::buffer::Export;
-use crate::sys::call::unraisable;
 use crate::sys::cell::Exclusive;
-use crate::sys::native::{Answer, Body, Receiver};
+use crate::sys::detach::detached;
+use crate::sys::exception::{Exception, PyBufferError, PyResult, PyValueError, UnsupportedOperation};
+use crate::sys::leaf;
+use crate::sys::native::{Body, Held, Receiver};
+use crate::sys::objects::{call_method, class_name, new_string};
+use crate::sys::owned::Owned;
 use crate::sys::shares::File;
 use lines::Block;
 use open::Name;
-
-pyo3::import_exception!(io, UnsupportedOperation);
 
 pub(crate) type This<'py> = Receiver<'py, MappedFile>;
 
@@ -49,18 +53,17 @@ pub(crate) struct MappedFile {
 }
 
 /// What there is while the map is open.
-struct Open {
+pub(crate) struct Open {
     file: File,
-    /// Views that others hold.
-    exports: usize,
     /// Counts what was written through this object, so that nothing which was read ahead outlives it.
     changes: u64,
     /// What iteration has read ahead.
     block: Block,
-    /// Threads that wait for all others to be done with the map, as it has to move.
-    movers: usize,
-    /// Whether a thread is appending while others run: the bytes between the position and their end are its own.
-    appending: bool,
+    /// What has to be done first.
+    gate: Gate,
+    /// What `writelines()` has gathered while its iterator runs, and the thread that it runs in.
+    gathered: Vec<u8>,
+    gatherer: Option<ThreadId>,
     /// Where the descriptor's own position was put when it was handed out.
     handed_out: Option<u64>,
     /// When it was, the map reached to the end of the file: what is appended with it belongs to the map. A map of a part stays
@@ -68,16 +71,46 @@ struct Open {
     grows_with_file: bool,
 }
 
+/// What goes before any other use of the map: threads that wait for all others to be done with it, as it has to move, and what
+/// `writelines()` has gathered. In one number, as every call looks at it.
+#[derive(Default)]
+struct Gate(usize);
+
+impl Gate {
+    const GATHERED: usize = 1 << (usize::BITS - 1);
+
+    #[inline(always)]
+    fn is_free(&self) -> bool {
+        self.0 == 0
+    }
+
+    fn movers(&self) -> usize {
+        self.0 & !Self::GATHERED
+    }
+
+    fn set_movers(&mut self, movers: usize) {
+        self.0 = (self.0 & Self::GATHERED) | movers;
+    }
+
+    fn has_gathered(&self) -> bool {
+        self.0 & Self::GATHERED != 0
+    }
+
+    fn set_gathered(&mut self, gathered: bool) {
+        self.0 = self.movers() | if gathered { Self::GATHERED } else { 0 };
+    }
+}
+
 impl MappedFile {
     fn new(file: firmmap::MappedFile, mode: Mode, name: Name, capacity: Option<usize>) -> Self {
         let block = Block::default();
         let open = Open {
-            file: File::new(file),
-            exports: 0,
+            file: File::following(file),
             changes: 0,
             block,
-            movers: 0,
-            appending: false,
+            gate: Gate::default(),
+            gathered: Vec::new(),
+            gatherer: None,
             handed_out: None,
             grows_with_file: false,
         };
@@ -88,17 +121,24 @@ impl MappedFile {
     #[inline]
     fn open<R>(&self, py: Python<'_>, work: impl FnOnce(&mut Open) -> PyResult<R>) -> PyResult<R> {
         let done = self.state.with(py, |state| match state {
-            Some(open) if open.movers == 0 => Ok(work(open)),
+            Some(open) if open.gate.is_free() => Ok(work(open)),
             Some(_) => Err(work),
             None => Ok(Err(closed_error())),
         });
         match done {
             Ok(result) => result,
             Err(work) => {
-                self.let_others_move(py)?;
+                self.pass_gate(py)?;
                 self.open_now(py, work)
             }
         }
+    }
+
+    /// Has done what is to be done first: writes what `writelines()` has gathered in this thread, and lets others move the map.
+    #[cold]
+    fn pass_gate(&self, py: Python<'_>) -> PyResult<()> {
+        write::write_gathered(self, py)?;
+        if self.open_now(py, |open| Ok(open.gate.movers() == 0))? { Ok(()) } else { self.let_others_move(py) }
     }
 
     /// As [`open`](Self::open), without waiting for those who want to move the map.
@@ -111,18 +151,18 @@ impl MappedFile {
 
     #[cold]
     fn let_others_move(&self, py: Python<'_>) -> PyResult<()> {
-        if mapped::give_way(py, || self.open_now(py, |open| Ok(open.movers == 0)))? {
+        if mapped::give_way(py, || self.open_now(py, |open| Ok(open.gate.movers() == 0)))? {
             return Ok(());
         }
         // Who is still here will say so again, and who is not has kept this process waiting for the last time.
         self.open_now(py, |open| {
-            open.movers = 0;
+            open.gate.set_movers(0);
             Ok(())
         })
     }
 
     fn check_open(&self, py: Python<'_>) -> PyResult<()> {
-        self.open(py, |_| Ok(()))
+        if leaf::is_at_hand(self, py) { Ok(()) } else { self.open(py, |_| Ok(())) }
     }
 
     fn is_writable(&self) -> bool {
@@ -155,11 +195,21 @@ impl Mapped for MappedFile {
 
     /// Not where the descriptor was handed out, whose position counts too.
     #[inline(always)]
-    fn ready_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut File) -> Option<R>) -> Option<R> {
-        self.state.try_with(py, |state| {
-            let open = state.as_mut().filter(|open| open.movers == 0 && open.handed_out.is_none())?;
-            work(&mut open.file)
-        })?
+    fn at_hand(state: &mut Option<Open>) -> Option<&mut File> {
+        let open = state.as_mut().filter(|open| open.gate.is_free() && open.handed_out.is_none())?;
+        Some(&mut open.file)
+    }
+
+    type State = Option<Open>;
+
+    #[inline(always)]
+    fn state(&self) -> &Exclusive<Option<Open>> {
+        &self.state
+    }
+
+    #[inline(always)]
+    fn is_closed(state: &Option<Open>) -> bool {
+        state.is_none()
     }
 
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()> {
@@ -169,9 +219,14 @@ impl Mapped for MappedFile {
         })
     }
 
-    fn error(failed: firmmap::Error) -> PyErr {
+    fn error(failed: firmmap::Error) -> Exception {
         error(failed)
     }
+}
+
+/// The path of the file that an iterator goes over.
+fn filename_of(py: Python<'_>, held: Option<Held<MappedFile>>) -> Option<Owned> {
+    held.and_then(|file| file.receiver(py).filename(py))
 }
 
 impl Open {
@@ -180,35 +235,33 @@ impl Open {
         self.file.set_position(position);
         self.follow();
     }
-
-    /// Whether another thread is appending. It has a share: if there is none, it was a thread of the parent of this process.
-    fn is_appended_to(&mut self) -> bool {
-        self.appending = self.appending && self.file.is_shared();
-        self.appending
-    }
 }
 
 impl Body for MappedFile {
     /// A last fault is reported as other errors in finalizers are.
     fn finalize(&self, py: Python<'_>) {
         if let Err(error) = unmap(self.state.with(py, Option::take).map(|open| open.file)) {
-            unraisable(py, exception(error));
+            exception(error).with_filename(|| self.filename(py)).write_unraisable(py);
         }
+    }
+
+    fn filename(&self, py: Python<'_>) -> Option<Owned> {
+        self.name.filename(py)
     }
 }
 
 #[cold]
-fn closed_error() -> PyErr {
+fn closed_error() -> Exception {
     PyValueError::new_err("I/O operation on closed file")
 }
 
 #[cold]
-fn unsupported(words: String) -> PyErr {
+fn unsupported(words: String) -> Exception {
     UnsupportedOperation::new_err(words)
 }
 
 /// The library's errors: their own words, which have the numbers in them, where no other class is asked for.
-fn error(error: firmmap::Error) -> PyErr {
+fn error(error: firmmap::Error) -> Exception {
     use firmmap::ErrorKind;
     match error.kind() {
         ErrorKind::OffsetBeyondEnd | ErrorKind::LengthBeyondEnd | ErrorKind::TooLarge | ErrorKind::UnknownLength => {
@@ -222,7 +275,8 @@ fn error(error: firmmap::Error) -> PyErr {
 
 pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
     let py = this.py;
-    let class = this.object().get_type().name()?;
+    write::write_gathered(&this, py)?;
+    let class = class_name(this.object().as_borrowed());
     let name = this.name.repr(py)?;
     let mode = this.mode.as_str();
     let numbers = this.state.with(py, |state| state.as_ref().map(|open| (open.file.len(), open.file.position())));
@@ -232,12 +286,7 @@ pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
         }
         None => format!("<firmmap.{class} {name} mode='{mode}' closed>"),
     };
-    Ok(PyString::new(py, &words).into_any())
-}
-
-#[inline]
-pub(crate) fn ready_closed(this: This<'_>) -> Option<Answer<'_>> {
-    this.state.try_with(this.py, |state| state.is_none()).map(|closed| Answer::bool(this.py, closed))
+    new_string(py, &words)
 }
 
 pub(crate) fn closed(this: This<'_>) -> Returned<'_> {
@@ -247,18 +296,19 @@ pub(crate) fn closed(this: This<'_>) -> Returned<'_> {
 
 pub(crate) fn close(this: This<'_>) -> Returned<'_> {
     let py = this.py;
+    write::write_all_gathered(&this, py)?;
     let taken = this.state.with(py, |state| match state {
-        Some(open) if open.exports > 0 => Err(exported("close", open.exports)),
+        Some(open) if open.file.exports > 0 => Err(exported("close", open.file.exports)),
         _ => Ok(state.take()),
     })?;
     let file = taken.map(|open| open.file);
     let large = file.as_ref().is_some_and(|file| file.len() > DETACHED_COPY);
-    let result = if large { py.detach(|| unmap(file)) } else { unmap(file) };
+    let result = if large { detached(py, || unmap(file)) } else { unmap(file) };
     result.map(|()| none(py)).map_err(exception)
 }
 
 #[cold]
-fn exported(operation: &str, exports: usize) -> PyErr {
+fn exported(operation: &str, exports: usize) -> Exception {
     let words = format!("{operation} is not possible while {} (memoryview, numpy arrays)", views(exports));
     PyBufferError::new_err(words)
 }
@@ -279,7 +329,7 @@ pub(crate) fn enter(this: This<'_>) -> Returned<'_> {
 
 /// As files do it: by the method, which a subclass may have made its own.
 pub(crate) fn exit<'py>(this: This<'py>, _: Args<'py>) -> Returned<'py> {
-    this.object().call_method0(intern!(this.py, "close"))?;
+    call_method(&this.object(), c"close", [])?;
     Ok(none(this.py))
 }
 
@@ -301,7 +351,7 @@ pub(crate) fn export(this: This<'_>) -> PyResult<Export> {
             return Err(PyBufferError::new_err("the map is protected: its pages cannot be read"));
         }
         open.file.check().map_err(exception)?;
-        open.exports += 1;
+        open.file.exports += 1;
         // What was read ahead before can be changed from now on.
         open.changes += 1;
         let readonly = open.file.access() == firmmap::Access::Read;
@@ -311,11 +361,13 @@ pub(crate) fn export(this: This<'_>) -> PyResult<Export> {
 
 /// Counts a view less.
 pub(crate) fn release(this: This<'_>) {
-    this.state.with(this.py, |state| {
-        if let Some(open) = state {
-            open.exports = open.exports.saturating_sub(1);
+    let retired = this.state.with(this.py, |state| state.as_mut().map(|open| open.file.release()));
+    for map in retired.into_iter().flatten() {
+        if let Some(Err(error)) = Arc::into_inner(map).map(firmmap::Mmap::close) {
+            exception(error).with_filename(|| this.filename(this.py)).write_unraisable(this.py);
         }
-    });
+    }
+    faults::after_release(this.py);
 }
 
 #[inline]

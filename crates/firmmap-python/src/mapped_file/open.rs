@@ -1,17 +1,20 @@
 //! Making a map: `firmmap.open()`, `firmmap.anonymous()`, the class itself; and what a pickle holds.
 
+use std::ffi::CStr;
 use std::io::{Seek, SeekFrom};
 
-use firmmap::{MmapOptions, Mode};
-use pyo3::exceptions::{PyOSError, PyOverflowError, PyTypeError, PyValueError};
-use pyo3::intern;
+use firmmap::{ErrorKind, MmapOptions, Mode};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyInt, PyString, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
 
-use super::{MappedFile, This, error};
+use super::{MappedFile, This, error, none};
 use crate::args::{self, Constructor};
 use crate::constants::{ACCESS_COPY, ACCESS_READ, ACCESS_WRITE};
+use crate::errors::NO_SUCH_DEVICE;
 use crate::mapped::Returned;
+use crate::sys::detach::detached;
+use crate::sys::exception::{Exception, PyOSError, PyResult, PyTypeError, PyValueError};
+use crate::sys::objects::{attribute, call_method, class_name, digits, import, new_string, new_tuple, shortened};
 use crate::sys::owned::Owned;
 use crate::sys::{audit, descriptor};
 
@@ -44,6 +47,14 @@ impl Name {
         }
     }
 
+    /// What an `OSError` has as its `filename`: the path, if there is one.
+    pub(super) fn filename(&self, py: Python<'_>) -> Option<Owned> {
+        match self {
+            Self::Path { given, .. } => Some(given.bind(py).clone().into()),
+            Self::Descriptor(_) | Self::Anonymous => None,
+        }
+    }
+
     pub(super) fn repr(&self, py: Python<'_>) -> PyResult<String> {
         self.given(py).map_or_else(|| Ok("anonymous".to_owned()), |name| Ok(name.repr()?.to_string()))
     }
@@ -51,14 +62,14 @@ impl Name {
 
 pub(crate) fn name(this: This<'_>) -> Returned<'_> {
     let given = this.name.given(this.py);
-    Ok(given.unwrap_or_else(|| PyString::intern(this.py, "<anonymous>").into_any()))
+    given.map_or_else(|| new_string(this.py, "<anonymous>"), Ok)
 }
 
 pub(crate) fn mode(this: This<'_>) -> Returned<'_> {
-    Ok(PyString::intern(this.py, of_plain_file(this.mode)).into_any())
+    new_string(this.py, of_plain_file(this.mode))
 }
 
-/// The class's constructor, which `open()` is too.
+/// What the class's constructor and `open()` do.
 pub(crate) fn new<'py>(args: &Bound<'py, PyTuple>, names: Option<&Bound<'py, PyDict>>) -> PyResult<MappedFile> {
     let mut args = Constructor::new(args, names, 2, 5)?;
     let path = args.required("path")?;
@@ -70,51 +81,26 @@ pub(crate) fn new<'py>(args: &Bound<'py, PyTuple>, names: Option<&Bound<'py, PyD
     Request::new(mode, offset, length, capacity)?.open(path)
 }
 
-/// Map a file, as a MappedFile: a whole binary file and a whole byte array.
-///
-/// path is a path, or a descriptor, which stays the caller's. mode is:
-///
-/// 'r'   read; the file must exist
-/// 'r+'  read and write
-/// 'w+'  read and write; the file is created, or truncated
-/// 'x+'  read and write; the file is created, and must not exist
-/// 'c'   read and change; changes stay in memory (copy-on-write)
-///
-/// length bytes from offset on are mapped; without a length, to the end of the
-/// file. Any offset will do, and an empty range too. A range that reaches beyond
-/// the end is a ValueError in the modes 'r' and 'c'; in the others the file grows.
-///
-/// Written past its end, or truncated, the file grows or shrinks, and the map with
-/// it. capacity reserves addresses for so many bytes, no memory: growth up to there
-/// never moves the map, and works while memoryviews and numpy arrays of it exist.
-/// A capacity that the file has outgrown reserves nothing; one below a length that
-/// is given is a ValueError.
-#[pyfunction]
-#[pyo3(signature = (path, mode = None, *, offset = None, length = None, capacity = None))]
-#[pyo3(text_signature = "(path, mode='r', *, offset=0, length=None, capacity=None)")]
+/// `firmmap.open()`.
 pub(crate) fn open<'py>(
-    path: Bound<'py, PyAny>,
-    mode: Option<Bound<'py, PyAny>>,
-    offset: Option<Bound<'py, PyAny>>,
-    length: Option<Bound<'py, PyAny>>,
-    capacity: Option<Bound<'py, PyAny>>,
+    module: &Bound<'py, PyModule>,
+    args: &Bound<'py, PyTuple>,
+    names: Option<&Bound<'py, PyDict>>,
 ) -> Returned<'py> {
-    let py = path.py();
-    let body = Request::new(mode, offset, length, capacity)?.open(path)?;
-    crate::sys::mapped_file::new_file(py, body)
+    crate::sys::mapped_file::new_file(module, new(args, names)?)
 }
 
-/// Make memory without a file: length zeros, as a MappedFile that can grow.
-///
-/// Processes that are forked later share it. capacity reserves addresses for so many
-/// bytes: growth up to there never moves it, and works while views of it exist.
-/// Where another process has made it longer, refresh() takes that in.
-#[pyfunction]
-#[pyo3(signature = (length, *, capacity = None))]
-pub(crate) fn anonymous<'py>(length: Bound<'py, PyAny>, capacity: Option<Bound<'py, PyAny>>) -> Returned<'py> {
-    let py = length.py();
-    let body = map_anonymous(&length, capacity.as_ref())?;
-    crate::sys::mapped_file::new_file(py, body)
+/// `firmmap.anonymous()`.
+pub(crate) fn anonymous<'py>(
+    module: &Bound<'py, PyModule>,
+    args: &Bound<'py, PyTuple>,
+    names: Option<&Bound<'py, PyDict>>,
+) -> Returned<'py> {
+    let mut args = Constructor::new(args, names, 1, 2)?;
+    let length = args.required("length")?;
+    let capacity = args.next("capacity")?;
+    args.finish()?;
+    crate::sys::mapped_file::new_file(module, map_anonymous(&length, capacity.as_ref())?)
 }
 
 fn map_anonymous(length: &Bound<'_, PyAny>, capacity: Option<&Bound<'_, PyAny>>) -> PyResult<MappedFile> {
@@ -155,7 +141,8 @@ impl Request {
         let mode = match &mode {
             None => Mode::Read,
             Some(name) => match name.cast::<PyString>() {
-                Ok(name) => name.to_cow()?.parse().map_err(error)?,
+                // No mode is so long that it would be cut.
+                Ok(name) => shortened(name.as_borrowed()).parse().map_err(error)?,
                 Err(_) => return Err(wrong_type("mode", "a str", name)),
             },
         };
@@ -174,38 +161,81 @@ impl Request {
                 let words = "mode 'x+' creates a file, and needs a path: a descriptor is of a file that exists";
                 return Err(PyValueError::new_err(words));
             }
-            let descriptor = args::int(path.as_borrowed())?;
-            let number = PyInt::new(py, descriptor).into_any();
+            let descriptor = args::named_int("descriptor", path.as_borrowed())?;
+            let number = args::python_int(py, descriptor as isize)?;
             let mode = self.mode;
             return self.map(py, descriptor, Name::Descriptor(number.into()), mode);
         }
-        let os = py.import(intern!(py, "os"))?;
-        let given = os.call_method1(intern!(py, "fspath"), (&path,))?;
-        let os_path = os.getattr(intern!(py, "path"))?;
-        let absolute = os_path.call_method1(intern!(py, "abspath"), (&given,))?;
-        // It raises the audit event and the exceptions that Python's own functions do.
-        let flags = self.flags(&os)?;
-        let opened = os.call_method1(intern!(py, "open"), (&given, flags, 0o666))?;
+        let os = import(py, c"os")?;
+        let given = call_method(&os, c"fspath", [path])?;
+        let os_path = attribute(&os, c"path")?;
+        let absolute = call_method(&os_path, c"abspath", [given.clone()])?;
+        let Opened { file: opened, created } = self.open_path(&os, &os_path, &given)?;
         let descriptor = args::int(opened.as_borrowed())?;
         let name = Name::Path { given: given.clone().into(), absolute: absolute.into() };
-        // Those that create have done so.
-        let mode = if self.mode.access() == firmmap::Access::Write { Mode::ReadWrite } else { self.mode };
+        // That which creates has done so.
+        let mode = if self.mode == Mode::CreateNew { Mode::ReadWrite } else { self.mode };
         let result = self.map(py, descriptor, name, mode);
-        let closed = os.call_method1(intern!(py, "close"), (opened,));
+        let unwanted = match created.filter(|_| result.is_err()) {
+            Some(path) if is_new_file(&os, &os_path, &opened, &path).unwrap_or(false) => Some(path),
+            _ => None,
+        };
+        let closed = call_method(&os, c"close", [opened]);
+        if let Some(path) = unwanted {
+            // The error to report is why it is not wanted.
+            let _ = call_method(&os, c"unlink", [path]);
+        }
         let file = result?;
         closed?;
         Ok(file)
     }
 
-    fn flags(&self, os: &Bound<'_, PyModule>) -> PyResult<i32> {
-        let names: &[&str] = match self.mode {
-            Mode::Read | Mode::Copy => &["O_RDONLY"],
-            Mode::ReadWrite => &["O_RDWR"],
-            Mode::Create => &["O_RDWR", "O_CREAT", "O_TRUNC"],
-            Mode::CreateNew => &["O_RDWR", "O_CREAT", "O_EXCL"],
+    /// Opens the file by `os.open()`, which raises the audit event and the exceptions that Python's own functions do. One that is
+    /// there already keeps its bytes, in every mode.
+    fn open_path<'py>(
+        &self,
+        os: &Bound<'py, PyAny>,
+        os_path: &Bound<'py, PyAny>,
+        given: &Bound<'py, PyAny>,
+    ) -> PyResult<Opened<'py>> {
+        let py = os.py();
+        let open = |path: &Bound<'py, PyAny>, names: &[&CStr]| -> PyResult<Bound<'py, PyAny>> {
+            let system = if cfg!(windows) { c"O_BINARY" } else { c"O_CLOEXEC" };
+            let mut flags = 0;
+            for name in names.iter().chain([&system]) {
+                flags |= args::int(attribute(os, name)?.as_borrowed())?;
+            }
+            let (flags, permissions) = (args::python_int(py, flags as isize)?, args::python_int(py, 0o666)?);
+            call_method(os, c"open", [path.clone(), flags, permissions])
         };
-        let system = if cfg!(windows) { "O_BINARY" } else { "O_CLOEXEC" };
-        names.iter().chain([&system]).try_fold(0, |flags, name| Ok(flags | os.getattr(*name)?.extract::<i32>()?))
+        let existing = |names: &[&CStr]| Ok(Opened { file: open(given, names)?, created: None });
+        let create = |path: Bound<'py, PyAny>| {
+            let file = open(&path, &[c"O_RDWR", c"O_CREAT", c"O_EXCL"])?;
+            Ok(Opened { file, created: Some(path) })
+        };
+        match self.mode {
+            Mode::Read | Mode::Copy => return existing(&[c"O_RDONLY"]),
+            Mode::ReadWrite => return existing(&[c"O_RDWR"]),
+            Mode::CreateNew => return create(given.clone()),
+            Mode::Create => {}
+        }
+        let mut path = given.clone();
+        // Others may make and remove the file meanwhile.
+        for _ in 0..TRIES {
+            if call_method(os_path, c"exists", [path.clone()])?.is_truthy()? {
+                match existing(&[c"O_RDWR"]) {
+                    Err(error) if error.is_file_not_found() => {}
+                    result => return result,
+                }
+            }
+            match create(path.clone()) {
+                Err(error) if error.is_file_exists() => {}
+                result => return result,
+            }
+            // A link to a file that is not there: only by its own path can that be known to be new.
+            path = call_method(os_path, c"realpath", [path])?;
+        }
+        existing(&[c"O_RDWR"])
     }
 
     fn map(self, py: Python<'_>, descriptor: i32, name: Name, mode: Mode) -> PyResult<MappedFile> {
@@ -217,25 +247,65 @@ impl Request {
         audit::mmap_new(py, descriptor, self.length.unwrap_or(0), access, self.offset as u64)?;
         let source = descriptor::borrow(py, descriptor)?;
         let mut options = MmapOptions::new().offset(self.offset as u64).capacity(self.capacity.unwrap_or(0));
-        // An empty file ends before the offset, from which on it is to be mapped.
-        let is_new = matches!(self.mode, Mode::Create | Mode::CreateNew);
+        options = options.follow_end(self.length.is_none());
+        // A new file ends before the offset, from which on it is to be mapped.
+        let is_new = self.mode == Mode::CreateNew;
         if let Some(length) = self.length.or(is_new.then_some(0)) {
             options = options.len(length);
         }
-        let result = py.detach(|| options.map_mode(&source, mode));
+        let result = detached(py, || options.map_mode(&source, mode));
         // Of a directory, nothing at all could be mapped. It is refused as by a plain file.
         if result.as_ref().map_or(true, |file| file.is_empty()) && is_directory(py, descriptor)? {
-            let name = name.given(py).map(Bound::unbind);
+            let name = name.given(py);
             return Err(PyOSError::new_err((IS_A_DIRECTORY, "Is a directory", name)));
         }
-        let file = result.map_err(error)?;
+        let file = result.map_err(|failed| {
+            // What is said of a device is about the arguments; this is about the file.
+            let is_pseudo = failed.kind() == ErrorKind::UnknownLength && is_regular(py, descriptor).unwrap_or(false);
+            let raised =
+                if is_pseudo { PyOSError::new_err((NO_SUCH_DEVICE, failed.to_string())) } else { error(failed) };
+            raised.with_filename(|| name.filename(py))
+        })?;
         Ok(MappedFile::new(file, self.mode, name, self.capacity))
     }
 }
 
+/// What `open_path` gives.
+struct Opened<'py> {
+    /// The descriptor.
+    file: Bound<'py, PyAny>,
+    /// The path of the file, if it was not there before.
+    created: Option<Bound<'py, PyAny>>,
+}
+
+/// How often it is tried to open a file that others make and remove.
+const TRIES: usize = 40;
+
+/// Whether the file that was created at `path` is still there, and still empty.
+fn is_new_file<'py>(
+    os: &Bound<'py, PyAny>,
+    os_path: &Bound<'py, PyAny>,
+    descriptor: &Bound<'py, PyAny>,
+    path: &Bound<'py, PyAny>,
+) -> PyResult<bool> {
+    let here = call_method(os, c"fstat", [descriptor.clone()])?;
+    let there = call_method(os, c"lstat", [path.clone()])?;
+    let is_same = call_method(os_path, c"samestat", [here.clone(), there])?.is_truthy()?;
+    Ok(is_same && !attribute(&here, c"st_size")?.is_truthy()?)
+}
+
+/// What a function of `os.path` says of a descriptor.
+fn ask_path(py: Python<'_>, function: &CStr, descriptor: i32) -> PyResult<bool> {
+    let path = attribute(&import(py, c"os")?, c"path")?;
+    Ok(call_method(&path, function, [args::python_int(py, descriptor as isize)?])?.is_truthy()?)
+}
+
+fn is_regular(py: Python<'_>, descriptor: i32) -> PyResult<bool> {
+    ask_path(py, c"isfile", descriptor)
+}
+
 fn is_directory(py: Python<'_>, descriptor: i32) -> PyResult<bool> {
-    let path = py.import(intern!(py, "os"))?.getattr(intern!(py, "path"))?;
-    path.call_method1(intern!(py, "isdir"), (descriptor,))?.is_truthy()
+    ask_path(py, c"isdir", descriptor)
 }
 
 fn number(what: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> {
@@ -244,8 +314,11 @@ fn number(what: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> {
     }
     let number = args::ssize(object.as_borrowed()).map_err(|error| {
         // More than an address can be is behind the end of every file.
-        let is_out_of_range = error.is_instance_of::<PyOverflowError>(object.py());
-        if is_out_of_range { PyValueError::new_err(format!("{what} {object} is out of range")) } else { error }
+        if !error.is_overflow(object.py()) {
+            return error;
+        }
+        let number = digits(object.as_borrowed());
+        PyValueError::new_err(format!("{what} {number} is out of range: at most {}", isize::MAX))
     })?;
     usize::try_from(number).map_err(|_| PyValueError::new_err(format!("{what} {number} is negative")))
 }
@@ -254,11 +327,8 @@ fn optional_number(what: &str, object: Option<&Bound<'_, PyAny>>) -> PyResult<Op
     object.filter(|object| !object.is_none()).map(|object| number(what, object)).transpose()
 }
 
-fn wrong_type(what: &str, wanted: &str, object: &Bound<'_, PyAny>) -> PyErr {
-    match object.get_type().name() {
-        Ok(class) => PyTypeError::new_err(format!("{what} must be {wanted}, not {class}")),
-        Err(error) => error,
-    }
+fn wrong_type(what: &str, wanted: &str, object: &Bound<'_, PyAny>) -> Exception {
+    PyTypeError::new_err(format!("{what} must be {wanted}, not {}", class_name(object.as_borrowed())))
 }
 
 /// What a pickle holds: the class, the absolute path, the mode and the range.
@@ -286,15 +356,19 @@ pub(crate) fn reduce(this: This<'_>) -> Returned<'_> {
         Mode::Create | Mode::CreateNew => Mode::ReadWrite,
         mode => mode,
     };
-    let restore = py.import(intern!(py, "firmmap._mapped_file"))?.getattr(intern!(py, "restore"))?;
+    let restore = attribute(&import(py, c"firmmap._mapped_file")?, c"restore")?;
     let class = this.object().get_type();
-    let arguments = (class, path, mode.as_str(), offset, length, capacity).into_pyobject(py)?;
+    let capacity = capacity.map(|capacity| args::python_int(py, capacity as isize)).transpose()?;
+    let (offset, length) = (args::python_uint(py, offset)?, args::python_int(py, length as isize)?);
+    let mode = new_string(py, mode.as_str())?;
+    let capacity = capacity.unwrap_or_else(|| none(py));
+    let arguments = new_tuple(py, [class.into_any(), path.clone(), mode, offset, length, capacity])?.into_any();
     // What subclasses add: their `__dict__` and their slots, or what they say themselves.
-    let state = this.object().call_method0(intern!(py, "__getstate__"))?;
+    let state = call_method(&this.object(), c"__getstate__", [])?;
     if state.is_none() || state.cast::<PyDict>().is_ok_and(|state| state.is_empty()) {
-        return Ok((restore, arguments).into_pyobject(py)?.into_any());
+        return Ok(new_tuple(py, [restore, arguments])?.into_any());
     }
-    Ok((restore, arguments, state).into_pyobject(py)?.into_any())
+    Ok(new_tuple(py, [restore, arguments, state])?.into_any())
 }
 
 pub(crate) fn fileno(this: This<'_>) -> Returned<'_> {
@@ -304,18 +378,20 @@ pub(crate) fn fileno(this: This<'_>) -> Returned<'_> {
             return Err(super::unsupported("fileno: the memory is anonymous".to_owned()));
         }
         open.hand_out(matches!(this.name, Name::Path { .. }))
-    })?
-    .into_pyobject(py)
-    .map(Bound::into_any)
-    .map_err(PyErr::from)
+    })
+    .and_then(|number| args::python_int(py, number as isize))
 }
 
 impl super::Open {
     /// The descriptor of the file. Its own position is set to ours, so that who reads or writes with it does so here; unless
     /// it shares that with a descriptor of the caller's, for whom it would move.
     fn hand_out(&mut self, is_alone: bool) -> PyResult<i32> {
-        let number = self.file.file().and_then(descriptor::number);
-        let number = number.ok_or_else(|| super::unsupported("fileno: the map has no descriptor".to_owned()))?;
+        let no_descriptor = || super::unsupported("fileno: the map has no descriptor".to_owned());
+        let number = match self.file.tracked_file() {
+            Ok(file) => descriptor::number(file).ok_or_else(no_descriptor)?,
+            Err(failed) if failed.kind() == ErrorKind::NoFile => return Err(no_descriptor()),
+            Err(failed) => return Err(error(failed)),
+        };
         self.take_in()?;
         let end = self.file.offset() + self.file.len() as u64;
         self.grows_with_file |= self.file.file().is_some_and(|file| file.metadata().is_ok_and(|now| now.len() <= end));
@@ -343,7 +419,7 @@ impl super::Open {
         self.changes += 1;
         let file_len = self.file.file_len().map_err(error)?.saturating_sub(self.file.offset()) as usize;
         // What does not fit stays outside, until the views are gone.
-        let fits = self.exports == 0 || file_len <= self.file.capacity();
+        let fits = self.file.exports == 0 || file_len <= self.file.capacity();
         if self.grows_with_file && self.file.is_growable() && file_len > self.file.len() && fits {
             super::growth::refresh_open(self)?;
         }
@@ -365,5 +441,5 @@ pub(crate) fn isatty(this: This<'_>) -> Returned<'_> {
 
 pub(crate) fn offset(this: This<'_>) -> Returned<'_> {
     let offset = this.open(this.py, |open| Ok(open.file.offset()))?;
-    Ok(offset.into_pyobject(this.py)?.into_any())
+    args::python_uint(this.py, offset)
 }

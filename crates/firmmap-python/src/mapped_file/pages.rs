@@ -6,7 +6,6 @@ use std::sync::Arc;
 #[cfg(unix)]
 use firmmap::Advice;
 use firmmap::{FlushFlags, Protection};
-use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use super::growth::Turn;
@@ -14,10 +13,15 @@ use super::residency::Residency;
 use super::{This, error, exported, none};
 use crate::args::{self, Args};
 use crate::mapped::Returned;
+use crate::sys::detach::detached as without_gil;
+use crate::sys::exception::{PyResult, PyTypeError, PyValueError};
+use crate::sys::objects::shortened;
 
 /// `start` and `length` of a range, which must lie in the map. `first` is the place of `start` among the arguments.
 fn parse(args: Args<'_>, first: usize) -> PyResult<(isize, Option<isize>)> {
-    Ok((args.get(first).map_or(Ok(0), args::ssize)?, args::optional_ssize(args.get(first + 1))?))
+    let start = args.get(first).map_or(Ok(0), |start| args::named_ssize("start", start))?;
+    let length = args.get(first + 1).filter(|length| !length.is_none());
+    Ok((start, length.map(|length| args::named_ssize("length", length)).transpose()?))
 }
 
 fn check((start, length): (isize, Option<isize>), len: usize) -> PyResult<Range<usize>> {
@@ -43,7 +47,7 @@ fn detached<R: Send>(
 ) -> PyResult<R> {
     let (map, range): (Arc<firmmap::Mmap>, _) =
         this.open(this.py, |open| Ok((open.file.share(), check(range, open.file.len())?)))?;
-    this.py.detach(|| work(&map, range)).map_err(error)
+    without_gil(this.py, || work(&map, range)).map_err(error)
 }
 
 pub(crate) fn flush<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
@@ -54,6 +58,7 @@ pub(crate) fn flush<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let mut flags = FlushFlags::SYNC;
     for (name, value) in args.by_name() {
         if name != "asynchronous" {
+            let name = shortened(name.as_borrowed());
             return Err(PyTypeError::new_err(format!("flush() got an unexpected keyword argument '{name}'")));
         }
         flags = if value.is_truthy()? { FlushFlags::ASYNC } else { FlushFlags::SYNC };
@@ -80,14 +85,14 @@ pub(crate) fn residency<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> 
     args.check("residency", 0, 2)?;
     let range = parse(args, 0)?;
     let residency = detached(this, range, |map, range| map.residency(range))?;
-    Ok(Bound::new(this.py, Residency(residency))?.into_any())
+    crate::sys::residency::new(this, Residency(residency))
 }
 
 #[cfg(unix)]
 pub(crate) fn madvise<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     this.check_open(this.py)?;
     args.check("madvise", 1, 3)?;
-    let option = args.get(0).map_or(Ok(0), args::int)?;
+    let option = args.get(0).map_or(Ok(0), |option| args::named_int("option", option))?;
     let range = parse(args, 1)?;
     detached(this, range, |map, range| map.advise_range(range, Advice::from_raw(option)))?;
     this.changed(this.py);
@@ -108,7 +113,7 @@ pub(crate) fn protect<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
     this.check_open(py)?;
     args.check("protect", 1, 1)?;
-    let protection = args.get(0).map_or(Ok(0), args::int)?;
+    let protection = args.get(0).map_or(Ok(0), |protection| args::named_int("protection", protection))?;
     let protection = u32::try_from(protection).ok().and_then(Protection::from_bits);
     let protection = protection.ok_or_else(|| {
         PyValueError::new_err("protection must be 0 (none) or a sum of PROT_READ (1), PROT_WRITE (2), PROT_EXEC (4)")
@@ -117,8 +122,8 @@ pub(crate) fn protect<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     loop {
         let done = this.open_now(py, |open| {
             // Whoever uses such a view would be ended by the system.
-            if open.exports > 0 {
-                return Err(exported("protect", open.exports));
+            if open.file.exports > 0 {
+                return Err(exported("protect", open.file.exports));
             }
             if open.file.is_shared() {
                 return Ok(false);
@@ -130,6 +135,6 @@ pub(crate) fn protect<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         if done {
             return Ok(none(py));
         }
-        Turn::wait(&mut turn, this)?;
+        Turn::wait(&mut turn, &this, py)?;
     }
 }

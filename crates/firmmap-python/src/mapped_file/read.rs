@@ -1,15 +1,16 @@
 //! Reading as from a file: `read`, `readinto`, `readline` and the like, `peek`, `seek`, `tell`.
 
-use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyList;
 
+use super::growth::Turn;
 use super::{This, boolean, error};
 use crate::args::{self, Args};
 use crate::errors::INVALID_ARGUMENT;
 use crate::mapped::{self, DETACHED_COPY, Job, Mapped, Returned};
 use crate::sys::buffer::NewBytes;
+use crate::sys::detach::detached;
+use crate::sys::exception::{PyOSError, PyResult, PyValueError};
+use crate::sys::objects::new_list;
 use crate::sys::target::Target;
 
 /// What `peek()` shows at least, where there is as much: `io.DEFAULT_BUFFER_SIZE`.
@@ -18,7 +19,10 @@ const PEEK: usize = 8192;
 /// A number of bytes: `None`, a negative one, and nothing at all, mean all of them.
 fn limit(args: Args<'_>, function: &str) -> PyResult<Option<usize>> {
     args.check(function, 0, 1)?;
-    let count = args::optional_count(args.get(0))?;
+    let count = args.get(0).map_or(Ok(None), |object| {
+        let count = args::optional_count(Some(object));
+        count.map_err(|error| args::limited(error, "count", object, isize::MIN, isize::MAX))
+    })?;
     Ok(count.and_then(|count| usize::try_from(count).ok()))
 }
 
@@ -44,7 +48,7 @@ pub(crate) fn readlines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> 
     let py = this.py;
     this.check_open(py)?;
     let hint = limit(args, "readlines")?.filter(|&hint| hint > 0);
-    let lines = PyList::empty(py);
+    let lines = new_list(py)?;
     let mut total = 0;
     while let Some(line) = super::lines::next(this)? {
         total += line.len()?;
@@ -73,6 +77,9 @@ fn fill<'py>(this: This<'py>, args: Args<'py>, function: &str) -> Returned<'py> 
         None => unreachable!("the number of arguments was checked"),
     };
     let job = this.open(py, |open| {
+        if target.len() > open.file.remaining() {
+            open.file.follow_end().map_err(error)?;
+        }
         let position = open.file.position();
         let count = open.file.remaining().min(target.len());
         if count > DETACHED_COPY {
@@ -121,7 +128,7 @@ fn copy_detached(
         return copy(map, position, count, target);
     }
     let memory = target.memory(count);
-    py.detach(|| map.read_uninit_at(memory, position).map(drop))
+    detached(py, || map.read_uninit_at(memory, position).map(drop))
 }
 
 pub(crate) fn peek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
@@ -129,6 +136,9 @@ pub(crate) fn peek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     this.check_open(py)?;
     let count = limit(args, "peek")?.filter(|&count| count > 0).unwrap_or(PEEK);
     let bytes = this.open(py, |open| {
+        if open.file.remaining() == 0 {
+            open.file.follow_end().map_err(error)?;
+        }
         let mut bytes = NewBytes::new(py, count.min(open.file.remaining()))?;
         if bytes.len() > 0 {
             open.file.read_uninit_at(bytes.memory(), open.file.position()).map_err(error)?;
@@ -141,6 +151,9 @@ pub(crate) fn peek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
 pub(crate) fn read_byte(this: This<'_>) -> Returned<'_> {
     let byte = this.open(this.py, |open| {
         let position = open.file.position();
+        if position >= open.file.len() {
+            open.file.follow_end().map_err(error)?;
+        }
         if position >= open.file.len() {
             return Err(PyValueError::new_err(format!("read_byte at {position}: the end of the map")));
         }
@@ -155,14 +168,20 @@ pub(crate) fn seek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
     this.check_open(py)?;
     args.check("seek", 1, 2)?;
-    let distance = args.get(0).map_or(Ok(0), args::ssize)?;
-    let whence = args.get(1).map_or(Ok(0), args::int)?;
+    let distance = args.get(0).map_or(Ok(0), |distance| args::named_ssize("position", distance))?;
+    let whence = args.get(1).map_or(Ok(0), |whence| args::named_int("whence", whence))?;
+    let mut turn = None;
+    // The end is there when the thread that is appending is done.
+    while whence == 2 && this.open_now(py, |open| Ok(open.file.is_appended_to()))? {
+        Turn::wait(&mut turn, &this, py)?;
+    }
+    drop(turn);
     let position = this.open(py, |open| {
         open.take_in()?;
         let base = match whence {
             0 => 0,
             1 => open.file.position(),
-            2 => open.file.len(),
+            2 => open.end()?,
             _ => return Err(PyValueError::new_err(format!("whence {whence} is not 0, 1 or 2"))),
         };
         let target = base.checked_add_signed(distance).filter(|&target| isize::try_from(target).is_ok());
@@ -203,5 +222,5 @@ pub(crate) fn writable(this: This<'_>) -> Returned<'_> {
 
 pub(crate) fn size(this: This<'_>) -> Returned<'_> {
     let len = this.open(this.py, |open| open.file.file_len().map_err(error))?;
-    len.into_bound_py_any(this.py)
+    args::python_uint(this.py, len)
 }

@@ -3,19 +3,24 @@
 //! As with `bytearray` and other than with the class `mmap`, a search without a start begins at the first byte: it is a
 //! question to the bytes, not to the file's position.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use memchr::memmem::Finder;
-use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::{MappedFile, Open, This, boolean, closed_error, error};
+use super::lines::gathering;
+use super::{MappedFile, Open, This, boolean, closed_error, error, write};
 use crate::args::{self, Args, Argument};
 use crate::mapped::{DETACHED_SEARCH, Direction, Job, Object, Returned, clamp};
+use crate::sys::buffer::copy;
 use crate::sys::cell::Exclusive;
+use crate::sys::detach::detached;
+use crate::sys::exception::{PyResult, PyTypeError, PyValueError};
 use crate::sys::native::{Body, Held, Holder, Link, Receiver};
+use crate::sys::objects::class_name;
+use crate::sys::owned::Owned;
 
 /// What is searched for: bytes, or an integer that stands for one.
 enum Needle<'a, 'py> {
@@ -43,10 +48,10 @@ impl<'a, 'py> Needle<'a, 'py> {
     }
 
     /// For work during which other threads run: they could change what is not a bytes object.
-    fn constant(&self) -> Vec<u8> {
+    fn constant(&self) -> PyResult<Cow<'_, [u8]>> {
         match self {
-            Self::Bytes(bytes) => bytes.constant().into_owned(),
-            Self::Byte(byte) => byte.to_vec(),
+            Self::Bytes(bytes) => bytes.constant(),
+            Self::Byte(byte) => Ok(Cow::Borrowed(byte)),
         }
     }
 }
@@ -102,8 +107,8 @@ fn search(this: This<'_>, needle: &Needle<'_, '_>, bounds: Bounds, direction: Di
     match job {
         Job::Done(found) => Ok(found),
         Job::Large(map, range) => {
-            let needle = needle.constant();
-            py.detach(|| direction.search(&map, &needle, range)).map_err(error)
+            let needle = needle.constant()?;
+            detached(py, || direction.search(&map, &needle, range)).map_err(error)
         }
     }
 }
@@ -113,7 +118,8 @@ fn or_minus_one(py: Python<'_>, found: Option<usize>) -> Returned<'_> {
 }
 
 fn or_error(py: Python<'_>, found: Option<usize>) -> Returned<'_> {
-    found.ok_or_else(|| PyValueError::new_err("subsection not found"))?.into_bound_py_any(py)
+    let index = found.ok_or_else(|| PyValueError::new_err("subsection not found"))?;
+    args::python_int(py, index as isize)
 }
 
 pub(crate) fn find<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
@@ -158,11 +164,11 @@ pub(crate) fn count<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let count = match job {
         Job::Done(count) => count,
         Job::Large(map, range) => {
-            let needle = needle.constant();
-            py.detach(|| map.count(&needle, range)).map_err(error)?
+            let needle = needle.constant()?;
+            detached(py, || map.count(&needle, range)).map_err(error)?
         }
     };
-    count.into_bound_py_any(py)
+    args::python_int(py, count as isize)
 }
 
 pub(crate) fn startswith<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
@@ -206,7 +212,7 @@ fn affix<'py>(
         return Ok(boolean(py, false));
     }
     if !has_bytes(object) {
-        let words = format!("{name} first arg must be bytes or a tuple of bytes, not {}", object.get_type().name()?);
+        let words = format!("{name} first arg must be bytes or a tuple of bytes, not {}", class_name(object));
         return Err(PyTypeError::new_err(words));
     }
     Ok(boolean(py, is_there(object)?))
@@ -220,8 +226,8 @@ fn has_bytes(object: Object<'_, '_>) -> bool {
 pub(crate) struct Matches {
     state: Exclusive<Cursor>,
     needle: Vec<u8>,
-    /// It keeps what it has found out about the needle. In a box, as it wants more alignment than an instance has.
-    finder: Box<Finder<'static>>,
+    /// For a short needle: it keeps what it has found out about that. In a box, as it wants more alignment than an instance has.
+    finder: Option<Box<Finder<'static>>>,
 }
 
 struct Cursor {
@@ -240,7 +246,12 @@ struct Place {
     changes: u64,
 }
 
-impl Body for Matches {}
+impl Body for Matches {
+    fn filename(&self, py: Python<'_>) -> Option<Owned> {
+        let held = self.state.with(py, |cursor| cursor.file.as_ref().map(|file| Held::new(file.receiver(py))));
+        super::filename_of(py, held)
+    }
+}
 
 impl Holder for Matches {
     fn held(&self, py: Python<'_>) -> Option<Link> {
@@ -255,13 +266,15 @@ impl Holder for Matches {
 
 /// Bytes in which more than one match is looked for at a time, and how many there are at most.
 const WINDOW: usize = 4096;
+/// Needles up to this length are looked for ahead.
+const SHORT: usize = WINDOW / 4;
 
 pub(crate) fn find_all<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
     this.check_open(py)?;
     args.check("find_all", 1, 3)?;
     let needle = match args.get(0) {
-        Some(object) => Needle::new(object)?.constant(),
+        Some(object) => copy(Needle::new(object)?.bytes())?,
         None => unreachable!("the number of arguments was checked"),
     };
     let bounds = Bounds::new(args.get(1), args.get(2))?;
@@ -269,8 +282,8 @@ pub(crate) fn find_all<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let file = range.is_some().then(|| Held::new(this));
     let Range { start, end } = range.unwrap_or(0..0);
     let cursor = Cursor { file, place: Place { position: start, end, ahead: Vec::new(), changes: 0 } };
-    let finder = Box::new(Finder::new(&needle).into_owned());
-    crate::sys::mapped_file::new_matches(py, Matches { state: Exclusive::new(cursor), needle, finder })
+    let finder = (needle.len() <= SHORT).then(|| Box::new(Finder::new(&needle).into_owned()));
+    crate::sys::mapped_file::new_matches(this, Matches { state: Exclusive::new(cursor), needle, finder })
 }
 
 /// The next match, if it was found ahead.
@@ -291,6 +304,7 @@ pub(crate) fn ready_of(matches: Receiver<'_, Matches>) -> Option<Bound<'_, PyAny
 
 pub(crate) fn next_of(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let py = matches.py;
+    write::write_gathered_for(py, || matches.state.with(py, |cursor| gathering(py, cursor.file.as_ref())))?;
     let pass = |cursor: &mut Cursor, found: Option<usize>| match found {
         Some(index) => {
             cursor.place.position = index + matches.needle.len().max(1);
@@ -316,7 +330,7 @@ pub(crate) fn next_of(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'
             Job::Large(map, range) => (map, range),
         };
         let needle = &matches.needle;
-        let found = py.detach(|| map.find(needle, range)).map_err(error)?;
+        let found = detached(py, || map.find(needle, range)).map_err(error)?;
         let passed = matches.state.with(py, |cursor| {
             // If not, another thread has found it meanwhile.
             (cursor.place.position == position).then(|| pass(cursor, found))
@@ -325,7 +339,7 @@ pub(crate) fn next_of(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'
             break found;
         }
     };
-    found.map(|index| index.into_bound_py_any(py)).transpose()
+    found.map(|index| args::python_int(py, index as isize)).transpose()
 }
 
 impl Matches {
@@ -339,12 +353,12 @@ impl Matches {
             return Ok(Job::Done(None));
         }
         // What others change through views is not to be missed, so that nothing is looked for ahead.
-        if self.needle.len() <= WINDOW / 4 && !open.is_lent() {
+        if let Some(finder) = self.finder.as_ref().filter(|_| !open.is_lent()) {
             let window = open.file.to_vec(start..end.min(start + WINDOW)).map_err(error)?;
             match &self.needle[..] {
                 [] => place.ahead.extend(start..=start + window.len()),
                 &[byte] => place.ahead.extend(memchr::memchr_iter(byte, &window).map(|index| start + index)),
-                _ => place.ahead.extend(self.finder.find_iter(&window).map(|index| start + index)),
+                _ => place.ahead.extend(finder.find_iter(&window).map(|index| start + index)),
             }
             place.ahead.reverse();
             if let Some(index) = place.ahead.pop() {

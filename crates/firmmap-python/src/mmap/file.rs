@@ -1,6 +1,5 @@
 //! What a file has: reading and writing at a position.
 
-use pyo3::exceptions::PyValueError;
 use pyo3::types::PyBool;
 
 use super::none;
@@ -8,6 +7,8 @@ use crate::args::{self, Args, Argument};
 use crate::errors::exception;
 use crate::mapped::{self, DETACHED_COPY, Job, Mapped, Returned};
 use crate::sys::class::This;
+use crate::sys::detach::detached;
+use crate::sys::exception::PyValueError;
 
 pub(crate) fn read<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
@@ -81,7 +82,7 @@ pub(crate) fn write<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         Ok(Job::Done(()))
     })?;
     if let Job::Large(map, position) = job
-        && let Err(error) = py.detach(|| map.write_all_at(bytes, position))
+        && let Err(error) = detached(py, || map.write_all_at(bytes, position))
     {
         this.set_position(py, position)?;
         return Err(exception(error));

@@ -1,7 +1,6 @@
 //! Bytes by their place: items, slices, the sequence that iteration sees, copies inside the map.
 
 use firmmap::MappedFile;
-use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -9,7 +8,10 @@ use super::none;
 use crate::args::{self, Args, Argument, Slice};
 use crate::errors::exception;
 use crate::mapped::{self, DETACHED_COPY, Job, Object, Returned, place, scatter};
+use crate::sys::buffer::new_bytes;
 use crate::sys::class::This;
+use crate::sys::detach::detached;
+use crate::sys::exception::{Exception, PyIndexError, PyResult, PyTypeError, PyValueError};
 
 pub(crate) fn subscript<'py>(this: This<'py>, key: Object<'_, 'py>) -> Returned<'py> {
     // A plain int needs no look at the map before it is converted.
@@ -71,7 +73,7 @@ pub(crate) fn assign_subscript<'py>(
     })?;
     match job {
         Job::Done(()) => Ok(()),
-        Job::Large(map, (start, step)) => py.detach(|| scatter(&map, bytes, start, step)).map_err(exception),
+        Job::Large(map, (start, step)) => detached(py, || scatter(&map, bytes, start, step)).map_err(exception),
     }
 }
 
@@ -93,7 +95,7 @@ fn assign_item<'py>(this: This<'py>, key: Object<'_, 'py>, value: Option<Object<
 }
 
 #[cold]
-fn not_a_byte() -> PyErr {
+fn not_a_byte() -> Exception {
     PyValueError::new_err("mmap item value must be in range(0, 256)")
 }
 
@@ -104,7 +106,7 @@ pub(crate) fn sequence_item(this: This<'_>, index: isize) -> Returned<'_> {
         let index = index.ok_or_else(|| PyIndexError::new_err("mmap index out of range"))?;
         file.get(index).map_err(exception)
     })?;
-    Ok(PyBytes::new(this.py, &[byte]).into_any())
+    new_bytes(this.py, &[byte])
 }
 
 pub(crate) fn sequence_assign(this: This<'_>, index: isize, value: Option<Object<'_, '_>>) -> PyResult<()> {

@@ -13,9 +13,8 @@ mod search;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use firmmap::MappedFile;
-use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyString};
+use pyo3::types::PyBool;
 
 pub(crate) use file::*;
 pub(crate) use items::*;
@@ -25,12 +24,16 @@ pub(crate) use search::*;
 use crate::args::Args;
 use crate::constants::{ACCESS_COPY, ACCESS_READ, ACCESS_WRITE};
 use crate::errors::{closed as closed_error, exception};
+use crate::faults;
 use crate::mapped::{self, DETACHED_COPY, Mapped, Returned, unmap};
 use crate::sys::buffer::Export;
-use crate::sys::call::unraisable;
 use crate::sys::cell::Exclusive;
 use crate::sys::class::{This, is_exact};
-use crate::sys::native::{Answer, Body};
+use crate::sys::detach::detached;
+use crate::sys::exception::{Exception, PyBufferError, PyResult, PyTypeError};
+use crate::sys::leaf;
+use crate::sys::native::Body;
+use crate::sys::objects::{new_string, shortened};
 use crate::sys::shares::File;
 
 /// What an instance is made of.
@@ -44,7 +47,7 @@ pub(crate) struct Mmap {
     resizing: AtomicBool,
 }
 
-struct State {
+pub(crate) struct State {
     /// `None` when closed.
     file: Option<File>,
     /// Views that others hold.
@@ -68,7 +71,7 @@ impl Mmap {
 
     fn check_open(&self, py: Python<'_>) -> PyResult<()> {
         self.give_way(py)?;
-        self.open(py, |_| Ok(()))
+        if leaf::is_at_hand(self, py) { Ok(()) } else { self.open(py, |_| Ok(())) }
     }
 
     /// Before work that may take a share of the map: waits for a thread that wants to resize it, which would never find it
@@ -102,9 +105,21 @@ impl Mapped for Mmap {
         self.open(py, work)
     }
 
+    type State = State;
+
     #[inline(always)]
-    fn ready_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut File) -> Option<R>) -> Option<R> {
-        self.state.try_with(py, |state| work(state.file.as_mut()?))?
+    fn state(&self) -> &Exclusive<State> {
+        &self.state
+    }
+
+    #[inline(always)]
+    fn at_hand(state: &mut State) -> Option<&mut File> {
+        state.file.as_mut()
+    }
+
+    #[inline(always)]
+    fn is_closed(state: &State) -> bool {
+        state.file.is_none()
     }
 
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()> {
@@ -114,7 +129,7 @@ impl Mapped for Mmap {
         })
     }
 
-    fn error(error: firmmap::Error) -> PyErr {
+    fn error(error: firmmap::Error) -> Exception {
         exception(error)
     }
 }
@@ -123,7 +138,7 @@ impl Body for Mmap {
     /// The end of an object that was not closed. A last fault is reported as other errors in finalizers are.
     fn finalize(&self, py: Python<'_>) {
         if let Err(error) = unmap(self.state.with(py, |state| state.file.take())) {
-            unraisable(py, exception(error));
+            exception(error).write_unraisable(py);
         }
     }
 }
@@ -132,7 +147,7 @@ pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
     let py = this.py;
     let class = this.object().get_type();
     // The name that the standard class shows.
-    let name = if is_exact(&class) { "mmap.mmap".to_owned() } else { class.name()?.to_string() };
+    let name = if is_exact(&class) { "mmap.mmap".to_owned() } else { shortened(class.name()?.as_borrowed()) };
     let numbers =
         this.state.with(py, |state| state.file.as_ref().map(|file| (file.len(), file.position(), file.offset())));
     let words = match numbers {
@@ -147,12 +162,7 @@ pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
             format!("<{name} closed=False, access={access}, length={length}, pos={pos}, offset={offset}>")
         }
     };
-    Ok(PyString::new(py, &words).into_any())
-}
-
-#[inline]
-pub(crate) fn ready_closed(this: This<'_>) -> Option<Answer<'_>> {
-    this.state.try_with(this.py, |state| state.file.is_none()).map(|closed| Answer::bool(this.py, closed))
+    new_string(py, &words)
 }
 
 pub(crate) fn closed(this: This<'_>) -> Returned<'_> {
@@ -168,7 +178,7 @@ pub(crate) fn close(this: This<'_>) -> Returned<'_> {
         Ok(state.file.take())
     })?;
     let large = taken.as_ref().is_some_and(|file| file.len() > DETACHED_COPY);
-    let result = if large { this.py.detach(|| unmap(taken)) } else { unmap(taken) };
+    let result = if large { detached(this.py, || unmap(taken)) } else { unmap(taken) };
     result.map(|()| none(this.py)).map_err(exception)
 }
 
@@ -202,6 +212,7 @@ pub(crate) fn export(this: This<'_>) -> PyResult<Export> {
 /// Counts a view less.
 pub(crate) fn release(this: This<'_>) {
     this.state.with(this.py, |state| state.exports = state.exports.saturating_sub(1));
+    faults::after_release(this.py);
 }
 
 #[inline]

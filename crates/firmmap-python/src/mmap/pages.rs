@@ -5,10 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[cfg(unix)]
 use firmmap::Advice;
 use firmmap::FlushFlags;
-use pyo3::IntoPyObjectExt;
-#[cfg(unix)]
-use pyo3::exceptions::PyOverflowError;
-use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -18,6 +14,9 @@ use crate::constants::{ACCESS_COPY, ACCESS_READ};
 use crate::errors::{self, closed as closed_error, exception, os_error};
 use crate::mapped::{Returned, wait};
 use crate::sys::class::This;
+use crate::sys::detach::detached;
+use crate::sys::exception::{PyBufferError, PyOverflowError, PyTypeError, PyValueError};
+use crate::sys::objects::{class_name, shortened};
 
 pub(crate) fn flush<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
@@ -28,6 +27,7 @@ pub(crate) fn flush<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let mut flags = FlushFlags::SYNC;
     for (name, value) in args.by_name() {
         if name != "flags" {
+            let name = shortened(name.as_borrowed());
             let words = format!("flush() got an unexpected keyword argument '{name}'");
             return Err(PyTypeError::new_err(words));
         }
@@ -53,7 +53,7 @@ pub(crate) fn flush<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     match work {
         None => {}
         Some(None) => return Err(os_error(errors::INVALID_ARGUMENT)),
-        Some(Some((map, range))) => py.detach(|| map.flush_with(range, flags)).map_err(exception)?,
+        Some(Some((map, range))) => detached(py, || map.flush_with(range, flags)).map_err(exception)?,
     }
     Ok(none(py))
 }
@@ -81,7 +81,7 @@ pub(crate) fn madvise<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     if !start.is_multiple_of(firmmap::page_size()) {
         return Err(os_error(errors::INVALID_ARGUMENT));
     }
-    py.detach(|| map.advise_range(start..end, Advice::from_raw(option))).map_err(exception)?;
+    detached(py, || map.advise_range(start..end, Advice::from_raw(option))).map_err(exception)?;
     Ok(none(py))
 }
 
@@ -144,15 +144,12 @@ pub(crate) fn set_name<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
     this.check_open(py)?;
     args.check("set_name", 1, 1)?;
-    let name = match args.get(0).map(|name| (name, name.cast::<PyString>())) {
-        Some((_, Ok(name))) => name.to_str()?.to_owned(),
-        Some((other, Err(_))) => {
-            let class = other.get_type();
-            let words = format!("set_name() argument must be str, not {}", class.name()?);
-            return Err(PyTypeError::new_err(words));
-        }
-        None => unreachable!("the number of arguments was checked"),
+    let Some(object) = args.get(0) else { unreachable!("the number of arguments was checked") };
+    let Ok(name) = object.cast::<PyString>() else {
+        let words = format!("set_name() argument must be str, not {}", class_name(object));
+        return Err(PyTypeError::new_err(words));
     };
+    let name = name.to_str()?;
     if name.contains('\0') {
         return Err(PyValueError::new_err("embedded null character"));
     }
@@ -178,5 +175,5 @@ pub(crate) fn size(this: This<'_>) -> Returned<'_> {
         Ok(Some(file.file_len()))
     })?;
     let len = result.ok_or_else(|| os_error(errors::BAD_DESCRIPTOR))?;
-    len.map_err(exception)?.into_bound_py_any(this.py)
+    args::python_uint(this.py, len.map_err(exception)?)
 }

@@ -4,6 +4,7 @@ use crate::args::{self, Args, Argument};
 use crate::errors::exception;
 use crate::mapped::{Direction, Job, Returned, clamp};
 use crate::sys::class::This;
+use crate::sys::detach::detached;
 
 pub(crate) fn find<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     search(this, args, "find", Direction::Forward)
@@ -36,8 +37,8 @@ fn search<'py>(this: This<'py>, args: Args<'py>, name: &str, direction: Directio
     let found = match job {
         Job::Done(found) => found,
         Job::Large(map, range) => {
-            let needle = needle.constant();
-            py.detach(|| direction.search(&map, &needle, range)).map_err(exception)?
+            let needle = needle.constant()?;
+            detached(py, || direction.search(&map, &needle, range)).map_err(exception)?
         }
     };
     args::python_int(py, found.map_or(-1, |index| index as isize))

@@ -9,9 +9,8 @@ use std::ffi::{c_char, c_longlong};
 #[cfg(unix)]
 use std::sync::OnceLock;
 
-use pyo3::intern;
+use super::exception::{Exception, PyResult};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 
 #[cfg(unix)]
 type Audit = unsafe extern "C" fn(event: *const c_char, format: *const c_char, ...) -> c_int;
@@ -25,10 +24,9 @@ pub(crate) fn mmap_new(py: Python<'_>, fileno: c_int, length: usize, access: c_i
         let (event, format) = (c"mmap.__new__".as_ptr(), c"iniL".as_ptr());
         // SAFETY: attached, as the token says; the arguments are what the format says.
         let result = unsafe { audit(event, format, fileno, length, access, c_longlong::from(offset)) };
-        return if result < 0 { Err(PyErr::fetch(py)) } else { Ok(()) };
+        return if result < 0 { Err(Exception::fetch(py)) } else { Ok(()) };
     }
-    static AUDIT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    AUDIT.import(py, "sys", "audit")?.call1((intern!(py, "mmap.__new__"), fileno, length, access, offset))?;
+    py.import("sys")?.getattr("audit")?.call1(("mmap.__new__", fileno, length, access, offset))?;
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::exception::{Exception, PyResult};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use pyo3::{Borrowed, ffi};
@@ -41,7 +42,7 @@ impl<'a, 'py> Argument<'a, 'py> {
         // SAFETY: the object is alive while it is borrowed; the view stays where it is until it is released.
         match unsafe { ffi::PyObject_GetBuffer(object.as_ptr(), &mut *buffer, ffi::PyBUF_SIMPLE) } {
             0 => Ok(Self::View(View { buffer, _py: py })),
-            _ => Err(PyErr::fetch(py)),
+            _ => Err(Exception::fetch(py)),
         }
     }
 
@@ -59,12 +60,20 @@ impl<'a, 'py> Argument<'a, 'py> {
     }
 
     /// The bytes for work during which other threads run: they could change what is not a bytes object.
-    pub(crate) fn constant(&self) -> Cow<'_, [u8]> {
-        match self {
+    pub(crate) fn constant(&self) -> PyResult<Cow<'_, [u8]>> {
+        Ok(match self {
             Self::Bytes(bytes) => Cow::Borrowed(bytes_of(bytes)),
-            Self::View(_) => Cow::Owned(self.bytes().to_vec()),
-        }
+            Self::View(_) => Cow::Owned(copy(self.bytes())?),
+        })
     }
+}
+
+/// A copy of what can be of any length.
+pub(crate) fn copy(bytes: &[u8]) -> PyResult<Vec<u8>> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(bytes.len())?;
+    copy.extend_from_slice(bytes);
+    Ok(copy)
 }
 
 impl Drop for View<'_> {
@@ -86,7 +95,7 @@ pub(crate) fn new_bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'p
     // SAFETY: copies as many bytes as there are.
     let object = unsafe { ffi::PyBytes_FromStringAndSize(bytes.as_ptr().cast(), bytes.len() as isize) };
     // SAFETY: a new reference, or null with an exception set.
-    unsafe { Bound::from_owned_ptr_or_err(py, object) }
+    unsafe { Bound::from_owned_ptr_or_opt(py, object) }.ok_or_else(|| Exception::fetch(py))
 }
 
 /// As [`new_bytes`], for those who can go another way where there is no memory.
@@ -95,7 +104,7 @@ pub(crate) fn try_new_bytes<'py>(py: Python<'py>, bytes: &[u8]) -> Option<Bound<
     #[cold]
     #[inline(never)]
     fn forget(py: Python<'_>) {
-        drop(PyErr::take(py));
+        Exception::clear(py);
     }
     // SAFETY: copies as many bytes as there are.
     let object = unsafe { ffi::PyBytes_FromStringAndSize(bytes.as_ptr().cast(), bytes.len() as isize) };
@@ -105,6 +114,14 @@ pub(crate) fn try_new_bytes<'py>(py: Python<'py>, bytes: &[u8]) -> Option<Bound<
         forget(py);
     }
     object
+}
+
+/// Drops the exception that says so, as it is made anew when nothing is locked.
+#[cold]
+#[inline(never)]
+fn no_memory(py: Python<'_>) -> Exception {
+    Exception::clear(py);
+    Exception::no_memory()
 }
 
 /// A bytes object whose memory has not been written yet.
@@ -158,7 +175,7 @@ impl<'py> NewBytes<'py> {
         // SAFETY: without a source the bytes are left for us to write, as nobody else has the object yet.
         let object = unsafe { ffi::PyBytes_FromStringAndSize(std::ptr::null(), len as isize) };
         // SAFETY: a new reference, or null with an exception set.
-        let object = unsafe { Bound::from_owned_ptr_or_err(py, object) }?;
+        let object = unsafe { Bound::from_owned_ptr_or_opt(py, object) }.ok_or_else(|| no_memory(py))?;
         // SAFETY: the call above returns bytes objects.
         let object = unsafe { object.cast_into_unchecked() };
         let start = data_of(&object);
@@ -232,7 +249,7 @@ pub(super) unsafe fn fill(
     let result = unsafe { ffi::PyBuffer_FillInfo(view, object, start, len, c_int::from(export.readonly), flags) };
     if result < 0 {
         // SAFETY: our caller is attached, as CPython has called it.
-        return Err(PyErr::fetch(unsafe { Python::assume_attached() }));
+        return Err(Exception::fetch(unsafe { Python::assume_attached() }));
     }
     Ok(())
 }

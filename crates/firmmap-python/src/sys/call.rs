@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use pyo3::exceptions::{PySystemError, PyTypeError};
+use super::exception::{Exception, PyResult, PySystemError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use pyo3::{Borrowed, ffi};
@@ -30,11 +30,14 @@ pub(super) unsafe fn enter<'py, T>(failed: T, body: impl FnOnce(Python<'py>) -> 
     }
 }
 
-/// Apart, as the next one, so that calls that succeed set up nothing for it.
+/// The one place where an exception of ours becomes CPython's. What the call has locked and held is free by now, so that Python code can
+/// run. Apart, so that calls that succeed set up nothing for it.
 #[cold]
 #[inline(never)]
-fn raise(py: Python<'_>, error: PyErr) {
-    error.restore(py);
+pub(super) fn raise(py: Python<'_>, exception: Exception) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| exception.set(py))) {
+        raise_panic(py, &*panic);
+    }
 }
 
 #[cold]
@@ -42,18 +45,13 @@ fn raise(py: Python<'_>, error: PyErr) {
 fn raise_panic(py: Python<'_>, panic: &(dyn Any + Send)) {
     let words = panic.downcast_ref::<String>().map(String::as_str);
     let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
-    PySystemError::new_err(format!("error inside firmmap: {words}")).restore(py);
-}
-
-/// Reports an error where none can be raised, and leaves alone an exception that is just on its way.
-#[allow(deprecated, reason = "what replaces the two functions is newer than CPython 3.11")]
-pub(crate) fn unraisable(py: Python<'_>, error: PyErr) {
-    let [mut class, mut value, mut trace] = [std::ptr::null_mut(); 3];
-    // SAFETY: attached, as the token says; takes the exception that is on its way, if there is one.
-    unsafe { ffi::PyErr_Fetch(&mut class, &mut value, &mut trace) };
-    error.write_unraisable(py, None);
-    // SAFETY: attached; gives back what was taken.
-    unsafe { ffi::PyErr_Restore(class, value, trace) };
+    let exception = match words {
+        // PyO3 panics so where CPython has no memory for a small object.
+        "PyObject pointer is null" => Exception::no_memory(),
+        _ => PySystemError::new_err(format!("error inside firmmap: {words}")),
+    };
+    // What panics here as well leaves the exception that it has met.
+    let _ = catch_unwind(AssertUnwindSafe(|| exception.set(py)));
 }
 
 /// The arguments of a call.
@@ -132,7 +130,7 @@ impl<'py> Args<'py> {
 }
 
 #[cold]
-fn wrong_count(function: &str, min: usize, max: usize, given: usize) -> PyErr {
+fn wrong_count(function: &str, min: usize, max: usize, given: usize) -> Exception {
     let (bound, limit) = match given {
         _ if min == max => ("exactly", min),
         _ if given < min => ("at least", min),

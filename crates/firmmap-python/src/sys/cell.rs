@@ -43,7 +43,7 @@ impl<T> Exclusive<T> {
     /// As [`with`](Self::with), but `None` where that would panic: for those who can go another way.
     #[inline(always)]
     #[cfg(not(Py_GIL_DISABLED))]
-    pub(crate) fn try_with<R, W: FnOnce(&mut T) -> R>(&self, _py: Python<'_>, work: W) -> Option<R> {
+    pub(crate) fn try_with<R>(&self, _py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> Option<R> {
         struct Busy<'a>(&'a std::cell::Cell<bool>);
         impl Drop for Busy<'_> {
             fn drop(&mut self) {
@@ -53,14 +53,34 @@ impl<T> Exclusive<T> {
         if self.0.busy.get() {
             return None;
         }
-        // Work that captures nothing has no object on which it could come back here: only by running Python code, which no work
-        // in here may. So it is let in without a mark, which costs a nanosecond.
-        let _busy = (size_of::<W>() > 0).then(|| {
-            self.0.busy.set(true);
-            Busy(&self.0.busy)
-        });
+        self.0.busy.set(true);
+        let _busy = Busy(&self.0.busy);
         // SAFETY: the token says that we hold the GIL, and the flag that nobody below us on this stack is in here.
         Some(work(unsafe { &mut *self.0.value.get() }))
+    }
+
+    /// As [`try_with`](Self::try_with), without marking the state as in use, which two instructions do.
+    ///
+    /// # Safety
+    ///
+    /// - `work` cannot come back here: it runs no Python code, and drops nothing.
+    #[inline(always)]
+    #[cfg(not(Py_GIL_DISABLED))]
+    pub(super) unsafe fn try_unmarked<R>(&self, _py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> Option<R> {
+        // SAFETY: the token says that we hold the GIL, the flag that nobody below us on this stack is in here, and the caller that
+        // nobody above us will be.
+        (!self.0.busy.get()).then(|| work(unsafe { &mut *self.0.value.get() }))
+    }
+
+    /// As [`try_with`](Self::try_with): there is no mark.
+    ///
+    /// # Safety
+    ///
+    /// - None: the other one has some.
+    #[inline]
+    #[cfg(Py_GIL_DISABLED)]
+    pub(super) unsafe fn try_unmarked<R>(&self, py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> Option<R> {
+        self.try_with(py, work)
     }
 
     /// As [`try_with`](Self::try_with), for the garbage collector, in which nobody can be waited for.
@@ -77,7 +97,7 @@ impl<T> Exclusive<T> {
     /// As [`with`](Self::with), which cannot panic here.
     #[inline]
     #[cfg(Py_GIL_DISABLED)]
-    pub(crate) fn try_with<R, W: FnOnce(&mut T) -> R>(&self, py: Python<'_>, work: W) -> Option<R> {
+    pub(crate) fn try_with<R>(&self, py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> Option<R> {
         Some(self.with(py, work))
     }
 
@@ -85,8 +105,17 @@ impl<T> Exclusive<T> {
     #[inline]
     #[cfg(Py_GIL_DISABLED)]
     pub(crate) fn with<R>(&self, py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> R {
-        use pyo3::sync::MutexExt;
+        use super::detach::Detached;
+        use std::sync::TryLockError::{Poisoned, WouldBlock};
         // A panic inside leaves nothing half done: every change of the state is one assignment.
-        work(&mut self.0.lock_py_attached(py).unwrap_or_else(|poisoned| poisoned.into_inner()))
+        let mut state = match self.0.try_lock() {
+            Ok(state) => state,
+            Err(Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(WouldBlock) => {
+                let _detached = Detached::new(py);
+                self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+            }
+        };
+        work(&mut state)
     }
 }

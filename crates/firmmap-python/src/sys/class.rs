@@ -4,44 +4,38 @@ use std::ffi::{c_int, c_void};
 use std::ptr;
 
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 use pyo3::{Borrowed, ffi};
 
 use super::buffer;
 use super::call::enter;
-use super::native::{self, Receiver, keyword_method, method, object, plain_method, quick_method, quick_property, slot};
+use super::exception::PyResult;
+use super::module::{self, Class};
+use super::native::{
+    self, Receiver, Table, keyword_method, method, object, plain_method, quick_method, quick_property, slot,
+};
 use crate::mmap::{self, Mmap};
 use crate::{create, docs, mapped};
 
 /// The receiver of a method call.
 pub(crate) type This<'py> = Receiver<'py, Mmap>;
 
-static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-
-/// The class.
-pub(crate) fn class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
-    CLASS.get_or_try_init(py, || create(py).map(Bound::unbind)).map(|class| class.bind(py))
-}
+static METHODS: Table<ffi::PyMethodDef> = Table::new();
+static PROPERTIES: Table<ffi::PyGetSetDef> = Table::new();
 
 /// Whether `class` is ours and not a subclass.
 pub(crate) fn is_exact(class: &Bound<'_, PyType>) -> bool {
-    CLASS.get(class.py()).is_some_and(|ours| ours.as_ptr() == class.as_ptr())
+    native::has_methods(class.as_type_ptr(), METHODS.get(methods))
 }
 
-fn create(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
-    let methods: Box<[ffi::PyMethodDef]> = methods().into();
-    let properties: Box<[ffi::PyGetSetDef]> = Box::new([
-        quick_property!(c"closed", mmap::ready_closed, mmap::closed, docs::CLOSED),
-        ffi::PyGetSetDef::default(),
-    ]);
+/// Makes the class of a module.
+pub(crate) fn create<'py>(module: &Bound<'py, PyModule>) -> PyResult<Bound<'py, PyType>> {
     let slots = vec![
         slot(ffi::Py_tp_new, new as *mut c_void),
         slot(ffi::Py_tp_repr, repr as *mut c_void),
         slot(ffi::Py_tp_doc, docs::CLASS.as_ptr() as *mut c_void),
-        // The type lives as long as the process, and so does what it points to.
-        slot(ffi::Py_tp_methods, Box::leak(methods).as_mut_ptr().cast()),
-        slot(ffi::Py_tp_getset, Box::leak(properties).as_mut_ptr().cast()),
+        slot(ffi::Py_tp_methods, METHODS.get(methods)),
+        slot(ffi::Py_tp_getset, PROPERTIES.get(properties)),
         slot(ffi::Py_sq_length, length as *mut c_void),
         slot(ffi::Py_sq_item, sequence_item as *mut c_void),
         slot(ffi::Py_sq_ass_item, sequence_assign as *mut c_void),
@@ -55,10 +49,15 @@ fn create(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
     let name = c"mmap.mmap";
     let flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_BASETYPE;
     // SAFETY: the slots are for this body.
-    let class = unsafe { native::class::<Mmap>(py, name, flags, slots) }?;
+    let class = unsafe { native::class::<Mmap>(module, name, flags, slots) }?;
     // Where the class is to be found: by pickle, by help().
     class.setattr("__module__", "firmmap")?;
+    module::hold(module, Class::Mmap, class.clone())?;
     Ok(class)
+}
+
+fn properties() -> Vec<ffi::PyGetSetDef> {
+    vec![quick_property!(c"closed", mapped::ready_closed, mmap::closed, docs::CLOSED), ffi::PyGetSetDef::default()]
 }
 
 fn methods() -> Vec<ffi::PyMethodDef> {

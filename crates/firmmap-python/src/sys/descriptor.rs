@@ -1,5 +1,6 @@
 //! File descriptors as Python knows them: numbers that belong to somebody else.
 
+use super::exception::PyResult;
 use pyo3::prelude::*;
 
 #[cfg(unix)]
@@ -22,10 +23,7 @@ pub(crate) fn borrow(_py: Python<'_>, fileno: i32) -> PyResult<Source> {
 /// A program on Windows can have several C libraries, each with descriptors of its own: so Python is asked, which knows its.
 #[cfg(windows)]
 pub(crate) fn borrow(py: Python<'_>, fileno: i32) -> PyResult<Source> {
-    use pyo3::sync::PyOnceLock;
-
-    static GET_HANDLE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let handle = GET_HANDLE.import(py, "msvcrt", "get_osfhandle")?.call1((fileno,))?;
+    let handle = py.import("msvcrt")?.getattr("get_osfhandle")?.call1((fileno,))?;
     let handle = handle.extract::<isize>()? as std::os::windows::io::RawHandle;
     // SAFETY: used only in system calls before we return to Python; they check the handle themselves.
     Ok(unsafe { std::os::windows::io::BorrowedHandle::borrow_raw(handle) })

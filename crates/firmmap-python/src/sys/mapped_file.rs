@@ -4,14 +4,16 @@ use std::ffi::{c_int, c_void};
 use std::ptr;
 
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple, PyType};
 use pyo3::{Borrowed, ffi};
 
 use super::buffer;
 use super::call::enter;
+use super::exception::PyResult;
+use super::module::{self, Class};
 use super::native::{
-    self, Receiver, keyword_method, method, plain_method, property, quick_call, quick_method, quick_property, slot,
+    self, Receiver, Table, keyword_method, method, plain_method, property, quick_call, quick_method, quick_property,
+    slot,
 };
 use crate::mapped;
 use crate::mapped_file::lines::{self, Lines};
@@ -20,64 +22,49 @@ use crate::mapped_file::{self as file, MappedFile, bytes, docs, growth, open, pa
 
 type This<'py> = Receiver<'py, MappedFile>;
 
-static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-static LINES: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-static MATCHES: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+static METHODS: Table<ffi::PyMethodDef> = Table::new();
+static PROPERTIES: Table<ffi::PyGetSetDef> = Table::new();
 
-/// The class.
-pub(crate) fn class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
-    CLASS.get_or_try_init(py, || create(py).map(Bound::unbind)).map(|class| class.bind(py))
-}
-
-/// A new instance.
-pub(crate) fn new_file(py: Python<'_>, body: MappedFile) -> PyResult<Bound<'_, PyAny>> {
+/// A new instance of the module's class.
+pub(crate) fn new_file<'py>(module: &Bound<'py, PyModule>, body: MappedFile) -> PyResult<Bound<'py, PyAny>> {
+    let class = module::class(module, Class::MappedFile)?;
     // SAFETY: the class was made for this body.
-    let object = unsafe { native::allocate(py, class(py)?.as_type_ptr(), body) }?;
-    // SAFETY: a new reference.
-    Ok(unsafe { Bound::from_owned_ptr(py, object) })
+    unsafe { native::new(&class, body) }
 }
 
 /// The iterator of `lines()`.
-pub(crate) fn new_lines(py: Python<'_>, body: Lines) -> PyResult<Bound<'_, PyAny>> {
-    let class = LINES.get_or_try_init(py, || {
-        // SAFETY: the function is for this body.
-        unsafe { native::iterator_class::<Lines>(py, c"firmmap.LineIterator", next_line) }.map(Bound::unbind)
-    })?;
+pub(crate) fn new_lines<'py>(file: This<'py>, body: Lines) -> PyResult<Bound<'py, PyAny>> {
+    let class = class_beside(file, Class::LineIterator)?;
     // SAFETY: the class was made for this body.
-    let object = unsafe { native::allocate(py, class.bind(py).as_type_ptr(), body) }?;
-    // SAFETY: a new reference.
-    Ok(unsafe { Bound::from_owned_ptr(py, object) })
+    unsafe { native::new(&class, body) }
 }
 
 /// The iterator of `find_all()`.
-pub(crate) fn new_matches(py: Python<'_>, body: Matches) -> PyResult<Bound<'_, PyAny>> {
-    let class = MATCHES.get_or_try_init(py, || {
-        // SAFETY: the function is for this body.
-        unsafe { native::iterator_class::<Matches>(py, c"firmmap.MatchIterator", next_match) }.map(Bound::unbind)
-    })?;
+pub(crate) fn new_matches<'py>(file: This<'py>, body: Matches) -> PyResult<Bound<'py, PyAny>> {
+    let class = class_beside(file, Class::MatchIterator)?;
     // SAFETY: the class was made for this body.
-    let object = unsafe { native::allocate(py, class.bind(py).as_type_ptr(), body) }?;
-    // SAFETY: a new reference.
-    Ok(unsafe { Bound::from_owned_ptr(py, object) })
+    unsafe { native::new(&class, body) }
 }
 
-fn create(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
-    let methods: Box<[ffi::PyMethodDef]> = methods().into();
-    let properties: Box<[ffi::PyGetSetDef]> = Box::new([
-        quick_property!(c"closed", file::ready_closed, file::closed, docs::CLOSED),
-        property!(c"name", open::name, docs::NAME),
-        property!(c"mode", open::mode, docs::MODE),
-        property!(c"offset", open::offset, docs::OFFSET),
-        property!(c"capacity", growth::capacity, docs::CAPACITY),
-        ffi::PyGetSetDef::default(),
-    ]);
+/// Another class of the module that a file's class belongs to.
+pub(super) fn class_beside<'py>(file: This<'py>, which: Class) -> PyResult<Bound<'py, PyType>> {
+    module::class_beside(file, METHODS.get(methods), which)
+}
+
+/// Makes the class of a module, and those of its iterators.
+pub(crate) fn create<'py>(module: &Bound<'py, PyModule>) -> PyResult<Bound<'py, PyType>> {
+    // SAFETY: the function is for this body.
+    let lines = unsafe { native::iterator_class::<Lines>(module, c"firmmap.LineIterator", next_line) }?;
+    module::hold(module, Class::LineIterator, lines)?;
+    // SAFETY: the function is for this body.
+    let matches = unsafe { native::iterator_class::<Matches>(module, c"firmmap.MatchIterator", next_match) }?;
+    module::hold(module, Class::MatchIterator, matches)?;
     let slots = vec![
         slot(ffi::Py_tp_new, new as *mut c_void),
         slot(ffi::Py_tp_repr, repr as *mut c_void),
         slot(ffi::Py_tp_doc, docs::CLASS.as_ptr() as *mut c_void),
-        // The type lives as long as the process, and so does what it points to.
-        slot(ffi::Py_tp_methods, Box::leak(methods).as_mut_ptr().cast()),
-        slot(ffi::Py_tp_getset, Box::leak(properties).as_mut_ptr().cast()),
+        slot(ffi::Py_tp_methods, METHODS.get(methods)),
+        slot(ffi::Py_tp_getset, PROPERTIES.get(properties)),
         slot(ffi::Py_tp_iter, iter as *mut c_void),
         slot(ffi::Py_tp_iternext, next as *mut c_void),
         slot(ffi::Py_nb_bool, truth as *mut c_void),
@@ -91,7 +78,20 @@ fn create(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
     ];
     let flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_BASETYPE;
     // SAFETY: the slots are for this body.
-    unsafe { native::class::<MappedFile>(py, c"firmmap.MappedFile", flags, slots) }
+    let class = unsafe { native::class::<MappedFile>(module, c"firmmap.MappedFile", flags, slots) }?;
+    module::hold(module, Class::MappedFile, class.clone())?;
+    Ok(class)
+}
+
+fn properties() -> Vec<ffi::PyGetSetDef> {
+    vec![
+        quick_property!(c"closed", mapped::ready_closed, file::closed, docs::CLOSED),
+        property!(c"name", open::name, docs::NAME),
+        property!(c"mode", open::mode, docs::MODE),
+        property!(c"offset", open::offset, docs::OFFSET),
+        property!(c"capacity", growth::capacity, docs::CAPACITY),
+        ffi::PyGetSetDef::default(),
+    ]
 }
 
 fn methods() -> Vec<ffi::PyMethodDef> {

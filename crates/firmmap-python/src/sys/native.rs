@@ -6,12 +6,14 @@ use std::ffi::{CStr, c_int, c_ulong, c_void};
 use std::mem::offset_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
+use std::sync::OnceLock;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-use super::call::{Args, enter};
+use super::call::{Args, enter, raise};
+use super::exception::{Exception, PyResult};
 use super::owned::Owned;
 
 /// What the instances of a class hold.
@@ -19,6 +21,12 @@ pub(crate) trait Body {
     /// The end of an instance that nobody holds any more.
     fn finalize(&self, py: Python<'_>) {
         let _ = py;
+    }
+
+    /// The path of its file, which an `OSError` of ours has as its `filename`. Nothing may be locked.
+    fn filename(&self, py: Python<'_>) -> Option<Owned> {
+        let _ = py;
+        None
     }
 }
 
@@ -63,7 +71,7 @@ impl<'py, T> Receiver<'py, T> {
     ///
     /// - `object` is an instance of the class whose body is `T`, and alive for `'py`.
     #[inline]
-    unsafe fn new(py: Python<'py>, object: *mut ffi::PyObject) -> Self {
+    pub(super) unsafe fn new(py: Python<'py>, object: *mut ffi::PyObject) -> Self {
         // SAFETY: the caller's promise; `allocate` has written the body before anybody saw the instance.
         let body = unsafe { &(*object.cast::<Instance<T>>()).body };
         Self { py, object, body }
@@ -76,6 +84,20 @@ impl<'py, T> Receiver<'py, T> {
 
     pub(super) fn as_ptr(self) -> *mut ffi::PyObject {
         self.object
+    }
+
+    pub(super) fn class(self) -> *mut ffi::PyTypeObject {
+        // SAFETY: `new` was promised an object that is alive; every object has a type.
+        unsafe { ffi::Py_TYPE(self.object) }
+    }
+}
+
+impl<T: Body> Receiver<'_, T> {
+    /// Names its file in an exception of ours. Nothing may be locked.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn name_in(self, exception: Exception) -> Exception {
+        exception.with_filename(|| self.filename(self.py))
     }
 }
 
@@ -113,32 +135,53 @@ impl<T> Held<T> {
 /// An object that another one holds, without a reference of its own.
 pub(crate) struct Link(*mut ffi::PyObject);
 
-/// Makes a class of the given slots; those that allocate, free and refer weakly are added.
+/// A table that CPython reads. It is made once and lives as long as the process: the classes of all interpreters point to it.
+pub(super) struct Table<T>(OnceLock<Box<[T]>>);
+
+// SAFETY: nobody writes to it after it was made, and what it points to is static.
+unsafe impl<T> Sync for Table<T> {}
+
+impl<T> Table<T> {
+    pub(super) const fn new() -> Self {
+        Self(OnceLock::new())
+    }
+
+    /// The table, which `make` makes and ends in the entry that CPython stops at.
+    pub(super) fn get(&self, make: impl FnOnce() -> Vec<T>) -> *mut c_void {
+        self.0.get_or_init(|| make().into()).as_ptr().cast_mut().cast()
+    }
+}
+
+static MEMBERS: Table<ffi::PyMemberDef> = Table::new();
+
+fn members() -> Vec<ffi::PyMemberDef> {
+    let weak_references = ffi::PyMemberDef {
+        name: c"__weaklistoffset__".as_ptr(),
+        type_code: ffi::Py_T_PYSSIZET,
+        // What is before the body is where it is whatever the body is.
+        offset: offset_of!(Instance<()>, weak_references) as isize,
+        flags: ffi::Py_READONLY,
+        doc: ptr::null(),
+    };
+    vec![weak_references, ffi::PyMemberDef::default()]
+}
+
+/// Makes a class of `module` of the given slots; those that free and refer weakly are added.
 ///
 /// # Safety
 ///
 /// - Every slot holds what its number asks for: a function with the right signature, whose receiver is an
 ///   instance of the class with the body `T`, or memory that lives as long as the process.
 pub(super) unsafe fn class<'py, T: Body>(
-    py: Python<'py>,
+    module: &Bound<'py, PyModule>,
     name: &'static CStr,
     flags: c_ulong,
     slots: Vec<ffi::PyType_Slot>,
 ) -> PyResult<Bound<'py, PyType>> {
-    let members: Box<[ffi::PyMemberDef]> = Box::new([
-        ffi::PyMemberDef {
-            name: c"__weaklistoffset__".as_ptr(),
-            type_code: ffi::Py_T_PYSSIZET,
-            offset: offset_of!(Instance<T>, weak_references) as isize,
-            flags: ffi::Py_READONLY,
-            doc: ptr::null(),
-        },
-        ffi::PyMemberDef::default(),
-    ]);
+    const { assert!(offset_of!(Instance<T>, weak_references) == offset_of!(Instance<()>, weak_references)) };
     let mut slots = slots;
     slots.push(slot(ffi::Py_tp_dealloc, dealloc::<T> as *mut c_void));
-    // The type lives as long as the process, and so does what it points to.
-    slots.push(slot(ffi::Py_tp_members, Box::leak(members).as_mut_ptr().cast()));
+    slots.push(slot(ffi::Py_tp_members, MEMBERS.get(members)));
     slots.push(ffi::PyType_Slot::default());
     let mut spec = ffi::PyType_Spec {
         name: name.as_ptr(),
@@ -147,10 +190,17 @@ pub(super) unsafe fn class<'py, T: Body>(
         flags: flags as _,
         slots: slots.as_mut_ptr(),
     };
-    // SAFETY: the caller's promise; the slots end in a zero.
-    let class = unsafe { ffi::PyType_FromSpec(&mut spec) };
+    // SAFETY: the caller's promise; the slots end in a zero, and without bases the class has that of all classes.
+    let class = unsafe { ffi::PyType_FromModuleAndSpec(module.as_ptr(), &mut spec, ptr::null_mut()) };
     // SAFETY: a new reference, or null with an exception set.
-    Ok(unsafe { Bound::from_owned_ptr_or_err(py, class) }?.cast_into::<PyType>()?)
+    let class = unsafe { Bound::from_owned_ptr_or_opt(module.py(), class) };
+    Ok(class.ok_or_else(|| Exception::fetch(module.py()))?.cast_into::<PyType>()?)
+}
+
+/// Whether a class was made with that table of methods, which its subclasses were not.
+pub(super) fn has_methods(class: *mut ffi::PyTypeObject, methods: *mut c_void) -> bool {
+    // SAFETY: the class is alive; the slot is one of a type.
+    unsafe { ffi::PyType_GetSlot(class, ffi::Py_tp_methods) == methods }
 }
 
 pub(super) fn slot(slot: c_int, pfunc: *mut c_void) -> ffi::PyType_Slot {
@@ -171,7 +221,7 @@ pub(super) unsafe fn allocate<T>(
     // SAFETY: the caller's promise; every type has an allocator.
     let object = unsafe { ffi::PyType_GenericAlloc(class, 0) };
     if object.is_null() {
-        return Err(PyErr::fetch(py));
+        return Err(Exception::fetch(py));
     }
     // SAFETY: the allocator gives the class's basic size, in which there is room for an `Instance`.
     let place = unsafe { &raw mut (*object.cast::<Instance<T>>()).body };
@@ -180,13 +230,26 @@ pub(super) unsafe fn allocate<T>(
     Ok(object)
 }
 
+/// As [`allocate`], for an instance that is given to Python code.
+///
+/// # Safety
+///
+/// - As for [`allocate`].
+pub(super) unsafe fn new<'py, T>(class: &Bound<'py, PyType>, body: T) -> PyResult<Bound<'py, PyAny>> {
+    let py = class.py();
+    // SAFETY: the caller's promise.
+    let object = unsafe { allocate(py, class.as_type_ptr(), body) }?;
+    // SAFETY: a new reference.
+    Ok(unsafe { Bound::from_owned_ptr(py, object) })
+}
+
 /// The slots of an iterator over what `T` holds, whose instances only we make.
 ///
 /// # Safety
 ///
 /// - As for [`class`]; `next` is the function of `tp_iternext`.
 pub(super) unsafe fn iterator_class<'py, T: Holder>(
-    py: Python<'py>,
+    module: &Bound<'py, PyModule>,
     name: &'static CStr,
     next: unsafe extern "C" fn(*mut ffi::PyObject) -> *mut ffi::PyObject,
 ) -> PyResult<Bound<'py, PyType>> {
@@ -198,7 +261,7 @@ pub(super) unsafe fn iterator_class<'py, T: Holder>(
     ];
     let flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION | ffi::Py_TPFLAGS_HAVE_GC;
     // SAFETY: the caller's promise; the slots are for this body.
-    unsafe { class::<T>(py, name, flags, slots) }
+    unsafe { class::<T>(module, name, flags, slots) }
 }
 
 /// Shows the garbage collector what an instance holds: its class and one object.
@@ -280,13 +343,14 @@ pub(super) fn def(
 ///
 /// - `this` is an instance of the class whose body is `T`, and the thread is attached.
 #[inline]
-pub(super) unsafe fn object<'py, T: 'py>(
+pub(super) unsafe fn object<'py, T: Body + 'py>(
     this: *mut ffi::PyObject,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<Bound<'py, PyAny>>,
 ) -> *mut ffi::PyObject {
     let body = |py| {
         // SAFETY: the caller's promise.
-        body(unsafe { Receiver::new(py, this) }).map(Bound::into_ptr)
+        let receiver = unsafe { Receiver::new(py, this) };
+        body(receiver).map(Bound::into_ptr).map_err(|exception| receiver.name_in(exception))
     };
     // SAFETY: the caller's promise.
     unsafe { enter(ptr::null_mut(), body) }
@@ -325,7 +389,7 @@ impl<'py> Answer<'py> {
     pub(crate) fn of(py: Python<'py>, result: PyResult<Bound<'py, PyAny>>) -> Self {
         result.map_or_else(
             |error| {
-                error.restore(py);
+                raise(py, error);
                 Self(ptr::null_mut(), std::marker::PhantomData)
             },
             Self::object,
@@ -339,7 +403,7 @@ impl<'py> Answer<'py> {
 ///
 /// As [`object`].
 #[inline(always)]
-unsafe fn quick<'py, T: 'py, R>(
+unsafe fn quick<'py, T: Body + 'py, R>(
     this: *mut ffi::PyObject,
     failed: R,
     ready: impl FnOnce(Receiver<'py, T>) -> Option<R>,
@@ -365,7 +429,7 @@ unsafe fn quick<'py, T: 'py, R>(
 ///
 /// As [`object`].
 #[inline(always)]
-pub(super) unsafe fn quick_object<'py, T: 'py>(
+pub(super) unsafe fn quick_object<'py, T: Body + 'py>(
     this: *mut ffi::PyObject,
     ready: impl FnOnce(Receiver<'py, T>) -> Option<Answer<'py>>,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<Bound<'py, PyAny>>,
@@ -381,7 +445,7 @@ pub(super) unsafe fn quick_object<'py, T: 'py>(
 ///
 /// As [`call`].
 #[inline(always)]
-pub(super) unsafe fn quick_object_of<'py, T: 'py>(
+pub(super) unsafe fn quick_object_of<'py, T: Body + 'py>(
     this: *mut ffi::PyObject,
     values: *mut *mut ffi::PyObject,
     count: isize,
@@ -402,7 +466,7 @@ pub(super) unsafe fn quick_object_of<'py, T: 'py>(
 ///
 /// As [`object`].
 #[inline(always)]
-pub(super) unsafe fn quick_number<'py, T: 'py, N: From<i8>>(
+pub(super) unsafe fn quick_number<'py, T: Body + 'py, N: From<i8>>(
     this: *mut ffi::PyObject,
     ready: impl FnOnce(Receiver<'py, T>) -> Option<N>,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<N>,
@@ -417,7 +481,7 @@ pub(super) unsafe fn quick_number<'py, T: 'py, N: From<i8>>(
 ///
 /// As [`object`].
 #[inline(always)]
-pub(super) unsafe fn next<'py, T: 'py>(
+pub(super) unsafe fn next<'py, T: Body + 'py>(
     this: *mut ffi::PyObject,
     ready: impl FnOnce(Receiver<'py, T>) -> Option<Bound<'py, PyAny>>,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<Option<Bound<'py, PyAny>>>,
@@ -435,14 +499,15 @@ pub(super) unsafe fn next<'py, T: 'py>(
 /// As [`object`].
 #[cold]
 #[inline(never)]
-unsafe fn slowly<'py, T: 'py, R>(
+unsafe fn slowly<'py, T: Body + 'py, R>(
     this: *mut ffi::PyObject,
     failed: R,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<R>,
 ) -> R {
     let body = |py| {
         // SAFETY: the caller's promise.
-        body(unsafe { Receiver::new(py, this) })
+        let receiver = unsafe { Receiver::new(py, this) };
+        body(receiver).map_err(|exception| receiver.name_in(exception))
     };
     // SAFETY: the caller's promise.
     unsafe { enter(failed, body) }
@@ -454,13 +519,14 @@ unsafe fn slowly<'py, T: 'py, R>(
 ///
 /// As [`object`].
 #[inline]
-pub(super) unsafe fn number<'py, T: 'py, N: From<i8>>(
+pub(super) unsafe fn number<'py, T: Body + 'py, N: From<i8>>(
     this: *mut ffi::PyObject,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<N>,
 ) -> N {
     let body = |py| {
         // SAFETY: the caller's promise.
-        body(unsafe { Receiver::new(py, this) })
+        let receiver = unsafe { Receiver::new(py, this) };
+        body(receiver).map_err(|exception| receiver.name_in(exception))
     };
     // SAFETY: the caller's promise.
     unsafe { enter(N::from(-1), body) }
@@ -471,7 +537,7 @@ pub(super) unsafe fn number<'py, T: 'py, N: From<i8>>(
 /// - `this` is an instance of the class whose body is `T`, `values`, `count` and `names` are as for METH_FASTCALL |
 ///   METH_KEYWORDS, and the thread is attached.
 #[inline]
-pub(super) unsafe fn call<'py, T: 'py>(
+pub(super) unsafe fn call<'py, T: Body + 'py>(
     this: *mut ffi::PyObject,
     values: *mut *mut ffi::PyObject,
     count: isize,

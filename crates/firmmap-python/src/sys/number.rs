@@ -2,7 +2,8 @@
 
 use std::ffi::{c_int, c_long};
 
-use pyo3::exceptions::PyOverflowError;
+use super::exception::{Exception, PyOverflowError, PyResult};
+use super::objects::digits;
 use pyo3::prelude::*;
 use pyo3::types::PySlice;
 use pyo3::{Borrowed, ffi};
@@ -13,7 +14,15 @@ pub(crate) fn python_int(py: Python<'_>, value: isize) -> PyResult<Bound<'_, PyA
     // SAFETY: attached, as the token says.
     let object = unsafe { ffi::PyLong_FromSsize_t(value) };
     // SAFETY: a new reference, or null with an exception set.
-    unsafe { Bound::from_owned_ptr_or_err(py, object) }
+    unsafe { Bound::from_owned_ptr_or_opt(py, object) }.ok_or_else(|| Exception::fetch(py))
+}
+
+/// As [`python_int`], for the length of a file.
+pub(crate) fn python_uint(py: Python<'_>, value: u64) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: attached, as the token says.
+    let object = unsafe { ffi::PyLong_FromUnsignedLongLong(value) };
+    // SAFETY: a new reference, or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_opt(py, object) }.ok_or_else(|| Exception::fetch(py))
 }
 
 /// Whether an object is an integer or can stand for one.
@@ -32,7 +41,12 @@ pub(crate) fn plain(object: Borrowed<'_, '_, PyAny>) -> Option<isize> {
     }
     // SAFETY: it is an int.
     let value = unsafe { ffi::PyLong_AsSsize_t(object.as_ptr()) };
-    if value == -1 && PyErr::take(object.py()).is_some() { None } else { Some(value) }
+    // SAFETY: attached, as there is an object.
+    if value == -1 && !unsafe { ffi::PyErr_Occurred() }.is_null() {
+        Exception::clear(object.py());
+        return None;
+    }
+    Some(value)
 }
 
 /// An integer for `m[…]`: too large ones are an `IndexError`.
@@ -74,12 +88,40 @@ pub(crate) fn ssize(object: Borrowed<'_, '_, PyAny>) -> PyResult<isize> {
     plain(object).map_or_else(|| indexed(object), Ok)
 }
 
+/// As [`ssize`], for what has a name: where it does not fit, the limit is told.
+#[inline]
+pub(crate) fn named_ssize(what: &str, object: Borrowed<'_, '_, PyAny>) -> PyResult<isize> {
+    plain(object)
+        .map_or_else(|| indexed(object).map_err(|error| limited(error, what, object, isize::MIN, isize::MAX)), Ok)
+}
+
+/// As [`int`], for what has a name: where it does not fit, the limit is told.
+pub(crate) fn named_int(what: &str, object: Borrowed<'_, '_, PyAny>) -> PyResult<c_int> {
+    int(object).map_err(|error| limited(error, what, object, c_int::MIN as isize, c_int::MAX as isize))
+}
+
+/// Has the limits in the words of an `OverflowError`.
+#[cold]
+#[inline(never)]
+pub(crate) fn limited(
+    error: Exception,
+    what: &str,
+    object: Borrowed<'_, '_, PyAny>,
+    least: isize,
+    most: isize,
+) -> Exception {
+    if !error.is_overflow(object.py()) {
+        return error;
+    }
+    PyOverflowError::new_err(format!("{what} {} is not in the range {least} to {most}", digits(object)))
+}
+
 fn indexed(object: Borrowed<'_, '_, PyAny>) -> PyResult<isize> {
     let py = object.py();
     // SAFETY: the object is alive while it is borrowed.
     let number = unsafe { ffi::PyNumber_Index(object.as_ptr()) };
     // SAFETY: a new reference, or null with an exception set.
-    let number = unsafe { Bound::from_owned_ptr_or_err(py, number) }?;
+    let number = unsafe { Bound::from_owned_ptr_or_opt(py, number) }.ok_or_else(|| Exception::fetch(py))?;
     // SAFETY: PyNumber_Index has returned an int.
     checked(py, unsafe { ffi::PyLong_AsSsize_t(number.as_ptr()) })
 }
@@ -125,10 +167,9 @@ fn long(object: Borrowed<'_, '_, PyAny>) -> PyResult<c_long> {
 /// The result of a conversion, whose -1 may stand for an exception.
 #[inline]
 fn checked<T: PartialEq + From<i8>>(py: Python<'_>, value: T) -> PyResult<T> {
-    match (value == T::from(-1)).then(|| PyErr::take(py)).flatten() {
-        Some(error) => Err(error),
-        None => Ok(value),
-    }
+    // SAFETY: attached, as the token says.
+    let is_error = value == T::from(-1) && !unsafe { ffi::PyErr_Occurred() }.is_null();
+    if is_error { Err(Exception::fetch(py)) } else { Ok(value) }
 }
 
 /// The three numbers of a slice, before they are fitted to a length.
@@ -149,7 +190,7 @@ impl Slice {
         let (mut start, mut stop, mut step) = (0, 0, 0);
         // SAFETY: the object is a slice; the call fills the three numbers.
         let result = unsafe { ffi::PySlice_Unpack(object.as_ptr(), &mut start, &mut stop, &mut step) };
-        if result < 0 { Err(PyErr::fetch(object.py())) } else { Ok(Some(Self { start, stop, step })) }
+        if result < 0 { Err(Exception::fetch(object.py())) } else { Ok(Some(Self { start, stop, step })) }
     }
 
     /// Start, step and count of the places that the slice names in `len` bytes.

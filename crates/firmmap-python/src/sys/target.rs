@@ -3,7 +3,8 @@
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 
-use pyo3::exceptions::PyTypeError;
+use super::exception::{Exception, PyResult, PyTypeError};
+use super::objects::class_name;
 use pyo3::prelude::*;
 use pyo3::{Borrowed, ffi};
 
@@ -22,13 +23,10 @@ impl<'py> Target<'py> {
         match unsafe { ffi::PyObject_GetBuffer(object.as_ptr(), &mut *buffer, ffi::PyBUF_WRITABLE) } {
             0 => Ok(Self { buffer, py }),
             _ => {
-                let cause = PyErr::fetch(py);
-                let class = object.get_type();
-                let words =
-                    format!("{function}() argument must be read-write bytes-like object, not {}", class.name()?);
-                let error = PyTypeError::new_err(words);
-                error.set_cause(py, Some(cause));
-                Err(error)
+                let cause = Exception::fetch(py);
+                let class = class_name(object);
+                let words = format!("{function}() argument must be read-write bytes-like object, not {class}");
+                Err(PyTypeError::new_err(words).caused_by(py, cause))
             }
         }
     }

@@ -1,34 +1,61 @@
-//! Which addresses are ours, and what happened to them.
+//! Faults: pages of a mapping that cannot be read or written.
 //!
-//! A page of a mapping can become unreadable at any time. The kernel then sends a signal, in whose handler next to
-//! nothing is allowed. So the mappings are kept in a table that the handler can read: slots that are never freed,
-//! made of atomics, each with a spin lock that is held for a few system calls at most. Nobody who holds one touches
-//! mapped memory, and no signal comes while one is held whose mapping others can touch, so a handler never waits for the
-//! thread that it has interrupted.
+//! A page of a mapping can become unreadable at any time, as its file was truncated or its disk failed. The kernel then sends a
+//! signal, in whose handler next to nothing is allowed. An operation of this library that meets such a page ends in an error of
+//! kind [`Fault`](crate::ErrorKind::Fault). Memory that is used directly reads zeros, and the fault is reported later: by
+//! [`Mmap::check`](crate::Mmap::check) and every other operation, by [`Mmap::with_slice`](crate::Mmap::with_slice), by
+//! [`Mmap::fault_count`](crate::Mmap::fault_count), by [`take_fault`], and at the latest when the map is dropped
+//! ([`set_drop_hook`]). `docs/faults.md` in the repository has the whole path.
 //!
-//! An operation reads the slot's counter of faults before and after ([`Slot::enter`], [`Slot::leave`]). If it changed,
-//! bytes that were read were not the file's; the pages are put back ([`Slot::recover`]) and the operation fails.
-//! `docs/faults.md` has the whole path.
+//! # Examples
+//!
+//! ```
+//! # #[cfg(unix)] {
+//! use firmmap::{ErrorKind, MmapOptions};
+//! let file = tempfile::tempfile()?;
+//! file.set_len(10_000)?;
+//! let map = MmapOptions::new().map(&file)?;
+//! file.set_len(0)?;
+//! assert_eq!(map.get(9_000).unwrap_err().kind(), ErrorKind::Fault);
+//! # }
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+// How it is done: the mappings are kept in a table that the handler can read, made of atomics: slots that are never freed, each
+// with a spin lock (`slot`), an index of them by address that takes no lock (`index`), and a pool of nodes for what has
+// happened to some of them (`pool`). No signal comes while a lock is held that the handler takes, if others can touch the
+// mapping meanwhile; so a handler does not wait for the thread that it has interrupted.
+//
+// An operation reads the slot's count of faults before and after (`Slot::enter`, `Slot::leave`). If it changed, bytes that were
+// read were not the file's; the pages are restored and the operation fails.
 
 #![cfg_attr(not(unix), allow(dead_code, reason = "only the Unix handler replaces pages"))]
+
+mod busy;
+mod drop_hook;
+mod index;
+mod pool;
 mod slot;
 mod table;
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
-pub(crate) use slot::{Busy, Slot};
-#[cfg(any(target_os = "linux", target_os = "android", windows))]
+pub(crate) use busy::Busy;
+pub(crate) use drop_hook::dropped;
+pub use drop_hook::{DroppedFault, set_drop_hook};
+pub(crate) use slot::Slot;
+#[cfg(any(unix, windows))]
 pub(crate) use table::is_guarded;
 #[cfg(windows)]
 pub(crate) use table::meet;
-pub(crate) use table::register;
-use table::slots;
 #[cfg(unix)]
 pub(crate) use table::{cover, forget_other_threads, lock_for_fork, unlock_after_fork};
+pub(crate) use table::{register, release, renew, withdraw};
 
 use crate::error::{Detail, Error};
-use crate::sys;
+use crate::sys::{self, FileId};
+use pool::Pool;
 
 /// An operation met a page that could not be read or written: where, as an index into the map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +78,8 @@ pub(crate) struct Site {
     pub len: usize,
     /// The mapping's file, or -1.
     pub fd: i32,
+    /// Which file that is.
+    pub file_id: FileId,
     pub file_offset: u64,
     /// The arguments of mmap(2).
     pub protection: i32,
@@ -61,17 +90,15 @@ pub(crate) struct Site {
     pub origin: usize,
 }
 
-/// How many unreadable stretches of one mapping are kept apart until they are put back.
-pub(crate) const STRETCHES: usize = 16;
-
 /// Pages that were replaced by zeros.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Stretch {
+pub(crate) struct ZeroedRange {
     pub start: usize,
     pub len: usize,
-    /// Where the pages were moved to, or zero.
-    pub aside: usize,
+    /// The address that the pages were moved to, or zero.
+    pub stash: usize,
 }
+
 /// 0 as yet unknown, 1 on, 2 off.
 static GUARD: AtomicU32 = AtomicU32::new(0);
 
@@ -229,9 +256,10 @@ impl UnreportedFault {
     }
 }
 
-/// Takes one fault that its thread was not told of, in any map, and puts that map's pages back.
+/// Takes one fault that its thread was not told of, in any map, and restores that map's pages.
 ///
-/// Threads that have a long operation on the map under way are passed over: the operation will fail and so tell of it.
+/// Threads that have a long operation on the map under way are passed over: the operation will fail and so report it. The cost
+/// depends on how many threads have faults that they were not told of, not on how many maps there are.
 ///
 /// # Examples
 ///
@@ -243,7 +271,7 @@ impl UnreportedFault {
 #[must_use]
 pub fn take_fault() -> Option<UnreportedFault> {
     let here = sys::thread();
-    slots().find_map(|slot| slot.take(|thread| thread == here || !slot.is_busy(thread)))
+    take(&|slot, thread| thread == here || !slot.is_busy(thread))
 }
 
 /// As [`take_fault`], but only faults that `thread` has met.
@@ -255,10 +283,25 @@ pub fn take_fault() -> Option<UnreportedFault> {
 /// ```
 #[must_use]
 pub fn take_fault_of(thread: usize) -> Option<UnreportedFault> {
-    slots().find_map(|slot| slot.take(|witness| witness == thread))
+    take(&|_, other| other == thread)
 }
 
-/// The faults that [`take_fault`] would give, which stay untold; their maps' pages are put back.
+fn take(wanted: &dyn Fn(&Slot, usize) -> bool) -> Option<UnreportedFault> {
+    while pool::has_reports() {
+        let slot = {
+            let _blocked = sys::block_signals();
+            let pool = Pool::lock();
+            pool.reporting().find(|slot| slot.waiting(wanted).next().is_some())?
+        };
+        // Somebody else can have been faster.
+        if let Some(fault) = slot.take(wanted) {
+            return Some(fault);
+        }
+    }
+    None
+}
+
+/// The faults that [`take_fault`] would give, which stay unreported; their maps' pages are restored.
 ///
 /// For bindings that can have an error raised in another thread, but not at once.
 ///
@@ -270,10 +313,34 @@ pub fn take_fault_of(thread: usize) -> Option<UnreportedFault> {
 #[must_use]
 pub fn waiting_faults() -> Vec<UnreportedFault> {
     let here = sys::thread();
-    slots()
-        .flat_map(|slot| slot.waiting(|thread| thread == here || !slot.is_busy(thread)).into_iter().flatten())
-        .collect()
+    let wanted = |slot: &Slot, thread: usize| thread == here || !slot.is_busy(thread);
+    let mut faults = Vec::new();
+    let mut slots: Vec<&Slot> = Vec::new();
+    while pool::has_reports() {
+        // No memory is asked for while the pool is locked: who has the heap's lock may wait for the pool.
+        let capacity = pool::reports() + 16;
+        faults.clear();
+        slots.clear();
+        faults.reserve(capacity);
+        slots.reserve(capacity);
+        let _blocked = sys::block_signals();
+        let pool = Pool::lock();
+        if pool::reports() > capacity {
+            continue;
+        }
+        for slot in pool.reporting() {
+            let before = faults.len();
+            faults.extend(slot.waiting(&wanted));
+            if faults.len() > before {
+                slots.push(slot);
+            }
+        }
+        break;
+    }
+    slots.into_iter().for_each(Slot::restore);
+    faults
 }
+
 /// Calls what [`on_fault`] was given.
 pub(crate) fn notify() {
     let notify = NOTIFY.load(Ordering::Acquire);

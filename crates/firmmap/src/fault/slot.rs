@@ -1,133 +1,163 @@
 //! One mapping's place in the table: what it is, what has happened to it, and who has met that.
 
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
 
-use super::table::{FREE, Held, TABLE_LOCK};
-use super::{Fault, NOTIFY, STRETCHES, Site, Stretch, UnreportedFault};
-use crate::sys;
+use super::busy::is_busy;
+use super::index::Links;
+use super::pool::{List, Neighbours, Node, Pool};
+use super::table::Lock;
+use super::{Fault, NOTIFY, Site, UnreportedFault, ZeroedRange};
+use crate::range::Span;
+use crate::sys::{self, FileId};
 
 /// One mapping's place in the table.
+///
+/// The lock is held for a few system calls at most. Nobody who holds it touches mapped memory, and where others can touch
+/// this slot's mapping meanwhile, all signals are blocked.
+#[repr(C, align(64))]
 pub(crate) struct Slot {
-    pub(super) lock: AtomicBool,
+    // What a search of the index and an operation look at is in one cache line.
     start: AtomicUsize,
     len: AtomicUsize,
-    fd: AtomicI32,
+    pub(super) links: Links,
+    /// How many faults there were. Never goes back.
+    faults: AtomicU64,
+    /// How many there were when nothing was left to report last, and all pages were the file's.
+    settled: AtomicU64,
+    /// How many there were when all pages were the file's last.
+    restored: AtomicU64,
+    /// How many there were before the map that the slot is for.
+    before: AtomicU64,
+
+    /// How often somebody has asked for the count while there were zeros that could not be taken away.
+    asked: AtomicU64,
     file_offset: AtomicU64,
-    protection: AtomicI32,
-    flags: AtomicI32,
+    device: AtomicU64,
+    inode: AtomicU64,
     unit: AtomicUsize,
     origin: AtomicUsize,
-    /// How many faults there were.
-    faults: AtomicU32,
-    /// How many of them were made good: bytes are the file's again.
-    mended: AtomicU32,
-    /// How many there were when the slot was told what it stands for. As long as there are no more, there is nothing to
-    /// clear away.
-    before: AtomicU32,
-    /// The threads that have met them.
-    witnesses: [Witness; WITNESSES],
+    fd: AtomicI32,
+    protection: AtomicI32,
+    flags: AtomicI32,
+    pub(super) lock: AtomicBool,
+    /// Whether it is in the index. Changes under the table's lock.
+    pub(super) listed: AtomicBool,
     /// The index of the newest fault.
     last: AtomicUsize,
-    /// The threads in whose long operations a fault will be noticed.
-    pub(super) busy: [AtomicUsize; BUSY],
-    stretches: [[AtomicUsize; 3]; STRETCHES],
-    stretch_count: AtomicUsize,
+    /// The lowest index of a fault for which there was no node, plus one.
+    unlisted: AtomicUsize,
+    /// What was replaced by zeros: [`ZeroedRange`]s. Changes under the slot's lock.
+    zeroed: List,
+    /// The threads that have met a fault and were not told: [`Report`]s. Changes under the slot's lock and the pool's.
+    pub(super) reports: List,
+    pub(super) neighbours: Neighbours,
     pub(super) next_free: AtomicPtr<Slot>,
 }
 
-/// How many threads are told of the faults in one mapping each for itself.
-const WITNESSES: usize = 8;
+/// How many ranges of one mapping are zeros at a time. Each is an area of the system's, which has few.
+const ZEROED_RANGES: usize = 16;
 
-/// A thread that has met a fault and was not told.
-struct Witness {
-    /// `pthread_self()`; zero where the place is free.
-    thread: AtomicUsize,
-    /// The kernel's number of it.
-    id: AtomicI32,
-    /// The lowest index.
-    first: AtomicUsize,
-    /// Whether some operation has told of it, in another thread.
-    told: AtomicBool,
+/// A thread that has met faults and was not told, as a node has it.
+struct Report<'a>(&'a Node);
+
+impl Report<'_> {
+    /// `pthread_self()`.
+    fn thread(&self) -> &AtomicUsize {
+        &self.0.words[0]
+    }
+
+    /// The kernel's number of the thread.
+    fn id(&self) -> &AtomicUsize {
+        &self.0.words[1]
+    }
+
+    /// Not zero if some operation has told of it, in another thread.
+    fn told(&self) -> &AtomicUsize {
+        &self.0.words[2]
+    }
+
+    /// The lowest index that was touched.
+    fn first(&self) -> &AtomicUsize {
+        &self.0.words[3]
+    }
+
+    /// The lowest index that was missing.
+    fn missing(&self) -> &AtomicUsize {
+        &self.0.words[4]
+    }
+
+    fn is_of(&self, thread: usize, id: i32) -> bool {
+        self.thread().load(Ordering::Relaxed) == thread && self.id().load(Ordering::Relaxed) == id as usize
+    }
+
+    fn fault(&self) -> UnreportedFault {
+        UnreportedFault {
+            offset: self.first().load(Ordering::Relaxed),
+            thread: self.thread().load(Ordering::Relaxed),
+            told: self.told().load(Ordering::Relaxed) != 0,
+            id: self.id().load(Ordering::Relaxed) as i32,
+        }
+    }
 }
 
-/// How many threads can have a long operation on one mapping under way so that it is known.
-const BUSY: usize = 8;
-impl Witness {
-    const fn new() -> Self {
+impl ZeroedRange {
+    fn of(node: &Node) -> Self {
+        let [start, len, stash, ..] = &node.words;
         Self {
-            thread: AtomicUsize::new(0),
-            id: AtomicI32::new(0),
-            first: AtomicUsize::new(0),
-            told: AtomicBool::new(false),
+            start: start.load(Ordering::Relaxed),
+            len: len.load(Ordering::Relaxed),
+            stash: stash.load(Ordering::Relaxed),
         }
     }
 
-    /// What it has met, if anything.
-    fn fault(&self) -> Option<UnreportedFault> {
-        let thread = self.thread.load(Ordering::Acquire);
-        (thread != 0).then(|| UnreportedFault {
-            offset: self.first.load(Ordering::Relaxed),
-            thread,
-            told: self.told.load(Ordering::Relaxed),
-            id: self.id.load(Ordering::Relaxed),
-        })
-    }
-
-    fn forget(&self) {
-        self.thread.store(0, Ordering::Release);
+    fn store(&self, node: &Node) {
+        node.words[0].store(self.start, Ordering::Relaxed);
+        node.words[1].store(self.len, Ordering::Relaxed);
+        node.words[2].store(self.stash, Ordering::Relaxed);
     }
 }
 
 impl Slot {
     pub(super) const fn new() -> Self {
         Self {
-            lock: AtomicBool::new(false),
             start: AtomicUsize::new(0),
             len: AtomicUsize::new(0),
-            fd: AtomicI32::new(-1),
+            links: Links::new(),
+            faults: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
+            restored: AtomicU64::new(0),
+            before: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
             file_offset: AtomicU64::new(0),
-            protection: AtomicI32::new(0),
-            flags: AtomicI32::new(0),
+            device: AtomicU64::new(0),
+            inode: AtomicU64::new(0),
             unit: AtomicUsize::new(1),
             origin: AtomicUsize::new(0),
-            faults: AtomicU32::new(0),
-            mended: AtomicU32::new(0),
-            before: AtomicU32::new(0),
-            witnesses: [const { Witness::new() }; WITNESSES],
+            fd: AtomicI32::new(-1),
+            protection: AtomicI32::new(0),
+            flags: AtomicI32::new(0),
+            lock: AtomicBool::new(false),
+            listed: AtomicBool::new(false),
             last: AtomicUsize::new(0),
-            busy: [const { AtomicUsize::new(0) }; BUSY],
-            stretches: [const { [const { AtomicUsize::new(0) }; 3] }; STRETCHES],
-            stretch_count: AtomicUsize::new(0),
+            unlisted: AtomicUsize::new(0),
+            zeroed: List::new(),
+            reports: List::new(),
+            neighbours: Neighbours::new(),
             next_free: AtomicPtr::new(ptr::null_mut()),
         }
     }
 
-    pub(super) fn hold(&self) -> Held<'_> {
-        Held::take(&self.lock)
+    pub(super) fn hold(&self) -> Lock<'_> {
+        Lock::take(&self.lock)
+    }
+
+    pub(super) fn start(&self) -> usize {
+        self.start.load(Ordering::Acquire)
     }
 
     pub(crate) fn contains(&self, address: usize) -> bool {
         address.wrapping_sub(self.start.load(Ordering::Acquire)) < self.len.load(Ordering::Acquire)
-    }
-
-    fn is_whole(&self) -> bool {
-        self.faults.load(Ordering::Acquire) == self.mended.load(Ordering::Acquire)
-    }
-
-    /// What the witnesses have met.
-    fn present(&self) -> impl Iterator<Item = UnreportedFault> {
-        self.witnesses.iter().filter_map(Witness::fault)
-    }
-
-    /// The lowest index of what nobody was told of.
-    fn untold(&self) -> Option<usize> {
-        self.present().filter(|fault| !fault.told).map(|fault| fault.offset).min()
-    }
-
-    /// Whether the thread has a long operation under way here.
-    pub(super) fn is_busy(&self, thread: usize) -> bool {
-        self.busy.iter().any(|busy| busy.load(Ordering::Acquire) == thread)
     }
 
     fn site(&self) -> Site {
@@ -135,6 +165,7 @@ impl Slot {
             start: self.start.load(Ordering::Relaxed),
             len: self.len.load(Ordering::Relaxed),
             fd: self.fd.load(Ordering::Relaxed),
+            file_id: FileId { device: self.device.load(Ordering::Relaxed), inode: self.inode.load(Ordering::Relaxed) },
             file_offset: self.file_offset.load(Ordering::Relaxed),
             protection: self.protection.load(Ordering::Relaxed),
             flags: self.flags.load(Ordering::Relaxed),
@@ -143,223 +174,303 @@ impl Slot {
         }
     }
 
-    /// Says what the slot stands for now.
-    pub(crate) fn set(&self, site: &Site) {
+    /// Says what the slot stands for now. It is not in the index.
+    pub(super) fn set(&self, site: &Site) {
         let _held = self.hold();
         self.describe(site);
     }
 
     pub(super) fn describe(&self, site: &Site) {
         self.fd.store(site.fd, Ordering::Relaxed);
+        self.device.store(site.file_id.device, Ordering::Relaxed);
+        self.inode.store(site.file_id.inode, Ordering::Relaxed);
         self.file_offset.store(site.file_offset, Ordering::Relaxed);
         self.protection.store(site.protection, Ordering::Relaxed);
         self.flags.store(site.flags, Ordering::Relaxed);
         self.unit.store(site.unit, Ordering::Relaxed);
         self.origin.store(site.origin, Ordering::Relaxed);
-        self.before.store(self.faults.load(Ordering::Relaxed), Ordering::Relaxed);
         self.start.store(site.start, Ordering::Release);
         self.len.store(site.len, Ordering::Release);
     }
 
-    /// Changes the protection that pages get when they are put back.
+    /// The slot is a new map's, and about to be put into the index.
+    pub(super) fn start_counting(&self) {
+        self.before.store(self.faults.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.asked.store(0, Ordering::Relaxed);
+        self.listed.store(true, Ordering::Relaxed);
+    }
+
+    /// Changes the protection that pages get when they are restored.
     pub(crate) fn set_protection(&self, protection: i32) {
         let _held = self.hold();
         self.protection.store(protection, Ordering::Relaxed);
     }
 
-    /// The mapping is about to go: its addresses may soon be somebody else's. Says what nobody was told of.
+    /// The mapping is about to go or to move: its addresses may soon be somebody else's. Says what nobody was told of.
     pub(crate) fn suspend(&self) -> Option<Fault> {
         let _held = self.hold();
-        self.start.store(0, Ordering::Relaxed);
-        self.len.store(0, Ordering::Release);
-        // The count is changed under the lock, and there will be no more of these.
-        if self.faults.load(Ordering::Relaxed) == self.before.load(Ordering::Relaxed) {
+        if self.zeroed.is_empty() && self.reports.is_empty() && self.unlisted.load(Ordering::Relaxed) == 0 {
+            self.len.store(0, Ordering::Release);
             return None;
         }
-        let fault = self.untold().map(|offset| Fault { offset });
-        // What was moved aside would otherwise stay there.
-        for index in 0..self.stretch_count.swap(0, Ordering::Relaxed) {
-            sys::drop_aside(&self.stretch(index));
+        let _blocked = sys::block_signals();
+        // What moves is to be whole.
+        self.restore_ranges(&self.site());
+        self.len.store(0, Ordering::Release);
+        let fault = self.unreported().map(|offset| Fault { offset });
+        let pool = Pool::lock();
+        while let Some(node) = self.zeroed.pop() {
+            sys::drop_stash(&ZeroedRange::of(node));
+            pool.give_back(node);
         }
-        self.witnesses.iter().for_each(Witness::forget);
-        self.mended.store(self.faults.load(Ordering::Relaxed), Ordering::Release);
+        while let Some(node) = pool.take_report(self, |_| true) {
+            pool.give_back(node);
+        }
+        self.unlisted.store(0, Ordering::Relaxed);
+        let faults = self.faults.load(Ordering::Relaxed);
+        self.restored.store(faults, Ordering::Release);
+        self.settled.store(faults, Ordering::Release);
         fault
     }
 
-    /// Gives the slot back, after [`suspend`](Self::suspend).
-    pub(crate) fn release(&'static self) {
-        let _held = Held::take(&TABLE_LOCK);
-        self.next_free.store(FREE.load(Ordering::Relaxed), Ordering::Relaxed);
-        FREE.store(ptr::from_ref(self).cast_mut(), Ordering::Relaxed);
-    }
-
-    /// Before an operation: the count to compare with afterwards, or a fault that nobody was told of, or that could not be
-    /// made good.
+    /// How many faults the map has met. Whoever gets the same number before and after has read nothing but the file's bytes in
+    /// between, and lost no writes.
     #[inline]
-    pub(crate) fn enter(&self) -> Result<u32, Fault> {
-        let seen = self.faults.load(Ordering::Acquire);
-        // What is read next must not be read before this.
-        if seen == self.mended.load(Ordering::Acquire) { Ok(seen) } else { self.check().map(|()| seen) }
-    }
-
-    /// After an operation: whether what it has read was the file's.
-    #[inline]
-    pub(crate) fn leave(&self, seen: u32) -> Result<(), Fault> {
+    pub(crate) fn count(&self) -> u64 {
         // What was read before is read before the count.
         fence(Ordering::Acquire);
-        if self.faults.load(Ordering::Relaxed) == seen { Ok(()) } else { Err(self.recover()) }
+        let faults = self.faults.load(Ordering::Acquire);
+        if faults == self.restored.load(Ordering::Acquire) {
+            (faults - self.before.load(Ordering::Relaxed)) + self.asked.load(Ordering::Relaxed)
+        } else {
+            self.count_zeroed()
+        }
+    }
+
+    /// There were zeros in the place of pages. They must be gone before somebody begins to read.
+    #[cold]
+    fn count_zeroed(&self) -> u64 {
+        let _blocked = sys::block_signals();
+        let _held = self.hold();
+        self.settle();
+        if !self.zeroed.is_empty() {
+            // Reading them makes no new fault. So this counts as one.
+            self.asked.fetch_add(1, Ordering::Relaxed);
+        }
+        let faults = self.faults.load(Ordering::Relaxed) - self.before.load(Ordering::Relaxed);
+        faults + self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Before an operation on `span`: the count to compare with afterwards, or a fault that was not reported, or that cannot be
+    /// made good.
+    #[inline]
+    pub(crate) fn enter(&'static self, span: Span) -> Result<u64, Fault> {
+        let seen = self.faults.load(Ordering::Acquire);
+        // What is read next must not be read before this.
+        if seen == self.settled.load(Ordering::Acquire) { Ok(seen) } else { self.enter_unsettled(span) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn enter_unsettled(&'static self, span: Span) -> Result<u64, Fault> {
+        let _blocked = sys::block_signals();
+        let _held = self.hold();
+        let report = self.take_report();
+        self.settle();
+        if let Some(offset) = report {
+            return Err(Fault { offset });
+        }
+        match self.first_zeroed(span) {
+            Some(offset) => Err(Fault { offset }),
+            None => Ok(self.faults.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// After an operation, on a part of `span`: whether what it has read was the file's.
+    #[inline]
+    pub(crate) fn leave(&'static self, seen: u64, span: Span) -> Result<(), Fault> {
+        // What was read before is read before the count.
+        fence(Ordering::Acquire);
+        if self.faults.load(Ordering::Relaxed) == seen { Ok(()) } else { Err(self.recover(span)) }
     }
 
     /// Before an operation that only reads, and leaves faults to another one: the count to compare with afterwards. If there
-    /// is a fault that nobody was told of, it is less than what will be found then.
+    /// is a fault that was not reported, it is less than what will be found then.
     #[inline(always)]
-    pub(crate) fn glance(&self) -> u32 {
-        self.mended.load(Ordering::Acquire)
+    pub(crate) fn glance(&self) -> u64 {
+        self.settled.load(Ordering::Acquire)
     }
 
-    /// After such an operation: whether what it has read was the file's, and nobody is to be told of anything.
+    /// After such an operation: whether what it has read was the file's, and nothing is to be reported.
     #[inline(always)]
-    pub(crate) fn is_unchanged(&self, seen: u32) -> bool {
+    pub(crate) fn is_unchanged(&self, seen: u64) -> bool {
         fence(Ordering::Acquire);
         self.faults.load(Ordering::Relaxed) == seen
     }
 
-    /// Reports a fault that nobody was told of.
+    /// Restores the file's pages and says which byte of `span` was the first that was missing, though the fault may have been at
+    /// any other one: that depends on the order in which the bytes were touched. The slot's other faults are reported with it.
     #[cold]
-    pub(crate) fn check(&self) -> Result<(), Fault> {
-        if self.is_whole() { Ok(()) } else { Err(self.recover()) }
-    }
-
-    /// Puts the file's pages back and says where the fault was: this thread's own, or else one of another thread's that
-    /// nobody was told of. The other thread is still to be told, where there is somebody to do that.
-    #[cold]
-    fn recover(&self) -> Fault {
+    #[inline(never)]
+    fn recover(&'static self, span: Span) -> Fault {
         let _blocked = sys::block_signals();
         let _held = self.hold();
-        let here = sys::thread();
-        let own = self.witnesses.iter().find(|witness| witness.thread.load(Ordering::Relaxed) == here);
-        let offset = if let Some(witness) = own {
-            witness.forget();
-            Some(witness.first.load(Ordering::Relaxed))
-        } else {
-            let offset = self.untold();
-            let deliverable = !NOTIFY.load(Ordering::Acquire).is_null();
-            for witness in &self.witnesses {
-                witness.told.store(true, Ordering::Relaxed);
-                if !deliverable {
-                    witness.forget();
-                }
-            }
-            offset
-        };
-        self.put_back();
+        let (here, id) = (sys::thread(), sys::thread_id());
+        let zeroed = self.first_zeroed(span);
+        let own = self.reports.iter().map(Report).find(|report| report.is_of(here, id));
+        let missing = own.map(|report| report.missing().load(Ordering::Relaxed).max(span.start));
+        let missing = missing.filter(|&index| index < span.end());
         // Another thread can have recovered in the meantime.
-        Fault { offset: offset.unwrap_or_else(|| self.last.load(Ordering::Relaxed)) }
+        let offset = self.take_report().unwrap_or_else(|| self.last.load(Ordering::Relaxed));
+        self.settle();
+        Fault { offset: [zeroed, missing].into_iter().flatten().min().unwrap_or(offset) }
     }
 
-    /// The faults of the threads that are `wanted`; if there are any, the file's pages are put back.
-    pub(super) fn waiting(&self, wanted: impl Fn(usize) -> bool) -> [Option<UnreportedFault>; WITNESSES] {
-        let mut faults = [None; WITNESSES];
-        // Mostly there is none, and no lock is needed to see that.
-        if self.present().any(|fault| wanted(fault.thread)) {
-            let _blocked = sys::block_signals();
-            let _held = self.hold();
-            for (place, fault) in faults.iter_mut().zip(self.present().filter(|fault| wanted(fault.thread))) {
-                *place = Some(fault);
-            }
-            self.put_back();
+    /// The first index of `span` that is zeros now. The slot is locked.
+    fn first_zeroed(&self, span: Span) -> Option<usize> {
+        if span.len == 0 {
+            return None;
         }
-        faults
+        let origin = self.origin.load(Ordering::Relaxed);
+        let (start, end) = (origin + span.start, origin + span.end());
+        let ranges = self.zeroed.iter().map(ZeroedRange::of);
+        let starts =
+            ranges.filter(|range| range.start < end && start < range.start + range.len).map(|range| range.start);
+        starts.min().map(|zeroed| zeroed.max(start) - origin)
+    }
+
+    /// Takes what this thread is to be told: of its own fault, or else of those of others that nobody was told of. The others
+    /// are still to be told. The slot is locked, all signals are blocked.
+    fn take_report(&'static self) -> Option<usize> {
+        if self.reports.is_empty() && self.unlisted.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let (here, id) = (sys::thread(), sys::thread_id());
+        let pool = Pool::lock();
+        if let Some(node) = pool.take_report(self, |node| Report(node).is_of(here, id)) {
+            let offset = Report(node).first().load(Ordering::Relaxed);
+            pool.give_back(node);
+            return Some(offset);
+        }
+        let offset = self.unreported();
+        for node in self.reports.iter() {
+            Report(node).told().store(1, Ordering::Relaxed);
+        }
+        self.unlisted.store(0, Ordering::Relaxed);
+        // A thread that has ended cannot be told any more. One report after the other has its turn at the front.
+        if let Some(node) = pool.take_report(self, |_| true) {
+            let bound_to_be_told = !NOTIFY.load(Ordering::Acquire).is_null();
+            if bound_to_be_told || sys::thread_lives(Report(node).fault().id) {
+                pool.add_report(self, node);
+            } else {
+                pool.give_back(node);
+            }
+        }
+        offset
+    }
+
+    /// The lowest index of what nobody was told of. The slot is locked.
+    fn unreported(&self) -> Option<usize> {
+        let unlisted = self.unlisted.load(Ordering::Relaxed).checked_sub(1);
+        let faults = self.reports.iter().map(|node| Report(node).fault());
+        faults.filter(|fault| !fault.told).map(|fault| fault.offset).chain(unlisted).min()
+    }
+
+    /// What the slot's threads have met and were not told of, those that are to be told now. The pool is locked.
+    pub(super) fn waiting(&self, wanted: &dyn Fn(&Slot, usize) -> bool) -> impl Iterator<Item = UnreportedFault> {
+        self.reports.iter().map(|node| Report(node).fault()).filter(move |fault| wanted(self, fault.thread))
     }
 
     /// Takes a fault of one of the threads that are `wanted`.
-    pub(super) fn take(&self, wanted: impl Fn(usize) -> bool) -> Option<UnreportedFault> {
-        self.present().find(|fault| wanted(fault.thread))?;
+    pub(super) fn take(&self, wanted: &dyn Fn(&Slot, usize) -> bool) -> Option<UnreportedFault> {
         let _blocked = sys::block_signals();
         let _held = self.hold();
-        let mut faults = self.witnesses.iter().filter_map(|witness| Some((witness, witness.fault()?)));
-        let (witness, fault) = faults.find(|(_, fault)| wanted(fault.thread))?;
-        witness.forget();
-        self.put_back();
+        let pool = Pool::lock();
+        let node = pool.take_report(self, |node| wanted(self, Report(node).fault().thread))?;
+        let fault = Report(node).fault();
+        pool.give_back(node);
+        drop(pool);
+        self.settle();
         Some(fault)
     }
 
-    /// Puts the file's pages back. Operations go on to fail where that fails, and as long as there is something that
-    /// nobody was told of. The slot is locked.
-    fn put_back(&self) {
-        let whole = self.undo_stretches(&self.site());
-        if whole && self.untold().is_none() {
-            self.mended.store(self.faults.load(Ordering::Relaxed), Ordering::Release);
+    /// Restores the file's pages.
+    pub(super) fn restore(&self) {
+        let _blocked = sys::block_signals();
+        let _held = self.hold();
+        self.settle();
+    }
+
+    /// Restores the file's pages, where the system can. The slot is locked, all signals are blocked.
+    fn settle(&self) {
+        let faults = self.faults.load(Ordering::Relaxed);
+        let restored = self.restore_ranges(&self.site());
+        sys::refill_reserve();
+        if !restored {
+            return;
+        }
+        self.restored.store(faults, Ordering::Release);
+        if self.reports.is_empty() && self.unlisted.load(Ordering::Relaxed) == 0 {
+            self.settled.store(faults, Ordering::Release);
         }
     }
 
     /// Replaces the zeros by the file's pages. Whether that worked for all of them; the rest stays noted.
     ///
-    /// One stretch at a time, in place: the handler comes here too, and its stack may be small.
-    fn undo_stretches(&self, site: &Site) -> bool {
-        let count = self.stretch_count.load(Ordering::Relaxed);
-        let mut kept = 0;
-        for index in 0..count {
-            let stretch = self.stretch(index);
-            if !sys::put_back(site, &stretch) {
-                self.set_stretch(kept, &stretch);
-                kept += 1;
+    /// One range at a time, in place: the handler comes here too, and its stack may be small.
+    fn restore_ranges(&self, site: &Site) -> bool {
+        let kept = List::new();
+        while let Some(node) = self.zeroed.pop() {
+            if sys::put_back(site, &ZeroedRange::of(node)) {
+                Pool::lock().give_back(node);
+            } else {
+                kept.push(node);
             }
         }
-        self.stretch_count.store(kept, Ordering::Relaxed);
-        kept == 0
-    }
-
-    fn stretch(&self, index: usize) -> Stretch {
-        let [start, len, aside] = &self.stretches[index];
-        Stretch {
-            start: start.load(Ordering::Relaxed),
-            len: len.load(Ordering::Relaxed),
-            aside: aside.load(Ordering::Relaxed),
+        while let Some(node) = kept.pop() {
+            self.zeroed.push(node);
         }
+        self.zeroed.is_empty()
     }
 
-    fn set_stretch(&self, index: usize, stretch: &Stretch) {
-        let [start, len, aside] = &self.stretches[index];
-        start.store(stretch.start, Ordering::Relaxed);
-        len.store(stretch.len, Ordering::Relaxed);
-        aside.store(stretch.aside, Ordering::Relaxed);
-    }
-
-    fn add_stretch(&self, stretch: &Stretch) {
-        let count = self.stretch_count.load(Ordering::Relaxed);
-        if count < STRETCHES {
-            self.set_stretch(count, stretch);
-            self.stretch_count.store(count + 1, Ordering::Relaxed);
-            return;
+    /// Notes a range. `false` where that is not possible. The slot is locked.
+    fn add_range(&self, node: Option<&'static Node>, range: &ZeroedRange) -> bool {
+        if let Some(node) = node {
+            range.store(node);
+            self.zeroed.push(node);
+            return true;
         }
-        // More than can be kept apart, and the system has refused to put any of them back: the last one reaches from
-        // the first of both to the end of both. In a private map that gives up changes in between.
-        let last = self.stretch(STRETCHES - 1);
-        sys::drop_aside(&last);
-        sys::drop_aside(stretch);
-        let end = (last.start + last.len).max(stretch.start + stretch.len);
-        let start = last.start.min(stretch.start);
-        self.set_stretch(STRETCHES - 1, &Stretch { start, len: end - start, aside: 0 });
+        // No memory for a node: another range reaches from the first of both to the end of both. In a private map that gives up
+        // changes in between.
+        let Some(node) = self.zeroed.iter().next() else { return false };
+        let other = ZeroedRange::of(node);
+        sys::drop_stash(&other);
+        sys::drop_stash(range);
+        let end = (other.start + other.len).max(range.start + range.len);
+        let start = other.start.min(range.start);
+        ZeroedRange { start, len: end - start, stash: 0 }.store(node);
+        true
     }
 
-    /// From `address` up to where the next stretch starts; `None` inside of a stretch. The slot is locked.
-    fn gap(&self, address: usize) -> Option<usize> {
-        let mut end = self.start.load(Ordering::Relaxed) + self.len.load(Ordering::Relaxed);
-        for index in 0..self.stretch_count.load(Ordering::Relaxed) {
-            let stretch = self.stretch(index);
-            if address.wrapping_sub(stretch.start) < stretch.len {
-                return None;
+    /// What lies between the zeroed ranges before and behind `address`, or the one that it is in. The slot is locked.
+    fn gap(&self, address: usize) -> Result<(usize, usize), ZeroedRange> {
+        let start = self.start.load(Ordering::Relaxed);
+        let (mut low, mut high) = (start, start + self.len.load(Ordering::Relaxed));
+        for range in self.zeroed.iter().map(ZeroedRange::of) {
+            if address.wrapping_sub(range.start) < range.len {
+                return Err(range);
             }
-            if stretch.start > address {
-                end = end.min(stretch.start);
+            if range.start > address {
+                high = high.min(range.start);
+            } else {
+                low = low.max(range.start + range.len);
             }
         }
-        Some(end)
+        Ok((low, high))
     }
 
     /// In the handler: makes the page at `address` readable. `false` if it is not ours after all, or cannot be helped.
-    pub(super) fn cover(&self, address: usize, thread: usize) -> bool {
+    pub(super) fn cover(&'static self, address: usize, thread: usize) -> bool {
         let _held = self.hold();
         if !self.contains(address) {
             return false;
@@ -370,73 +481,88 @@ impl Slot {
         // By other threads that write to the page as well: the load in `leave` may overtake a store, but not this.
         sys::seen_by_all_threads();
         // More than can be kept apart: the others go back to what they were. Whoever still uses them comes here again.
-        if self.stretch_count.load(Ordering::Relaxed) == STRETCHES {
-            self.undo_stretches(&site);
+        if self.zeroed.iter().count() >= ZEROED_RANGES {
+            self.restore_ranges(&site);
         }
-        // Inside of a stretch, another thread has met the same page and was here first.
-        if let Some(end) = self.gap(address) {
-            let Some(stretch) = sys::cover(&site, address, end) else { return false };
-            self.add_stretch(&stretch);
-        }
-        self.note(address, thread);
+        let missing = match self.gap(address) {
+            // Another thread has met the same page and was here first.
+            Err(range) => range.start,
+            Ok((low, high)) => {
+                let node = Pool::lock().node();
+                let Some(range) = sys::cover(&site, address, low, high) else {
+                    let _ = node.map(|node| Pool::lock().give_back(node));
+                    return false;
+                };
+                // Without a node there is nothing to restore the pages from: zeros for ever, which would be no fault's.
+                if !self.add_range(node, &range) {
+                    sys::put_back(&site, &range);
+                    return false;
+                }
+                range.start
+            }
+        };
+        self.note(address, missing, thread);
         true
     }
 
     /// In the handler, where no page is replaced: notes a fault, if it could be helped.
     #[cfg(windows)]
-    pub(super) fn meet(&self, address: usize, thread: usize, help: impl Fn(&Site) -> bool) -> bool {
+    pub(super) fn meet(&'static self, address: usize, thread: usize, help: impl Fn(&Site) -> bool) -> bool {
         let _held = self.hold();
-        if !self.contains(address) || !help(&self.site()) {
+        let site = self.site();
+        if !self.contains(address) || !help(&site) {
             return false;
         }
         self.faults.fetch_add(1, Ordering::AcqRel);
-        self.note(address, thread);
+        self.note(address, address & !(site.unit - 1), thread);
         true
     }
 
-    /// Notes where a fault was, and who has met it. The slot is locked.
-    fn note(&self, address: usize, thread: usize) {
-        let index = address.saturating_sub(self.origin.load(Ordering::Relaxed));
+    /// Notes where a fault was, from which address on bytes were missing, and who has met it. The slot is locked.
+    fn note(&'static self, address: usize, missing: usize, thread: usize) {
+        let origin = self.origin.load(Ordering::Relaxed);
+        let (index, missing) = (address.saturating_sub(origin), missing.saturating_sub(origin));
         self.last.store(index, Ordering::Relaxed);
-        self.add_witness(thread, index);
+        let id = sys::thread_id();
+        let pool = Pool::lock();
+        if let Some(node) = self.reports.iter().find(|node| Report(node).is_of(thread, id)) {
+            let report = Report(node);
+            // What was told already is over.
+            let told = report.told().swap(0, Ordering::Relaxed) != 0;
+            let lowest = |place: &AtomicUsize, new: usize| {
+                let lowest = if told { new } else { new.min(place.load(Ordering::Relaxed)) };
+                place.store(lowest, Ordering::Relaxed);
+            };
+            lowest(report.first(), index);
+            lowest(report.missing(), missing);
+            return;
+        }
+        let Some(node) = pool.node() else {
+            let others = self.unlisted.load(Ordering::Relaxed).checked_sub(1).unwrap_or(index);
+            self.unlisted.store(others.min(index) + 1, Ordering::Relaxed);
+            return;
+        };
+        let report = Report(node);
+        report.thread().store(thread, Ordering::Relaxed);
+        report.id().store(id as usize, Ordering::Relaxed);
+        report.told().store(0, Ordering::Relaxed);
+        report.first().store(index, Ordering::Relaxed);
+        report.missing().store(missing, Ordering::Relaxed);
+        pool.add_report(self, node);
     }
 
-    /// Notes who has met a fault. The slot is locked.
-    fn add_witness(&self, thread: usize, index: usize) {
-        let place = |wanted| self.witnesses.iter().find(|witness| witness.thread.load(Ordering::Relaxed) == wanted);
-        // Where there are too many, one of them is told for the others.
-        let witness = place(thread).or_else(|| place(0)).unwrap_or(&self.witnesses[WITNESSES - 1]);
-        let known = witness.fault().filter(|fault| fault.thread == thread || !fault.told);
-        let first = known.map_or(index, |fault| fault.offset.min(index));
-        witness.first.store(first, Ordering::Relaxed);
-        witness.told.store(false, Ordering::Relaxed);
-        if known.is_none() {
-            witness.id.store(sys::thread_id(), Ordering::Relaxed);
-            witness.thread.store(thread, Ordering::Release);
+    /// In the child of a fork, where this thread has another number.
+    pub(super) fn renumber(&self, thread: usize, id: i32) {
+        for node in self.reports.iter() {
+            let report = Report(node);
+            if report.thread().load(Ordering::Relaxed) == thread {
+                report.id().store(id as usize, Ordering::Relaxed);
+            }
         }
     }
 
-    /// Marks a long operation, for as long as the result lives.
-    pub(crate) fn long_operation(&self) -> Busy<'_> {
-        let here = sys::thread();
-        let taken = |place: &&AtomicUsize| place.compare_exchange(0, here, Ordering::AcqRel, Ordering::Relaxed).is_ok();
-        Busy(self.busy.iter().find(taken))
-    }
-}
-
-/// A long operation that is under way.
-pub(crate) struct Busy<'a>(Option<&'a AtomicUsize>);
-
-impl Busy<'_> {
-    pub(crate) fn none() -> Self {
-        Self(None)
-    }
-}
-
-impl Drop for Busy<'_> {
-    fn drop(&mut self) {
-        if let Some(place) = self.0 {
-            place.store(0, Ordering::Release);
-        }
+    /// Whether a fault of `thread` will be reported by an operation that it has under way.
+    pub(super) fn is_busy(&self, thread: usize) -> bool {
+        is_busy(self, thread)
     }
 }

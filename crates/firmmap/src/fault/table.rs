@@ -1,10 +1,11 @@
-//! The table of guarded mappings: chunks of slots, which are never freed.
+//! The table of guarded mappings: chunks of slots, which are never freed, and their index by address.
 
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
+use super::index::{Index, Lookup};
 use super::slot::Slot;
-use super::{GUARD, Site, fault_guard};
+use super::{GUARD, Site, fault_guard, pool};
 use crate::sys;
 
 const SLOTS: usize = 64;
@@ -17,14 +18,19 @@ struct Chunk {
 static FIRST: Chunk = Chunk::new();
 static CHUNKS: AtomicPtr<Chunk> = AtomicPtr::new((&raw const FIRST).cast_mut());
 /// Slots that were used before.
-pub(super) static FREE: AtomicPtr<Slot> = AtomicPtr::new(ptr::null_mut());
+static FREE: AtomicPtr<Slot> = AtomicPtr::new(ptr::null_mut());
 /// How many slots of the newest chunk were given out.
 static USED: AtomicUsize = AtomicUsize::new(0);
-pub(super) static TABLE_LOCK: AtomicBool = AtomicBool::new(false);
-/// A spin lock that is held.
-pub(super) struct Held<'a>(&'a AtomicBool);
+/// Changes under [`TABLE_LOCK`].
+static INDEX: Index = Index::new();
+/// The handler does not take it.
+static TABLE_LOCK: AtomicBool = AtomicBool::new(false);
 
-impl<'a> Held<'a> {
+/// A spin lock that is held.
+pub(super) struct Lock<'a>(&'a AtomicBool);
+
+impl<'a> Lock<'a> {
+    #[inline]
     pub(super) fn take(lock: &'a AtomicBool) -> Self {
         while lock.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
             sys::pause();
@@ -33,7 +39,7 @@ impl<'a> Held<'a> {
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for Lock<'_> {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Release);
     }
@@ -46,7 +52,7 @@ impl Chunk {
 }
 
 /// All slots that there are, used or not.
-pub(super) fn slots() -> impl Iterator<Item = &'static Slot> {
+fn slots() -> impl Iterator<Item = &'static Slot> {
     let mut chunk = CHUNKS.load(Ordering::Acquire);
     std::iter::from_fn(move || {
         // SAFETY: chunks are never freed.
@@ -57,22 +63,54 @@ pub(super) fn slots() -> impl Iterator<Item = &'static Slot> {
     .flatten()
 }
 
+/// The slot of the mapping that `address` is in. Takes no lock: the thread that a handler has interrupted may have it.
+fn slot_of(address: usize) -> Option<&'static Slot> {
+    /// How often to look again while other threads change the index.
+    const ATTEMPTS: usize = 16;
+    for _ in 0..ATTEMPTS {
+        match INDEX.find(address) {
+            Lookup::Found(slot) => return Some(slot),
+            Lookup::Absent => return None,
+            Lookup::Unknown => sys::pause(),
+        }
+    }
+    // The interrupted thread itself is changing the index, it may be.
+    slots().find(|slot| slot.contains(address))
+}
+
+/// Runs `help` on the slot of `address`, and says what it says. If the mapping has gone meanwhile, another one may be there.
+fn with_slot(address: usize, help: impl Fn(&'static Slot) -> bool) -> bool {
+    const ATTEMPTS: usize = 16;
+    if GUARD.load(Ordering::Relaxed) != 1 {
+        return false;
+    }
+    for _ in 0..ATTEMPTS {
+        let Some(slot) = slot_of(address) else { return false };
+        if help(slot) {
+            return true;
+        }
+        if slot.contains(address) {
+            return false;
+        }
+    }
+    false
+}
+
 /// In the handler: whether `address` is in a guarded mapping, whose page there now can be read.
 pub(crate) fn cover(address: usize, thread: usize) -> bool {
-    GUARD.load(Ordering::Relaxed) == 1 && slots().any(|slot| slot.contains(address) && slot.cover(address, thread))
+    with_slot(address, |slot| slot.cover(address, thread))
 }
 
 /// In the handler: notes a fault at `address`, if that is in a guarded mapping and `help` says that it could be helped.
 #[cfg(windows)]
 pub(crate) fn meet(address: usize, thread: usize, help: impl Fn(&Site) -> bool) -> bool {
-    GUARD.load(Ordering::Relaxed) == 1
-        && slots().any(|slot| slot.contains(address) && slot.meet(address, thread, &help))
+    with_slot(address, |slot| slot.meet(address, thread, &help))
 }
 
 /// Whether `address` is in a guarded mapping.
-#[cfg(any(target_os = "linux", target_os = "android", windows))]
+#[cfg(any(unix, windows))]
 pub(crate) fn is_guarded(address: usize) -> bool {
-    slots().any(|slot| slot.contains(address))
+    slot_of(address).is_some()
 }
 
 /// Enters a mapping into the table, if mappings are guarded.
@@ -80,14 +118,47 @@ pub(crate) fn register(site: &Site) -> Option<&'static Slot> {
     if !fault_guard() || !sys::keep_handler() {
         return None;
     }
+    sys::refill_reserve();
+    let _held = Lock::take(&TABLE_LOCK);
     let slot = claim();
-    // Nobody has met it yet, and nobody will before its length is there: the lock is not needed.
+    // Nobody has met it yet, and nobody will before its length is there: its own lock is not needed.
+    slot.start_counting();
     slot.describe(site);
+    INDEX.insert(slot);
     Some(slot)
 }
 
+/// Says what a slot stands for now, after [`Slot::suspend`] and [`withdraw`].
+pub(crate) fn renew(slot: &'static Slot, site: &Site) {
+    let _held = Lock::take(&TABLE_LOCK);
+    slot.set(site);
+    INDEX.insert(slot);
+    slot.listed.store(true, Ordering::Relaxed);
+}
+
+/// Takes a slot out of the index, after [`Slot::suspend`], before its addresses become somebody else's.
+pub(crate) fn withdraw(slot: &'static Slot) {
+    let _held = Lock::take(&TABLE_LOCK);
+    unlist(slot);
+}
+
+/// The table is locked. A map without bytes has a slot that is not in the index.
+fn unlist(slot: &'static Slot) {
+    if slot.listed.swap(false, Ordering::Relaxed) {
+        INDEX.remove(slot);
+    }
+}
+
+/// Gives a slot back, after [`Slot::suspend`].
+pub(crate) fn release(slot: &'static Slot) {
+    let _held = Lock::take(&TABLE_LOCK);
+    unlist(slot);
+    slot.next_free.store(FREE.load(Ordering::Relaxed), Ordering::Relaxed);
+    FREE.store(ptr::from_ref(slot).cast_mut(), Ordering::Relaxed);
+}
+
+/// A slot that nobody uses. The table is locked.
 fn claim() -> &'static Slot {
-    let _held = Held::take(&TABLE_LOCK);
     let free = FREE.load(Ordering::Relaxed);
     // SAFETY: slots are never freed.
     if let Some(slot) = unsafe { free.as_ref() } {
@@ -107,23 +178,28 @@ fn claim() -> &'static Slot {
 
 /// Before fork(2): takes all locks, so that the child gets nothing that another thread has only half done.
 pub(crate) fn lock_for_fork() {
-    std::mem::forget(Held::take(&TABLE_LOCK));
+    std::mem::forget(Lock::take(&TABLE_LOCK));
     for slot in slots() {
         std::mem::forget(slot.hold());
     }
+    pool::lock_for_fork();
 }
 
 /// After fork(2), on both sides.
 pub(crate) fn unlock_after_fork() {
+    pool::unlock_after_fork();
     for slot in slots() {
         slot.lock.store(false, Ordering::Release);
     }
     TABLE_LOCK.store(false, Ordering::Release);
 }
 
-/// After fork(2), in the child: the threads that were in the middle of operations are not there.
+/// After fork(2), in the child, where all locks are held: the threads that were in the middle of operations are not there, and
+/// this one has another number.
 pub(crate) fn forget_other_threads() {
-    for slot in slots() {
-        slot.busy.iter().for_each(|thread| thread.store(0, Ordering::Relaxed));
+    super::busy::forget_all();
+    let (thread, id) = (sys::thread(), sys::thread_id());
+    for slot in pool::has_reports().then(slots).into_iter().flatten() {
+        slot.renumber(thread, id);
     }
 }

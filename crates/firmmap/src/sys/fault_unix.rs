@@ -153,8 +153,102 @@ fn current(signal: c_int) -> io::Result<sigaction> {
     Ok(unsafe { current.assume_init() })
 }
 
-/// The signal handler.
+/// The signal handler: sees to it that there is stack for [`handle`].
 unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    // SAFETY: the arguments are those that we were called with.
+    let left = unsafe { stack_left(context) };
+    if left >= STACK {
+        // SAFETY: as above.
+        unsafe { handle(signal, info, context) };
+    } else {
+        // SAFETY: as above.
+        unsafe { handle_briefly(left, signal, info, context) };
+    }
+}
+
+/// How many bytes of stack [`handle`] needs, what [`fault::notify`] calls included. `tests/fault_stack.rs` measures it. A build
+/// that is not optimised takes more.
+const STACK: usize = if cfg!(debug_assertions) { 4096 } else { 2048 };
+
+/// Handles a signal on a stack that is too small: what lies below it can be anybody's memory, which must not be written over. So a
+/// fault of ours ends the process.
+///
+/// # Safety
+///
+/// - The arguments are those of a signal handler, behind the number of bytes that are left of its stack.
+#[cold]
+#[inline(never)]
+unsafe fn handle_briefly(left: usize, signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    // SAFETY: the kernel passes a whole siginfo_t.
+    let detail = unsafe { &*info };
+    let is_fault = detail.si_code > 0;
+    // SAFETY: signals with these codes carry an address.
+    let is_ours = |detail: &siginfo_t| is_fault && fault::is_guarded(unsafe { detail.si_addr() } as usize);
+    if left >= STACK / 2 && !is_ours(detail) {
+        if is_fault {
+            // SAFETY: the caller's promise.
+            unsafe { forward(next(signal, info), true, signal, info, context) };
+        } else {
+            // SAFETY: the caller's promise.
+            unsafe { sent(signal, info, context) };
+        }
+        return;
+    }
+    // A fault comes again as soon as we return, and finds the default.
+    reset_briefly(signal);
+    if !is_fault {
+        // SAFETY: the signal is blocked until we return.
+        unsafe { libc::raise(signal) };
+    }
+}
+
+/// As [`reset`], with next to no stack: the C library's function has a copy of the action on it.
+fn reset_briefly(signal: c_int) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        /// The kernel's `struct sigaction`, all zeros: the default. It is shorter than this.
+        static DEFAULT: [usize; 16] = [0; 16];
+        const MASK: usize = 64 / 8;
+        // SAFETY: the default action is always allowed; the kernel reads a part of the array.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &raw const DEFAULT, ptr::null::<c_void>(), MASK) };
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    reset(signal);
+}
+
+/// How many bytes of an alternate signal stack are left, if this thread is on one: below it can be anybody's memory. The end of a
+/// thread's own stack is guarded by the system.
+///
+/// # Safety
+///
+/// - `context` is that of a signal handler.
+#[inline(always)]
+unsafe fn stack_left(context: *const c_void) -> usize {
+    let here = 0u8;
+    let here = std::hint::black_box(&raw const here).addr();
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    // SAFETY: the kernel passes a whole ucontext_t.
+    let stack = unsafe { &*context.cast::<libc::ucontext_t>() }.uc_stack;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let stack = {
+        let _ = context;
+        // SAFETY: all zeros is a valid description.
+        let mut stack: libc::stack_t = unsafe { zeroed() };
+        // SAFETY: only asks.
+        unsafe { libc::sigaltstack(ptr::null(), &mut stack) };
+        stack
+    };
+    let left = here.wrapping_sub(stack.ss_sp as usize);
+    if left < stack.ss_size { left } else { usize::MAX }
+}
+
+/// Handles a signal.
+///
+/// # Safety
+///
+/// - The arguments are those of a signal handler.
+#[inline(never)]
+unsafe fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let errno = errno_location();
     // SAFETY: every thread has its errno.
     let saved = unsafe { *errno };
@@ -167,11 +261,11 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
         if is_about_a_page(detail.si_code) && fault::cover(address, thread()) {
             fault::notify();
         } else {
-            // SAFETY: the arguments are those that we were called with.
+            // SAFETY: the caller's promise.
             unsafe { forward(next(signal, info), true, signal, info, context) };
         }
     } else {
-        // SAFETY: the arguments are those that we were called with.
+        // SAFETY: the caller's promise.
         unsafe { sent(signal, info, context) };
     }
     // SAFETY: as above.

@@ -1,6 +1,6 @@
 //! A system without mappings: no faults, and no guard against them.
 
-use crate::fault::{Site, Slot, Stretch};
+use crate::fault::{Site, Slot, ZeroedRange};
 
 /// Returns that there is no handler, so that no mapping is entered into the table.
 pub(crate) fn install_handler() -> bool {
@@ -21,20 +21,28 @@ pub(crate) fn keep_handler() -> bool {
 }
 
 /// Never called, as no mapping is in the table.
-pub(crate) fn cover(_site: &Site, _address: usize, _end: usize) -> Option<Stretch> {
+pub(crate) fn cover(_site: &Site, _address: usize, _low: usize, _high: usize) -> Option<ZeroedRange> {
     None
 }
 
 /// Never called, as no mapping is in the table.
-pub(crate) fn put_back(_site: &Site, _stretch: &Stretch) -> bool {
+pub(crate) fn put_back(_site: &Site, _range: &ZeroedRange) -> bool {
     false
 }
 
 /// Never called, as no mapping is in the table.
-pub(crate) fn drop_aside(_stretch: &Stretch) {}
+pub(crate) fn drop_stash(_range: &ZeroedRange) {}
 
 /// Never called, as no mapping is in the table.
 pub(crate) fn seen_by_all_threads() {}
+
+/// Never called, as no mapping is in the table.
+pub(crate) fn refill_reserve() {}
+
+/// Never called, as no mapping is in the table.
+pub(crate) fn memory_for_ever(_len: usize) -> Option<*mut u8> {
+    None
+}
 
 /// There are no signals that could be blocked.
 pub(crate) struct Blocked;

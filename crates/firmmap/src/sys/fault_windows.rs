@@ -15,8 +15,8 @@ use windows_sys::Win32::System::Diagnostics::Debug::{
     AddVectoredExceptionHandler, CONTEXT, EXCEPTION_POINTERS, RemoveVectoredExceptionHandler,
 };
 use windows_sys::Win32::System::Memory::{
-    MEM_COMMIT, MEMORY_BASIC_INFORMATION, PAGE_EXECUTE, PAGE_EXECUTE_READ, PAGE_NOACCESS, PAGE_READONLY,
-    VirtualProtect, VirtualQuery,
+    MEM_COMMIT, MEM_RESERVE, MEMORY_BASIC_INFORMATION, PAGE_EXECUTE, PAGE_EXECUTE_READ, PAGE_NOACCESS, PAGE_READONLY,
+    PAGE_READWRITE, VirtualAlloc, VirtualProtect, VirtualQuery,
 };
 use windows_sys::Win32::System::Threading::{
     GetCurrentProcessId, GetCurrentThreadId, GetProcessIdOfThread, OpenThread, THREAD_QUERY_LIMITED_INFORMATION,
@@ -25,7 +25,7 @@ use windows_sys::Win32::System::Threading::{
 
 use super::os::{self, page_size};
 use crate::access::{Access, Protection};
-use crate::fault::{self, Site, Slot, Stretch};
+use crate::fault::{self, Site, Slot, ZeroedRange};
 
 /// Answers of a handler.
 const CONTINUE_EXECUTION: i32 = -1;
@@ -368,20 +368,30 @@ mod operation {
 }
 
 /// Never called, as no page is replaced here.
-pub(crate) fn cover(_site: &Site, _address: usize, _end: usize) -> Option<Stretch> {
+pub(crate) fn cover(_site: &Site, _address: usize, _low: usize, _high: usize) -> Option<ZeroedRange> {
     None
 }
 
 /// As [`cover`].
-pub(crate) fn put_back(_site: &Site, _stretch: &Stretch) -> bool {
+pub(crate) fn put_back(_site: &Site, _range: &ZeroedRange) -> bool {
     false
 }
 
 /// As [`cover`].
-pub(crate) fn drop_aside(_stretch: &Stretch) {}
+pub(crate) fn drop_stash(_range: &ZeroedRange) {}
 
 /// As [`cover`].
 pub(crate) fn seen_by_all_threads() {}
+
+/// The system has no limit of areas.
+pub(crate) fn refill_reserve() {}
+
+/// New memory that is not given back, for a handler: not from the heap.
+pub(crate) fn memory_for_ever(len: usize) -> Option<*mut u8> {
+    // SAFETY: new memory replaces nothing.
+    let memory = unsafe { VirtualAlloc(ptr::null(), len, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE) };
+    (!memory.is_null()).then(|| memory.cast())
+}
 
 /// There are no signals that could be blocked.
 pub(crate) struct Blocked;

@@ -1,40 +1,155 @@
 //! Unix: files that become longer, and shared memory that can.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use super::{Appending, NoSpace, Source, WriteError, file_len};
+
 /// Whether a mapping can be longer than its file.
 pub(crate) const RESERVES: bool = true;
 
-/// Whether what is written to the file can be read in its maps at once, at the place that [`write_all_at`] was told.
-pub(crate) fn writes_reach_maps(file: &File) -> bool {
+/// How the file's flags say that bytes get behind its end. They belong to the open file, so that whoever shares it can change them.
+pub(crate) fn appending(file: &File) -> Appending {
     // OpenBSD keeps what write(2) has written apart from what is mapped.
     if cfg!(target_os = "openbsd") {
-        return false;
+        return Appending::Copied;
     }
-    // With one of these flags Linux writes to the end of the file, wherever it is told to, and with the other only whole blocks.
+    // Direct writes take whole blocks only.
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    const UNFIT: libc::c_int = libc::O_APPEND | libc::O_DIRECT;
+    const DIRECT: libc::c_int = libc::O_DIRECT;
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    const UNFIT: libc::c_int = libc::O_APPEND;
+    const DIRECT: libc::c_int = 0;
     // SAFETY: the descriptor is open while it is borrowed; the operation takes no argument.
-    let flags = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) };
-    flags != -1 && flags & UNFIT == 0
+    match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) } {
+        -1 => Appending::Copied,
+        flags if flags & DIRECT != 0 => Appending::Copied,
+        flags if flags & libc::O_APPEND != 0 => Appending::AtEnd,
+        _ => Appending::AtOffset,
+    }
 }
 
-/// pwrite(2), until all is written.
-pub(crate) fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-    file.write_all_at(bytes, offset)
+/// Writes all of `bytes` at `offset`, whatever flags the file has got since it was opened.
+pub(crate) fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> Result<(), WriteError> {
+    write_all(bytes, |rest, written| write_at(file, rest, offset + written as u64))
+}
+
+/// Writes all of `bytes` at the end of a file with `O_APPEND`, which was last seen at `end`.
+pub(crate) fn append_all(file: &File, bytes: &[u8], end: u64) -> Result<(), WriteError> {
+    write_all(bytes, |rest, written| {
+        // Linux appends with pwrite(2) too, and leaves the file's own position, which the caller may share, where it is.
+        if cfg!(any(target_os = "linux", target_os = "android")) {
+            file.write_at(rest, end + written as u64)
+        } else {
+            (&*file).write(rest)
+        }
+    })
+}
+
+fn write_all(bytes: &[u8], mut write: impl FnMut(&[u8], usize) -> io::Result<usize>) -> Result<(), WriteError> {
+    let mut written = 0;
+    while written < bytes.len() {
+        match write(&bytes[written..], written) {
+            Ok(0) => return Err(WriteError { written, error: io::ErrorKind::WriteZero.into() }),
+            Ok(count) => written += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(WriteError { written, error }),
+        }
+    }
+    Ok(())
+}
+
+/// pwrite(2) where it writes to `offset`: with `O_APPEND` Linux would write to the end, unless pwritev2(2) is told not to (Linux 6.9).
+/// [`Unsupported`](io::ErrorKind::Unsupported) where the file's flags rule it out.
+fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        /// `RWF_NOAPPEND`, which the libc crate does not have for every C library.
+        const NO_APPEND: libc::c_int = 0x20;
+        static IS_UNKNOWN: AtomicBool = AtomicBool::new(false);
+        if !IS_UNKNOWN.load(Ordering::Relaxed) {
+            let buffer = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+            // The offset in two halves, of which a system of 64 bits takes the first for the whole.
+            let (low, high) = (offset as libc::c_ulong, (offset >> 32) as libc::c_ulong);
+            let (fd, buffers) = (file.as_raw_fd(), &raw const buffer);
+            // SAFETY: the descriptor is open while it is borrowed; the kernel only reads the buffer.
+            let written = unsafe { libc::syscall(libc::SYS_pwritev2, fd, buffers, 1usize, low, high, NO_APPEND) };
+            if written >= 0 {
+                return Ok(written as usize);
+            }
+            let error = io::Error::last_os_error();
+            match error.raw_os_error() {
+                // An older system, or a sandbox that does not know the call.
+                Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EPERM) => IS_UNKNOWN.store(true, Ordering::Relaxed),
+                Some(libc::EINVAL) => {}
+                _ => return Err(error),
+            }
+        }
+    }
+    match appending(file) {
+        Appending::AtOffset => file.write_at(bytes, offset),
+        Appending::AtEnd | Appending::Copied => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
+/// Reads what the file has in `buffer.len()` bytes from `offset` on.
+pub(crate) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    file.read_exact_at(buffer, offset)
+}
+
+/// Refuses to make a file of `from` bytes one of `to` if its disk has not that many free, before they are taken from others. A file
+/// system that does not say how many it has is not asked further.
+pub(crate) fn check_space(file: &File, from: u64, to: u64) -> io::Result<()> {
+    let wanted = to.saturating_sub(from);
+    match free_space(file) {
+        Some(free) if free < wanted && free < wanted.saturating_sub(allocated_behind(file, from)) => {
+            Err(io::Error::new(io::ErrorKind::StorageFull, NoSpace { wanted, free }))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How much of the disk the file has behind its end of `len` bytes already (`FALLOC_FL_KEEP_SIZE`), unless it has holes.
+fn allocated_behind(file: &File, len: u64) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let blocks = file.metadata().map_or(0, |metadata| metadata.blocks());
+    blocks.saturating_mul(512).saturating_sub(len)
+}
+
+/// fstatvfs(3).
+fn free_space(file: &File) -> Option<u64> {
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    use libc::{fstatvfs, statvfs};
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    use libc::{fstatvfs64 as fstatvfs, statvfs64 as statvfs};
+
+    let mut answer = std::mem::MaybeUninit::<statvfs>::uninit();
+    // SAFETY: the descriptor is open while it is borrowed, and the buffer is a `statvfs`.
+    if unsafe { fstatvfs(file.as_raw_fd(), answer.as_mut_ptr()) } == -1 {
+        return None;
+    }
+    // SAFETY: the call has succeeded, so it has filled the buffer.
+    let answer = unsafe { answer.assume_init() };
+    // SAFETY: takes nothing, and cannot fail.
+    let is_root = unsafe { libc::geteuid() } == 0;
+    // What is kept for the superuser is his.
+    let blocks = if is_root { answer.f_bfree } else { answer.f_bavail };
+    #[allow(clippy::unnecessary_cast, clippy::useless_conversion, reason = "their types differ from system to system")]
+    let (all, blocks, size) = (answer.f_blocks as u64, blocks as u64, answer.f_frsize as u64);
+    // Memory without a limit, and file systems that know nothing of blocks, have none at all.
+    (all > 0).then(|| blocks.saturating_mul(size))
 }
 
 /// Makes a file of `from` bytes one of `to`, with room on the disk where the file system can do that. A file that others
 /// make longer at the same time stays as long as they want it, where the system can do that.
+///
+/// What the disk has no room for is refused before anything is taken.
 pub(crate) fn allocate(file: &File, from: u64, to: u64) -> io::Result<()> {
+    check_space(file, from, to)?;
     let result = match reserve(file, from, to) {
-        Err(error) if is_unsupported(&error) => file.set_len(to),
+        Err(error) if is_unsupported(&error) => set_longer(file, to),
         result => result,
     };
     if result.is_err() && file.metadata().is_ok_and(|now| now.len() <= to) {
@@ -47,14 +162,21 @@ pub(crate) fn allocate(file: &File, from: u64, to: u64) -> io::Result<()> {
 /// Makes a file longer, with next to no room. As [`allocate`], it does not cut off what others add at the same time.
 pub(crate) fn extend(file: &File, to: u64) -> io::Result<()> {
     match reserve(file, to - 1, to) {
-        Err(error) if is_unsupported(&error) => file.set_len(to),
+        Err(error) if is_unsupported(&error) => set_longer(file, to),
         result => result,
     }
 }
 
-/// Whether the file system, or the system, cannot reserve room.
+/// ftruncate(2), unless others have made the file that long meanwhile: it would cut off what they have added.
+fn set_longer(file: &File, to: u64) -> io::Result<()> {
+    if file_len(file)? < to { file.set_len(to) } else { Ok(()) }
+}
+
+/// Whether the file system, or the system, cannot reserve room. Sandboxes refuse the call with `EPERM`; a file that must not grow
+/// is refused so as well, and ftruncate(2) then says it again.
 fn is_unsupported(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL | libc::ENODEV))
+    let number = error.raw_os_error();
+    matches!(number, Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL | libc::ENODEV | libc::EPERM))
 }
 
 /// fallocate(2), which makes the file longer and never shorter. The C library's posix_fallocate writes zeros where the file system cannot do it.
@@ -103,6 +225,47 @@ fn reserve(_file: &File, _from: u64, _to: u64) -> io::Result<()> {
     Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP))
 }
 
+/// Makes the first `len` bytes zeros, and leaves them their room on the disk: fallocate(2).
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn zero(file: &File, len: u64) -> io::Result<()> {
+    // SAFETY: the descriptor is open while it is borrowed.
+    match unsafe { libc::fallocate64(file.as_raw_fd(), libc::FALLOC_FL_ZERO_RANGE, 0, len as libc::off64_t) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn zero(_file: &File, _len: u64) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Whether the file is on one of the file systems that make the bytes while they are read.
+pub(crate) fn is_pseudo(source: Source<'_>) -> bool {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        // As in magic.h of Linux: proc, sysfs, debugfs, tracefs, securityfs, cgroup, cgroup2.
+        const PSEUDO: [u64; 7] = [0x9fa0, 0x6265_6572, 0x6462_6720, 0x7472_6163, 0x7363_6673, 0x0027_e0eb, 0x6367_7270];
+        super::os::file_system(source).is_some_and(|magic| PSEUDO.contains(&magic))
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    {
+        let _ = source;
+        false
+    }
+}
+
+/// Whether a file that calls itself empty has bytes.
+pub(crate) fn has_hidden_bytes(source: Source<'_>) -> bool {
+    // These are not asked to be read: some wait for what is to come, and some give each byte only once.
+    if is_pseudo(source) {
+        return true;
+    }
+    let mut byte = 0u8;
+    // SAFETY: the descriptor is open while it is borrowed, and there is room for the byte.
+    unsafe { libc::pread(source.as_raw_fd(), (&raw mut byte).cast(), 1, 0) == 1 }
+}
+
 /// A file without a name, in memory, for shared memory that can grow: memfd_create(2).
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 pub(crate) fn shared_memory() -> io::Result<Option<File>> {
@@ -135,30 +298,6 @@ pub(crate) fn shared_memory() -> io::Result<Option<File>> {
             Err(error) => return Err(error),
         }
     }
-}
-
-/// The length of a file that was known to be a regular one.
-///
-/// Not fstat(2): whoever asks Linux (6.13) for the time of the last change makes the next write note a new and exact time, which
-/// on ext4 takes longer than the write itself. statx(2) can ask for the length alone.
-pub(crate) fn file_len(file: &File) -> io::Result<u64> {
-    #[cfg(target_os = "linux")]
-    {
-        let mut answer = std::mem::MaybeUninit::<libc::statx>::uninit();
-        let (fd, path, flags) = (file.as_raw_fd(), c"".as_ptr(), libc::AT_EMPTY_PATH);
-        // SAFETY: the descriptor is open while it is borrowed, the path ends in a zero byte, and the buffer is a `statx`.
-        let result = unsafe { libc::syscall(libc::SYS_statx, fd, path, flags, libc::STATX_SIZE, answer.as_mut_ptr()) };
-        if result == 0 {
-            // SAFETY: the call has succeeded, so it has filled the buffer.
-            return Ok(unsafe { answer.assume_init() }.stx_size);
-        }
-        let error = io::Error::last_os_error();
-        // Before Linux 4.11, and where a sandbox does not know the call.
-        if !matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) {
-            return Err(error);
-        }
-    }
-    file.metadata().map(|metadata| metadata.len())
 }
 
 /// A number that is another one in each forked child. Never zero.

@@ -3,17 +3,34 @@
 use std::fs::File;
 use std::io;
 
+use super::{Appending, Source, WriteError};
+
 /// Whether a mapping can be longer than its file.
 pub(crate) const RESERVES: bool = false;
 
-/// Whether what is written to the file can be read in its maps at once: the system does not promise it.
-pub(crate) fn writes_reach_maps(_file: &File) -> bool {
-    false
+/// How bytes get behind the end of a file: the system does not promise that its maps show at once what is written to it.
+pub(crate) fn appending(_file: &File) -> Appending {
+    Appending::Copied
 }
 
-/// Never called, as [`writes_reach_maps`] says no.
-pub(crate) fn write_all_at(_file: &File, _bytes: &[u8], _offset: u64) -> io::Result<()> {
+/// Refused, as [`appending`] says.
+pub(crate) fn write_all_at(_file: &File, _bytes: &[u8], _offset: u64) -> Result<(), WriteError> {
+    Err(WriteError { written: 0, error: io::ErrorKind::Unsupported.into() })
+}
+
+/// Refused, as [`appending`] says.
+pub(crate) fn append_all(_file: &File, _bytes: &[u8], _end: u64) -> Result<(), WriteError> {
+    Err(WriteError { written: 0, error: io::ErrorKind::Unsupported.into() })
+}
+
+/// Refused: nothing is written over by a call that would have to be taken back.
+pub(crate) fn read_exact_at(_file: &File, _buffer: &mut [u8], _offset: u64) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// `SetEndOfFile` takes all of the room or none.
+pub(crate) fn check_space(_file: &File, _from: u64, _to: u64) -> io::Result<()> {
+    Ok(())
 }
 
 /// Makes a file longer: `SetEndOfFile`, which finds room on the disk.
@@ -26,14 +43,24 @@ pub(crate) fn extend(file: &File, to: u64) -> io::Result<()> {
     file.set_len(to)
 }
 
+/// Not known here: the file is emptied and made longer again.
+pub(crate) fn zero(_file: &File, _len: u64) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// There are none.
+pub(crate) fn is_pseudo(_source: Source<'_>) -> bool {
+    false
+}
+
+/// The length of a file is what it has.
+pub(crate) fn has_hidden_bytes(_source: Source<'_>) -> bool {
+    false
+}
+
 /// Memory without a file is copied when it grows.
 pub(crate) fn shared_memory() -> io::Result<Option<File>> {
     Ok(None)
-}
-
-/// The length of a file.
-pub(crate) fn file_len(file: &File) -> io::Result<u64> {
-    file.metadata().map(|metadata| metadata.len())
 }
 
 /// Nothing forks.

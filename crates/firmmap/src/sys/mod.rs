@@ -5,9 +5,6 @@
 #![cfg_attr(not(any(unix, windows)), allow(dead_code, reason = "there is no backend that would use it"))]
 
 mod memory;
-pub(crate) mod simd;
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-mod vector;
 
 #[cfg(unix)]
 #[path = "unix.rs"]
@@ -39,6 +36,10 @@ mod growth;
 #[cfg(unix)]
 #[path = "pages_unix.rs"]
 mod pages;
+#[cfg(unix)]
+#[path = "reserve_unix.rs"]
+mod reserve;
+mod tracked_file;
 
 use std::fs::File;
 use std::io;
@@ -51,9 +52,10 @@ pub(crate) use fault_os::{
     thread_lives,
 };
 #[cfg(not(unix))]
-pub(crate) use fault_os::{cover, drop_aside, put_back, seen_by_all_threads};
+pub(crate) use fault_os::{cover, drop_stash, memory_for_ever, put_back, refill_reserve, seen_by_all_threads};
 pub(crate) use growth::{
-    RESERVES, allocate, extend, file_len, generation, shared_memory, write_all_at, writes_reach_maps,
+    RESERVES, allocate, append_all, appending, check_space, extend, generation, has_hidden_bytes, is_pseudo,
+    read_exact_at, shared_memory, write_all_at, zero,
 };
 pub(crate) use memory::{append, as_uninit};
 pub use os::AsSource;
@@ -61,11 +63,15 @@ pub use os::AsSource;
 pub(crate) use os::is_private;
 pub(crate) use os::{SUPPORTED, Source, duplicate, file_info, granularity, page_size, source, sync_before_mapping};
 #[cfg(unix)]
-pub(crate) use pages::{cover, drop_aside, put_back, seen_by_all_threads};
+pub(crate) use pages::{cover, drop_stash, memory_for_ever, put_back, seen_by_all_threads};
+#[cfg(unix)]
+pub(crate) use reserve::refill as refill_reserve;
+pub(crate) use tracked_file::{FileId, TrackedFile};
 
 use crate::access::{Access, FlushFlags, Protection};
 use crate::advice::Advice;
 use crate::fault::{self, Fault, Slot};
+use crate::memmem;
 use crate::range::Span;
 
 /// What is to be mapped. `len` is not zero; `offset` is a multiple of `granularity`.
@@ -99,6 +105,11 @@ impl Request<'_> {
     }
 }
 
+/// The length of a file that was known to be a regular one.
+pub(crate) fn file_len(file: &File) -> io::Result<u64> {
+    file_info(source(file)).map(|info| info.len)
+}
+
 /// What the system says of a file.
 pub(crate) struct FileInfo {
     /// Bytes.
@@ -107,12 +118,62 @@ pub(crate) struct FileInfo {
     pub regular: bool,
     /// What the offset of a mapping must be a multiple of: [`granularity`], or more for a file of huge pages.
     pub granularity: usize,
+    /// Which file it is.
+    pub id: FileId,
+}
+
+/// How bytes get behind the end of a file in such a way that its maps show them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(unix), allow(dead_code, reason = "there bytes are always copied"))]
+pub(crate) enum Appending {
+    /// By a write to the place where they belong.
+    AtOffset,
+    /// By a write for which the system chooses the place, the end of the file (`O_APPEND`).
+    AtEnd,
+    /// Through a map, after the file was made longer.
+    Copied,
+}
+
+/// A write that failed, after so many bytes were written. The error is of the kind `Unsupported`, and none of the system's, where
+/// they must be copied.
+pub(crate) struct WriteError {
+    pub written: usize,
+    pub error: io::Error,
+}
+
+impl WriteError {
+    pub(crate) fn must_copy(&self) -> bool {
+        self.written == 0 && self.error.kind() == io::ErrorKind::Unsupported && self.error.raw_os_error().is_none()
+    }
+}
+
+/// More bytes were asked for than the disk has free: inside of an [`io::Error`], which has no place for both words and numbers.
+#[derive(Debug)]
+pub(crate) struct NoSpace {
+    pub wanted: u64,
+    pub free: u64,
+}
+
+/// The system's error for a full disk.
+pub(crate) fn no_space() -> io::Error {
+    #[cfg(unix)]
+    return io::Error::from_raw_os_error(libc::ENOSPC);
+    #[cfg(not(unix))]
+    io::ErrorKind::StorageFull.into()
+}
+
+impl std::error::Error for NoSpace {}
+
+impl std::fmt::Display for NoSpace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes were asked for, and the disk has {} free", self.wanted, self.free)
+    }
 }
 
 /// What resizing a map does to its file.
 pub(crate) struct LenChange<'a> {
     /// `None` for anonymous memory.
-    pub file: Option<&'a File>,
+    pub file: Option<&'a TrackedFile>,
     pub old: u64,
     pub new: u64,
     pub how: How,
@@ -133,18 +194,30 @@ impl LenChange<'_> {
     pub(crate) fn apply(&self) -> io::Result<()> {
         match (self.file, self.how) {
             (None, _) | (_, How::Keep) => Ok(()),
-            (Some(file), How::Allocate) if self.new > self.old => allocate(file, self.old, self.new),
-            (Some(file), _) => file.set_len(self.new),
+            (Some(file), How::Allocate) if self.new > self.old => allocate(file.get()?, self.old, self.new),
+            (Some(file), _) => file.get()?.set_len(self.new),
         }
     }
 
     /// The change could be made, but not the new mapping.
     fn undo(&self) {
-        if self.how != How::Keep {
+        if self.how != How::Keep
+            && let Some(Ok((file, now))) = self.file.map(TrackedFile::with_len)
+            && now <= self.old.max(self.new)
+        {
             // The first error is the one to report.
-            let _ = self.file.map(|file| file.set_len(self.old));
+            let _ = file.set_len(self.old);
         }
     }
+}
+
+/// Maps `request` to find out whether that is allowed. `file` keeps the mapping, and with it its inode.
+pub(crate) fn pin(request: &Request<'_>, file: Option<&TrackedFile>) -> io::Result<()> {
+    let mapping = os::Mapping::new(request)?;
+    if let Some(file) = file {
+        file.pin(mapping);
+    }
+    Ok(())
 }
 
 /// Mapped bytes, from the offset that was asked for, which need not be aligned, to the length that was asked for.
@@ -179,7 +252,7 @@ impl Region {
 
     /// Maps `request`, whose length includes the `start` bytes before the region and its room behind `len`. `file` is the
     /// map's own descriptor.
-    pub(crate) fn map(request: &Request<'_>, start: usize, len: usize, file: Option<&File>) -> io::Result<Self> {
+    pub(crate) fn map(request: &Request<'_>, start: usize, len: usize, file: Option<&TrackedFile>) -> io::Result<Self> {
         let mapping = os::Mapping::new(request)?;
         let slot = fault::register(&mapping.site(request, file, start));
         let first = AtomicPtr::new(ptr::dangling_mut());
@@ -236,22 +309,45 @@ impl Region {
     }
 
     /// Runs `access` on the address of `span`, and tells whether it met a page that could not be read or written, or
-    /// whether one was met before that nobody was told of.
+    /// whether one was met before that was not reported.
     #[inline(always)]
     fn guarded<R>(&self, span: Span, access: impl FnOnce(*mut u8) -> R) -> Result<R, Fault> {
-        let address = self.at(span);
-        self.guard(span.start, || access(address))
+        self.guarded_part(span, span, access)
     }
 
-    /// As [`guarded`](Self::guarded), of bytes from `start` on that were checked to be there.
+    /// As [`guarded`](Self::guarded), for one part of an operation on `whole`: the fault is the first byte of that which is missing.
     #[inline(always)]
-    fn guard<R>(&self, start: usize, access: impl FnOnce() -> R) -> Result<R, Fault> {
+    fn guarded_part<R>(&self, part: Span, whole: Span, access: impl FnOnce(*mut u8) -> R) -> Result<R, Fault> {
+        let address = self.at(part);
+        self.guard(part, whole, || access(address))
+    }
+
+    /// As [`guarded_part`](Self::guarded_part), of bytes that were checked to be there.
+    #[inline(always)]
+    fn guard<R>(&self, part: Span, whole: Span, access: impl FnOnce() -> R) -> Result<R, Fault> {
         let Some(slot) = self.slot else { return Ok(access()) };
-        let seen = slot.enter()?;
+        let seen = slot.enter(part)?;
         let result = fault_os::attempt(slot, access);
-        slot.leave(seen)?;
+        slot.leave(seen, whole)?;
         // Without a fault in this map: it was met in another one, whose memory is the operation's buffer.
-        result.ok_or(Fault { offset: start })
+        result.ok_or(Fault { offset: part.start })
+    }
+
+    /// Runs `access`, which may do anything, while the bytes of `span` are used directly.
+    #[inline]
+    pub(crate) fn scope<R>(&self, span: Span, access: impl FnOnce(*mut u8) -> R) -> Result<R, Fault> {
+        let address = self.at(span);
+        let Some(slot) = self.slot else { return Ok(access(address)) };
+        let seen = slot.enter(span)?;
+        let result = access(address);
+        slot.leave(seen, span)?;
+        Ok(result)
+    }
+
+    /// How many faults there were: see [`Slot::count`].
+    #[inline]
+    pub(crate) fn fault_count(&self) -> u64 {
+        self.slot.map_or(0, Slot::count)
     }
 
     /// Runs `access` on one part of `span` after the other, with the part's distance from its start.
@@ -270,15 +366,16 @@ impl Region {
         let mut done = 0;
         while done < span.len {
             let len = (span.len - done).min(STRIDE);
-            self.guarded(Span { start: span.start + done, len }, |address| access(address, done, len))?;
+            let part = Span { start: span.start + done, len };
+            self.guarded_part(part, span, |address| access(address, done, len))?;
             done += len;
         }
         Ok(())
     }
 
     /// Marks an operation that other threads may see under way.
-    pub(crate) fn long_operation(&self) -> impl Drop + '_ {
-        self.slot.map_or_else(fault::Busy::none, Slot::long_operation)
+    pub(crate) fn long_operation(&self) -> impl Drop + use<> {
+        self.slot.map_or_else(fault::Busy::none, fault::Busy::new)
     }
 
     /// Runs `access`, which only reads, and gives its result if there is no fault to tell of: else another operation is to find
@@ -327,7 +424,7 @@ impl Region {
         let address = self.as_ptr().wrapping_add(start);
         let near = rest.min(limit);
         // SAFETY: these bytes are in the map, as was just checked; the slice does not outlive the search.
-        let found = self.glance(|| simd::find_byte(unsafe { memory::bytes(address, near) }, byte))??;
+        let found = self.glance(|| memmem::find_byte(unsafe { memory::bytes(address, near) }, byte))??;
         let count = (found + 1).min(near);
         let mut target = make(count)?;
         let memory = target.as_mut();
@@ -347,8 +444,9 @@ impl Region {
             return None;
         }
         let address = self.as_ptr().wrapping_add(index);
+        let span = Span { start: index, len: 1 };
         // SAFETY: the byte is mapped, as was just checked, and the mapping lives as long as `self`.
-        Some(self.guard(index, || unsafe { memory::load(address) }))
+        Some(self.guard(span, span, || unsafe { memory::load(address) }))
     }
 
     #[inline]
@@ -443,13 +541,19 @@ impl Region {
     }
 
     fn copy_pieces(&self, source: Span, target: usize, buffer: &mut [MaybeUninit<u8>]) -> Result<(), Fault> {
+        let whole = Span { start: target, len: source.len };
         let mut done = 0;
         while done < source.len {
             let len = (source.len - done).min(buffer.len());
             // From the end at which no piece is overwritten before its turn.
             let distance = if target <= source.start { done } else { source.len - done - len };
-            let bytes = self.read(source.start + distance, &mut buffer[..len])?;
-            self.write(bytes, target + distance)?;
+            let buffer = &mut buffer[..len];
+            let part = Span { start: source.start + distance, len };
+            // SAFETY: `guarded_part` checked the source; the buffer is exclusively ours and as long.
+            let bytes = self.guarded_part(part, source, |source| unsafe { memory::copy_out(source, buffer) })?;
+            let part = Span { start: target + distance, len };
+            // SAFETY: `guarded_part` checked the target; callers have checked that the map is writable.
+            self.guarded_part(part, whole, |target| unsafe { memory::copy_in(bytes, target) })?;
             done += len;
         }
         if source.len == 0 { self.check() } else { Ok(()) }
@@ -467,14 +571,21 @@ impl Region {
     /// result is either checked against `span` or harmless when wrong; `docs/safety.md` has the whole argument.
     #[inline]
     pub(crate) fn search<R>(&self, span: Span, search: impl FnOnce(&[u8]) -> R) -> Result<R, Fault> {
-        // SAFETY: `guarded` checked the span; the slice does not outlive this call.
-        self.guarded(span, |start| search(unsafe { memory::bytes(start, span.len) }))
+        self.search_part(span, span, search)
     }
 
-    /// Reports a fault that nobody was told of.
+    /// As [`search`](Self::search), for one part of a search of `whole`.
+    #[inline]
+    pub(crate) fn search_part<R>(&self, part: Span, whole: Span, search: impl FnOnce(&[u8]) -> R) -> Result<R, Fault> {
+        // SAFETY: `guarded_part` checked the part; the slice does not outlive this call.
+        self.guarded_part(part, whole, |start| search(unsafe { memory::bytes(start, part.len) }))
+    }
+
+    /// Reports a fault that this thread has met and was not told of, or one that nobody was told of; or that there are pages which
+    /// cannot be restored.
     #[inline]
     pub(crate) fn check(&self) -> Result<(), Fault> {
-        self.slot.map_or(Ok(()), |slot| slot.enter().map(drop))
+        self.slot.map_or(Ok(()), |slot| slot.enter(Span { start: 0, len: self.room }).map(drop))
     }
 
     /// Reads a byte of every page up to `len`: an error if one of them cannot be read.
@@ -495,6 +606,7 @@ impl Region {
         // Its addresses may be somebody else's as soon as the mapping has moved.
         if let Some(slot) = self.slot {
             let _ = slot.suspend();
+            fault::withdraw(slot);
         }
         let result = os::resize(&mut self.mapping, request, change);
         match (&result, &self.mapping) {
@@ -511,7 +623,7 @@ impl Region {
         if let (Some(mapping), Some(request)) = (&self.mapping, request) {
             let site = mapping.site(request, change.file, self.start);
             match self.slot {
-                Some(slot) => slot.set(&site),
+                Some(slot) => fault::renew(slot, &site),
                 None => self.slot = fault::register(&site),
             }
             if result.is_ok() && len < old_len && request.keeps_changes() {
@@ -533,15 +645,21 @@ impl Region {
 
     /// Unmaps. Says whether there was a fault that nobody was told of.
     pub(crate) fn close(&mut self) -> Result<(), Fault> {
+        self.unmap().map_or(Ok(()), |(fault, _)| Err(fault))
+    }
+
+    /// Unmaps. Gives a fault that nobody was told of, and how many there were in all.
+    #[inline]
+    fn unmap(&mut self) -> Option<(Fault, u64)> {
         let fault = self.slot.take().and_then(|slot| {
-            let fault = slot.suspend();
-            slot.release();
+            let fault = slot.suspend().map(|fault| (fault, slot.count()));
+            fault::release(slot);
             fault
         });
         self.mapping = None;
         (self.room, *self.len.get_mut()) = (0, 0);
         self.place();
-        fault.map_or(Ok(()), Err)
+        fault
     }
 
     /// Calls `operation` with the system's view of `span`: page aligned at its start.
@@ -552,7 +670,7 @@ impl Region {
         }
     }
 
-    pub(crate) fn flush(&self, span: Span, flags: FlushFlags, file: Option<&File>) -> io::Result<()> {
+    pub(crate) fn flush(&self, span: Span, flags: FlushFlags, file: Option<&TrackedFile>) -> io::Result<()> {
         self.with_pages(span, |mapping, span| mapping.flush(span, flags, file))
     }
 
@@ -615,8 +733,9 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
-        // Whoever wants to know of a last fault closes the map.
-        let _ = self.close();
+        if let Some((fault, count)) = self.unmap() {
+            fault::dropped(fault.offset, count);
+        }
     }
 }
 

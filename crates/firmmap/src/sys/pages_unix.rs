@@ -1,43 +1,70 @@
-//! Unix: the pages of a mapping that cannot be read, replaced by zeros and put back.
+//! Unix: the pages of a mapping that cannot be read, replaced by zeros and restored.
 //!
 //! [`cover`] runs in a signal handler: system calls only.
+//!
+//! On Linux the pages are not unmapped, but moved away unread (mremap(2) with `MREMAP_DONTUNMAP`) before zeros take their place,
+//! and moved back afterwards. So nothing has to be mapped again, which the system may refuse by then: a sealed memfd, a
+//! file whose permissions have changed. Where pages cannot be moved they are mapped again, with the map's own descriptor.
 
 use std::os::fd::BorrowedFd;
+use std::ptr;
 
 use libc::{c_int, c_void};
 
-use crate::fault::{Site, Stretch};
+use super::{FileInfo, reserve};
+use crate::fault::{Site, ZeroedRange};
 use crate::range::round_up;
 
-/// Puts zeros in place of what cannot be read at `address`: to `end` where the file is too short, else one page. There is
-/// nothing but the mapping's own pages between the two. `None` if the system refuses.
-pub(crate) fn cover(site: &Site, address: usize, end: usize) -> Option<Stretch> {
+/// Puts zeros in place of what cannot be read at `address`: to `high` where the file is too short, else one page. There is
+/// nothing but the mapping's own pages between `low` and `high`. `None` if the system refuses.
+pub(crate) fn cover(site: &Site, address: usize, low: usize, high: usize) -> Option<ZeroedRange> {
     let page = address & !(site.unit - 1);
-    let one_page = Stretch { start: page, len: site.unit.min(end - page), aside: 0 };
-    if site.fd < 0 {
-        // Nobody knows where the file ends now. What is moved aside can be put back without the file. Parts of the
-        // mapping that were given different advice cannot be moved together.
-        let moved = move_aside(page, end - page).or_else(|| move_aside(one_page.start, one_page.len));
-        return replace(site, moved.unwrap_or(one_page));
+    // What the number stands for now can be another file.
+    let file = own_file(site);
+    let site = &Site { fd: if file.is_some() { site.fd } else { -1 }, ..*site };
+    let one_page = ZeroedRange { start: page, len: site.unit.min(high - page), stash: 0 };
+    // Without the file nobody knows where it ends now.
+    let rest = file.as_ref().map_or(Some(page), |file| behind_the_file(site, file));
+    let rest = rest.map(|start| start.max(low)).filter(|&start| start <= page);
+    let rest = rest.map(|start| ZeroedRange { start, len: high - start, stash: 0 });
+    // Parts of the mapping that were given different advice cannot be moved together.
+    let moved = rest.and_then(|rest| move_away(site, rest));
+    if let Some(range) = moved.and_then(|moved| replace(site, moved)) {
+        return Some(range);
     }
-    let rest = behind_the_file(site).filter(|&start| start <= page);
     // Zeros for all of the rest may be more memory than the system has to give.
-    let replaced = rest.and_then(|start| replace(site, Stretch { start, len: end - start, aside: 0 }));
+    if let Some(rest) = rest.filter(|_| site.fd >= 0)
+        && let Some(range) = replace(site, rest)
+    {
+        return Some(range);
+    }
     // A page that the disk has not given.
-    replaced.or_else(|| replace(site, one_page))
+    if let Some(range) = move_away(site, one_page).and_then(|moved| replace(site, moved)) {
+        return Some(range);
+    }
+    if let Some(range) = replace(site, one_page) {
+        return Some(range);
+    }
+    // At the limit of areas, and nothing left in reserve: what is a whole area needs no other one. What else is in it is lost
+    // if it is not in the file.
+    if site.fd >= 0 && site.flags & libc::MAP_SHARED != 0 {
+        return replace(site, ZeroedRange { start: low, len: high - low, stash: 0 });
+    }
+    None
 }
 
-fn replace(site: &Site, stretch: Stretch) -> Option<Stretch> {
+/// Puts zeros in the place of a range, whose pages may have been moved away: they are moved back if the system refuses.
+fn replace(site: &Site, range: ZeroedRange) -> Option<ZeroedRange> {
     let protection = site.protection | libc::PROT_READ;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_FIXED | NORESERVE;
-    let start = stretch.start as *mut c_void;
+    let start = range.start as *mut c_void;
     // SAFETY: the range is in our mapping, whose slot is locked: it is still ours.
-    let result = unsafe { libc::mmap(start, stretch.len, protection, flags, -1, 0) };
-    if result == libc::MAP_FAILED {
-        drop_aside(&stretch);
-        return None;
+    let zeros = reserve::with_areas(|| unsafe { libc::mmap(start, range.len, protection, flags, -1, 0) });
+    if zeros.is_some() || reserve::move_zeros(range.start, range.len, protection) {
+        return Some(range);
     }
-    Some(stretch)
+    move_back(&range);
+    None
 }
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "netbsd", target_vendor = "apple"))]
@@ -45,75 +72,112 @@ const NORESERVE: c_int = libc::MAP_NORESERVE;
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "netbsd", target_vendor = "apple")))]
 const NORESERVE: c_int = 0;
 
-/// The address of the first page that lies behind the end of the file.
-fn behind_the_file(site: &Site) -> Option<usize> {
+/// The mapping's file, if there is a descriptor that is still open on it.
+fn own_file(site: &Site) -> Option<FileInfo> {
     if site.fd < 0 {
         return None;
     }
-    // SAFETY: the descriptor belongs to the mapping, whose slot is locked: it is open.
+    // SAFETY: a number, for one system call that finds out whether it is a descriptor.
     let file = unsafe { BorrowedFd::borrow_raw(site.fd) };
-    let info = super::file_info(file).ok().filter(|info| info.regular)?;
-    let bytes = info.len.saturating_sub(site.file_offset).min(site.len as u64) as usize;
+    super::file_info(file).ok().filter(|info| info.id == site.file_id)
+}
+
+/// The address of the first page that lies behind the end of the file.
+fn behind_the_file(site: &Site, file: &FileInfo) -> Option<usize> {
+    if !file.regular {
+        return None;
+    }
+    let bytes = file.len.saturating_sub(site.file_offset).min(site.len as u64) as usize;
     Some(site.start + round_up(bytes, site.unit)?.min(site.len))
 }
 
-/// Moves pages to another address, unread. They leave an empty mapping behind.
+/// Moves the pages of a range to another address, unread. They leave an empty mapping of the same kind behind.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn move_aside(start: usize, len: usize) -> Option<Stretch> {
+fn move_away(site: &Site, range: ZeroedRange) -> Option<ZeroedRange> {
+    // Huge pages of a file cannot be moved so.
+    if site.fd >= 0 && site.unit != super::page_size() {
+        return None;
+    }
     let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_DONTUNMAP;
+    let start = range.start as *mut c_void;
     // SAFETY: the range is in our mapping, whose slot is locked; it stays mapped.
-    let aside = unsafe { libc::mremap(start as *mut c_void, len, len, flags, std::ptr::null_mut::<c_void>()) };
-    (aside != libc::MAP_FAILED).then_some(Stretch { start, len, aside: aside as usize })
+    let move_it = || unsafe { libc::mremap(start, range.len, range.len, flags, ptr::null_mut::<c_void>()) };
+    // Where the pages can be mapped again, the last of the reserve is better kept for the zeros.
+    let stash = if site.fd < 0 { reserve::with_areas(move_it) } else { reserve::with_few_areas(move_it) };
+    stash.map(|stash| ZeroedRange { stash: stash as usize, ..range })
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn move_aside(_start: usize, _len: usize) -> Option<Stretch> {
+fn move_away(_site: &Site, _range: ZeroedRange) -> Option<ZeroedRange> {
     None
 }
 
-/// Undoes [`cover`]. `false` if the pages are lost.
-pub(crate) fn put_back(site: &Site, stretch: &Stretch) -> bool {
-    let start = stretch.start as *mut c_void;
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    if stretch.aside != 0 {
-        let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
-        // SAFETY: the pages were moved there by us, and the place that they come from is in our mapping.
-        let result = unsafe { libc::mremap(stretch.aside as _, stretch.len, stretch.len, flags, start) };
-        return result != libc::MAP_FAILED;
-    }
-    let private_memory = site.flags & libc::MAP_ANON != 0 && site.flags & libc::MAP_PRIVATE != 0;
-    if site.fd < 0 && !private_memory {
+/// Undoes [`move_away`], with whatever is in the range's place now. `false` if nothing was moved away, or cannot be moved back.
+fn move_back(range: &ZeroedRange) -> bool {
+    if range.stash == 0 {
         return false;
     }
-    let offset = site.file_offset + (stretch.start - site.start) as u64;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    return move_to(range.stash as *mut c_void, range);
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    false
+}
+
+/// Moves the area at `from`, which is as long, to the place of a range.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn move_to(from: *mut c_void, range: &ZeroedRange) -> bool {
+    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+    let start = range.start as *mut c_void;
+    // SAFETY: what is at `from` is ours, and nobody else knows it; the range is in our mapping, whose slot is locked.
+    reserve::with_areas(|| unsafe { libc::mremap(from, range.len, range.len, flags, start) }).is_some()
+}
+
+/// Undoes [`cover`]. `false` if the system refuses: the zeros are still there then.
+pub(crate) fn put_back(site: &Site, range: &ZeroedRange) -> bool {
+    if move_back(range) {
+        return true;
+    }
+    // Memory without a file: what was moved away is all that there is of it.
+    let private_memory = site.flags & libc::MAP_ANON != 0 && site.flags & libc::MAP_PRIVATE != 0 && range.stash == 0;
+    // What the number stands for now can be another file: its bytes are not to be seen here, nor written to.
+    let restored = (private_memory || own_file(site).is_some()) && map_again(site, range);
+    if restored {
+        drop_stash(range);
+    }
+    restored
+}
+
+/// Maps a range's part of the file again.
+fn map_again(site: &Site, range: &ZeroedRange) -> bool {
+    let start = range.start as *mut c_void;
+    let offset = site.file_offset + (range.start - site.start) as u64;
     let flags = site.flags & !EAGER;
     // In two steps, as mmap(2) in the place of the zeros would take them out also where it then fails (a file that was
     // sealed, a file system that is gone), and leave a gap that anybody's memory could take next.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     if site.unit == super::page_size() {
         // SAFETY: a new mapping replaces nothing; the descriptor is that of our mapping, whose slot is locked.
-        let new = unsafe { mmap(std::ptr::null_mut(), stretch.len, site.protection, flags, site.fd, offset as _) };
-        if new == libc::MAP_FAILED {
-            return false;
+        let map = || unsafe { mmap(ptr::null_mut(), range.len, site.protection, flags, site.fd, offset as _) };
+        let Some(new) = reserve::with_areas(map) else { return false };
+        if move_to(new, range) {
+            return true;
         }
-        let move_flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
-        // SAFETY: the new mapping is ours, and so is the place that it comes to.
-        let result = unsafe { libc::mremap(new, stretch.len, stretch.len, move_flags, start) };
-        if result == libc::MAP_FAILED {
-            // SAFETY: nobody knows the new mapping yet.
-            unsafe { libc::munmap(new, stretch.len) };
-        }
-        return result != libc::MAP_FAILED;
+        // SAFETY: nobody knows the new mapping yet.
+        unsafe { libc::munmap(new, range.len) };
+        // It can be mapped, but not moved (a filter of system calls): then in its place.
     }
     // A writable mapping of a file of huge pages would make the file longer.
     let write = if site.unit == super::page_size() { 0 } else { libc::PROT_WRITE };
     let (protection, flags) = (site.protection & !write, flags | libc::MAP_FIXED);
     // SAFETY: the range is in our mapping, whose slot is locked: it is still ours, and so is the descriptor.
-    if unsafe { mmap(start, stretch.len, protection, flags, site.fd, offset as _) } == libc::MAP_FAILED {
+    let map = || unsafe { mmap(start, range.len, protection, flags, site.fd, offset as _) };
+    if reserve::with_areas(map).is_none() {
+        // There may be a gap now.
+        replace(site, ZeroedRange { stash: 0, ..*range });
         return false;
     }
     // SAFETY: as above.
-    protection == site.protection || unsafe { libc::mprotect(start, stretch.len, site.protection) } == 0
+    protection == site.protection || unsafe { libc::mprotect(start, range.len, site.protection) } == 0
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -127,12 +191,20 @@ const EAGER: c_int = libc::MAP_POPULATE;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const EAGER: c_int = 0;
 
-/// Forgets pages that were moved aside.
-pub(crate) fn drop_aside(stretch: &Stretch) {
-    if stretch.aside != 0 {
+/// Forgets pages that were moved away.
+pub(crate) fn drop_stash(range: &ZeroedRange) {
+    if range.stash != 0 {
         // SAFETY: the pages were moved there by us, and nobody else knows the address.
-        unsafe { libc::munmap(stretch.aside as *mut c_void, stretch.len) };
+        unsafe { libc::munmap(range.stash as *mut c_void, range.len) };
     }
+}
+
+/// New memory that is not given back, for a signal handler: not from the heap.
+pub(crate) fn memory_for_ever(len: usize) -> Option<*mut u8> {
+    let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANON);
+    // SAFETY: a new mapping replaces nothing.
+    reserve::with_areas(|| unsafe { libc::mmap(ptr::null_mut(), len, protection, flags, -1, 0) })
+        .map(<*mut c_void>::cast)
 }
 
 /// Lets every thread of the process see what this one has stored, before anything that it does from now on: also a thread that

@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{FileInfo, LenChange, Request};
+use super::{FileId, FileInfo, LenChange, Request, TrackedFile};
 use crate::access::{Access, FlushFlags, MapFlags, Protection};
 use crate::advice::Advice;
 use crate::fault::Site;
@@ -47,23 +48,53 @@ pub(crate) fn granularity() -> usize {
     page_size()
 }
 
-/// Length and kind of a file: fstat(2).
+/// Length, kind and identity of a file: statx(2), or fstat(2). May be called in a signal handler.
+///
+/// On Linux not fstat(2): whoever asks it (6.13) for the time of the last change makes the next write note a new and exact time,
+/// which on ext4 takes longer than the write itself. statx(2) can ask for less.
+#[allow(clippy::unnecessary_cast, clippy::useless_conversion, reason = "the numbers have another type on every system")]
 pub(crate) fn file_info(source: Source<'_>) -> io::Result<FileInfo> {
+    #[cfg(target_os = "linux")]
+    {
+        let mut answer = MaybeUninit::<libc::statx>::uninit();
+        let (fd, path, flags) = (source.as_raw_fd(), c"".as_ptr(), libc::AT_EMPTY_PATH);
+        let wanted = libc::STATX_TYPE | libc::STATX_INO | libc::STATX_SIZE;
+        // SAFETY: the descriptor is open while it is borrowed, the path ends in a zero byte, and the buffer is a `statx`.
+        let result = unsafe { libc::syscall(libc::SYS_statx, fd, path, flags, wanted, answer.as_mut_ptr()) };
+        if result == 0 {
+            // SAFETY: the call has succeeded, so it has filled the buffer.
+            let answer = unsafe { answer.assume_init() };
+            let device = libc::makedev(answer.stx_dev_major, answer.stx_dev_minor);
+            let id = FileId { device, inode: answer.stx_ino };
+            return Ok(info(source, answer.stx_mode.into(), answer.stx_size, answer.stx_blksize as usize, id));
+        }
+        let error = io::Error::last_os_error();
+        // Before Linux 4.11, and where a sandbox does not know the call.
+        if !matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) {
+            return Err(error);
+        }
+    }
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     use libc::{fstat, stat};
     #[cfg(any(target_os = "linux", target_os = "android"))]
     use libc::{fstat64 as fstat, stat64 as stat};
 
-    let mut stat = std::mem::MaybeUninit::<stat>::uninit();
+    let mut stat = MaybeUninit::<stat>::uninit();
     // SAFETY: the descriptor is open while it is borrowed, and the buffer is a `stat`.
     if unsafe { fstat(source.as_raw_fd(), stat.as_mut_ptr()) } == -1 {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: fstat has succeeded, so it has filled the buffer.
     let stat = unsafe { stat.assume_init() };
-    let regular = stat.st_mode & libc::S_IFMT == libc::S_IFREG;
-    let granularity = huge_page_of(source, stat.st_blksize as usize).unwrap_or_else(page_size);
-    Ok(FileInfo { len: stat.st_size.try_into().unwrap_or(0), regular, granularity })
+    let id = FileId { device: stat.st_dev as u64, inode: stat.st_ino as u64 };
+    Ok(info(source, stat.st_mode.into(), stat.st_size.try_into().unwrap_or(0), stat.st_blksize as usize, id))
+}
+
+#[allow(clippy::unnecessary_cast, clippy::useless_conversion, reason = "the numbers have another type on every system")]
+fn info(source: Source<'_>, mode: u32, len: u64, block: usize, id: FileId) -> FileInfo {
+    let regular = mode & u32::from(libc::S_IFMT) == u32::from(libc::S_IFREG);
+    let granularity = huge_page_of(source, block).unwrap_or_else(page_size);
+    FileInfo { len, regular, granularity, id }
 }
 
 /// The size of a file's pages, if it lives in memory of huge ones. `block` is what fstat(2) calls a good size for input and
@@ -71,18 +102,25 @@ pub(crate) fn file_info(source: Source<'_>) -> io::Result<FileInfo> {
 fn huge_page_of(source: Source<'_>, block: usize) -> Option<usize> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     if block > page_size() && block.is_power_of_two() {
-        let mut system = std::mem::MaybeUninit::<libc::statfs64>::uninit();
-        // SAFETY: the descriptor is open while it is borrowed, and the buffer is a `statfs64`.
-        if unsafe { libc::fstatfs64(source.as_raw_fd(), system.as_mut_ptr()) } == 0 {
-            // SAFETY: fstatfs has succeeded, so it has filled the buffer.
-            let system = unsafe { system.assume_init() };
-            // The number has another type with every C library.
-            const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;
-            return (system.f_type as u64 & 0xffff_ffff == HUGETLBFS_MAGIC).then_some(block);
-        }
+        const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;
+        return (file_system(source)? == HUGETLBFS_MAGIC).then_some(block);
     }
     let _ = (source, block);
     None
+}
+
+/// The number of the kind of file system that a file is on: fstatfs(2).
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn file_system(source: Source<'_>) -> Option<u64> {
+    let mut system = MaybeUninit::<libc::statfs64>::uninit();
+    // SAFETY: the descriptor is open while it is borrowed, and the buffer is a `statfs64`.
+    if unsafe { libc::fstatfs64(source.as_raw_fd(), system.as_mut_ptr()) } == -1 {
+        return None;
+    }
+    // SAFETY: fstatfs has succeeded, so it has filled the buffer.
+    let system = unsafe { system.assume_init() };
+    // The number has another type with every C library.
+    Some(system.f_type as u64 & 0xffff_ffff)
 }
 
 /// The file to map.
@@ -139,13 +177,15 @@ impl Mapping {
     }
 
     /// What the handler of faults needs to know: `start` bytes of the mapping lie before the map's first.
-    pub(crate) fn site(&self, request: &Request<'_>, file: Option<&File>, start: usize) -> Site {
+    pub(crate) fn site(&self, request: &Request<'_>, file: Option<&TrackedFile>, start: usize) -> Site {
+        let (fd, file_id) = file.map_or((-1, FileId::default()), TrackedFile::unchecked);
         let anonymous = if request.source.is_none() { libc::MAP_ANON } else { 0 };
         Site {
             start: self.base.as_ptr() as usize,
             // Rounding up cannot fail for what is mapped.
             len: round_up(self.mapped_len, self.unit).unwrap_or(self.mapped_len),
-            fd: file.map_or(-1, AsRawFd::as_raw_fd),
+            fd,
+            file_id,
             file_offset: request.offset,
             protection: request.protection.bits() as i32,
             flags: request.flags.bits() | anonymous,
@@ -215,7 +255,7 @@ impl Mapping {
     }
 
     /// msync(2). macOS leaves the bytes in the memory of the disk then: to get them out of there is `F_FULLFSYNC`.
-    pub(crate) fn flush(&self, span: Span, flags: FlushFlags, file: Option<&File>) -> io::Result<()> {
+    pub(crate) fn flush(&self, span: Span, flags: FlushFlags, file: Option<&TrackedFile>) -> io::Result<()> {
         if span.len == 0 && cfg!(not(any(target_os = "linux", target_os = "android"))) {
             // To macOS that is an error, and to the BSDs the whole mapping.
             return Ok(());
@@ -224,7 +264,7 @@ impl Mapping {
         check(unsafe { libc::msync(self.address(span), span.len, flags.bits()) })?;
         #[cfg(target_vendor = "apple")]
         if let Some(file) = file.filter(|_| !flags.contains(FlushFlags::ASYNC)) {
-            return match full_sync(source(file)) {
+            return match full_sync(source(file.get()?)) {
                 // Not every file system has it. What it has instead is done.
                 Err(error) if matches!(error.raw_os_error(), Some(libc::ENOTSUP | libc::ENOTTY | libc::EINVAL)) => {
                     Ok(())

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 
-use super::{FileInfo, LenChange, Request};
+use super::{FileInfo, LenChange, Request, TrackedFile};
 use crate::access::{Access, FlushFlags, Protection};
 use crate::advice::Advice;
 use crate::fault::Site;
@@ -77,11 +77,11 @@ impl Mapping {
         match *self {}
     }
 
-    pub(crate) fn site(&self, _request: &Request<'_>, _file: Option<&File>, _start: usize) -> Site {
+    pub(crate) fn site(&self, _request: &Request<'_>, _file: Option<&TrackedFile>, _start: usize) -> Site {
         match *self {}
     }
 
-    pub(crate) fn flush(&self, _span: Span, _flags: FlushFlags, _file: Option<&File>) -> io::Result<()> {
+    pub(crate) fn flush(&self, _span: Span, _flags: FlushFlags, _file: Option<&TrackedFile>) -> io::Result<()> {
         match *self {}
     }
 

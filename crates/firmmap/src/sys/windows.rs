@@ -22,7 +22,7 @@ use windows_sys::Win32::System::Memory::{
 use windows_sys::Win32::System::SystemInformation::{GetSystemInfo, SYSTEM_INFO};
 use windows_sys::Win32::System::Threading::GetCurrentProcess;
 
-use super::{FileInfo, LenChange, Request};
+use super::{FileId, FileInfo, LenChange, Request, TrackedFile};
 use crate::access::{Access, FlushFlags, Protection};
 use crate::advice::Advice;
 use crate::fault::Site;
@@ -69,7 +69,7 @@ pub(crate) fn file_info(source: Source<'_>) -> io::Result<FileInfo> {
     let mut len = 0i64;
     // SAFETY: the handle is open while it is borrowed; the call fills the number.
     check(unsafe { GetFileSizeEx(source.as_raw_handle(), &mut len) })?;
-    Ok(FileInfo { len: len.try_into().unwrap_or(0), regular, granularity: granularity() })
+    Ok(FileInfo { len: len.try_into().unwrap_or(0), regular, granularity: granularity(), id: FileId::default() })
 }
 
 /// The file to map.
@@ -135,11 +135,12 @@ impl Mapping {
     }
 
     /// What a handler of faults needs to know: `start` bytes of the view lie before the map's first.
-    pub(crate) fn site(&self, request: &Request<'_>, _file: Option<&File>, start: usize) -> Site {
+    pub(crate) fn site(&self, request: &Request<'_>, _file: Option<&TrackedFile>, start: usize) -> Site {
         Site {
             start: self.base() as usize,
             len: self.view.len,
             fd: -1,
+            file_id: FileId::default(),
             file_offset: request.offset,
             protection: request.protection.bits() as i32,
             flags: if request.access == Access::Copy { COPY } else { 0 },
@@ -149,7 +150,7 @@ impl Mapping {
     }
 
     /// `FlushViewOfFile`, and unless it is to be asynchronous `FlushFileBuffers`.
-    pub(crate) fn flush(&self, span: Span, flags: FlushFlags, file: Option<&File>) -> io::Result<()> {
+    pub(crate) fn flush(&self, span: Span, flags: FlushFlags, file: Option<&TrackedFile>) -> io::Result<()> {
         if span.len == 0 {
             // To the system that would be everything from there on.
             return Ok(());
@@ -160,7 +161,7 @@ impl Mapping {
         match file {
             // SAFETY: the handle is open while it is borrowed.
             Some(file) if !flags.contains(FlushFlags::ASYNC) => {
-                check(unsafe { FlushFileBuffers(file.as_raw_handle()) })
+                check(unsafe { FlushFileBuffers(file.get()?.as_raw_handle()) })
             }
             _ => Ok(()),
         }
@@ -226,7 +227,8 @@ pub(crate) fn resize(
     request: Option<&Request<'_>>,
     change: &LenChange<'_>,
 ) -> io::Result<()> {
-    if change.file.is_some() && mapping.as_ref().is_some_and(|old| old.made.access == Access::Copy) {
+    let file = change.file.map(TrackedFile::get).transpose()?;
+    if file.is_some() && mapping.as_ref().is_some_and(|old| old.made.access == Access::Copy) {
         // What it has changed is in the old view alone.
         return Err(io::ErrorKind::Unsupported.into());
     }
@@ -234,13 +236,13 @@ pub(crate) fn resize(
         old.release_name()?;
     }
     let (old, tag) = (mapping.as_ref().map(|old| old.made), mapping.as_ref().and_then(|old| old.tag.clone()));
-    if change.new < change.old && change.file.is_some() {
+    if change.new < change.old && file.is_some() {
         *mapping = None;
     }
     let result = change.apply().and_then(|()| {
-        let new = request.map(|request| Made::of(request).anew(mapping.as_ref(), change.file, tag.clone())).transpose();
+        let new = request.map(|request| Made::of(request).anew(mapping.as_ref(), file, tag.clone())).transpose();
         new.inspect_err(|_| {
-            if change.file.is_some() {
+            if file.is_some() {
                 // Nor does it let us cut off what was just added.
                 *mapping = None;
                 change.undo();
@@ -251,7 +253,7 @@ pub(crate) fn resize(
         Ok(new) => *mapping = new,
         Err(error) => {
             if let (Some(old), true) = (old, mapping.is_none() || tag.is_some())
-                && let Ok(again) = old.anew(mapping.as_ref(), change.file, tag)
+                && let Ok(again) = old.anew(mapping.as_ref(), file, tag)
             {
                 *mapping = Some(again);
             }

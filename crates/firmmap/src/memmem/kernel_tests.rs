@@ -1,4 +1,4 @@
-//! The kernel of the search against a naive one: with the instructions of each kind of processor, any probes, and memory that
+//! The kernel of the search against a naive one: with the instructions of each kind of processor, any offsets, and memory that
 //! ends where the haystack does.
 
 use std::cell::Cell;
@@ -6,6 +6,7 @@ use std::cell::Cell;
 use proptest::prelude::*;
 
 use super::*;
+use crate::memmem::find_byte;
 
 thread_local! {
     static KERNEL: Cell<Kernel> = const { Cell::new(Kernel::Best) };
@@ -24,86 +25,92 @@ pub(crate) fn with_each_kernel(mut test: impl FnMut()) {
     KERNEL.set(Kernel::Best);
 }
 
-/// A scan that ends at the first match, or backwards the last, has found it, or has not passed it.
-fn check(haystack: &[u8], needle: &[u8], probes: &Probes) {
-    let places = (haystack.len() + 1).saturating_sub(needle.len());
-    let mut matches = (0..places).filter(|&place| haystack[place..].starts_with(needle));
+/// A scan that ends at the first match, or in reverse the last, has found it, or has not passed it.
+fn check(haystack: &[u8], needle: &[u8], rare: &RareBytes) {
+    let positions = (haystack.len() + 1).saturating_sub(needle.len());
+    let mut matches = (0..positions).filter(|&position| haystack[position..].starts_with(needle));
     let (first, last) = (matches.next(), matches.next_back());
     let last = last.or(first);
     with_each_kernel(|| {
-        let forward = scan(haystack, needle, probes, Direction::Forward, |_| None);
+        let forward = scan::<false>(haystack, needle, rare, |_| None);
         let good = match forward {
-            Scan::Found(place) => first == Some(place),
-            Scan::Absent => first.is_none(),
-            Scan::Crowded(left) => left <= places && first.is_none_or(|first| first >= places - left),
+            Scan::Found(position) => first == Some(position),
+            Scan::NotFound => first.is_none(),
+            Scan::TooManyCandidates(left) => left <= positions && first.is_none_or(|first| first >= positions - left),
         };
-        assert!(good, "{:?}: {forward:?}, not {first:?} of {places}, {probes:?}", kernel());
-        let backward = scan(haystack, needle, probes, Direction::Backward, |_| None);
-        let good = match backward {
-            Scan::Found(place) => last == Some(place),
-            Scan::Absent => last.is_none(),
-            Scan::Crowded(left) => left <= places && last.is_none_or(|last| last < left),
+        assert!(good, "{:?}: {forward:?}, not {first:?} of {positions}, {rare:?}", kernel());
+        let reverse = scan::<true>(haystack, needle, rare, |_| None);
+        let good = match reverse {
+            Scan::Found(position) => last == Some(position),
+            Scan::NotFound => last.is_none(),
+            Scan::TooManyCandidates(left) => left <= positions && last.is_none_or(|last| last < left),
         };
-        assert!(good, "{:?}: {backward:?}, not {last:?} of {places}, {probes:?}", kernel());
-        check_all(haystack, needle, probes, places);
+        assert!(good, "{:?}: {reverse:?}, not {last:?} of {positions}, {rare:?}", kernel());
+        check_all(haystack, needle, rare, positions);
     });
 }
 
 /// A scan that goes on behind each match gives those that do not overlap, all of them up to where it gives up.
-fn check_all(haystack: &[u8], needle: &[u8], probes: &Probes, places: usize) {
+fn check_all(haystack: &[u8], needle: &[u8], rare: &RareBytes, positions: usize) {
     let mut found = Vec::new();
-    let ended = scan(haystack, needle, probes, Direction::Forward, |place| {
-        found.push(place);
-        Some(place + needle.len())
+    let ended = scan::<false>(haystack, needle, rare, |position| {
+        found.push(position);
+        Some(position + needle.len())
     });
     let passed = match ended {
-        Scan::Crowded(left) => places - left,
+        Scan::TooManyCandidates(left) => positions - left,
         ended => {
-            assert_eq!(ended, Scan::Absent, "nobody has ended it");
-            places
+            assert_eq!(ended, Scan::NotFound, "nobody has ended it");
+            positions
         }
     };
     let (mut wanted, mut free) = (Vec::new(), 0);
-    for place in 0..passed {
-        if place >= free && haystack[place..].starts_with(needle) {
-            wanted.push(place);
-            free = place + needle.len();
+    for position in 0..passed {
+        if position >= free && haystack[position..].starts_with(needle) {
+            wanted.push(position);
+            free = position + needle.len();
         }
     }
     assert_eq!(found, wanted, "{:?}, {ended:?}", kernel());
 }
 
-fn probes(offsets: [usize; PROBES], used: usize, best: bool) -> Probes {
-    Probes { offsets, used, best }
+fn rare(offsets: [usize; MAX_OFFSETS], used: usize, budget: Budget) -> RareBytes {
+    RareBytes { offsets, used, budget }
 }
 
 proptest! {
     #[test]
-    fn any_probes_find_the_same(
+    fn any_offsets_find_the_same(
         letters in 1u8..4,
         bytes in prop_oneof![prop::collection::vec(any::<u8>(), 0..700), prop::collection::vec(any::<u8>(), 0..60)],
-        needle_len in prop_oneof![2usize..66, 2usize..6, 2usize..300],
+        needle_len in prop_oneof![1usize..66, 1usize..6, 1usize..300],
         at in any::<prop::sample::Index>(),
         change in prop::option::of(any::<prop::sample::Index>()),
-        offsets in any::<[prop::sample::Index; PROBES]>(),
-        used in prop::sample::select(vec![1usize, 2, PROBES]),
-        best in any::<bool>(),
+        offsets in any::<[prop::sample::Index; MAX_OFFSETS]>(),
+        used in prop::sample::select(vec![1usize, 2, MAX_OFFSETS]),
+        budget in prop::sample::select(vec![Budget::TUNED, Budget::GUESSED, Budget::SINGLE]),
     ) {
         let haystack: Vec<u8> = bytes.iter().map(|byte| byte % letters).collect();
         let at = at.index(haystack.len() + 1);
         let mut needle = haystack[at..haystack.len().min(at + needle_len)].to_vec();
         needle.resize(needle_len, 0);
-        if let Some(place) = change {
-            needle[place.index(needle_len)] ^= 1;
+        if let Some(position) = change {
+            needle[position.index(needle_len)] ^= 1;
         }
         let [a, b, c, d] = offsets.map(|offset| offset.index(needle_len));
         let offsets = match used {
-            1 => [a; PROBES],
+            1 => [a; MAX_OFFSETS],
             2 => [a, b, a, b],
             _ => [a, b, c, d],
         };
-        check(&haystack, &needle, &probes(offsets, used, best));
+        check(&haystack, &needle, &rare(offsets, used, budget));
     }
+}
+
+#[cfg(unix)]
+fn page_size() -> usize {
+    // SAFETY: always works.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) as usize }
 }
 
 /// Pages between two that cannot be touched.
@@ -116,10 +123,10 @@ struct Island {
 #[cfg(unix)]
 impl Island {
     fn new(len: usize) -> Self {
-        let page = crate::page_size();
+        let page = page_size();
         assert_eq!(len % page, 0);
         let flags = libc::MAP_PRIVATE | libc::MAP_ANON;
-        // SAFETY: a new mapping replaces nothing.
+        // SAFETY: a new mapping repositions nothing.
         let base = unsafe { libc::mmap(std::ptr::null_mut(), len + 2 * page, libc::PROT_NONE, flags, -1, 0) };
         assert_ne!(base, libc::MAP_FAILED);
         let island = Self { base: base.wrapping_byte_add(page), len };
@@ -138,7 +145,7 @@ impl Island {
 #[cfg(unix)]
 impl Drop for Island {
     fn drop(&mut self) {
-        let page = crate::page_size();
+        let page = page_size();
         // SAFETY: nobody has the pages any more.
         unsafe { libc::munmap(self.base.wrapping_byte_sub(page), self.len + 2 * page) };
     }
@@ -148,33 +155,33 @@ impl Drop for Island {
 #[cfg(unix)]
 #[test]
 fn nothing_is_read_outside() {
-    let page = crate::page_size();
+    let page = page_size();
     let (mut island, mut other) = (Island::new(page), Island::new(page));
-    for needle_len in [2, 3, 4, 7, 8, 9, 10, 16, 17, 31, 32, 33, 64, 65, 128, 300] {
+    for needle_len in [1, 2, 3, 4, 7, 8, 9, 10, 16, 17, 31, 32, 33, 64, 65, 128, 300] {
         let needle = other.bytes();
         let needle = &mut needle[page - needle_len..];
         needle.fill(b'.');
         needle[needle_len - 1] = b'x';
         let last = needle_len - 1;
         let all = [
-            probes([0, last, 0, last], 2, false),
-            probes([last, last, last, last], 1, true),
-            probes([last, last / 2, 0, last], PROBES, true),
+            rare([0, last, 0, last], 2, Budget::GUESSED),
+            rare([last, last, last, last], 1, Budget::SINGLE),
+            rare([last, last / 2, 0, last], MAX_OFFSETS, Budget::TUNED),
         ];
         let lens = (needle_len - 1..needle_len + 36).chain((needle_len + 36..needle_len + 200).step_by(31));
         for len in lens.chain([page]) {
             for at_the_end in [false, true] {
                 let start = if at_the_end { page - len } else { 0 };
                 let haystack = &mut island.bytes()[start..start + len];
-                for probes in &all {
+                for rare in &all {
                     haystack.fill(b'.');
-                    check(haystack, needle, probes);
+                    check(haystack, needle, rare);
                     if len >= needle_len {
-                        for place in [0, 1, (len - needle_len) / 2, len - needle_len] {
-                            if place + needle_len <= len {
+                        for position in [0, 1, (len - needle_len) / 2, len - needle_len] {
+                            if position + needle_len <= len {
                                 haystack.fill(b'.');
-                                haystack[place + last] = b'x';
-                                check(haystack, needle, probes);
+                                haystack[position + last] = b'x';
+                                check(haystack, needle, rare);
                             }
                         }
                     }

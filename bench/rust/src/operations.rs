@@ -10,16 +10,17 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::pairs::{Report, repeat, repeat_after};
+use crate::{lines, search};
 use firmmap::MmapOptions;
 use memchr::memmem;
 use mmap_io::MemoryMappedFile;
 
 const KIB: usize = 1 << 10;
-const MIB: usize = 1 << 20;
+pub const MIB: usize = 1 << 20;
 const GIB: usize = 1 << 30;
 
 /// A needle that no file here has, made of what their lines have.
-const ABSENT: &str = "status-request-client-server-worker-timeout-memory-network-thread-answer";
+pub const ABSENT: &str = "status-request-client-server-worker-timeout-memory-network-thread-answer";
 
 pub fn run() {
     let (mut only, mut json, mut folder) = (String::new(), None, std::env::temp_dir());
@@ -30,8 +31,6 @@ pub fn run() {
             "--only" => only = value(),
             "--json" => json = Some(PathBuf::from(value())),
             "--folder" => folder = PathBuf::from(value()),
-            // What cargo adds by itself.
-            "--bench" => {}
             other => panic!("unknown argument {other}"),
         }
     }
@@ -42,7 +41,8 @@ pub fn run() {
         .map(|(name, len)| (name, Text::new(folder.path(), len)));
     map_and_drop(&mut report, &files[0].1);
     copies(&mut report, &files[2].1);
-    search(&mut report, &Text::new(folder.path(), 128 * MIB));
+    search::run(&mut report, &Text::new(folder.path(), 256 * MIB));
+    lines::run(&mut report, &files[2].1);
     for (name, file) in &files {
         growth(&mut report, name, file);
     }
@@ -53,17 +53,17 @@ pub fn run() {
 }
 
 /// A file of lines.
-struct Text {
+pub struct Text {
     path: PathBuf,
-    file: File,
-    len: usize,
+    pub file: File,
+    pub len: usize,
 }
 
 impl Text {
     fn new(folder: &Path, len: usize) -> Self {
         let path = folder.join(len.to_string());
         let mut file = File::create_new(&path).unwrap();
-        let block = lines(len.min(MIB));
+        let block = words(len.min(MIB));
         for _ in 0..len / block.len() {
             file.write_all(&block).unwrap();
         }
@@ -72,11 +72,11 @@ impl Text {
         Self { file: File::open(&path).unwrap(), path, len }
     }
 
-    fn ours(&self) -> firmmap::Mmap {
+    pub fn ours(&self) -> firmmap::Mmap {
         MmapOptions::new().map(&self.file).unwrap()
     }
 
-    fn theirs(&self) -> memmap2::Mmap {
+    pub fn theirs(&self) -> memmap2::Mmap {
         // SAFETY: nobody else has the file.
         unsafe { memmap2::Mmap::map(&self.file) }.unwrap()
     }
@@ -90,7 +90,7 @@ impl Text {
 }
 
 /// Lines of some ten words, `len` bytes in all.
-fn lines(len: usize) -> Vec<u8> {
+fn words(len: usize) -> Vec<u8> {
     let words: Vec<&str> = ABSENT.split('-').collect();
     let mut bytes = Vec::with_capacity(len + 100);
     let mut random = 1_u64;
@@ -204,48 +204,8 @@ fn copies(report: &mut Report, text: &Text) {
     );
 }
 
-fn search(report: &mut Report, text: &Text) {
-    if !report.group("search in 128 MiB") {
-        return;
-    }
-    let (ours, theirs) = (text.ours(), text.theirs());
-    let absent = [&ABSENT[6..7], "t-", "request-", &ABSENT[..16], &ABSENT[..64]].map(str::as_bytes);
-    for needle in absent {
-        let find = repeat(|| assert_eq!(ours.find(black_box(needle), ..).unwrap(), None));
-        let other = repeat(|| match needle {
-            &[byte] => assert_eq!(memchr::memchr(byte, &theirs), None),
-            _ => assert_eq!(memmem::find(&theirs, black_box(needle)), None),
-        });
-        report.row(&format!("find, absent, {} bytes", needle.len()), Some(0.9), find, ("memchr on the slice", other));
-    }
-    for needle in absent {
-        let find = repeat(|| assert_eq!(ours.rfind(black_box(needle), ..).unwrap(), None));
-        let other = repeat(|| match needle {
-            &[byte] => assert_eq!(memchr::memrchr(byte, &theirs), None),
-            _ => assert_eq!(memmem::rfind(&theirs, black_box(needle)), None),
-        });
-        report.row(&format!("rfind, absent, {} bytes", needle.len()), None, find, ("memchr on the slice", other));
-    }
-    let many = [&b"\n"[..], b"request ", b"request client "];
-    for needle in many {
-        let expected = memmem::find_iter(&theirs, needle).count();
-        let count = repeat(|| assert_eq!(ours.count(black_box(needle), ..).unwrap(), expected));
-        let other = repeat(|| {
-            let found = match needle {
-                &[byte] => memchr::memchr_iter(byte, &theirs).count(),
-                _ => memmem::find_iter(&theirs, black_box(needle)).count(),
-            };
-            assert_eq!(found, expected);
-        });
-        report.row(&format!("count, {} bytes", needle.len()), None, count, ("memchr on the slice", other));
-    }
-    let needle = absent[3];
-    let find = repeat(|| assert_eq!(ours.find(needle, ..).unwrap(), None));
-    report.row("find, absent, 16 bytes", None, find, ("File::read of 1 MiB", repeat(|| read_loop(&text.file, needle))));
-}
-
 /// Reads a file by pieces of 1 MiB, and looks for what is not there.
-fn read_loop(mut file: &File, needle: &[u8]) {
+pub fn read_loop(mut file: &File, needle: &[u8]) {
     std::io::Seek::rewind(&mut file).unwrap();
     let mut piece = vec![0_u8; MIB];
     let finder = memmem::Finder::new(needle);

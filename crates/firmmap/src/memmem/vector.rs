@@ -1,10 +1,17 @@
-//! Vectors of bytes: the instructions of the processors that the search knows, under one set of names.
+//! Vectors of bytes: the instructions of the processors that the kernel knows, under one set of names.
+//!
+//! Every function is `#[inline(always)]` and is only called where its instructions are enabled; see `kernel.rs`.
+
+#![cfg_attr(
+    not(any(target_arch = "x86_64", target_arch = "aarch64")),
+    allow(dead_code, reason = "there are no vectors to scan with")
+)]
 
 /// A vector of bytes.
 pub(super) trait Vector: Copy {
     /// How many bytes.
     const LEN: usize;
-    /// How many bits of a mask stand for one byte, as a power of two.
+    /// How far apart the bits of a mask are, as a power of two.
     const SHIFT: u32;
 
     /// # Safety
@@ -29,7 +36,8 @@ pub(super) trait Vector: Copy {
     ///
     /// - As `splat`.
     unsafe fn or(self, other: Self) -> Self;
-    /// The lowest bits belong to the first byte.
+    /// One bit for each byte that is not zero, and none for others: bit `index << SHIFT`, or one of those up to the next byte's. The
+    /// vector is a result of `equal`, `and`, `or`.
     ///
     /// # Safety
     ///
@@ -124,7 +132,8 @@ mod neon {
 
     impl Vector for uint8x16_t {
         const LEN: usize = 16;
-        // Four bits for each byte: the shortest way to a mask there.
+        // Each byte becomes four bits: the shortest way to a mask there, as in memchr (D. Kutenin, "Porting x86 vector bitmask
+        // optimizations to Arm NEON", 2022).
         const SHIFT: u32 = 2;
 
         #[inline(always)]
@@ -161,7 +170,8 @@ mod neon {
             // SAFETY: the caller's promise.
             let word = unsafe { vreinterpret_u64_u8(narrow) };
             // SAFETY: the caller's promise.
-            unsafe { vget_lane_u64::<0>(word) }
+            let nibbles = unsafe { vget_lane_u64::<0>(word) };
+            nibbles & 0x8888_8888_8888_8888
         }
     }
 }

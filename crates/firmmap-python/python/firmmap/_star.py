@@ -1,0 +1,37 @@
+"""What ``from firmmap import *`` gives: what ``from mmap import *`` gives, and MapFaultError."""
+
+import sys
+
+# What the standard module has in no version.
+_OWN = frozenset(
+    {"MappedFile", "Residency", "anonymous", "fault_guard", "open", "renew_fault_guard", "set_fault_guard"}
+)
+
+
+def names(namespace):
+    """The names for __all__, of those in the namespace of the package."""
+    ours = sorted(name for name in namespace if not name.startswith("_") and name not in _OWN)
+    standard = _public_names_of_mmap()
+    return [name for name in ours if name in standard or name == "MapFaultError"] if standard else ours
+
+
+def _public_names_of_mmap():
+    # sys.modules may have the package itself under that name, put there to take the module's place.
+    module = sys.modules.get("mmap")
+    if getattr(module, "__name__", None) != "mmap":
+        module = _load()
+    return {name for name in dir(module) if not name.startswith("_")} if module else None
+
+
+def _load():
+    """The standard module, which is not entered into sys.modules; None where the interpreter was built without it."""
+    from importlib.machinery import BuiltinImporter, PathFinder
+    from importlib.util import module_from_spec
+
+    for finder in BuiltinImporter, PathFinder:
+        spec = finder.find_spec("mmap")
+        if spec is not None and spec.loader is not None:
+            module = module_from_spec(spec)
+            spec.loader.exec_module(module)
+            return module
+    return None

@@ -1,0 +1,34 @@
+//! Work while other threads run: the one place that lets go of the GIL.
+//!
+//! Not PyO3's `Python::detach`, which at its end gives back the references that were dropped elsewhere. Their destructors would run
+//! while the caller holds a share of a map or a lock: one that forks would leave a child that frees what is in use, and one
+//! that resizes the map would wait for its own thread. Here nothing runs but `work`.
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+/// Takes the GIL again when it is dropped, in a panic too.
+pub(super) struct Detached(*mut ffi::PyThreadState);
+
+impl Detached {
+    /// Lets go of the GIL. Until the value is dropped the thread must not touch Python, `py` or not.
+    pub(super) fn new(_py: Python<'_>) -> Self {
+        // SAFETY: attached, as the token says.
+        Self(unsafe { ffi::PyEval_SaveThread() })
+    }
+}
+
+impl Drop for Detached {
+    fn drop(&mut self) {
+        // SAFETY: the state is that of this thread: the value is not `Send`.
+        unsafe { ffi::PyEval_RestoreThread(self.0) };
+    }
+}
+
+/// Runs `work` without the GIL. As neither it nor its result may hold anything that belongs to one thread, it has no token and
+/// no reference to a Python object whose count it could change.
+#[inline]
+pub(crate) fn detached<R: Send>(py: Python<'_>, work: impl FnOnce() -> R + Send) -> R {
+    let _detached = Detached::new(py);
+    work()
+}

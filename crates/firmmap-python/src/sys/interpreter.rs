@@ -1,0 +1,231 @@
+//! What the binding keeps for each interpreter of the process: objects that are needed where no module is at hand, and which of
+//! its threads are to be told of a fault.
+//!
+//! Interpreters can run at the same time, each with a GIL of its own, and signal handlers read here; so it is a list of atomics
+//! whose entries are never freed, but used again when their interpreter has ended.
+
+use std::ffi::CStr;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+use pyo3::prelude::*;
+use pyo3::{PyTypeInfo, ffi};
+
+use super::exception::{Exception, PyResult, PyRuntimeError};
+
+/// Objects of an interpreter.
+#[derive(Clone, Copy)]
+pub(crate) enum Kept {
+    /// `firmmap.MapFaultError`.
+    FaultError,
+    /// Its subclass that can be raised in a thread.
+    LateFault,
+    /// `io.UnsupportedOperation`.
+    UnsupportedOperation,
+    /// `_faults.py`'s function that makes an exception for several faults.
+    MakeError,
+    /// Names of modules in which threads wait for work, and hand over what they have done.
+    Machinery,
+    /// `sys._current_frames`.
+    CurrentFrames,
+}
+
+const KEPT: usize = Kept::CurrentFrames as usize + 1;
+
+/// How many threads of one interpreter are kept apart. A signal handler cannot make room for more.
+const THREADS: usize = 64;
+
+/// Some threads, by their numbers.
+pub(super) struct Threads([AtomicUsize; THREADS]);
+
+impl Threads {
+    const fn new() -> Self {
+        Self([const { AtomicUsize::new(0) }; THREADS])
+    }
+
+    pub(super) fn contains(&self, thread: usize) -> bool {
+        self.0.iter().any(|place| place.load(Ordering::Acquire) == thread)
+    }
+
+    /// Whether it is among them now: not where there is no room.
+    pub(super) fn insert(&self, thread: usize) -> bool {
+        self.contains(thread) || self.0.iter().any(|place| exchange(place, 0, thread))
+    }
+
+    pub(super) fn remove(&self, thread: usize) -> bool {
+        self.0.iter().any(|place| exchange(place, thread, 0))
+    }
+
+    fn clear(&self) {
+        for place in &self.0 {
+            place.store(0, Ordering::Release);
+        }
+    }
+}
+
+fn exchange(place: &AtomicUsize, from: usize, to: usize) -> bool {
+    place.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+}
+
+/// An interpreter that has imported the package.
+pub(crate) struct Interpreter {
+    /// The entry that was made before this one.
+    next: *const Interpreter,
+    /// Null if the entry is free.
+    state: AtomicPtr<ffi::PyInterpreterState>,
+    /// References of the entry's own, or null.
+    objects: [AtomicPtr<ffi::PyObject>; KEPT],
+    /// Threads in which an exception is going to be raised.
+    pub(super) asked: Threads,
+    /// Threads that have met a fault while they were detached, and cannot be asked before they are attached again.
+    pub(super) due: Threads,
+}
+
+// SAFETY: all is atomic but `next`, which does not change.
+unsafe impl Sync for Interpreter {}
+
+/// The entry that was made last.
+static LAST: AtomicPtr<Interpreter> = AtomicPtr::new(ptr::null_mut());
+
+/// All entries, free ones too.
+pub(super) fn all() -> impl Iterator<Item = &'static Interpreter> {
+    let at = |entry: *const Interpreter| {
+        // SAFETY: null, or an entry, which is never freed.
+        unsafe { entry.as_ref() }
+    };
+    std::iter::successors(at(LAST.load(Ordering::Acquire)), move |entry| at(entry.next))
+}
+
+/// The entry of an interpreter. Signal handlers may call it.
+pub(super) fn find(state: *mut ffi::PyInterpreterState) -> Option<&'static Interpreter> {
+    if state.is_null() {
+        return None;
+    }
+    all().find(|entry| entry.state.load(Ordering::Acquire) == state)
+}
+
+/// The interpreter that runs the caller, if it has imported the package and is not yet at its end.
+pub(crate) fn current(_py: Python<'_>) -> Option<&'static Interpreter> {
+    // SAFETY: attached, as the token says.
+    find(unsafe { ffi::PyInterpreterState_Get() })
+}
+
+/// As [`current`], for one that is being imported into.
+pub(crate) fn register(py: Python<'_>) -> PyResult<&'static Interpreter> {
+    if let Some(entry) = current(py) {
+        return Ok(entry);
+    }
+    // SAFETY: attached, as the token says.
+    let state = unsafe { ffi::PyInterpreterState_Get() };
+    let entry = take_entry(state);
+    let end = |entry: &Interpreter| entry.state.store(ptr::null_mut(), Ordering::Release);
+    // It goes with the interpreter's dict, which is cleared at the interpreter's end.
+    // SAFETY: attached; the pointer is not null.
+    let capsule = unsafe { ffi::PyCapsule_New(ptr::from_ref(entry).cast_mut().cast(), NAME.as_ptr(), Some(release)) };
+    if capsule.is_null() {
+        end(entry);
+        return Err(Exception::fetch(py));
+    }
+    // SAFETY: a new reference. From here on the capsule ends the entry.
+    let capsule = unsafe { Bound::from_owned_ptr(py, capsule) };
+    // SAFETY: attached, in this interpreter.
+    let dict = unsafe { ffi::PyInterpreterState_GetDict(state) };
+    if dict.is_null() {
+        return Err(PyRuntimeError::new_err("firmmap cannot be imported while the interpreter is being torn down"));
+    }
+    // SAFETY: the interpreter's dict, which it holds.
+    match unsafe { ffi::PyDict_SetItemString(dict, NAME.as_ptr(), capsule.as_ptr()) } {
+        0 => Ok(entry),
+        _ => Err(Exception::fetch(py)),
+    }
+}
+
+const NAME: &CStr = c"firmmap";
+
+/// A free entry, or a new one.
+fn take_entry(state: *mut ffi::PyInterpreterState) -> &'static Interpreter {
+    let take = |entry: &&Interpreter| {
+        entry.state.compare_exchange(ptr::null_mut(), state, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    };
+    if let Some(entry) = all().find(take) {
+        return entry;
+    }
+    let entry = Box::leak(Box::new(Interpreter {
+        next: ptr::null(),
+        state: AtomicPtr::new(state),
+        objects: [const { AtomicPtr::new(ptr::null_mut()) }; KEPT],
+        asked: Threads::new(),
+        due: Threads::new(),
+    }));
+    loop {
+        let last = LAST.load(Ordering::Acquire);
+        entry.next = last;
+        if LAST.compare_exchange(last, entry, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            return entry;
+        }
+    }
+}
+
+/// The end of an interpreter.
+unsafe extern "C" fn release(capsule: *mut ffi::PyObject) {
+    // SAFETY: CPython passes the capsule, which has that name.
+    let entry = unsafe { ffi::PyCapsule_GetPointer(capsule, NAME.as_ptr()) }.cast::<Interpreter>();
+    // SAFETY: it was made of an entry, which is never freed.
+    let Some(entry) = (unsafe { entry.as_ref() }) else { return };
+    let objects = [const { ptr::null_mut::<ffi::PyObject>() }; KEPT];
+    let objects: [_; KEPT] = std::array::from_fn(|index| entry.objects[index].swap(objects[index], Ordering::AcqRel));
+    entry.asked.clear();
+    entry.due.clear();
+    entry.state.store(ptr::null_mut(), Ordering::Release);
+    for object in objects {
+        // SAFETY: a reference of the entry's own, or null; CPython calls this while attached to its interpreter.
+        unsafe { ffi::Py_XDECREF(object) };
+    }
+}
+
+impl Interpreter {
+    /// Keeps an object, unless there is one already.
+    pub(crate) fn keep(&self, which: Kept, object: Bound<'_, PyAny>) {
+        let place = &self.objects[which as usize];
+        if place.load(Ordering::Acquire).is_null() {
+            place.store(object.into_ptr(), Ordering::Release);
+        }
+    }
+
+    pub(crate) fn get<'py>(&self, py: Python<'py>, which: Kept) -> Option<Bound<'py, PyAny>> {
+        // SAFETY: an object of the interpreter that runs us, which the entry holds, or null.
+        unsafe { Bound::from_borrowed_ptr_or_opt(py, self.raw(which)) }
+    }
+
+    /// The object without a reference, or null.
+    pub(super) fn raw(&self, which: Kept) -> *mut ffi::PyObject {
+        self.objects[which as usize].load(Ordering::Acquire)
+    }
+
+    /// Whether it is the one that the process began with.
+    pub(super) fn is_main(&self) -> bool {
+        let state = self.state.load(Ordering::Acquire);
+        // SAFETY: a live interpreter: the entry is that of a running thread. The function only reads a variable.
+        !state.is_null() && unsafe { ffi::PyInterpreterState_GetID(state) } == 0
+    }
+}
+
+/// A class of exceptions that the interpreter keeps; `OSError`, its base, where the interpreter is at its end.
+macro_rules! kept_exception {
+    ($name:ident, $which:expr) => {
+        pub(crate) struct $name;
+
+        // SAFETY: it is a class, which `keep_class` has checked and the entry holds, or one that is static.
+        unsafe impl PyTypeInfo for $name {
+            fn type_object_raw(py: Python<'_>) -> *mut ffi::PyTypeObject {
+                let kept = current(py).map_or(ptr::null_mut(), |entry| entry.raw($which));
+                // SAFETY: a static of CPython's, which is set before any module is imported.
+                let kept = if kept.is_null() { unsafe { ffi::PyExc_OSError } } else { kept };
+                kept.cast()
+            }
+        }
+    };
+}
+
+kept_exception!(MapFaultError, Kept::FaultError);
+kept_exception!(UnsupportedOperation, Kept::UnsupportedOperation);

@@ -1,0 +1,277 @@
+//! The module `_firmmap`: its definition for multi-phase initialisation (PEP 489), and the state of each of its instances.
+//!
+//! It is not made with `#[pymodule]`, which can be imported in one interpreter of a process only. Nothing here, and no static
+//! elsewhere, holds an object: each import makes a module with classes of its own, which its state holds, and what belongs
+//! to an interpreter is in [`super::interpreter`].
+
+use std::ffi::{CStr, c_int, c_void};
+use std::ptr;
+use std::sync::OnceLock;
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple, PyType};
+
+use super::call::enter;
+use super::exception::{Exception, PyResult, PyRuntimeError};
+use super::native::{Receiver, Table, def, has_methods};
+
+/// The classes that a module holds.
+#[derive(Clone, Copy)]
+pub(crate) enum Class {
+    Mmap,
+    MappedFile,
+    LineIterator,
+    MatchIterator,
+    Residency,
+}
+
+/// How many there are.
+const CLASSES: usize = Class::Residency as usize + 1;
+
+/// What CPython allocates for each module, filled with zeros.
+#[repr(C)]
+struct State {
+    classes: [*mut ffi::PyObject; CLASSES],
+}
+
+/// Has the module hold a class.
+pub(super) fn hold(module: &Bound<'_, PyModule>, which: Class, class: Bound<'_, PyType>) -> PyResult<()> {
+    // SAFETY: the module is alive, and of our definition.
+    let state = unsafe { ffi::PyModule_GetState(module.as_ptr()) }.cast::<State>();
+    // SAFETY: null, or the module's state, which nobody else uses while the module is being filled.
+    let Some(state) = (unsafe { state.as_mut() }) else { return Err(Exception::fetch(module.py())) };
+    state.classes[which as usize] = class.into_ptr();
+    Ok(())
+}
+
+/// A class of the module.
+pub(crate) fn class<'py>(module: &Bound<'py, PyModule>, which: Class) -> PyResult<Bound<'py, PyType>> {
+    // SAFETY: the module is alive, and of our definition.
+    let state = unsafe { ffi::PyModule_GetState(module.as_ptr()) };
+    // SAFETY: it is that module's state.
+    unsafe { held(module.py(), state, which) }
+}
+
+/// A class of the module that the receiver's class was made for. That class is the receiver's own or one of its bases: the one with
+/// the table of methods.
+pub(super) fn class_beside<'py, T>(
+    receiver: Receiver<'py, T>,
+    methods: *mut c_void,
+    which: Class,
+) -> PyResult<Bound<'py, PyType>> {
+    let mut class = receiver.class();
+    while !has_methods(class, methods) {
+        // SAFETY: the class is alive; the slot is one of a type.
+        let base = unsafe { ffi::PyType_GetSlot(class, ffi::Py_tp_base) };
+        if base.is_null() {
+            return Err(torn_down());
+        }
+        class = base.cast();
+    }
+    // SAFETY: the class is alive, and was made for a module of our definition.
+    let state = unsafe { ffi::PyType_GetModuleState(class) };
+    // SAFETY: it is that module's state.
+    unsafe { held(receiver.py, state, which) }
+}
+
+/// # Safety
+///
+/// - `state` is the state of a module of our definition, or null with an exception set.
+unsafe fn held(py: Python<'_>, state: *mut c_void, which: Class) -> PyResult<Bound<'_, PyType>> {
+    // SAFETY: the caller's promise; only `exec` and `clear` write to it, during which nobody calls here.
+    let Some(state) = (unsafe { state.cast::<State>().as_ref() }) else { return Err(Exception::fetch(py)) };
+    let class = state.classes[which as usize];
+    // SAFETY: the module holds a class, or null before it was filled and after it was cleared.
+    let class = unsafe { Bound::from_borrowed_ptr_or_opt(py, class) };
+    Ok(class.ok_or_else(torn_down)?.cast_into::<PyType>()?)
+}
+
+#[cold]
+fn torn_down() -> Exception {
+    PyRuntimeError::new_err("the module firmmap is being torn down")
+}
+
+/// What CPython takes for the function that makes the module: here that gives the definition.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn PyInit__firmmap() -> *mut ffi::PyObject {
+    let make = |py: Python<'_>| {
+        let definition = DEFINITION.get_or_init(|| Definition::new(py)).0;
+        // SAFETY: the definition is complete, and lives as long as the process.
+        Ok(unsafe { ffi::PyModuleDef_Init(definition) })
+    };
+    // SAFETY: CPython calls this while attached.
+    unsafe { enter(ptr::null_mut(), make) }
+}
+
+static DEFINITION: OnceLock<Definition> = OnceLock::new();
+static FUNCTIONS: Table<ffi::PyMethodDef> = Table::new();
+static SLOTS: Table<ffi::PyModuleDef_Slot> = Table::new();
+
+struct Definition(*mut ffi::PyModuleDef);
+
+// SAFETY: only CPython uses what it points to, which is made for use by all interpreters.
+unsafe impl Send for Definition {}
+// SAFETY: as above.
+unsafe impl Sync for Definition {}
+
+impl Definition {
+    fn new(py: Python<'_>) -> Self {
+        let version = version(py);
+        Self(Box::into_raw(Box::new(ffi::PyModuleDef {
+            m_base: ffi::PyModuleDef_HEAD_INIT,
+            m_name: c"_firmmap".as_ptr(),
+            m_doc: c"The native half of the package.".as_ptr(),
+            m_size: size_of::<State>() as isize,
+            m_methods: FUNCTIONS.get(functions).cast(),
+            m_slots: SLOTS.get(|| slots(version)).cast(),
+            m_traverse: Some(traverse),
+            m_clear: Some(clear),
+            m_free: Some(free),
+        })))
+    }
+}
+
+/// The version of CPython that runs us.
+pub(crate) fn version(py: Python<'_>) -> (u32, u32) {
+    let _ = py;
+    let mut numbers = Python::version_str().split('.').map(|number| number.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+/// The slots that a version of CPython knows: it refuses the others.
+fn slots(version: (u32, u32)) -> Vec<ffi::PyModuleDef_Slot> {
+    // Not among the names of the stable ABI of 3.11: `Py_mod_multiple_interpreters` with
+    // `Py_MOD_PER_INTERPRETER_GIL_SUPPORTED`, and `Py_mod_gil` with `Py_MOD_GIL_NOT_USED`.
+    const MULTIPLE_INTERPRETERS: (c_int, usize) = (3, 2);
+    const GIL: (c_int, usize) = (4, 1);
+    let slot = |(slot, value)| ffi::PyModuleDef_Slot { slot, value: ptr::without_provenance_mut(value) };
+    let mut slots = vec![ffi::PyModuleDef_Slot { slot: ffi::Py_mod_exec, value: exec as *mut c_void }];
+    if version >= (3, 12) {
+        slots.push(slot(MULTIPLE_INTERPRETERS));
+    }
+    if version >= (3, 13) {
+        slots.push(slot(GIL));
+    }
+    slots.push(ffi::PyModuleDef_Slot::default());
+    slots
+}
+
+unsafe extern "C" fn exec(module: *mut ffi::PyObject) -> c_int {
+    let body = |py| {
+        // SAFETY: CPython passes the live module that it has made.
+        let module = unsafe { Bound::from_borrowed_ptr(py, module) }.cast_into::<PyModule>()?;
+        crate::fill(&module).map(|()| 0)
+    };
+    // SAFETY: CPython calls this while attached.
+    unsafe { enter(-1, body) }
+}
+
+unsafe extern "C" fn traverse(module: *mut ffi::PyObject, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
+    // SAFETY: CPython passes a live module of our definition.
+    let state = unsafe { ffi::PyModule_GetState(module) }.cast::<State>();
+    // SAFETY: null, or the module's state.
+    let Some(state) = (unsafe { state.as_ref() }) else { return 0 };
+    for &class in state.classes.iter().filter(|class| !class.is_null()) {
+        // SAFETY: the module owns a reference to the class, and CPython has given the function.
+        match unsafe { visit(class, arg) } {
+            0 => {}
+            stopped => return stopped,
+        }
+    }
+    0
+}
+
+unsafe extern "C" fn clear(module: *mut ffi::PyObject) -> c_int {
+    // SAFETY: CPython passes a live module of our definition.
+    let state = unsafe { ffi::PyModule_GetState(module) }.cast::<State>();
+    // SAFETY: null, or the module's state.
+    let Some(state) = (unsafe { state.as_mut() }) else { return 0 };
+    // The last reference to a class can be followed by Python code: what it finds here is nothing.
+    for class in std::mem::replace(&mut state.classes, [ptr::null_mut(); CLASSES]) {
+        // SAFETY: the reference was the module's, or is null.
+        unsafe { ffi::Py_XDECREF(class) };
+    }
+    0
+}
+
+unsafe extern "C" fn free(module: *mut c_void) {
+    // SAFETY: CPython passes a module of our definition, whose state is still there.
+    unsafe { clear(module.cast()) };
+}
+
+/// Runs a function of the module that takes arguments.
+///
+/// # Safety
+///
+/// - The arguments are those of a call with `METH_VARARGS | METH_KEYWORDS`, and the thread is attached.
+unsafe fn call<'py>(
+    module: *mut ffi::PyObject,
+    args: *mut ffi::PyObject,
+    names: *mut ffi::PyObject,
+    body: impl FnOnce(
+        &Bound<'py, PyModule>,
+        &Bound<'py, PyTuple>,
+        Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>>,
+) -> *mut ffi::PyObject {
+    let body = |py: Python<'py>| {
+        // SAFETY: the caller's promise: the module that has the function.
+        let module = unsafe { Bound::from_borrowed_ptr(py, module) }.cast_into::<PyModule>()?;
+        // SAFETY: the caller's promise: a live tuple.
+        let args = unsafe { Bound::from_borrowed_ptr(py, args) }.cast_into::<PyTuple>()?;
+        // SAFETY: the caller's promise: a live dict, or null.
+        let names = unsafe { Bound::from_borrowed_ptr_or_opt(py, names) };
+        let names = names.map(Bound::cast_into::<PyDict>).transpose()?;
+        body(&module, &args, names.as_ref()).map(Bound::into_ptr)
+    };
+    // SAFETY: the caller's promise.
+    unsafe { enter(ptr::null_mut(), body) }
+}
+
+/// A function of the module that takes the module, a tuple and perhaps a dict.
+macro_rules! function {
+    ($name:literal, $function:path, $doc:expr) => {{
+        unsafe extern "C" fn entry(
+            module: *mut ffi::PyObject,
+            args: *mut ffi::PyObject,
+            names: *mut ffi::PyObject,
+        ) -> *mut ffi::PyObject {
+            // SAFETY: CPython calls this as the flags below say, and while attached.
+            unsafe { call(module, args, names, $function) }
+        }
+        let entry = ffi::PyMethodDefPointer { PyCFunctionWithKeywords: entry };
+        def($name, entry, ffi::METH_VARARGS | ffi::METH_KEYWORDS, $doc)
+    }};
+}
+
+/// As `function!`, for one without arguments.
+macro_rules! plain_function {
+    ($name:literal, $function:path, $doc:expr) => {{
+        unsafe extern "C" fn entry(_: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
+            // SAFETY: CPython calls this while attached.
+            unsafe { enter(ptr::null_mut(), |py| $function(py).map(Bound::into_ptr)) }
+        }
+        def($name, ffi::PyMethodDefPointer { PyCFunction: entry }, ffi::METH_NOARGS, $doc)
+    }};
+}
+
+fn functions() -> Vec<ffi::PyMethodDef> {
+    use crate::faults;
+    use crate::mapped_file::{docs, open};
+    const PRIVATE: &CStr = c"";
+    vec![
+        function!(c"open", open::open, docs::OPEN),
+        function!(c"anonymous", open::anonymous, docs::ANONYMOUS),
+        plain_function!(c"fault_guard", faults::fault_guard, faults::FAULT_GUARD),
+        function!(c"set_fault_guard", faults::set_fault_guard, faults::SET_FAULT_GUARD),
+        plain_function!(c"renew_fault_guard", faults::renew_fault_guard, faults::RENEW_FAULT_GUARD),
+        function!(c"_keep_fault_classes", faults::keep_classes, PRIVATE),
+        function!(c"_connect_faults", faults::connect, PRIVATE),
+        plain_function!(c"_faults_after_fork", faults::after_fork, PRIVATE),
+        plain_function!(c"_claim_faults", faults::claim, PRIVATE),
+        plain_function!(c"_fault_handler", faults::handler, PRIVATE),
+        function!(c"_forget_fault_handler", faults::forget_handler, PRIVATE),
+        ffi::PyMethodDef::zeroed(),
+    ]
+}

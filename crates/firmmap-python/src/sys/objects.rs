@@ -1,0 +1,106 @@
+//! New Python objects, made without PyO3's functions that panic where there is no memory; and Python's strings for the words of exceptions.
+
+use std::ffi::CStr;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyString, PyTuple};
+use pyo3::{Borrowed, ffi};
+
+use super::exception::{Exception, PyResult};
+
+/// A new string. PyO3's `PyString::new` panics where there is no memory.
+pub(crate) fn new_string<'py>(py: Python<'py>, words: &str) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: reads as many bytes as there are.
+    let string = unsafe { ffi::PyUnicode_FromStringAndSize(words.as_ptr().cast(), words.len() as isize) };
+    // SAFETY: a new reference, or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_opt(py, string) }.ok_or_else(|| Exception::fetch(py))
+}
+
+/// A new list without items.
+pub(crate) fn new_list(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
+    // SAFETY: attached, as the token says.
+    let list = unsafe { ffi::PyList_New(0) };
+    // SAFETY: a new reference, or null with an exception set.
+    let list = unsafe { Bound::from_owned_ptr_or_opt(py, list) }.ok_or_else(|| Exception::fetch(py))?;
+    Ok(list.cast_into::<PyList>()?)
+}
+
+/// A new tuple.
+pub(crate) fn new_tuple<'py, const N: usize>(
+    py: Python<'py>,
+    items: [Bound<'py, PyAny>; N],
+) -> PyResult<Bound<'py, PyTuple>> {
+    // SAFETY: attached, as the token says.
+    let tuple = unsafe { ffi::PyTuple_New(N as isize) };
+    // SAFETY: a new reference, or null with an exception set.
+    let tuple = unsafe { Bound::from_owned_ptr_or_opt(py, tuple) }.ok_or_else(|| Exception::fetch(py))?;
+    for (index, item) in items.into_iter().enumerate() {
+        // SAFETY: the tuple is new and has a place for each; the function takes the reference over.
+        unsafe { ffi::PyTuple_SetItem(tuple.as_ptr(), index as isize, item.into_ptr()) };
+    }
+    Ok(tuple.cast_into::<PyTuple>()?)
+}
+
+/// Imports a module.
+pub(crate) fn import<'py>(py: Python<'py>, name: &CStr) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: attached, as the token says; the name ends in a zero byte.
+    let module = unsafe { ffi::PyImport_ImportModule(name.as_ptr()) };
+    // SAFETY: a new reference, or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_opt(py, module) }.ok_or_else(|| Exception::fetch(py))
+}
+
+/// An attribute of an object.
+pub(crate) fn attribute<'py>(object: &Bound<'py, PyAny>, name: &CStr) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: the object is alive, the name ends in a zero byte.
+    let value = unsafe { ffi::PyObject_GetAttrString(object.as_ptr(), name.as_ptr()) };
+    // SAFETY: a new reference, or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_opt(object.py(), value) }.ok_or_else(|| Exception::fetch(object.py()))
+}
+
+/// Calls an attribute of an object.
+pub(crate) fn call_method<'py, const N: usize>(
+    object: &Bound<'py, PyAny>,
+    name: &CStr,
+    arguments: [Bound<'py, PyAny>; N],
+) -> PyResult<Bound<'py, PyAny>> {
+    let (function, arguments) = (attribute(object, name)?, new_tuple(object.py(), arguments)?);
+    // SAFETY: both are alive.
+    let result = unsafe { ffi::PyObject_CallObject(function.as_ptr(), arguments.as_ptr()) };
+    // SAFETY: a new reference, or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_opt(object.py(), result) }.ok_or_else(|| Exception::fetch(object.py()))
+}
+
+/// Longer strings than this are cut in the words of exceptions, as CPython cuts them.
+const LONGEST: usize = 200;
+
+/// A string of the caller's for the words of an exception.
+pub(crate) fn shortened(string: Borrowed<'_, '_, PyString>) -> String {
+    let all = string.to_str().map_err(Exception::from).unwrap_or("?");
+    let end = all.char_indices().nth(LONGEST).map_or(all.len(), |(end, _)| end);
+    all[..end].to_owned()
+}
+
+/// The name of an object's class for the words of an exception.
+pub(crate) fn class_name(object: Borrowed<'_, '_, PyAny>) -> String {
+    let name = object.get_type().name().map_err(Exception::from);
+    name.map_or_else(|_| "object".to_owned(), |name| shortened(name.as_borrowed()))
+}
+
+/// An integer for the words of an exception, or where it is from. Runs no Python code.
+pub(crate) fn digits(object: Borrowed<'_, '_, PyAny>) -> String {
+    let py = object.py();
+    // SAFETY: the object is alive while it is borrowed.
+    if unsafe { ffi::PyLong_Check(object.as_ptr()) } == 0 {
+        return format!("from {}.__index__()", class_name(object));
+    }
+    // SAFETY: as above; it is an int.
+    let string = unsafe { ffi::PyNumber_ToBase(object.as_ptr(), 10) };
+    // SAFETY: a new reference, or null with an exception set.
+    match unsafe { Bound::from_owned_ptr_or_opt(py, string) }.map(Bound::cast_into::<PyString>) {
+        Some(Ok(string)) => shortened(string.as_borrowed()),
+        _ => {
+            Exception::clear(py);
+            "of thousands of digits".to_owned()
+        }
+    }
+}

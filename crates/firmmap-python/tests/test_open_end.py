@@ -1,0 +1,495 @@
+"""The end of a map is where its file ends: what others append, what they cut off, and who writes in turns with them."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import random
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import firmmap
+import pytest
+from support import PAGE
+
+Opener = Callable[[Path], Any]
+
+
+def plain(path: Path) -> Any:
+    return open(path, "r+b", buffering=0)
+
+
+# Elsewhere what a private map has changed cannot move with it.
+private_moves = pytest.mark.skipif(sys.platform != "linux", reason="a private map cannot become longer there")
+
+OPENERS = [
+    pytest.param(lambda path: firmmap.open(path, "r+"), id="r+"),
+    pytest.param(lambda path: firmmap.open(path, "r+", capacity=1 << 30), id="with a capacity"),
+    pytest.param(lambda path: firmmap.open(path, "r"), id="r"),
+    pytest.param(lambda path: firmmap.open(path, "c"), id="c", marks=private_moves),
+]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "file"
+    path.write_bytes(b"one\n")
+    return path
+
+
+def append(path: Path, data: bytes) -> None:
+    with open(path, "ab") as file:
+        file.write(data)
+
+
+@pytest.mark.parametrize("opener", [*OPENERS, pytest.param(plain, id="plain")])
+def test_reading_at_the_end(path: Path, opener: Opener) -> None:
+    """G10: every way to read sees what was appended."""
+    with opener(path) as m:
+        assert (m.read(), m.read(), m.readline()) == (b"one\n", b"", b"")
+        append(path, b"two\nthree\n")
+        assert (m.readline(), next(m), next(m, None)) == (b"two\n", b"three\n", None)
+        append(path, b"fo")
+        assert m.readline() == b"fo"
+        append(path, b"ur\nfive\n")
+        assert m.readlines() == [b"ur\n", b"five\n"]
+        append(path, b"six\nsev")
+        assert next(m) == b"six\n"
+        # Not what was there when the line before was read.
+        append(path, b"en\n")
+        assert (list(m), list(m)) == ([b"seven\n"], [])
+        append(path, b"eight\n" * 3)
+        target = bytearray(10)
+        assert (m.readinto(target), bytes(target)) == (10, b"eight\neigh")
+        assert m.read(100) == b"t\neight\n"
+        append(path, b"x" * 100_000)
+        end = m.seek(0, 2)
+        assert end == os.path.getsize(path)
+        append(path, b"y" * 100_000 + b"\nz")
+        assert m.readline() == b"y" * 100_000 + b"\n"
+        assert m.read() == b"z"
+
+
+def test_the_methods_that_plain_files_do_not_have(path: Path) -> None:
+    """G10: they see it too; what is asked of a byte array does not."""
+    with firmmap.open(path) as m:
+        m.seek(0, 2)
+        append(path, b"two\n")
+        assert (len(m), m[-2:], m.find(b"two"), m.size()) == (4, b"e\n", -1, 8)
+        assert (m.peek(1)[:1], len(m), m.tell()) == (b"t", 8, 4)
+        append(path, b"three\n")
+        m.seek(8)
+        assert (m.read_byte(), len(m)) == (ord("t"), 14)
+        lines = m.lines()
+        append(path, b"four\n")
+        assert list(lines) == [b"one\n", b"two\n", b"three\n", b"four\n"]
+        append(path, b"five\n")
+        assert (list(lines), m.find(b"five"), m.read1(), m.find(b"five")) == ([], -1, b"hree\nfour\nfive\n", 19)
+
+
+def test_a_length_is_kept(path: Path) -> None:
+    """G10: who asks for a length gets no more."""
+    with firmmap.open(path, length=4) as m:
+        append(path, b"two\n")
+        assert (m.read(), m.read(), m.seek(0, 2), list(m), len(m)) == (b"one\n", b"", 4, [], 4)
+        assert m.refresh() == 8
+
+
+@private_moves
+def test_a_changed_page_of_a_copy(path: Path) -> None:
+    """G10, B4: the file's bytes come in behind the old end, though the page is not the file's any more."""
+    with firmmap.open(path, "c") as m:
+        m[0] = ord("O")
+        append(path, b"two\n")
+        assert m.readlines() == [b"One\n", b"two\n"]
+        with memoryview(m):
+            append(path, b"x" * 3 * PAGE)
+            # A second mapping would not have the changes.
+            assert (m.seek(0, 2), m.read()) == (8, b"")
+        assert (m.seek(0, 2), m[:4]) == (8 + 3 * PAGE, b"One\n")
+
+
+def test_views_keep_what_they_show(path: Path) -> None:
+    """G10, A2: a map that has to move for what others append leaves its views behind, which show the same file."""
+    with firmmap.open(path, "r+") as m:
+        views = []
+        for number in range(5):
+            views.append(memoryview(m))
+            append(path, b"x" * 300_000)
+            assert len(m.read()) == 300_000 + 4 * (number == 0)
+        assert [len(view) for view in views] == [4 + 300_000 * number for number in range(5)]
+        m[0] = ord("O")
+        assert {bytes(view[:4]) for view in views} == {b"One\n"}
+        views[0][1] = ord("N")
+        assert m[:4] == b"ONe\n"
+        with pytest.raises(BufferError, match="5 views"):
+            m.close()
+        for view in views:
+            view.release()
+        m.truncate(3)
+    assert path.read_bytes() == b"ONe"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_views_give_back_their_mappings(path: Path) -> None:
+    """G10: with the last view go the mappings that were left to views."""
+
+    def mappings() -> int:
+        return Path("/proc/self/maps").read_text().count(str(path))
+
+    with firmmap.open(path) as m:
+        for number in range(3):
+            view = memoryview(m)
+            append(path, b"x" * (3 << 20 << 2 * number))
+            m.seek(0, 2)
+            assert mappings() == 2
+            view.release()
+            assert mappings() == 1
+    assert mappings() == 0
+
+
+@pytest.mark.parametrize("flags", [0, os.O_APPEND], ids=["seek", "O_APPEND"])
+def test_writers_in_turns(path: Path, flags: int) -> None:
+    """G10: programs that append in turns keep each other's records."""
+    path.write_bytes(b"")
+    files = [firmmap.open(os.open(path, os.O_RDWR | flags), "r+") for _ in range(3)]
+    model = b""
+    for number in range(300):
+        file = files[number % 3]
+        record = b"%d %s\n" % (number, b"x" * number)
+        assert file.seek(0, 2) == len(model)
+        if number % 5:
+            file.write(record)
+        else:
+            file.writelines(part for part in (record[:3], record[3:]))
+        model += record
+        assert file.tell() == len(model) == len(file)
+    for file in files:
+        file.seek(0)
+        assert file.read() == model == path.read_bytes()
+        file.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such descriptors")
+@pytest.mark.parametrize("capacity", [None, 1 << 30])
+def test_a_descriptor_that_appends(path: Path, capacity: int | None) -> None:
+    """G10: nothing is written over, wherever the position is, as with a plain file of such a descriptor."""
+    outcomes = []
+    for kind in ("plain", "mapped"):
+        path.write_bytes(b"one\n")
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND)
+        f: Any = firmmap.open(descriptor, "r+", capacity=capacity)
+        if kind == "plain":
+            f.close()
+            f = open(descriptor, "r+b", buffering=0, closefd=False)  # noqa: SIM115
+        seen = [f.seek(0), f.write(b"two\n"), f.tell(), f.seek(1), f.read(2)]
+        append(path, b"others\n")
+        seen += [f.write(b"three\n"), f.tell(), f.read(), f.seek(3)]
+        f.writelines(iter([b"four\n", b"five\n" * 1_000_000]))
+        seen += [f.tell(), f.truncate(6), f.write(b"!"), f.tell(), f.seek(0), f.read()]
+        f.close()
+        os.close(descriptor)
+        outcomes.append((seen, path.read_bytes()))
+    assert outcomes[0] == outcomes[1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a mapped file cannot be cut there")
+def test_a_file_that_was_cut_off(path: Path) -> None:
+    """G10, F1: its end is the new one; what cannot be written there is an error, and no hole."""
+    with firmmap.open(path, "r+") as m:
+        append(path, b"x" * 3 * PAGE)
+        assert m.seek(0, 2) == 4 + 3 * PAGE
+        os.truncate(path, 2)
+        assert (m.seek(0, 2), m.write(b"new")) == (2, 3)
+        assert path.read_bytes() == b"onnew"
+        with memoryview(m):
+            os.truncate(path, 1)
+            assert m.seek(0, 2) == 1
+            with pytest.raises(firmmap.MapFaultError) as caught:
+                m.write(b"lost")
+            assert (caught.value.offset, m.tell()) == (1, 1)
+        assert m.write(b"kept") == 4
+        assert path.read_bytes() == b"okept"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs resource limits")
+def test_a_failed_write_over_what_others_have_appended(path: Path) -> None:
+    """G10: their bytes are there again."""
+    code = f"""if True:
+        import errno, firmmap, resource, signal
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        m = firmmap.open({str(path)!r}, "r+")
+        open({str(path)!r}, "ab").write(b"what others have appended")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+        for place in (2, 4, 8):
+            m.seek(place)
+            try:
+                m.write(b"x" * 5000)
+            except OSError as error:
+                assert error.errno == errno.EFBIG
+            assert m.tell() == place
+            assert open({str(path)!r}, "rb").read() == b"one\\nwhat others have appended"
+        m.seek(0, 2)
+        m.write(b"!")
+        print(m[:])
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stderr, done.stdout) == ("", "b'one\\nwhat others have appended!'\n")
+
+
+@pytest.mark.skipif(not hasattr(os, "statvfs"), reason="the system does not say what is free")
+def test_more_than_the_disk_has(path: Path) -> None:
+    """G6: refused before anything is taken, with both numbers."""
+    with firmmap.open(path, "r+") as m:
+        try:
+            m.truncate(1 << 45)
+        except OSError as error:
+            caught = error
+        assert caught.errno in (errno.ENOSPC, errno.EFBIG)
+        if caught.errno == errno.ENOSPC:
+            assert f"{(1 << 45) - 4} bytes were asked for, and the disk has " in str(caught)
+        assert (len(m), path.read_bytes()) == (4, b"one\n")
+
+
+APPENDER = """if True:
+    import fcntl, firmmap, os, sys
+    path, me, flags = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    m = firmmap.open(os.open(path, os.O_RDWR | flags), "r+", capacity=[None, 1 << 30][me % 2])
+    lock = open(path, "rb")
+    for number in range(200):
+        record = b"%d %d %s\\n" % (me, number, b"x" * (number % 70))
+        if not flags:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            m.seek(0, 2)
+        m.write(record)
+        assert m[m.tell() - len(record) : m.tell()] == record
+        fcntl.flock(lock, fcntl.LOCK_UN)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs flock")
+@pytest.mark.parametrize("flags", [0, os.O_APPEND], ids=["in turns", "at once"])
+def test_processes_that_append(path: Path, flags: int) -> None:
+    """G10: by turns with a lock, and at once with O_APPEND; no record is lost, none torn."""
+    path.write_bytes(b"")
+    arguments = [sys.executable, "-c", APPENDER, str(path)]
+    children = [subprocess.Popen([*arguments, str(me), str(flags)]) for me in range(4)]
+    assert [child.wait() for child in children] == [0] * 4
+    lines = path.read_bytes().splitlines()
+    for me in range(4):
+        expected = [b"%d %d %s" % (me, number, b"x" * (number % 70)) for number in range(200)]
+        assert [line for line in lines if line.startswith(b"%d " % me)] == expected
+    assert len(lines) == 800
+
+
+@pytest.mark.parametrize("capacity", [None, 1 << 32])
+def test_threads_append_beside_truncate(path: Path, capacity: int | None) -> None:
+    """G6, G10: whoever comes first, neither is an error, as with a plain file."""
+    problems = []
+    chance = random.Random(1)
+
+    def guarded(work: Callable[[], object]) -> None:
+        try:
+            for _ in range(60):
+                work()
+        except Exception as error:
+            problems.append(error)
+
+    with firmmap.open(path, "w+", capacity=capacity) as m:
+
+        def add() -> None:
+            m.seek(0, 2)
+            m.write(b"y" * (2 << 20))
+
+        def cut() -> None:
+            m.truncate(chance.randrange(1 << 20, 4 << 20))
+
+        def look() -> None:
+            m.seek(0, 2)
+            m.read(1)
+
+        threads = [threading.Thread(target=guarded, args=[work]) for work in (add, cut, cut, look)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not problems
+        assert (len(m), m.seek(0, 2)) == (path.stat().st_size,) * 2
+
+
+def test_truncate_goes_by_the_descriptors_position(path: Path) -> None:
+    """G3, G10: where a child has written, the file is cut behind that."""
+    path.write_bytes(b"old and longer contents\n" * 3)
+    with firmmap.open(path, "r+") as m:
+        os.write(m.fileno(), b"new contents\n")
+        assert m.truncate() == 13
+    assert path.read_bytes() == b"new contents\n"
+
+
+def record_index(f: Any) -> list[Any]:
+    """A generator that asks for the position, goes back, looks at what was written, and writes by itself."""
+    seen: list[Any] = []
+
+    def records() -> Iterator[bytes]:
+        yield b"[header]"
+        for number in range(5):
+            seen.append(f.tell())
+            yield b"record %d\n" % 10**number
+        end = f.tell()
+        f.seek(0)
+        seen.append((f.read(), f.read(), f.readline(), f.seek(0)))
+        f.write(b"<HEADER>")
+        seen.append(f.seek(end))
+        yield b"more\n"
+        f.writelines(iter([b"inner 1\n", b"inner 2\n"]))
+        yield b"last\n"
+        f.flush()
+        seen.append(f.seek(-5, 2))
+        seen.append(list(f))
+        yield b""
+        seen.append(f.truncate())
+
+    f.writelines(records())
+    seen.append(f.tell())
+    f.seek(0)
+    return [*seen, f.read()]
+
+
+def test_a_generator_that_uses_the_file(path: Path) -> None:
+    """G3, G10: it finds what it has given written, whatever it asks."""
+    with io.BytesIO() as model:
+        expected = record_index(model)
+    for capacity in (None, 1 << 20):
+        with firmmap.open(path, "w+", capacity=capacity) as m:
+            assert record_index(m) == expected
+        assert path.read_bytes() == expected[-1]
+
+
+LOOKS: dict[str, Callable[[Any], Any]] = {
+    "len": len,
+    "index": lambda m: m[-1],
+    "slice": lambda m: m[:],
+    "find": lambda m: m.find(b"a line"),
+    "count": lambda m: m.count(b"\n"),
+    "in": lambda m: b"a line" in m,
+    "tell": lambda m: m.tell(),
+    "size": lambda m: m.size(),
+    "view": lambda m: bytes(memoryview(m)),
+    "repr": lambda m: repr(m).split("length")[1],
+    "lines": lambda m: list(m.lines()),
+    "find_all": lambda m: list(m.find_all(b"\n")),
+    "next": lambda m: (m.seek(0), next(m), m.seek(0, 2))[1],
+    "readline": lambda m: (m.seek(0), m.readline(), m.seek(0, 2))[1],
+    "getsize": lambda m: (m.flush(), os.path.getsize(m.name))[1],
+    "refresh": lambda m: m.refresh(),
+}
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_a_generator_that_looks(path: Path, name: str) -> None:
+    """G3: as if each line had been written by itself; also through iterators that were made before."""
+    look = LOOKS[name]
+    seen: list[list[Any]] = []
+    for at_once in (True, False):
+        path.write_bytes(b"")
+        with firmmap.open(path, "r+") as m:
+            found = []
+
+            def lines() -> Iterator[bytes]:
+                for number in range(3):
+                    yield b"a line %d\n" % number
+                    found.append(look(m))  # noqa: B023
+
+            if at_once:
+                m.writelines(lines())
+            else:
+                for line in lines():
+                    m.write(line)
+            seen.append([*found, m[:]])
+    assert seen[0] == seen[1]
+
+
+def test_iterators_that_a_generator_goes_on_with(path: Path) -> None:
+    """G3: what they give is what is written by then."""
+    path.write_bytes(b"1\n2\n3\n4\n5\n")
+    with firmmap.open(path, "r+") as m:
+        lines, places = m.lines(), m.find_all(b"X")
+        assert next(lines) == b"1\n"
+        seen = []
+
+        def parts() -> Iterator[bytes]:
+            yield b"1\nX\n"
+            seen.append((next(lines), next(places)))
+            yield b"Y\nX\n"
+            seen.append((next(lines), next(places)))
+
+        m.writelines(parts())
+    assert seen == [(b"X\n", 2), (b"Y\n", 6)]
+
+
+def test_a_generator_that_closes(path: Path) -> None:
+    """G3: what it has given before is written; what it gives then is refused."""
+    m = firmmap.open(path, "w+")
+
+    def lines() -> Iterator[bytes]:
+        yield b"before\n"
+        m.close()
+        yield b"behind\n"
+
+    with pytest.raises(ValueError, match="closed"):
+        m.writelines(lines())
+    assert (m.closed, path.read_bytes()) == (True, b"before\n")
+
+    m = firmmap.open(path, "w+")
+
+    def more() -> Iterator[bytes]:
+        yield b"all\n"
+        m.close()
+
+    m.writelines(more())
+    assert (m.closed, path.read_bytes()) == (True, b"all\n")
+
+
+def test_another_thread_closes(path: Path) -> None:
+    """G3: what is gathered is not lost."""
+    m = firmmap.open(path, "w+")
+
+    def lines() -> Iterator[bytes]:
+        yield b"gathered\n"
+        thread = threading.Thread(target=m.close)
+        thread.start()
+        thread.join()
+
+    m.writelines(lines())
+    assert path.read_bytes() == b"gathered\n"
+
+
+class Telling:
+    """Bytes that look at the file when they are asked for (CPython 3.12 and newer), and when they are gone."""
+
+    def __init__(self, m: Any, seen: list[int]) -> None:
+        self.m, self.seen = m, seen
+
+    def __buffer__(self, flags: int) -> memoryview:
+        self.seen.append(self.m.tell())
+        return memoryview(b"12345")
+
+    def __del__(self) -> None:
+        self.seen.append(self.m.tell())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="classes have no buffers there")
+def test_lines_that_use_the_file(path: Path) -> None:
+    """G3: also in a list, which runs no code by itself."""
+    seen: list[int] = []
+    with firmmap.open(path, "w+") as m:
+        m.writelines([b"ab", *(Telling(m, seen) for _ in range(1)), b"cd"])
+        m.writelines(Telling(m, seen) for _ in range(2))
+        assert seen[:1] == [2]
+        assert sorted(seen) == [2, 9, 9, 14, 14, 19]
+        assert m[:] == b"ab" + b"12345" + b"cd" + b"12345" * 2

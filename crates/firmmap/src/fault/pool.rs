@@ -1,0 +1,204 @@
+//! Nodes for what happens to few mappings at a time, and so is not kept in every slot: the threads that have met a fault, the
+//! ranges that were replaced by zeros. Also the list of slots that have something to report.
+//!
+//! The signal handler takes nodes. So they are never freed, and more of them come from the system, not from the heap. The
+//! pool's lock is held for a few instructions, with all signals blocked.
+
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+
+use super::slot::Slot;
+use super::table::Lock;
+use crate::sys;
+
+/// A place in a list.
+pub(super) struct Node {
+    next: AtomicPtr<Node>,
+    pub(super) words: [AtomicUsize; 5],
+}
+
+impl Node {
+    const fn new() -> Self {
+        Self { next: AtomicPtr::new(ptr::null_mut()), words: [const { AtomicUsize::new(0) }; 5] }
+    }
+}
+
+/// A list of nodes. It changes under a lock, which its owner names.
+pub(super) struct List(AtomicPtr<Node>);
+
+impl List {
+    pub(super) const fn new() -> Self {
+        Self(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.load(Ordering::Acquire).is_null()
+    }
+
+    pub(super) fn push(&self, node: &'static Node) {
+        node.next.store(self.0.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.0.store(ptr::from_ref(node).cast_mut(), Ordering::Release);
+    }
+
+    fn push_back(&self, node: &'static Node) {
+        node.next.store(ptr::null_mut(), Ordering::Relaxed);
+        let last = self.iter().last().map_or(&self.0, |last| &last.next);
+        last.store(ptr::from_ref(node).cast_mut(), Ordering::Release);
+    }
+
+    pub(super) fn pop(&self) -> Option<&'static Node> {
+        let first = self.iter().next()?;
+        self.0.store(first.next.load(Ordering::Relaxed), Ordering::Release);
+        Some(first)
+    }
+
+    /// Takes the first node out that is `wanted`.
+    pub(super) fn take(&self, wanted: impl Fn(&Node) -> bool) -> Option<&'static Node> {
+        let mut link = &self.0;
+        loop {
+            // SAFETY: nodes are never freed.
+            let node: &'static Node = unsafe { link.load(Ordering::Relaxed).as_ref() }?;
+            if wanted(node) {
+                link.store(node.next.load(Ordering::Relaxed), Ordering::Release);
+                return Some(node);
+            }
+            link = &node.next;
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &'static Node> + use<> {
+        let mut next = self.0.load(Ordering::Acquire);
+        std::iter::from_fn(move || {
+            // SAFETY: nodes are never freed.
+            let node: &'static Node = unsafe { next.as_ref() }?;
+            next = node.next.load(Ordering::Relaxed);
+            Some(node)
+        })
+    }
+}
+
+/// What there is before the system is asked: for as many threads as mostly meet a fault at once.
+const FIRST: usize = 128;
+/// How many bytes the system is asked for.
+const CHUNK: usize = 64 * 1024;
+
+static NODES: [Node; FIRST] = [const { Node::new() }; FIRST];
+/// How many of [`NODES`] were given out.
+static USED: AtomicUsize = AtomicUsize::new(0);
+static FREE: List = List::new();
+static LOCK: AtomicBool = AtomicBool::new(false);
+/// The slots that have reports.
+static REPORTING: AtomicPtr<Slot> = AtomicPtr::new(ptr::null_mut());
+/// How many reports there are in all slots.
+static REPORTS: AtomicUsize = AtomicUsize::new(0);
+
+/// A slot's neighbours in the list of those that have reports.
+pub(super) struct Neighbours {
+    previous: AtomicPtr<Slot>,
+    next: AtomicPtr<Slot>,
+}
+
+impl Neighbours {
+    pub(super) const fn new() -> Self {
+        Self { previous: AtomicPtr::new(ptr::null_mut()), next: AtomicPtr::new(ptr::null_mut()) }
+    }
+}
+
+/// Whether any slot has a report.
+pub(super) fn has_reports() -> bool {
+    REPORTS.load(Ordering::Acquire) != 0
+}
+
+/// How many reports there are.
+pub(super) fn reports() -> usize {
+    REPORTS.load(Ordering::Acquire)
+}
+
+/// The pool, while its lock is held.
+pub(super) struct Pool(#[expect(dead_code, reason = "it is held")] Lock<'static>);
+
+impl Pool {
+    /// Takes the lock. All signals are blocked.
+    pub(super) fn lock() -> Self {
+        Self(Lock::take(&LOCK))
+    }
+
+    /// A node that nobody uses; `None` where the system has no memory.
+    pub(super) fn node(&self) -> Option<&'static Node> {
+        if let Some(node) = FREE.pop() {
+            return Some(node);
+        }
+        let used = USED.load(Ordering::Relaxed);
+        if let Some(node) = NODES.get(used) {
+            USED.store(used + 1, Ordering::Relaxed);
+            return Some(node);
+        }
+        let memory = sys::memory_for_ever(CHUNK)?.cast::<Node>();
+        for index in 0..CHUNK / size_of::<Node>() {
+            let place = memory.wrapping_add(index);
+            // SAFETY: the memory is new, aligned to pages, and as long.
+            unsafe { place.write(Node::new()) };
+            // SAFETY: as above; it is never given back.
+            FREE.push(unsafe { &*place });
+        }
+        FREE.pop()
+    }
+
+    pub(super) fn give_back(&self, node: &'static Node) {
+        FREE.push(node);
+    }
+
+    /// Adds a report to a slot, which is locked, behind those that it has.
+    pub(super) fn add_report(&self, slot: &'static Slot, node: &'static Node) {
+        if slot.reports.is_empty() {
+            let first = REPORTING.swap(ptr::from_ref(slot).cast_mut(), Ordering::Relaxed);
+            slot.neighbours.previous.store(ptr::null_mut(), Ordering::Relaxed);
+            slot.neighbours.next.store(first, Ordering::Relaxed);
+            // SAFETY: slots are never freed.
+            if let Some(first) = unsafe { first.as_ref() } {
+                first.neighbours.previous.store(ptr::from_ref(slot).cast_mut(), Ordering::Relaxed);
+            }
+        }
+        slot.reports.push_back(node);
+        REPORTS.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Takes a report that is `wanted` away from a slot, which is locked.
+    pub(super) fn take_report(&self, slot: &Slot, wanted: impl Fn(&Node) -> bool) -> Option<&'static Node> {
+        let node = slot.reports.take(wanted)?;
+        REPORTS.fetch_sub(1, Ordering::AcqRel);
+        if slot.reports.is_empty() {
+            let previous = slot.neighbours.previous.load(Ordering::Relaxed);
+            let next = slot.neighbours.next.load(Ordering::Relaxed);
+            // SAFETY: slots are never freed.
+            let before = unsafe { previous.as_ref() }.map_or(&REPORTING, |slot| &slot.neighbours.next);
+            before.store(next, Ordering::Relaxed);
+            // SAFETY: as above.
+            if let Some(after) = unsafe { next.as_ref() } {
+                after.neighbours.previous.store(previous, Ordering::Relaxed);
+            }
+        }
+        Some(node)
+    }
+
+    /// The slots that have reports, which do not change meanwhile.
+    pub(super) fn reporting(&self) -> impl Iterator<Item = &'static Slot> {
+        let mut next = REPORTING.load(Ordering::Relaxed);
+        std::iter::from_fn(move || {
+            // SAFETY: slots are never freed.
+            let slot: &'static Slot = unsafe { next.as_ref() }?;
+            next = slot.neighbours.next.load(Ordering::Relaxed);
+            Some(slot)
+        })
+    }
+}
+
+/// Before fork(2).
+pub(super) fn lock_for_fork() {
+    std::mem::forget(Lock::take(&LOCK));
+}
+
+/// After fork(2).
+pub(super) fn unlock_after_fork() {
+    LOCK.store(false, Ordering::Release);
+}

@@ -1,0 +1,399 @@
+//! The vector kernel: compares a few bytes of the needle with many positions of the haystack at once.
+//!
+//! A position is a *candidate* when the haystack has the needle's bytes at a few chosen offsets, the *rare bytes*; only
+//! candidates are compared with the whole needle. That is the "generic SIMD" algorithm (W. Muła, "SIMD-friendly algorithms for
+//! substring searching", 2016, <http://0x80.pl/articles/simd-strfind.html>), which memchr's `packedpair` uses too. Here it takes
+//! one, two or four offsets instead of always two, runs in both directions, and keeps a budget for candidates that are no
+//! match: when it is spent, the caller chooses other offsets (`searcher.rs`).
+//!
+//! # No closure may touch a vector
+//!
+//! Everything that touches a [`Vector`] is `#[inline(always)]`, generic over it, and ends up inside of a function with
+//! `#[target_feature]` ([`avx2`]). A closure does not: it does not inherit the features of a function that it is merely inlined into,
+//! so that each intrinsic in it becomes a call, unless the optimiser happens to inline the closure first. With fat
+//! LTO it did, in the build of a dependent program it did not, and the search was ten times slower. So there is
+//! no `map`, no `from_fn` and no iterator adapter over vectors here. `make test-release-profile` builds a dependent program,
+//! looks for intrinsics that were not inlined, and counts instructions.
+
+#![cfg_attr(
+    not(any(target_arch = "x86_64", target_arch = "aarch64")),
+    allow(dead_code, reason = "there are no vectors to scan with")
+)]
+
+use super::vector::Vector;
+
+/// How many offsets are compared at most.
+pub(super) const MAX_OFFSETS: usize = 4;
+
+/// Which bytes of the needle are compared first.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RareBytes {
+    /// Offsets into the needle. Those beyond `used` repeat earlier ones.
+    pub offsets: [usize; MAX_OFFSETS],
+    /// How many of them are in use: one, two, or all where it is more.
+    pub used: usize,
+    /// What candidates may cost before they are too many.
+    pub budget: Budget,
+}
+
+/// What a scan may spend on candidates that are no match, in bytes that could have been scanned instead.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    /// This much,
+    pub initial: usize,
+    /// and as much as was scanned, divided by two to this power.
+    pub shift: u32,
+}
+
+impl Budget {
+    /// For offsets that were chosen by trying them on the haystack: there are none better.
+    pub const TUNED: Self = Self { initial: 4096, shift: 0 };
+    /// For offsets that were guessed.
+    pub const GUESSED: Self = Self { initial: 16 * 1024, shift: 2 };
+    /// For one offset, where two are known to do.
+    pub const SINGLE: Self = Self { initial: 512, shift: 3 };
+}
+
+/// What a candidate costs that is no match: a branch that was predicted wrong.
+const CANDIDATE_COST: usize = 64;
+/// The candidates of one block of vectors are all compared, even if the budget ends among them, unless that costs so much more:
+/// each can be the comparison of a long needle.
+const BLOCK_SLACK: usize = 16 * 1024;
+
+/// How a scan ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scan {
+    /// The sink ended it with the match at this index.
+    Found(usize),
+    /// No further match.
+    NotFound,
+    /// Too many candidates. Matches are ruled out, or were given to the sink, in all but this many of the positions where one
+    /// could start: the last ones, or in reverse the first ones.
+    TooManyCandidates(usize),
+}
+
+/// Scans `haystack` for `needle`, which is not empty.
+///
+/// `sink` is called with each match: from the first on, or in reverse from the last on. It says from which position on the next match
+/// may start (forward only), or `None`, which ends the scan as `Found`.
+///
+/// Where there are no vectors that we know, the result is `TooManyCandidates` at once.
+#[inline(always)]
+pub(super) fn scan<const REVERSE: bool>(
+    haystack: &[u8],
+    needle: &[u8],
+    rare: &RareBytes,
+    sink: impl FnMut(usize) -> Option<usize>,
+) -> Scan {
+    // What the kernels rely on.
+    assert!(rare.offsets.iter().all(|&offset| offset < needle.len()), "offsets inside of the needle");
+    let Some(last) = haystack.len().checked_sub(needle.len()) else { return Scan::NotFound };
+    let positions = last + 1;
+    if positions < 16 {
+        return scan_few::<REVERSE>(haystack, needle, positions, sink);
+    }
+    #[cfg(test)]
+    if tests::kernel() == Kernel::None {
+        return Scan::TooManyCandidates(positions);
+    }
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{__m128i, __m256i};
+        const { assert!(__m128i::LEN == 16 && __m256i::LEN == 32) };
+        if positions >= 32 && has_avx2() {
+            // SAFETY: the processor has AVX2, as was just checked.
+            return unsafe { avx2::<REVERSE>(haystack, needle, rare, sink) };
+        }
+        // SAFETY: every x86-64 processor has SSE2, there are 16 positions, and the offsets are in the needle.
+        unsafe { scan_with::<__m128i, REVERSE>(haystack, needle, rare, sink) }
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        const { assert!(std::arch::aarch64::uint8x16_t::LEN == 16) };
+        // SAFETY: every aarch64 target of Rust's has NEON, there are 16 positions, and the offsets are in the needle.
+        unsafe { scan_with::<std::arch::aarch64::uint8x16_t, REVERSE>(haystack, needle, rare, sink) }
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    Scan::TooManyCandidates(positions)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn has_avx2() -> bool {
+    #[cfg(test)]
+    if tests::kernel() != Kernel::Best {
+        return false;
+    }
+    std::arch::is_x86_feature_detected!("avx2")
+}
+
+/// What tests leave of the processor, so that the kernels for other processors are tried as well.
+#[cfg(test)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kernel {
+    Best,
+    /// What every processor of its kind has.
+    Basic,
+    /// No vectors.
+    None,
+}
+
+#[cfg(test)]
+#[path = "kernel_tests.rs"]
+pub(crate) mod tests;
+
+/// For fewer positions than a vector has bytes.
+fn scan_few<const REVERSE: bool>(
+    haystack: &[u8],
+    needle: &[u8],
+    positions: usize,
+    mut sink: impl FnMut(usize) -> Option<usize>,
+) -> Scan {
+    let mut floor = 0;
+    for number in 0..positions {
+        let position = if REVERSE { positions - 1 - number } else { number };
+        let window = &haystack[position..position + needle.len()];
+        if position >= floor && window[0] == needle[0] && is_equal(window, needle) {
+            match sink(position) {
+                Some(next) if !REVERSE => floor = next,
+                Some(_) => {}
+                None => return Scan::Found(position),
+            }
+        }
+    }
+    Scan::NotFound
+}
+
+/// Whether two slices of the same length, which is not zero, are equal. Up to 16 bytes without a call: two loads that overlap.
+#[inline(always)]
+fn is_equal(left: &[u8], right: &[u8]) -> bool {
+    #[inline(always)]
+    fn ends<const N: usize>(left: &[u8], right: &[u8]) -> bool {
+        left.first_chunk::<N>() == right.first_chunk::<N>() && left.last_chunk::<N>() == right.last_chunk::<N>()
+    }
+    match left.len() {
+        1 => left[0] == right[0],
+        2..4 => ends::<2>(left, right),
+        4..8 => ends::<4>(left, right),
+        8..=16 => ends::<8>(left, right),
+        _ => left.first_chunk::<8>() == right.first_chunk::<8>() && left[8..] == right[8..],
+    }
+}
+
+/// # Safety
+///
+/// - The processor has AVX2, there are at least 32 positions, and the offsets are in the needle.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+unsafe fn avx2<const REVERSE: bool>(
+    haystack: &[u8],
+    needle: &[u8],
+    rare: &RareBytes,
+    sink: impl FnMut(usize) -> Option<usize>,
+) -> Scan {
+    // SAFETY: the caller's promise.
+    unsafe { scan_with::<std::arch::x86_64::__m256i, REVERSE>(haystack, needle, rare, sink) }
+}
+
+/// # Safety
+///
+/// - The processor has the vector's instructions, there are at least `V::LEN` positions, and the offsets are in the needle.
+#[inline(always)]
+unsafe fn scan_with<V: Vector, const REVERSE: bool>(
+    haystack: &[u8],
+    needle: &[u8],
+    rare: &RareBytes,
+    sink: impl FnMut(usize) -> Option<usize>,
+) -> Scan {
+    match rare.used {
+        // SAFETY: the caller's promise.
+        1 => unsafe { scan_offsets::<V, 1, REVERSE>(haystack, needle, rare, sink) },
+        // SAFETY: the caller's promise.
+        2 => unsafe { scan_offsets::<V, 2, REVERSE>(haystack, needle, rare, sink) },
+        // SAFETY: the caller's promise.
+        _ => unsafe { scan_offsets::<V, MAX_OFFSETS, REVERSE>(haystack, needle, rare, sink) },
+    }
+}
+
+/// The needle's bytes at `N` offsets, each in all places of a vector.
+struct Splats<V, const N: usize> {
+    offsets: [usize; N],
+    bytes: [V; N],
+}
+
+impl<V: Vector, const N: usize> Splats<V, N> {
+    /// # Safety
+    ///
+    /// - The processor has the vector's instructions.
+    #[inline(always)]
+    unsafe fn new(needle: &[u8], rare: &RareBytes) -> Self {
+        let mut offsets = [0; N];
+        offsets.copy_from_slice(&rare.offsets[..N]);
+        // SAFETY: the caller's promise.
+        let mut bytes = [unsafe { V::splat(needle[offsets[0]]) }; N];
+        for index in 1..N {
+            // SAFETY: the caller's promise.
+            bytes[index] = unsafe { V::splat(needle[offsets[index]]) };
+        }
+        Self { offsets, bytes }
+    }
+
+    /// Which of the `V::LEN` positions from `start` on have the needle's bytes at the offsets.
+    ///
+    /// # Safety
+    ///
+    /// - The processor has the vector's instructions.
+    /// - The needle could start at all of these positions: behind the last one there are as many bytes as the needle has.
+    #[inline(always)]
+    unsafe fn candidates(&self, start: *const u8) -> V {
+        // SAFETY: the offset is smaller than the needle's length, so these bytes are in the haystack.
+        let first = unsafe { V::load(start.wrapping_add(self.offsets[0])) };
+        // SAFETY: the caller's promise.
+        let mut all = unsafe { first.equal(self.bytes[0]) };
+        for index in 1..N {
+            // SAFETY: as for the first offset, since this one is smaller than the needle's length too.
+            let bytes = unsafe { V::load(start.wrapping_add(self.offsets[index])) };
+            // SAFETY: the caller's promise.
+            let equal = unsafe { bytes.equal(self.bytes[index]) };
+            // SAFETY: the caller's promise.
+            all = unsafe { all.and(equal) };
+        }
+        all
+    }
+}
+
+/// Compares candidates with the needle. Has no vectors.
+struct Verifier<'a, S> {
+    haystack: &'a [u8],
+    needle: &'a [u8],
+    /// The offsets are all that the needle has, so a candidate is a match.
+    is_exact: bool,
+    sink: S,
+    /// Where the next match may start.
+    floor: usize,
+    /// What was spent on candidates that were no match.
+    spent: usize,
+}
+
+impl<S: FnMut(usize) -> Option<usize>> Verifier<'_, S> {
+    /// Compares the candidates in a mask of the positions from `start` on, up to the one whose match ends the scan, or that costs more
+    /// than the `limit`: so a long needle is not compared again and again before that is noticed.
+    #[inline(always)]
+    fn verify<V: Vector, const REVERSE: bool>(&mut self, mut mask: u64, start: usize, limit: usize) -> Option<Scan> {
+        while mask != 0 {
+            let bit = if REVERSE { mask.ilog2() } else { mask.trailing_zeros() };
+            let candidate = start + (bit >> V::SHIFT) as usize;
+            if REVERSE || candidate >= self.floor {
+                if self.is_exact || self.is_match(candidate) {
+                    match (self.sink)(candidate) {
+                        Some(next) => self.floor = next,
+                        None => return Some(Scan::Found(candidate)),
+                    }
+                } else if self.spent > limit {
+                    let behind = self.haystack.len() - self.needle.len() - candidate;
+                    return Some(Scan::TooManyCandidates(if REVERSE { candidate } else { behind }));
+                }
+            }
+            // There is one bit for each byte.
+            mask = if REVERSE { mask ^ (1 << bit) } else { mask & (mask - 1) };
+        }
+        None
+    }
+
+    #[inline(always)]
+    fn is_match(&mut self, candidate: usize) -> bool {
+        let window = &self.haystack[candidate..candidate + self.needle.len()];
+        if window.len() <= 16 {
+            if is_equal(window, self.needle) {
+                return true;
+            }
+        } else if window.first_chunk::<8>() == self.needle.first_chunk::<8>() {
+            // Mostly the first bytes tell; the rest costs a call.
+            self.spent += self.needle.len() / 8;
+            if window[8..] == self.needle[8..] {
+                return true;
+            }
+        }
+        self.spent += CANDIDATE_COST;
+        false
+    }
+}
+
+/// A mask of all positions of a vector.
+const fn all_bits<V: Vector>() -> u64 {
+    u64::MAX >> (64 - (V::LEN << V::SHIFT))
+}
+
+/// # Safety
+///
+/// - As [`scan_with`].
+#[inline(always)]
+unsafe fn scan_offsets<V: Vector, const N: usize, const REVERSE: bool>(
+    haystack: &[u8],
+    needle: &[u8],
+    rare: &RareBytes,
+    sink: impl FnMut(usize) -> Option<usize>,
+) -> Scan {
+    let positions = haystack.len() - needle.len() + 1;
+    let base = haystack.as_ptr();
+    let is_exact = needle.len() == 1 || (N == 2 && needle.len() == 2 && rare.offsets[0] != rare.offsets[1]);
+    // SAFETY: the caller's promise.
+    let splats = unsafe { Splats::<V, N>::new(needle, rare) };
+    let mut verifier = Verifier { haystack, needle, is_exact, sink, floor: 0, spent: 0 };
+    // How many positions are done, from the one end or the other.
+    let mut done = 0;
+    // Four vectors at a time, with one branch. Each `start` leaves V::LEN positions from there on, and so from the three others.
+    while positions - done >= 4 * V::LEN {
+        let start = if REVERSE { positions - done - 4 * V::LEN } else { done };
+        let address = base.wrapping_add(start);
+        // SAFETY: V::LEN of the positions where the needle could start are there.
+        let first = unsafe { splats.candidates(address) };
+        // SAFETY: as many again, of the four times as many that were asked for.
+        let second = unsafe { splats.candidates(address.wrapping_add(V::LEN)) };
+        // SAFETY: as many again, for the third time.
+        let third = unsafe { splats.candidates(address.wrapping_add(2 * V::LEN)) };
+        // SAFETY: as many again, for the fourth time.
+        let fourth = unsafe { splats.candidates(address.wrapping_add(3 * V::LEN)) };
+        // SAFETY: the caller's promise.
+        let low = unsafe { first.or(second) };
+        // SAFETY: the caller's promise.
+        let high = unsafe { third.or(fourth) };
+        // SAFETY: the caller's promise.
+        let any = unsafe { low.or(high) };
+        // SAFETY: the caller's promise.
+        if unsafe { any.mask() } != 0 {
+            let limit = (done >> rare.budget.shift) + rare.budget.initial;
+            let vectors = [first, second, third, fourth];
+            for number in 0..4 {
+                let part = if REVERSE { 3 - number } else { number };
+                // SAFETY: the caller's promise.
+                let mask = unsafe { vectors[part].mask() };
+                let ended = verifier.verify::<V, REVERSE>(mask, start + part * V::LEN, limit + BLOCK_SLACK);
+                if let Some(ended) = ended {
+                    return ended;
+                }
+            }
+            if verifier.spent > limit {
+                return Scan::TooManyCandidates(positions - done - 4 * V::LEN);
+            }
+        }
+        done += 4 * V::LEN;
+    }
+    while done < positions {
+        // The last vector overlaps positions that are done.
+        let again = (done + V::LEN).saturating_sub(positions);
+        let start = if REVERSE { positions + again - done - V::LEN } else { done - again };
+        // SAFETY: `start` is at most `positions - V::LEN`, as `done - again` is at most that.
+        let vector = unsafe { splats.candidates(base.wrapping_add(start)) };
+        // SAFETY: the caller's promise.
+        let all = unsafe { vector.mask() };
+        let bits = (again << V::SHIFT) as u32;
+        let mask = if REVERSE { (all << bits & all_bits::<V>()) >> bits } else { all >> bits << bits };
+        let limit = (done >> rare.budget.shift) + rare.budget.initial;
+        if let Some(ended) = verifier.verify::<V, REVERSE>(mask, start, limit + BLOCK_SLACK) {
+            return ended;
+        }
+        done += V::LEN;
+    }
+    Scan::NotFound
+}

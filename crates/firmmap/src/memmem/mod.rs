@@ -1,0 +1,203 @@
+//! Substring search: a needle and a haystack in, an index out.
+//!
+//! The vector kernel (`kernel.rs`) finds candidates by a few bytes of the needle; the searcher (`searcher.rs`) chooses these
+//! bytes, and chooses again when they lead to too many candidates. The fallback in linear time is memchr's Two-Way, and one byte
+//! alone is looked for by memchr itself.
+//!
+//! This module knows nothing but slices. A haystack may change during the search, as mapped files do: whatever was read, an
+//! index that comes out is one at which the needle fits into the haystack, and matches come in order and apart.
+
+mod kernel;
+mod rank;
+mod searcher;
+mod vector;
+
+use searcher::Searcher;
+pub(crate) use searcher::find_each_byte;
+
+/// From the front, or from the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Forward,
+    Reverse,
+}
+
+/// Searches for one needle, in one haystack after the other. What was learned from one is used for the next.
+pub(crate) struct Finder<'n> {
+    needle: &'n [u8],
+    direction: Direction,
+    searcher: Option<Searcher<'n>>,
+}
+
+impl<'n> Finder<'n> {
+    /// Allocates nothing, and takes time for 64 bytes of the needle at most.
+    #[inline]
+    pub(crate) fn new(needle: &'n [u8], direction: Direction) -> Self {
+        let searcher = (needle.len() >= 2).then(|| Searcher::new(needle, direction));
+        Self { needle, direction, searcher }
+    }
+
+    /// The lowest index of the needle in the haystack, or in reverse the highest. An empty needle is at the very end that the search
+    /// starts from.
+    #[inline]
+    pub(crate) fn find(&mut self, haystack: &[u8]) -> Option<usize> {
+        let found = match (&mut self.searcher, self.needle, self.direction) {
+            (Some(searcher), ..) => searcher.find(haystack),
+            (None, &[byte], Direction::Forward) => memchr::memchr(byte, haystack),
+            (None, &[byte], Direction::Reverse) => memchr::memrchr(byte, haystack),
+            (None, _, Direction::Forward) => Some(0),
+            (None, _, Direction::Reverse) => Some(haystack.len()),
+        };
+        found.filter(|&index| fits(index, self.needle.len(), haystack.len()))
+    }
+
+    /// Calls `found` with the index of each match, from the front, none of which overlaps the one before, as long as it says that it
+    /// wants more. An empty needle is before each byte, and at the end.
+    ///
+    /// For finders that go forward.
+    #[inline]
+    pub(crate) fn find_each(&mut self, haystack: &[u8], mut found: impl FnMut(usize) -> bool) {
+        debug_assert_eq!(self.direction, Direction::Forward);
+        let len = self.needle.len();
+        let mut least = 0;
+        let mut checked = |index| {
+            if index < least || !fits(index, len, haystack.len()) {
+                return true;
+            }
+            least = index + len;
+            found(index)
+        };
+        match (&mut self.searcher, self.needle) {
+            (Some(searcher), _) => searcher.find_each(haystack, checked),
+            (None, &[byte]) => find_each_byte(haystack, byte, checked),
+            (None, _) => _ = (0..=haystack.len()).all(&mut checked),
+        }
+    }
+
+    /// How many matches there are that do not overlap, and where the last one ends.
+    pub(crate) fn count(&mut self, haystack: &[u8]) -> (usize, usize) {
+        if let &[byte] = self.needle {
+            return (memchr::memchr_iter(byte, haystack).count(), 0);
+        }
+        let len = self.needle.len();
+        let (mut count, mut end) = (0, 0);
+        self.find_each(haystack, |index| {
+            (count, end) = (count + 1, index + len);
+            true
+        });
+        (count, end)
+    }
+}
+
+/// Whether the needle can be at that index: what a haystack that changed under the search might have made wrong.
+#[inline(always)]
+fn fits(index: usize, needle_len: usize, haystack_len: usize) -> bool {
+    index <= haystack_len && needle_len <= haystack_len - index
+}
+
+/// The lowest index of a byte that is expected soon: up to 128 bytes are looked at without a call.
+#[inline]
+pub(crate) fn find_byte(haystack: &[u8], byte: u8) -> Option<usize> {
+    let found = find_byte_unchecked(haystack, byte);
+    found.filter(|&index| fits(index, 1, haystack.len()))
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn find_byte_unchecked(haystack: &[u8], byte: u8) -> Option<usize> {
+    use std::arch::x86_64::__m128i;
+
+    use vector::Vector;
+    // SAFETY: every x86-64 processor has SSE2.
+    let wanted = unsafe { __m128i::splat(byte) };
+    let near = haystack.len().min(128) & !15;
+    let mut start = 0;
+    while start < near {
+        // SAFETY: 16 bytes from there are in the haystack: `near` is a multiple of 16 and at most its length.
+        let bytes = unsafe { __m128i::load(haystack.as_ptr().wrapping_add(start)) };
+        // SAFETY: every x86-64 processor has SSE2.
+        let equal = unsafe { bytes.equal(wanted) };
+        // SAFETY: every x86-64 processor has SSE2.
+        let mask = unsafe { equal.mask() };
+        if mask != 0 {
+            return Some(start + mask.trailing_zeros() as usize);
+        }
+        start += 16;
+    }
+    memchr::memchr(byte, &haystack[start..]).map(|index| start + index)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+fn find_byte_unchecked(haystack: &[u8], byte: u8) -> Option<usize> {
+    memchr::memchr(byte, haystack)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::kernel::tests::with_each_kernel;
+    use super::*;
+
+    fn naive_find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+        (0..=haystack.len().checked_sub(needle.len())?).find(|&index| haystack[index..].starts_with(needle))
+    }
+
+    fn naive_rfind(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+        (0..=haystack.len().checked_sub(needle.len())?).rev().find(|&index| haystack[index..].starts_with(needle))
+    }
+
+    /// A haystack of few different bytes, longer than some blocks, and a needle that often occurs in it.
+    fn cases() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
+        let haystack = prop_oneof![
+            prop::collection::vec(0u8..3, 0..300),
+            (1usize..6, 0usize..200_000).prop_map(|(period, len)| (0..len).map(|i| (i % period) as u8).collect()),
+            (0usize..200_000, 0usize..200_000).prop_map(|(len, at)| {
+                let mut bytes = vec![0; len];
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte = 1;
+                }
+                bytes
+            }),
+        ];
+        (haystack, prop::collection::vec(0u8..3, 0..20), any::<prop::sample::Index>(), any::<bool>()).prop_map(
+            |(haystack, needle, at, inside)| {
+                let at = at.index(haystack.len() + 1);
+                let part = haystack[at..haystack.len().min(at + needle.len())].to_vec();
+                (haystack, if inside { part } else { needle })
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn agree_with_the_naive_search((haystack, needle) in cases()) {
+            let (first, last) = (naive_find(&haystack, &needle), naive_rfind(&haystack, &needle));
+            let step = needle.len().max(1);
+            let mut all = Vec::new();
+            let mut next = first;
+            while let Some(index) = next {
+                all.push(index);
+                next = haystack.get(index + step..).and_then(|rest| naive_find(rest, &needle)).map(|place| index + step + place);
+            }
+            with_each_kernel(|| {
+                assert_eq!(Finder::new(&needle, Direction::Forward).find(&haystack), first);
+                assert_eq!(Finder::new(&needle, Direction::Reverse).find(&haystack), last);
+                let mut found = Vec::new();
+                Finder::new(&needle, Direction::Forward).find_each(&haystack, |index| { found.push(index); true });
+                assert_eq!(found, all);
+                assert_eq!(Finder::new(&needle, Direction::Forward).count(&haystack).0, all.len());
+                if let &[byte] = &needle[..] {
+                    assert_eq!(find_byte(&haystack, byte), first);
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn no_index_at_which_the_needle_does_not_fit() {
+        assert!(fits(7, 3, 10) && fits(10, 0, 10));
+        assert!(!fits(8, 3, 10) && !fits(11, 0, 10) && !fits(usize::MAX, 3, 10));
+    }
+}

@@ -1,0 +1,467 @@
+//! [`Searcher`]: which bytes of a needle to compare first, learned from the haystack.
+//!
+//! The vector kernel is as fast as memory as long as there are few candidates. At first it compares the two bytes of the needle
+//! that are rare in most files, as memchr does. Where they turn out to be common, others are chosen by trying them on a sample of
+//! the haystack: lines that repeat, genomes and periodic data have bytes that are rare *together*. Where no bytes
+//! help, Two-Way (M. Crochemore, D. Perrin, "Two-way string-matching", 1991; memchr's) searches a piece, so that time stays linear.
+
+use memchr::arch::all::twoway;
+
+use super::Direction;
+use super::kernel::{Budget, MAX_OFFSETS, RareBytes, Scan, scan};
+use super::rank::RANK;
+
+/// On how many positions of the haystack offsets are tried.
+const SAMPLE: usize = 2048;
+/// How many offsets are tried.
+const TRIED: usize = 64;
+/// Offsets that have led this far, in bytes, were worth their choice, which takes as long as scanning so much. As far as the needle
+/// is long, at least: comparing it once can cost as much.
+const WORTHWHILE: usize = 64 * 1024;
+/// After so many bytes without a match one offset is tried instead of two: loads are what the kernel is made of.
+const TRY_SINGLE: usize = 4096;
+/// A search that has come this far is worth looking for a byte that is rare enough to be the only one.
+const LONG: usize = 4 << 20;
+/// Such a byte is not in so many bytes of the haystack.
+const RARE: usize = 16 * 1024;
+/// How far Two-Way searches before offsets are learned for the first time: that takes as long as to learn them, so that a match which
+/// is near costs twice as much at most, however many there are.
+const FIRST: usize = 1024;
+/// How far Two-Way searches before offsets are learned again. As far as the needle is long, at least: all of that is read
+/// behind the last position.
+const LINEAR: usize = 256 * 1024;
+
+/// A search for one needle in one direction, in one haystack after the other.
+pub(super) struct Searcher<'n> {
+    needle: &'n [u8],
+    direction: Direction,
+    rare: RareBytes,
+    /// Whether the offsets were tried on the haystack.
+    learned: bool,
+    /// Whether Two-Way has searched without finding anything near.
+    is_far: bool,
+    /// How many bytes were scanned since the offsets were chosen.
+    scanned: usize,
+    single: Single,
+    two_way: Option<TwoWay>,
+}
+
+/// What is known of comparing one byte only.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Single {
+    Untried,
+    /// The byte that is rarest in most files was tried.
+    Guessed,
+    /// A byte was looked for that the haystack does not have.
+    Sampled,
+}
+
+enum TwoWay {
+    Forward(twoway::Finder),
+    Reverse(twoway::FinderRev),
+}
+
+impl<'n> Searcher<'n> {
+    /// For a needle of at least two bytes. Allocates nothing.
+    #[inline]
+    pub(super) fn new(needle: &'n [u8], direction: Direction) -> Self {
+        let rare = guess(needle);
+        Self {
+            needle,
+            direction,
+            rare,
+            learned: false,
+            is_far: false,
+            scanned: 0,
+            single: Single::Untried,
+            two_way: None,
+        }
+    }
+
+    /// The first match in the haystack, or in reverse the last one.
+    pub(super) fn find(&mut self, haystack: &[u8]) -> Option<usize> {
+        match self.scan(haystack) {
+            Scan::Found(index) => Some(index),
+            Scan::NotFound => {
+                self.not_found(haystack);
+                None
+            }
+            Scan::TooManyCandidates(left) => self.find_adaptively(haystack, left),
+        }
+    }
+
+    fn scan(&self, haystack: &[u8]) -> Scan {
+        match self.direction {
+            Direction::Forward => scan::<false>(haystack, self.needle, &self.rare, |_| None),
+            Direction::Reverse => scan::<true>(haystack, self.needle, &self.rare, |_| None),
+        }
+    }
+
+    /// The haystack was scanned in vain: it may be worth it to compare one byte only.
+    #[inline]
+    fn not_found(&mut self, haystack: &[u8]) {
+        self.scanned += haystack.len();
+        if self.single == Single::Sampled || self.scanned < TRY_SINGLE {
+            return;
+        }
+        if self.single == Single::Untried {
+            self.single = Single::Guessed;
+            if !self.learned {
+                self.compare_only(self.rare.offsets[0]);
+            }
+        } else if self.scanned >= LONG && self.rare.used != 1 {
+            self.sample(haystack);
+        }
+    }
+
+    fn compare_only(&mut self, offset: usize) {
+        self.rare = RareBytes { offsets: [offset; MAX_OFFSETS], used: 1, budget: Budget::SINGLE };
+    }
+
+    /// Compares one byte only, if the needle has one that the haystack seems not to have.
+    #[cold]
+    fn sample(&mut self, haystack: &[u8]) {
+        self.single = Single::Sampled;
+        let mut seen = [false; 256];
+        for &byte in haystack.iter().take(RARE) {
+            seen[usize::from(byte)] = true;
+        }
+        if let Some(offset) = self.needle.iter().position(|&byte| !seen[usize::from(byte)]) {
+            self.compare_only(offset);
+        }
+    }
+
+    /// Calls `found` with the index of each match, from the front, none of which overlaps the one before, as long as it says that it
+    /// wants more. For searches forward.
+    pub(super) fn find_each(&mut self, haystack: &[u8], mut found: impl FnMut(usize) -> bool) {
+        let len = self.needle.len();
+        // Where the last match ends, and where the search goes on.
+        let (mut end, mut start) = (0, 0);
+        loop {
+            let rest = &haystack[start..];
+            let ended = scan::<false>(rest, self.needle, &self.rare, |index| {
+                end = start + index + len;
+                found(start + index).then_some(index + len)
+            });
+            let Scan::TooManyCandidates(left) = ended else {
+                if ended == Scan::NotFound {
+                    self.not_found(rest);
+                }
+                return;
+            };
+            // One match, or none, by way of better offsets.
+            let next = end.max((haystack.len() + 1).saturating_sub(left + len));
+            let left = (haystack.len() + 1).saturating_sub(next + len);
+            let Some(index) = self.find_adaptively(&haystack[next..], left) else { return };
+            // The haystack may change under the search: the end stays inside all the same.
+            end = (next + index + len).min(haystack.len());
+            if !found(next + index) {
+                return;
+            }
+            start = end;
+        }
+    }
+
+    /// Goes on where `left` positions are left after too many candidates.
+    #[cold]
+    fn find_adaptively(&mut self, haystack: &[u8], mut left: usize) -> Option<usize> {
+        let overlap = self.needle.len() - 1;
+        // Where what is left to search starts, and ends.
+        let (mut start, mut end) = (0, haystack.len());
+        loop {
+            let positions = (end - start).saturating_sub(overlap);
+            self.scanned += positions.saturating_sub(left);
+            match self.direction {
+                Direction::Forward => start = end.saturating_sub(left + overlap),
+                Direction::Reverse => end = start + left + overlap,
+            }
+            if left == 0 {
+                return None;
+            }
+            let rest = &haystack[start..end];
+            if self.rare.used == 1 {
+                // The byte was not rare enough to be the only one.
+                self.rare = guess(self.needle);
+            } else if left > SAMPLE && self.is_far && (!self.learned || self.scanned >= WORTHWHILE.max(overlap)) {
+                self.rare = learn(self.needle, rest, self.direction);
+                (self.learned, self.scanned) = (true, 0);
+            } else {
+                let piece = left.min(if self.is_far { LINEAR.max(overlap) } else { FIRST });
+                self.is_far = true;
+                let (range, offset) = match self.direction {
+                    Direction::Forward => (0..piece + overlap, start),
+                    Direction::Reverse => (rest.len() - piece - overlap..rest.len(), end - piece - overlap),
+                };
+                if let Some(index) = self.find_two_way(&rest[range]) {
+                    return Some(offset + index);
+                }
+                left -= piece;
+                match self.direction {
+                    Direction::Forward => start += piece,
+                    Direction::Reverse => end -= piece,
+                }
+                // The next piece may be of another kind.
+                self.learned = false;
+                if left == 0 {
+                    return None;
+                }
+            }
+            match self.scan(&haystack[start..end]) {
+                Scan::Found(index) => return Some(start + index),
+                Scan::NotFound => {
+                    self.scanned += end - start;
+                    return None;
+                }
+                Scan::TooManyCandidates(now) => left = now,
+            }
+        }
+    }
+
+    fn find_two_way(&mut self, haystack: &[u8]) -> Option<usize> {
+        let two_way = self.two_way.get_or_insert_with(|| match self.direction {
+            Direction::Forward => TwoWay::Forward(twoway::Finder::new(self.needle)),
+            Direction::Reverse => TwoWay::Reverse(twoway::FinderRev::new(self.needle)),
+        });
+        match two_way {
+            TwoWay::Forward(finder) => finder.find(haystack, self.needle),
+            TwoWay::Reverse(finder) => finder.rfind(haystack, self.needle),
+        }
+    }
+}
+
+/// Calls `found` with the index of each `byte`, from the front, as long as it says that it wants more. Every candidate is a match, so
+/// there are never too many, and where many are near no search for each has to set out anew.
+pub(crate) fn find_each_byte(haystack: &[u8], byte: u8, mut found: impl FnMut(usize) -> bool) {
+    let rare = RareBytes { offsets: [0; MAX_OFFSETS], used: 1, budget: Budget::SINGLE };
+    let ended = scan::<false>(haystack, &[byte], &rare, |index| found(index).then_some(index + 1));
+    if let Scan::TooManyCandidates(_) = ended {
+        // There are no vectors, so nothing was scanned.
+        _ = memchr::memchr_iter(byte, haystack).all(found);
+    }
+}
+
+/// For a haystack that nothing is known of: the two bytes that are rarest in most files, the rarest first.
+#[inline]
+fn guess(needle: &[u8]) -> RareBytes {
+    let rank = |offset: usize| RANK[usize::from(needle[offset])];
+    let (mut first, mut second) = if rank(1) < rank(0) { (1, 0) } else { (0, 1) };
+    for offset in 2..needle.len().min(TRIED) {
+        if rank(offset) < rank(first) {
+            (first, second) = (offset, first);
+        } else if rank(offset) < rank(second) && needle[offset] != needle[first] {
+            second = offset;
+        }
+    }
+    RareBytes { offsets: [first, second, first, second], used: 2, budget: Budget::GUESSED }
+}
+
+/// Offsets whose bytes few positions in a sample of the haystack have together. One after the other: each time the one that leaves the
+/// fewest.
+fn learn(needle: &[u8], haystack: &[u8], direction: Direction) -> RareBytes {
+    let positions = haystack.len() - needle.len() + 1;
+    let count = positions.min(SAMPLE);
+    let base = if direction == Direction::Forward { 0 } else { positions - count };
+    let step = needle.len().div_ceil(TRIED);
+    let at = |offset: usize| &haystack[base + offset..][..count];
+    let mut alive = [1u8; SAMPLE];
+    let alive = &mut alive[..count];
+    let mut offsets = [0; MAX_OFFSETS];
+    let mut used = 0;
+    while used < MAX_OFFSETS {
+        let tried = (0..needle.len()).step_by(step);
+        let best = tried.min_by_key(|&offset| survivors(alive, at(offset), needle[offset])).unwrap_or(0);
+        for (position, &byte) in alive.iter_mut().zip(at(best)) {
+            *position &= u8::from(byte == needle[best]);
+        }
+        offsets[used] = best;
+        used += 1;
+        let left: usize = alive.iter().map(|&position| usize::from(position)).sum();
+        // Two are always used, and more only where they help.
+        if used >= 2 && left * 512 <= count {
+            break;
+        }
+    }
+    for unused in used..MAX_OFFSETS {
+        offsets[unused] = offsets[unused - used];
+    }
+    RareBytes { offsets, used, budget: Budget::TUNED }
+}
+
+/// How many of the positions that are alive have the byte.
+fn survivors(alive: &[u8], bytes: &[u8], wanted: u8) -> usize {
+    // In pieces whose sum fits into a byte: that is what vector instructions add up best.
+    let pieces = alive.chunks(128).zip(bytes.chunks(128));
+    let count = |(alive, bytes): (&[u8], &[u8])| {
+        alive.iter().zip(bytes).fold(0u8, |sum, (&alive, &byte)| sum + (alive & u8::from(byte == wanted)))
+    };
+    pieces.map(count).map(usize::from).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::memmem::kernel::tests::with_each_kernel;
+
+    fn naive(haystack: &[u8], needle: &[u8], direction: Direction) -> Option<usize> {
+        let mut positions = 0..(haystack.len() + 1).saturating_sub(needle.len());
+        let is_match = |&position: &usize| haystack[position..].starts_with(needle);
+        match direction {
+            Direction::Forward => positions.find(is_match),
+            Direction::Reverse => positions.rev().find(is_match),
+        }
+    }
+
+    fn check(haystack: &[u8], needle: &[u8]) {
+        let ends =
+            [Direction::Forward, Direction::Reverse].map(|direction| (direction, naive(haystack, needle, direction)));
+        let (mut matches, mut end) = (Vec::new(), 0);
+        while let Some(index) = naive(&haystack[end..], needle, Direction::Forward) {
+            matches.push(end + index);
+            end += index + needle.len();
+        }
+        with_each_kernel(|| {
+            for (direction, wanted) in ends {
+                let found = Searcher::new(needle, direction).find(haystack);
+                assert!(found == wanted, "{direction:?} {needle:?}: {found:?}");
+            }
+            for limit in [usize::MAX, 7, 1] {
+                let mut found = Vec::new();
+                Searcher::new(needle, Direction::Forward).find_each(haystack, |index| {
+                    found.push(index);
+                    found.len() < limit
+                });
+                assert!(found == matches[..limit.min(matches.len())], "{needle:?}");
+            }
+        });
+    }
+
+    #[derive(Clone, Debug)]
+    enum Kind {
+        Random(u8),
+        Periodic(usize),
+        Lines,
+    }
+
+    fn haystack(kind: &Kind, len: usize, seed: u64) -> Vec<u8> {
+        let mut state = seed | 1;
+        let mut random = || {
+            // Marsaglia's xorshift64.
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state
+        };
+        match kind {
+            Kind::Random(letters) => (0..len).map(|_| (random() % u64::from(*letters)) as u8 + b'a').collect(),
+            Kind::Periodic(period) => (0..len).map(|index| (index % period) as u8 + b'a').collect(),
+            Kind::Lines => b"the quick brown fox jumps over the lazy dog\n".iter().copied().cycle().take(len).collect(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_naive_search(
+            kind in prop_oneof![(1u8..5).prop_map(Kind::Random), (1usize..9).prop_map(Kind::Periodic), Just(Kind::Lines)],
+            len in prop_oneof![0usize..200, 0usize..20_000],
+            seed in any::<u64>(),
+            at in any::<prop::sample::Index>(),
+            needle_len in prop_oneof![2usize..9, 2usize..200],
+            change in prop::option::of((any::<prop::sample::Index>(), any::<u8>())),
+        ) {
+            let haystack = haystack(&kind, len, seed);
+            let at = at.index(len + 1);
+            let mut needle = haystack[at..len.min(at + needle_len)].to_vec();
+            if let Some((place, byte)) = change
+                && !needle.is_empty()
+            {
+                let place = place.index(needle.len());
+                needle[place] = byte;
+            }
+            if needle.len() >= 2 {
+                check(&haystack, &needle);
+            }
+        }
+    }
+
+    /// Long enough that offsets are learned, given up, and learned again.
+    #[test]
+    fn data_that_changes_its_kind() {
+        let mut haystack = Vec::new();
+        for round in 0..3 {
+            haystack.extend(vec![b'a'; 300_000]);
+            haystack.extend(self::haystack(&Kind::Random(2), 200_000, round + 7));
+            haystack.extend(self::haystack(&Kind::Lines, 200_000, 0));
+            haystack.extend(self::haystack(&Kind::Periodic(2), 200_000, 0));
+        }
+        let absent: [&[u8]; 6] =
+            [b"ab", b"abababababababaa", b"aaaaaaaaaaaaaaab", b"baaaaaaaaaaaaaaaaa", b"lazy dig", b"\0\0"];
+        for needle in absent {
+            check(&haystack, needle);
+            for at in [0, 5, 299_990, 500_000, 1_234_567, haystack.len() - needle.len()] {
+                let mut haystack = haystack.clone();
+                haystack[at..at + needle.len()].copy_from_slice(needle);
+                check(&haystack, needle);
+            }
+        }
+    }
+
+    /// Wherever the match is, in haystacks of all lengths around those of the vectors.
+    #[test]
+    fn every_position_in_every_length() {
+        for len in 2..300 {
+            let mut haystack = vec![b'.'; len];
+            for needle in [&b"xy"[..], b".x", b"x.", b"xyz", b"....x...", b"x.......................y"] {
+                check(&haystack, needle);
+                if needle.len() <= len {
+                    for at in (0..=len - needle.len()).step_by(1 + len / 40) {
+                        haystack[at..at + needle.len()].copy_from_slice(needle);
+                        check(&haystack, needle);
+                        haystack.fill(b'.');
+                    }
+                }
+            }
+        }
+    }
+
+    /// One haystack after the other: one byte does where it is rare, and two do when it turns out to be common. After a long way
+    /// a byte is looked for that does better.
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))] // Elsewhere there are no vectors to scan with.
+    #[test]
+    fn one_byte_where_it_is_rare() {
+        // `z` is the rarest in most files, but not in these; `~` is rarer still, but not among the offsets that are tried.
+        let needle: Vec<u8> = [b"lazy dog".repeat(8), b"~".to_vec()].concat();
+        let text = haystack(&Kind::Lines, 1 << 20, 0);
+        let rare = b"the ~ and lad dog ".repeat(1 << 10);
+        for direction in [Direction::Forward, Direction::Reverse] {
+            let mut search = Searcher::new(&needle, direction);
+            let mut find = |haystack: &[u8]| (search.find(haystack), search.rare.used);
+            assert_eq!(find(&text[..1000]), (None, 2));
+            // Nothing learned yet: no `z` in it at all, nor in the next.
+            assert_eq!(find(&rare), (None, 1));
+            assert_eq!(find(&rare), (None, 1));
+            // Common here, and so are two of them.
+            assert!(matches!(find(&text), (None, used) if used > 1));
+            for _ in 0..LONG >> 20 {
+                find(&text);
+            }
+            assert_eq!(find(&text), (None, 1), "no `~` in it");
+            let mut found = text.clone();
+            found[700_000..][..needle.len()].copy_from_slice(&needle);
+            assert_eq!(find(&found), (Some(700_000), 1));
+            let (none, used) = find(&b"~.~azy~do".repeat(1 << 17));
+            assert!(none.is_none() && used > 1, "{used}");
+            assert_eq!(find(&found).0, Some(700_000));
+        }
+    }
+
+    #[test]
+    fn learned_bytes_are_rare_together() {
+        let haystack = b"ab".repeat(2000);
+        let needle = b"ababababababababaa";
+        let rare = learn(needle, &haystack, Direction::Forward);
+        let [first, second, ..] = rare.offsets;
+        assert!(needle[first] == needle[second] && (first + second) % 2 == 1, "{rare:?}");
+    }
+}

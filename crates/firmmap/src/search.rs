@@ -1,0 +1,222 @@
+//! Searching the mapped bytes: [`Mmap::find`], [`Mmap::rfind`].
+//!
+//! The searches run where the bytes are, without copying them out first, one window after the other: behind each it is known
+//! whether all of its bytes were there. What searches a window is in `memmem/`.
+
+use std::ops::RangeBounds;
+
+use crate::error::Result;
+use crate::memmem::{self, Direction, Finder};
+use crate::mmap::Mmap;
+use crate::range::Span;
+use crate::sys::STRIDE;
+
+impl Mmap {
+    /// The lowest index in `range` at which `needle` is found whole.
+    ///
+    /// An empty needle is found at the start of the range. Time grows linearly with the range, memory does not.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfRange`](crate::ErrorKind::OutOfRange); [`AccessDenied`](crate::ErrorKind::AccessDenied) on a map that
+    /// cannot be read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().len(9).map_anonymous()?;
+    /// map.write_all_at(b"banana", 0)?;
+    /// assert_eq!(map.find(b"an", ..)?, Some(1));
+    /// assert_eq!(map.find(b"an", 2..)?, Some(3));
+    /// assert_eq!(map.find(b"an", 4..)?, None);
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn find(&self, needle: &[u8], range: impl RangeBounds<usize>) -> Result<Option<usize>> {
+        let span = self.readable("find", range)?;
+        self.find_in(span, needle, Direction::Forward)
+    }
+
+    /// The lowest index in `range` that has `byte`: [`find`](Self::find) for one byte
+    /// that is expected soon, with less to set up.
+    ///
+    /// # Errors
+    ///
+    /// As [`find`](Self::find).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().len(9).map_anonymous()?;
+    /// map.write_all_at(b"banana\n", 0)?;
+    /// assert_eq!(map.find_byte(b'\n', ..)?, Some(6));
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    #[inline]
+    pub fn find_byte(&self, byte: u8, range: impl RangeBounds<usize>) -> Result<Option<usize>> {
+        let span = self.readable("find", range)?;
+        if span.len > STRIDE {
+            return self.find_in(span, &[byte], Direction::Forward);
+        }
+        let found = self.region.search(span, |haystack| memmem::find_byte(haystack, byte))?;
+        Ok(found.map(|index| span.start + index))
+    }
+
+    /// The highest index in `range` at which `needle` is found whole.
+    ///
+    /// An empty needle is found at the end of the range. Time grows linearly with the range, memory does not.
+    ///
+    /// # Errors
+    ///
+    /// As [`find`](Self::find).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().len(9).map_anonymous()?;
+    /// map.write_all_at(b"banana", 0)?;
+    /// assert_eq!(map.rfind(b"an", ..)?, Some(3));
+    /// assert_eq!(map.rfind(b"an", ..4)?, Some(1));
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn rfind(&self, needle: &[u8], range: impl RangeBounds<usize>) -> Result<Option<usize>> {
+        let span = self.readable("rfind", range)?;
+        self.find_in(span, needle, Direction::Reverse)
+    }
+
+    /// How often `needle` occurs in `range`, counting occurrences that do not overlap.
+    ///
+    /// An empty needle is found before every byte and at the end.
+    ///
+    /// # Errors
+    ///
+    /// As [`find`](Self::find).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().len(9).map_anonymous()?;
+    /// map.write_all_at(b"banana", 0)?;
+    /// assert_eq!(map.count(b"an", ..)?, 2);
+    /// assert_eq!(map.count(b"ana", ..)?, 1);
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn count(&self, needle: &[u8], range: impl RangeBounds<usize>) -> Result<usize> {
+        let span = self.readable("count", range)?;
+        self.count_in(span, needle)
+    }
+
+    /// [`find`](Self::find) and [`rfind`](Self::rfind). Not generic, so that there is one of it, compiled with this crate.
+    fn find_in(&self, span: Span, needle: &[u8], direction: Direction) -> Result<Option<usize>> {
+        if needle.is_empty() || needle.len() > span.len {
+            self.check()?;
+            let end = if direction == Direction::Forward { span.start } else { span.end() };
+            return Ok(needle.is_empty().then_some(end));
+        }
+        let mut finder = Finder::new(needle, direction);
+        let mut busy = None;
+        for window in Windows::new(span, needle.len(), direction) {
+            if let Some(index) = self.region.search_part(window, span, |haystack| finder.find(haystack))? {
+                return Ok(Some(window.start + index));
+            }
+            if busy.is_none() && span.len > STRIDE {
+                busy = Some(self.region.long_operation());
+            }
+        }
+        Ok(None)
+    }
+
+    fn count_in(&self, span: Span, needle: &[u8]) -> Result<usize> {
+        if needle.is_empty() {
+            return Ok(span.len + 1);
+        }
+        let mut finder = Finder::new(needle, Direction::Forward);
+        let _busy = (span.len > STRIDE).then(|| self.region.long_operation());
+        let mut windows = Windows::new(span, needle.len(), Direction::Forward);
+        let mut count = 0;
+        while let Some(window) = windows.next() {
+            let (found, end) = self.region.search_part(window, span, |haystack| finder.count(haystack))?;
+            count += found;
+            // The last match may reach into the next window.
+            windows.skip_to(window.start + end.min(window.len));
+        }
+        Ok(count)
+    }
+}
+
+/// How many positions the first window has: few, as the finder learns between windows, and matches are often near.
+const FIRST_WINDOW: usize = 8 * 1024;
+
+/// The windows of a range that are searched one after the other: each has a number of positions at which the needle could
+/// start, and behind the last of them the rest of the needle's length.
+struct Windows {
+    /// What is left of the range.
+    start: usize,
+    end: usize,
+    /// How many bytes the needle has behind its first.
+    overlap: usize,
+    /// How many positions the next window has at most.
+    positions: usize,
+    direction: Direction,
+}
+
+impl Windows {
+    /// For a needle that is not empty.
+    fn new(span: Span, needle_len: usize, direction: Direction) -> Self {
+        Self { start: span.start, end: span.end(), overlap: needle_len - 1, positions: FIRST_WINDOW, direction }
+    }
+
+    /// Leaves out positions before `start`, for windows that go forward.
+    fn skip_to(&mut self, start: usize) {
+        self.start = self.start.max(start);
+    }
+}
+
+impl Iterator for Windows {
+    type Item = Span;
+
+    #[inline]
+    fn next(&mut self) -> Option<Span> {
+        let left = self.end.saturating_sub(self.start).saturating_sub(self.overlap);
+        if left == 0 {
+            return None;
+        }
+        // The overlap is searched twice, so it must not be the longer part.
+        let positions = left.min(self.positions.max(self.overlap));
+        self.positions = STRIDE;
+        let len = positions + self.overlap;
+        let start = if self.direction == Direction::Forward { self.start } else { self.end - len };
+        match self.direction {
+            Direction::Forward => self.start += positions,
+            Direction::Reverse => self.end -= positions,
+        }
+        Some(Span { start, len })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every position is in one window, and a needle that starts there is whole in it.
+    #[test]
+    fn windows_have_every_position_once() {
+        let lens = [0, 1, 2, 100, FIRST_WINDOW, FIRST_WINDOW + 1, FIRST_WINDOW + STRIDE + 7, 3 * STRIDE];
+        for len in lens {
+            for needle_len in [1, 2, 7, FIRST_WINDOW, FIRST_WINDOW + 2, STRIDE, STRIDE + 3] {
+                let span = Span { start: 11, len };
+                let end = span.end().saturating_sub(needle_len - 1).max(11);
+                let mut next = 11;
+                for window in Windows::new(span, needle_len, Direction::Forward) {
+                    assert!(window.start == next && window.end() <= span.end() && window.len >= needle_len);
+                    next = window.end() - (needle_len - 1);
+                }
+                assert_eq!(next, end, "{len}, {needle_len}");
+                for window in Windows::new(span, needle_len, Direction::Reverse) {
+                    assert!(window.end() == next + (needle_len - 1) && window.start >= 11 && window.len >= needle_len);
+                    next = window.start;
+                }
+                assert_eq!(next, 11, "{len}, {needle_len}");
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Areas of memory that can be given up.
+//!
+//! Linux lets a process have so many areas of memory (`vm.max_map_count`), and zeros in the middle of a mapping make one area
+//! three. A handler that gets none more could only let the process die. So some areas are kept that nobody needs, and
+//! unmapped when they are needed. Each is a unit of three pages: one of zeros between two that cannot be used, so that the system
+//! merges it with no other memory. The page of zeros can also be moved to where zeros are needed and made as long
+//! as need be, for programs that may not map memory any more (seccomp(2)).
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) use elsewhere::{move_zeros, with_areas};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) use linux::{move_zeros, with_areas, with_few_areas};
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use linux::refill;
+
+/// Other systems have no such limit.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn refill() {}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod linux {
+    use std::ptr;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use libc::{c_int, c_void};
+
+    use super::super::page_size;
+
+    /// Units of at least two areas each. A range of zeros takes up to two areas; moving pages wants four to spare.
+    const UNITS: usize = 16;
+    /// How many units stay when there is another way.
+    const KEPT: usize = UNITS / 2;
+
+    /// The addresses of the units; zero for those that were given up.
+    static RESERVE: [AtomicUsize; UNITS] = [const { AtomicUsize::new(0) }; UNITS];
+    /// How many there are.
+    static LEFT: AtomicUsize = AtomicUsize::new(0);
+
+    /// Fills the reserve up again, as far as the system allows. Not in a signal handler.
+    #[inline]
+    pub(crate) fn refill() {
+        if LEFT.load(Ordering::Relaxed) < UNITS {
+            fill();
+        }
+    }
+
+    #[cold]
+    fn fill() {
+        let page = page_size();
+        for place in RESERVE.iter().filter(|place| place.load(Ordering::Relaxed) == 0) {
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANON;
+            // SAFETY: a new mapping replaces nothing.
+            let base = unsafe { libc::mmap(ptr::null_mut(), 3 * page, libc::PROT_NONE, flags, -1, 0) };
+            if base == libc::MAP_FAILED {
+                return;
+            }
+            let zeros = base.wrapping_byte_add(page);
+            // SAFETY: the page is ours.
+            let split = unsafe { libc::mprotect(zeros, page, libc::PROT_READ | libc::PROT_WRITE) } == 0;
+            // Another thread can have filled the place.
+            if !split || place.compare_exchange(0, base as usize, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+                // SAFETY: the new mapping is ours, and nobody else knows it.
+                unsafe { libc::munmap(base, 3 * page) };
+                return;
+            }
+            LEFT.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Takes a unit, if more than `kept` are left.
+    fn take(kept: usize) -> Option<*mut c_void> {
+        let less = |left: usize| (left > kept).then(|| left - 1);
+        LEFT.fetch_update(Ordering::AcqRel, Ordering::Relaxed, less).ok()?;
+        let unit = RESERVE.iter().map(|place| place.swap(0, Ordering::AcqRel)).find(|&unit| unit != 0)?;
+        Some(unit as *mut c_void)
+    }
+
+    /// Runs a system call that maps memory until it works, giving up what is in reserve while there are too few areas. Its result
+    /// is an address.
+    pub(crate) fn with_areas(map: impl Fn() -> *mut c_void) -> Option<*mut c_void> {
+        with(0, map)
+    }
+
+    /// As [`with_areas`], but keeps some of the reserve.
+    pub(crate) fn with_few_areas(map: impl Fn() -> *mut c_void) -> Option<*mut c_void> {
+        with(KEPT, map)
+    }
+
+    fn with(kept: usize, map: impl Fn() -> *mut c_void) -> Option<*mut c_void> {
+        loop {
+            let result = map();
+            if result != libc::MAP_FAILED {
+                return Some(result);
+            }
+            if errno() != libc::ENOMEM {
+                return None;
+            }
+            let unit = take(kept)?;
+            // SAFETY: the unit is ours, and nobody else has it now.
+            unsafe { libc::munmap(unit, 3 * page_size()) };
+        }
+    }
+
+    /// Puts zeros at `start`, in place of what is there, without mapping memory.
+    pub(crate) fn move_zeros(start: usize, len: usize, protection: c_int) -> bool {
+        let Some(unit) = take(0) else { return false };
+        let page = page_size();
+        let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+        let (zeros, start) = (unit.wrapping_byte_add(page), start as *mut c_void);
+        // SAFETY: the page is ours, and so is what it takes the place of, as callers see to.
+        let moved = unsafe { libc::mremap(zeros, page, len, flags, start) } != libc::MAP_FAILED;
+        if moved && protection != libc::PROT_READ | libc::PROT_WRITE {
+            // Where that fails more can be done with the zeros than with the pages.
+            // SAFETY: as above.
+            unsafe { libc::mprotect(start, len, protection) };
+        }
+        // SAFETY: the unit, or what is left of it, is ours.
+        unsafe { libc::munmap(unit, page) };
+        let rest = unit.wrapping_byte_add(if moved { 2 * page } else { page });
+        // SAFETY: as above.
+        unsafe { libc::munmap(rest, if moved { page } else { 2 * page }) };
+        moved
+    }
+
+    fn errno() -> c_int {
+        std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod elsewhere {
+    use libc::{c_int, c_void};
+
+    pub(crate) fn with_areas(map: impl Fn() -> *mut c_void) -> Option<*mut c_void> {
+        let result = map();
+        (result != libc::MAP_FAILED).then_some(result)
+    }
+
+    pub(crate) fn move_zeros(_start: usize, _len: usize, _protection: c_int) -> bool {
+        false
+    }
+}

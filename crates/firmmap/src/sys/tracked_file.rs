@@ -1,0 +1,99 @@
+//! [`TrackedFile`]: a map's own descriptor, which is used only while it is still open on the map's file.
+//!
+//! A descriptor is a number, and anybody in the process can close it: libraries that start daemons close all of them. The next file
+//! that is opened then gets the number. So the file's identity is noted when the map is made, and compared before the file is
+//! touched through the number. It cannot become another file's meanwhile, as a mapping
+//! keeps its inode alive.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::mem::ManuallyDrop;
+use std::sync::OnceLock;
+
+use super::{FileInfo, file_info, os, source};
+use crate::error::{Detail, Error};
+
+/// Which file it is: device and inode. On Windows always the same, as nobody there closes handles by their numbers in a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FileId {
+    pub device: u64,
+    pub inode: u64,
+}
+
+impl FileId {
+    /// That of the file which the metadata are of.
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            Self { device: metadata.dev(), inode: metadata.ino() }
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = metadata;
+            Self::default()
+        }
+    }
+}
+
+/// A map's own descriptor. It is handed out by [`get`](Self::get) and [`with_len`](Self::with_len), which compare first.
+pub(crate) struct TrackedFile {
+    file: ManuallyDrop<File>,
+    id: FileId,
+    /// Keeps the inode alive where the map has no bytes, and so no mapping.
+    pinned: OnceLock<Box<os::Mapping>>,
+}
+
+impl TrackedFile {
+    /// `info` is what the system has just said of `file`.
+    pub(crate) fn new(file: File, info: &FileInfo) -> Self {
+        Self { file: ManuallyDrop::new(file), id: info.id, pinned: OnceLock::new() }
+    }
+
+    /// The file and what the system says of it now.
+    fn checked(&self) -> io::Result<(&File, FileInfo)> {
+        let info = file_info(source(&*self.file))?;
+        if info.id == self.id {
+            Ok((&self.file, info))
+        } else {
+            Err(io::Error::other(Error::from(Detail::StaleDescriptor)))
+        }
+    }
+
+    /// The file, if the descriptor is still open on it.
+    pub(crate) fn get(&self) -> io::Result<&File> {
+        self.checked().map(|(file, _)| file)
+    }
+
+    /// As [`get`](Self::get), with the file's length now, in the same system call.
+    pub(crate) fn with_len(&self) -> io::Result<(&File, u64)> {
+        self.checked().map(|(file, info)| (file, info.len))
+    }
+
+    /// The file, for the call that opens it: it cannot have been closed yet.
+    pub(crate) fn fresh(&self) -> &File {
+        &self.file
+    }
+
+    /// Keeps `mapping`, one of the file's.
+    pub(super) fn pin(&self, mapping: os::Mapping) {
+        // One of them will do.
+        let _ = self.pinned.set(Box::new(mapping));
+    }
+
+    /// The descriptor for the handler of faults, which compares for itself.
+    #[cfg(unix)]
+    pub(crate) fn unchecked(&self) -> (std::os::fd::RawFd, FileId) {
+        (std::os::fd::AsRawFd::as_raw_fd(&*self.file), self.id)
+    }
+}
+
+impl Drop for TrackedFile {
+    fn drop(&mut self) {
+        // A descriptor that is left open is better than one of somebody else's that is closed.
+        if self.get().is_ok() {
+            // SAFETY: this is the end of `self`, so that nobody uses the file any more.
+            unsafe { ManuallyDrop::drop(&mut self.file) };
+        }
+    }
+}
