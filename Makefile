@@ -151,7 +151,7 @@ test-bare: ## run `make demo` and `make test` in a new Debian that has only what
 	@$(LOGGED) bare scripts/test-bare.sh $(SUITE)
 
 .PHONY: check-targets
-check-targets: ## type-check for macOS, the BSDs, musl, 32 bits; run the program for WebAssembly (as above)
+check-targets: ## type-check for macOS, the BSDs, musl, 32 bits; run the program for WebAssembly (as test-i686)
 	@$(LOGGED) targets scripts/check-targets.sh
 
 .PHONY: summary
