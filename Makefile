@@ -88,7 +88,7 @@ bench-rust: ## measure the Rust library beside memmap2, memchr, bstr and File, o
 
 .PHONY: test-release-profile
 test-release-profile: ## count the instructions of searches in a program of its own, built in the default profile (needs valgrind)
-	@$(LOGGED) release-profile $(BENCH_RUST) --bin instructions -- --symbols
+	@$(LOGGED) release-profile $(BENCH_RUST) --bin instructions -- $(if $(filter debug-info,$(PROFILE)),,--symbols)
 
 # What the guard on Windows depends on: which instructions touch memory, and in which frames of calls.
 OPTIMISED := --config profile.dev.package.firmmap.opt-level=2

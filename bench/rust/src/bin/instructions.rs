@@ -77,6 +77,7 @@ fn cases() -> Vec<Case> {
             |map| hits(|start| map.find(black_box(b"jumps"), start..).unwrap()),
             |slice| hits(|start| Some(start + memmem::find(&slice[start..], black_box(b"jumps"))?))
         ),
+        case!("count", 1.0, |map| count(map, "jumps"), |slice| memmem::find_iter(slice, black_box(b"jumps")).count()),
         case!(
             "find_iter",
             1.0,
@@ -90,9 +91,7 @@ fn cases() -> Vec<Case> {
             |slice| memmem::find_iter(slice, black_box(b"\n")).fold(0, usize::wrapping_add)
         ),
         // The copy of 16 KiB is `rep movsb`, of which valgrind counts each byte: 64 instructions a line that are none.
-        case!(
-            "lines",
-            1.25, |map| map.lines(..).map(|line| black_box(line.unwrap()).len()).sum(), |slice| slice
+        case!("lines", 1.25, |map| map.lines(..).map(|line| black_box(line.unwrap()).len()).sum(), |slice| slice
             .lines()
             .map(|line| black_box(line.to_vec()).len())
             .sum()),
