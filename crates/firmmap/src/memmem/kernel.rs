@@ -40,18 +40,24 @@ pub(super) struct RareBytes {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget {
     /// This much,
-    pub initial: usize,
-    /// and as much as was scanned, divided by two to this power.
-    pub shift: u32,
+    initial: usize,
+    /// and for each eight bytes that were scanned this much more.
+    rate: usize,
 }
 
 impl Budget {
-    /// For offsets that were chosen by trying them on the haystack: there are none better.
-    pub const TUNED: Self = Self { initial: 4096, shift: 0 };
+    /// For offsets that were chosen by trying them on the haystack: there are none better, and Two-Way takes as long as a candidate
+    /// every eight bytes.
+    pub const TUNED: Self = Self { initial: 16 * 1024, rate: CANDIDATE_COST };
     /// For offsets that were guessed. Learning better ones takes as long as some hundred candidates.
-    pub const GUESSED: Self = Self { initial: 16 * 1024, shift: 2 };
+    pub const GUESSED: Self = Self { initial: 16 * 1024, rate: 2 };
     /// For one offset, where two are known to do.
-    pub const SINGLE: Self = Self { initial: 512, shift: 3 };
+    pub const SINGLE: Self = Self { initial: 512, rate: 1 };
+
+    #[inline(always)]
+    fn after(self, scanned: usize) -> usize {
+        (scanned / 8).saturating_mul(self.rate).saturating_add(self.initial)
+    }
 }
 
 /// What a candidate costs that is no match: a branch that was predicted wrong.
@@ -410,7 +416,7 @@ unsafe fn scan_offsets<V: Vector, const N: usize, const REVERSE: bool>(
         let any = unsafe { low.or(high) };
         // SAFETY: the caller's promise.
         if unsafe { any.mask() } != 0 {
-            let limit = (done >> rare.budget.shift) + rare.budget.initial;
+            let limit = rare.budget.after(done);
             // SAFETY: the caller's promise.
             let first = unsafe { first.mask() };
             // SAFETY: the caller's promise.
@@ -421,7 +427,7 @@ unsafe fn scan_offsets<V: Vector, const N: usize, const REVERSE: bool>(
             let fourth = unsafe { fourth.mask() };
             // As few words as hold the masks: where matches are frequent, the ends of the loops over their bits are what costs, as
             // they cannot be predicted.
-            let most = limit + BLOCK_SLACK;
+            let most = limit.saturating_add(BLOCK_SLACK);
             let ended = match V::LEN << V::SHIFT {
                 16 => {
                     let word = first | second << 16 | third << 32 | fourth << 48;
@@ -459,8 +465,8 @@ unsafe fn scan_offsets<V: Vector, const N: usize, const REVERSE: bool>(
         let all = unsafe { vector.mask() };
         let bits = (again << V::SHIFT) as u32;
         let mask = if REVERSE { (all << bits & all_bits::<V>()) >> bits } else { all >> bits << bits };
-        let limit = (done >> rare.budget.shift) + rare.budget.initial;
-        if let Some(ended) = verifier.verify::<V, REVERSE>(mask, start, limit + BLOCK_SLACK) {
+        let limit = rare.budget.after(done);
+        if let Some(ended) = verifier.verify::<V, REVERSE>(mask, start, limit.saturating_add(BLOCK_SLACK)) {
             return ended;
         }
         done += V::LEN;
