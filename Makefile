@@ -73,7 +73,7 @@ test-cpython: $(WHEEL) ## run CPython's own test_mmap with both modules, under e
 
 .PHONY: test-release-profile
 test-release-profile: ## count the instructions of searches in a program of its own, built in the default profile (needs valgrind)
-	@$(LOGGED) release-profile $(BENCH_RUST) --bin instructions -- --symbols
+	@$(LOGGED) release-profile $(BENCH_RUST) --bin instructions -- $(if $(filter debug-info,$(PROFILE)),,--symbols)
 
 .PHONY: test-clients
 test-clients: $(WHEEL) ## run other projects' own tests with both modules, under every CPython from 3.11 on (about 15 minutes)
