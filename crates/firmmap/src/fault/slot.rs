@@ -254,18 +254,27 @@ impl Slot {
         faults + self.asked.load(Ordering::Relaxed)
     }
 
+    /// Before an operation: the count to compare with afterwards, if there is nothing to report or to restore.
+    #[inline(always)]
+    pub(crate) fn settled(&self) -> Option<u64> {
+        let seen = self.faults.load(Ordering::Acquire);
+        // What is read next must not be read before this.
+        (seen == self.settled.load(Ordering::Acquire)).then_some(seen)
+    }
+
     /// Before an operation on `span`: the count to compare with afterwards, or a fault that was not reported, or that cannot be
     /// made good.
     #[inline]
     pub(crate) fn enter(&'static self, span: Span) -> Result<u64, Fault> {
-        let seen = self.faults.load(Ordering::Acquire);
-        // What is read next must not be read before this.
-        if seen == self.settled.load(Ordering::Acquire) { Ok(seen) } else { self.enter_unsettled(span) }
+        match self.settled() {
+            Some(seen) => Ok(seen),
+            None => self.enter_unsettled(span),
+        }
     }
 
     #[cold]
     #[inline(never)]
-    fn enter_unsettled(&'static self, span: Span) -> Result<u64, Fault> {
+    pub(crate) fn enter_unsettled(&'static self, span: Span) -> Result<u64, Fault> {
         let _blocked = sys::block_signals();
         let _held = self.hold();
         let report = self.take_report();

@@ -259,7 +259,14 @@ impl Region {
     #[inline(always)]
     fn guard<R>(&self, part: Span, whole: Span, access: impl FnOnce() -> R) -> Result<R, Fault> {
         let Some(slot) = self.slot else { return Ok(access()) };
-        let seen = slot.enter(part)?;
+        // Not in a function that gives both results: they would be told apart once more.
+        let seen = match slot.settled() {
+            Some(seen) => seen,
+            None => match slot.enter_unsettled(part) {
+                Ok(seen) => seen,
+                Err(fault) => return Err(fault),
+            },
+        };
         let result = fault_os::attempt(slot, access);
         slot.leave(seen, whole)?;
         // Without a fault in this map: it was met in another one, whose memory is the operation's buffer.
