@@ -262,10 +262,7 @@ impl Region {
         // Not in a function that gives both results: they would be told apart once more.
         let seen = match slot.settled() {
             Some(seen) => seen,
-            None => match slot.enter_unsettled(part, whole) {
-                Ok(seen) => seen,
-                Err(fault) => return Err(fault),
-            },
+            None => slot.enter_unsettled(part, whole)?,
         };
         let result = fault_os::attempt(slot, access);
         slot.leave(seen, whole)?;
