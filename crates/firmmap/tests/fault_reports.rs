@@ -1,7 +1,7 @@
 //! F1, F3, F10: who is told of a fault in memory that is used directly, and which byte an operation names.
 
 #![cfg(unix)]
-#![allow(unsafe_code)]
+#![allow(unsafe_code, clippy::multiple_unsafe_ops_per_block)]
 
 mod process;
 
