@@ -68,8 +68,8 @@ fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     cases.extend(absent!("!~", 0.6, 0.04));
     cases.extend(absent!("vz", 0.85, 0.06));
-    cases.extend(absent!("the lazy cat", 0.4, 0.15));
-    cases.extend(absent!("the quick brown fox jumps over the crazy dog, and then once more", 1.0, 1.6));
+    cases.extend(absent!("the lazy cat", 0.5, 0.15));
+    cases.extend(absent!("the quick brown fox jumps over the crazy dog, and then once more", 1.05, 1.6));
     cases.extend([
         case!(
             "find, from hit to hit",
@@ -97,13 +97,13 @@ fn cases() -> Vec<Case> {
             memmem::find_iter(slice, black_box(b"011010011010")).count()
         }),
         // The copy of 16 KiB is `rep movsb`, of which valgrind counts each byte: 64 instructions a line that are none.
-        case!("lines", 1.25, |map| map.lines(..).map(|line| black_box(line.unwrap()).len()).sum(), |slice| slice
+        case!("lines", 1.35, |map| map.lines(..).map(|line| black_box(line.unwrap()).len()).sum(), |slice| slice
             .lines()
             .map(|line| black_box(line.to_vec()).len())
             .sum()),
         case!(
             "next_line",
-            1.25,
+            1.35,
             |map| {
                 let (mut lines, mut sum) = (map.lines(..), 0);
                 while let Some(line) = lines.next_line().unwrap() {
@@ -138,7 +138,14 @@ fn main() -> ExitCode {
         good &= excess.is_empty();
         println!("{:66}{theirs:>14}{ours:>12}{ratio:8.2}{:8.2}{excess}", case.name, case.limit);
     }
-    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if !good {
+        return ExitCode::FAILURE;
+    }
+    println!(
+        "searches in the build of a dependent program: {} counts of instructions within their limits",
+        cases().len()
+    );
+    ExitCode::SUCCESS
 }
 
 /// Bytes of two kinds in no order: there are no rare bytes, nor any that are rare together.
