@@ -169,8 +169,22 @@ fn is_of_main(thread: *mut ffi::PyThreadState) -> bool {
 
 extern "C" fn serve(_: *mut c_void) -> c_int {
     REQUESTED.store(0, Ordering::Release);
+    let deliver = |py: Python<'_>| match crate::faults::deliver(py) {
+        // The program has ended, and CPython has no words of its own for that.
+        Err(exception) if is_without_frame(py) => {
+            exception.write_unraisable(py);
+            Ok(0)
+        }
+        result => result.map(|()| 0),
+    };
     // SAFETY: CPython calls this while attached.
-    unsafe { enter(-1, |py| crate::faults::deliver(py).map(|()| 0)) }
+    unsafe { enter(-1, deliver) }
+}
+
+/// Whether no Python code is running in this thread, in which an exception could be raised.
+fn is_without_frame(_py: Python<'_>) -> bool {
+    // SAFETY: attached, as the token says; a borrowed reference, or null.
+    unsafe { ffi::PyEval_GetFrame() }.is_null()
 }
 
 /// Has the class raised in a thread of the interpreter that runs us, at the thread's next bytecode. `false` if the interpreter knows no
