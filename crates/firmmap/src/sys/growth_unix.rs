@@ -152,11 +152,26 @@ pub(crate) fn allocate(file: &File, from: u64, to: u64) -> io::Result<()> {
         Err(error) if is_unsupported(&error) => set_longer(file, to),
         result => result,
     };
-    if result.is_err() && file.metadata().is_ok_and(|now| now.len() <= to) {
-        // What there was room for is there already. The first error is the one to report.
+    // What there was room for can be there already. The first error is the one to report.
+    if result.is_err() && file_len(file).is_ok_and(|now| from < now && now <= to && is_zeros(file, from, now)) {
         let _ = file.set_len(from);
     }
     result
+}
+
+/// Whether a file has nothing but zeros between two offsets: others may have appended, also where this call got no room.
+fn is_zeros(file: &File, from: u64, to: u64) -> bool {
+    let mut buffer = [0; 4096];
+    let mut done = from;
+    while done < to {
+        let wanted = (to - done).min(buffer.len() as u64) as usize;
+        let bytes = &mut buffer[..wanted];
+        if file.read_exact_at(bytes, done).is_err() || bytes.iter().any(|&byte| byte != 0) {
+            return false;
+        }
+        done += wanted as u64;
+    }
+    true
 }
 
 /// Makes a file longer, with next to no room. As [`allocate`], it does not cut off what others add at the same time.
