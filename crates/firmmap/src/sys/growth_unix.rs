@@ -240,13 +240,25 @@ fn reserve(_file: &File, _from: u64, _to: u64) -> io::Result<()> {
     Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP))
 }
 
-/// Makes the first `len` bytes zeros, and leaves them their room on the disk: fallocate(2).
+/// Makes the first `len` bytes of a file that is as long zeros, and leaves them their room on the disk, or gives it up and takes it
+/// again: fallocate(2).
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn zero(file: &File, len: u64) -> io::Result<()> {
-    // SAFETY: the descriptor is open while it is borrowed.
-    match unsafe { libc::fallocate64(file.as_raw_fd(), libc::FALLOC_FL_ZERO_RANGE, 0, len as libc::off64_t) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
+    let change = |mode| {
+        // SAFETY: the descriptor is open while it is borrowed.
+        match unsafe { libc::fallocate64(file.as_raw_fd(), mode, 0, len as libc::off64_t) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    if change(libc::FALLOC_FL_ZERO_RANGE).is_ok() {
+        return Ok(());
+    }
+    // File systems in memory have this only.
+    change(libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE)?;
+    match reserve(file, 0, len) {
+        Err(error) if is_unsupported(&error) => Ok(()),
+        result => result,
     }
 }
 
