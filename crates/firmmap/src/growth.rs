@@ -392,6 +392,7 @@ impl Mmap {
         let len = self.len().min(self.end_in_file()?);
         let mut again = Self::new(self.origin.clone(), MapSource::Tracked(own), self.offset(), len)?;
         again.follow_alone()?;
+        again.region.count_faults_from(self.fault_count());
         Ok(again)
     }
 

@@ -749,7 +749,8 @@ fn empty_file(file: &TrackedFile, len: u64, end: u64) -> Result<()> {
         if len > end {
             file.set_len(end)?;
         }
-        // The disk need not give the room a second time, where the file system can do that.
+        // The disk need not give the room a second time, where the file system can do that. And the file keeps its length, which
+        // the system may refuse to give it again: a limit on files' lengths, a seal.
         if end == 0 || sys::zero(file, end).is_ok() {
             return Ok(());
         }

@@ -18,6 +18,7 @@ scenarios! {
         a_fault_from_before_the_fork_is_reported_on_both_sides,
         untracked_pages_that_are_aside_belong_to_both_sides,
         forks_while_other_threads_fault,
+        forks_while_a_signal_handler_faults,
         a_child_that_executes_another_program,
         many_threads_that_fault_on_one_page,
         many_threads_that_fault_in_maps_of_one_file,
@@ -34,6 +35,42 @@ impl Drop for Stop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
+}
+
+/// What [`forks_while_a_signal_handler_faults`] has its handler read.
+static MISSING: AtomicUsize = AtomicUsize::new(0);
+
+extern "C" fn read_missing(_signal: libc::c_int) {
+    // SAFETY: the address of a mapped byte.
+    unsafe { (MISSING.load(Ordering::Relaxed) as *const u8).read_volatile() };
+}
+
+/// The handler runs in the thread that forks, between the functions that are called before fork(2) too.
+fn forks_while_a_signal_handler_faults() {
+    let pages = Pages::new(4);
+    let map = pages.map(Access::Read);
+    let others: Vec<_> = (0..2000).map(|_| pages.map(Access::Read)).collect();
+    pages.truncate(0);
+    MISSING.store(map.as_ptr() as usize + 2 * page(), Ordering::Relaxed);
+    // SAFETY: all zeros is a valid action.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    (action.sa_sigaction, action.sa_flags) = (read_missing as *const () as usize, libc::SA_RESTART);
+    // SAFETY: the handler only reads a byte.
+    assert_eq!(unsafe { libc::sigaction(libc::SIGALRM, &action, std::ptr::null_mut()) }, 0);
+    let interval = libc::timeval { tv_sec: 0, tv_usec: 150 };
+    let timer = |interval| {
+        let timer = libc::itimerval { it_interval: interval, it_value: interval };
+        // SAFETY: only sets a timer.
+        assert_eq!(unsafe { libc::setitimer(libc::ITIMER_REAL, &timer, std::ptr::null_mut()) }, 0);
+    };
+    timer(interval);
+    for _ in 0..200 {
+        in_a_child(|| ());
+        // The next signal is to find pages that are missing.
+        let _ = map.check();
+    }
+    timer(libc::timeval { tv_sec: 0, tv_usec: 0 });
+    drop(others);
 }
 
 /// Runs `scenario` in a forked child, which must end well.

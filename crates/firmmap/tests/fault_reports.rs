@@ -20,6 +20,8 @@ scenarios! {
         a_thread_that_has_ended_is_forgotten_once_somebody_was_told,
         the_count_tells_every_reader,
         the_count_never_goes_back,
+        the_count_goes_on_where_a_shared_map_is_mapped_again,
+        resizing_in_another_thread_takes_nothing_away,
         a_child_of_a_fork_by_a_thread_is_told,
         a_scope_gives_the_result_or_the_fault,
         a_scope_for_writing,
@@ -501,4 +503,47 @@ fn an_empty_range_of_a_missing_page() {
     assert_eq!(map.to_vec(2 * page()..2 * page()).unwrap(), []);
     assert_eq!(map.find(b"", 2 * page()..2 * page()).unwrap(), Some(2 * page()));
     map.write_all_at(b"", 2 * page()).unwrap();
+}
+
+/// F10.
+fn the_count_goes_on_where_a_shared_map_is_mapped_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
+    std::fs::write(&path, bytes(0, 2 * page())).unwrap();
+    let writer = std::fs::File::options().append(true).open(&path).unwrap();
+    let mut file = firmmap::MappedFile::open(&path, firmmap::Mode::Read).unwrap();
+    writer.set_len(0).unwrap();
+    file.get(page()).unwrap_err();
+    let (before, shared) = (file.fault_count(), file.share());
+    std::io::Write::write_all(&mut &writer, &bytes(0, 5 * page())).unwrap();
+    assert!(file.follow_end().unwrap());
+    assert!(before > 0 && shared.len() < file.len());
+    assert_eq!((file.fault_count(), shared.fault_count()), (before, before));
+}
+
+/// F10: a thread that was not told of its fault is told after another one has moved the map.
+fn resizing_in_another_thread_takes_nothing_away() {
+    let file = tempfile::tempfile().unwrap();
+    file.set_len(2 * page() as u64).unwrap();
+    let map = std::sync::RwLock::new(MmapOptions::new().access(Access::Write).map(&file).unwrap());
+    file.set_len(0).unwrap();
+    let (wrote, resized) = (Barrier::new(2), Barrier::new(2));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            map.read().unwrap().as_atomic().unwrap()[page() + 1].store(1, Ordering::Relaxed);
+            wrote.wait();
+            resized.wait();
+            let error = map.read().unwrap().check().unwrap_err();
+            assert_eq!((error.kind(), error.fault_offset()), (ErrorKind::Fault, Some(page() + 1)));
+            map.read().unwrap().check().unwrap();
+        });
+        wrote.wait();
+        file.set_len(2 * page() as u64).unwrap();
+        map.write().unwrap().resize(100 * page()).unwrap_err();
+        for len in [100 * page(), 0, 3 * page()] {
+            map.write().unwrap().resize(len).unwrap();
+        }
+        resized.wait();
+    });
+    assert_eq!(map.read().unwrap().get(page()).unwrap(), 0);
 }

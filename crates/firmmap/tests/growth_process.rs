@@ -22,6 +22,7 @@ scenarios! {
         writing_to_a_full_disk_as_a_file,
         space_that_a_file_has_behind_its_end,
         a_failed_write_gives_back_what_others_have_appended,
+        growing_beyond_a_limit_keeps_what_others_append,
         processes_append_in_turns,
         processes_append_at_once,
         killed_while_appending,
@@ -256,6 +257,39 @@ fn a_failed_write_gives_back_what_others_have_appended() {
         assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &limits) }, 0);
         assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::EFBIG));
     });
+}
+
+/// G10: the limit is found out by the system, at the same time as others append: their bytes are not cut off.
+fn growing_beyond_a_limit_keeps_what_others_append() {
+    const RECORDS: usize = 20_000;
+    const LIMIT: usize = 10_000_000;
+    let directories = [Some("/dev/shm"), None].map(|place| match place {
+        Some(place) => tempfile::tempdir_in(place),
+        None => tempfile::tempdir(),
+    });
+    // SAFETY: an ignored signal has no handler.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+    let limit = libc::rlimit { rlim_cur: LIMIT as libc::rlim_t, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: sets the limits of this process.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &limit) }, 0);
+    for directory in directories.into_iter().flatten() {
+        let path = directory.path().join("file");
+        std::fs::write(&path, b"").unwrap();
+        let append = || {
+            let mut file = File::options().append(true).open(&path).unwrap();
+            (0..RECORDS).for_each(|number| writeln!(file, "{number:09}").unwrap());
+        };
+        let map = MmapOptions::new().capacity(1 << 30).access(Access::Write).open(&path).unwrap();
+        forked(append, || {
+            while map.len() < RECORDS * 10 && std::fs::metadata(&path).unwrap().len() < (RECORDS * 10) as u64 {
+                let error = std::io::Error::from(map.grow(2 * LIMIT).unwrap_err());
+                assert_eq!(error.raw_os_error(), Some(libc::EFBIG));
+            }
+        });
+        map.refresh().unwrap();
+        let expected: String = (0..RECORDS).map(|number| format!("{number:09}\n")).collect();
+        assert!(map.to_vec(..).unwrap() == expected.as_bytes(), "{}", path.display());
+    }
 }
 
 /// A writer's record of that number.

@@ -20,6 +20,8 @@ use firmmap::{Error, ErrorKind};
 scenarios! {
     lives:
         addresses_run_out,
+        emptied_where_the_length_is_limited,
+        emptied_where_the_length_is_sealed,
     ;
     dies:
     ;
@@ -258,5 +260,46 @@ fn addresses_run_out() {
             options.open_mode(directory.path().join("new"), mode).unwrap_err();
             assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
         }
+    }
+}
+
+/// G2: the file is longer than a limit allows it to become; emptied, it is as long as was asked for.
+#[cfg(unix)]
+#[allow(unsafe_code)]
+fn emptied_where_the_length_is_limited() {
+    // SAFETY: an ignored signal has no handler.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+    let directories = [tempfile::tempdir().ok(), tempfile::tempdir_in("/dev/shm").ok()];
+    let paths: Vec<_> = directories.iter().flatten().map(|directory| directory.path().join("file")).collect();
+    paths.iter().for_each(|path| std::fs::write(path, vec![b'x'; 10 * page()]).unwrap());
+    let limit = libc::rlimit { rlim_cur: page() as libc::rlim_t, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: sets the limits of this process.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &limit) }, 0);
+    for path in &paths {
+        let error = MmapOptions::new().len(11 * page()).open_mode(path, Mode::Create).unwrap_err();
+        assert_eq!(os_error::<MappedFile>(Err(error)), libc::EFBIG);
+        assert_eq!(std::fs::read(path).unwrap(), vec![b'x'; 10 * page()]);
+        let map = MmapOptions::new().len(8 * page()).open_mode(path, Mode::Create).unwrap();
+        assert_bytes(&map, &vec![0; 8 * page()]);
+        assert_eq!(std::fs::read(path).unwrap(), vec![0; 8 * page()]);
+    }
+}
+
+/// G2: a file that may not grow keeps its length where it is emptied.
+#[cfg(unix)]
+#[allow(unsafe_code)]
+fn emptied_where_the_length_is_sealed() {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::fd::{AsRawFd, FromRawFd};
+        let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+        // SAFETY: the name ends in a zero byte; a new descriptor of ours.
+        let file = unsafe { File::from_raw_fd(libc::memfd_create(c"firmmap-test".as_ptr(), flags)) };
+        std::os::unix::fs::FileExt::write_all_at(&file, &vec![b'x'; 5000], 0).unwrap();
+        // SAFETY: the descriptor is open.
+        assert_eq!(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_GROW) }, 0);
+        let map = MmapOptions::new().len(5000).map_mode(&file, Mode::Create).unwrap();
+        assert_bytes(&map, &vec![0; 5000]);
+        assert_eq!(map.file_len().unwrap(), 5000);
     }
 }

@@ -30,7 +30,8 @@ pub(crate) struct Slot {
     /// How many there were before the map that the slot is for.
     before: AtomicU64,
 
-    /// How often somebody has asked for the count while there were zeros that could not be taken away.
+    /// How often somebody has asked for the count while there were zeros that could not be taken away, and what
+    /// [`count_from`](Self::count_from) was given.
     asked: AtomicU64,
     file_offset: AtomicU64,
     device: AtomicU64,
@@ -200,37 +201,58 @@ impl Slot {
         self.listed.store(true, Ordering::Relaxed);
     }
 
+    /// Goes on with the count of a map that this one takes the place of.
+    pub(crate) fn count_from(&self, count: u64) {
+        self.asked.fetch_add(count, Ordering::Relaxed);
+    }
+
     /// Changes the protection that pages get when they are restored.
     pub(crate) fn set_protection(&self, protection: i32) {
         let _held = self.hold();
         self.protection.store(protection, Ordering::Relaxed);
     }
 
-    /// The mapping is about to go or to move: its addresses may soon be somebody else's. Says what nobody was told of.
-    pub(crate) fn suspend(&self) -> Option<Fault> {
+    /// The mapping is about to move: its addresses may soon be somebody else's. Who was not told of a fault is still to be told.
+    pub(crate) fn suspend(&self) {
+        let _held = self.hold();
+        let _blocked = (!self.zeroed.is_empty()).then(sys::block_signals);
+        self.leave_addresses();
+    }
+
+    /// As [`suspend`](Self::suspend), of a mapping that goes for good. Says what nobody was told of.
+    pub(crate) fn end(&self) -> Option<Fault> {
         let _held = self.hold();
         if self.zeroed.is_empty() && self.reports.is_empty() && self.unlisted.load(Ordering::Relaxed) == 0 {
             self.len.store(0, Ordering::Release);
             return None;
         }
         let _blocked = sys::block_signals();
-        // What moves is to be whole.
-        self.restore_ranges(&self.site());
-        self.len.store(0, Ordering::Release);
+        self.leave_addresses();
         let fault = self.unreported().map(|offset| Fault { offset });
         let pool = Pool::lock();
-        while let Some(node) = self.zeroed.pop() {
-            sys::drop_stash(&ZeroedRange::of(node));
-            pool.give_back(node);
-        }
         while let Some(node) = pool.take_report(self, |_| true) {
             pool.give_back(node);
         }
         self.unlisted.store(0, Ordering::Relaxed);
-        let faults = self.faults.load(Ordering::Relaxed);
-        self.restored.store(faults, Ordering::Release);
-        self.settled.store(faults, Ordering::Release);
+        self.settled.store(self.faults.load(Ordering::Relaxed), Ordering::Release);
         fault
+    }
+
+    /// The slot is locked, and all signals are blocked if there are zeroed ranges.
+    fn leave_addresses(&self) {
+        if !self.zeroed.is_empty() {
+            // What moves is to be whole.
+            self.restore_ranges(&self.site());
+        }
+        self.len.store(0, Ordering::Release);
+        if !self.zeroed.is_empty() {
+            let pool = Pool::lock();
+            while let Some(node) = self.zeroed.pop() {
+                sys::drop_stash(&ZeroedRange::of(node));
+                pool.give_back(node);
+            }
+        }
+        self.restored.store(self.faults.load(Ordering::Relaxed), Ordering::Release);
     }
 
     /// How many faults the map has met. Whoever gets the same number before and after has read nothing but the file's bytes in

@@ -149,7 +149,7 @@ fn unlist(slot: &'static Slot) {
     }
 }
 
-/// Gives a slot back, after [`Slot::suspend`].
+/// Gives a slot back, after [`Slot::end`].
 pub(crate) fn release(slot: &'static Slot) {
     let _held = Lock::take(&TABLE_LOCK);
     unlist(slot);

@@ -1,8 +1,9 @@
 //! fork(2): what is done before it and after it, as pthread_atfork(3) has it.
 
+use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::fault_os::thread;
+use super::fault_os::{Blocked, thread};
 use crate::fault;
 
 type Function = Option<unsafe extern "C" fn()>;
@@ -29,12 +30,22 @@ pub(super) fn guard_table() {
 static FORKING: AtomicUsize = AtomicUsize::new(0);
 static ASKED_AGAIN: AtomicUsize = AtomicUsize::new(0);
 
+/// The signals that are blocked while a thread forks.
+struct WhileForking(UnsafeCell<Option<Blocked>>);
+// SAFETY: it is used by the thread only that has taken all locks to fork.
+unsafe impl Sync for WhileForking {}
+static BLOCKED: WhileForking = WhileForking(UnsafeCell::new(None));
+
 extern "C" fn before_fork() {
     if FORKING.load(Ordering::Relaxed) == thread() {
         ASKED_AGAIN.fetch_add(1, Ordering::Relaxed);
         return;
     }
+    // A handler of the program's that meets a fault meanwhile would wait for this thread, which it has interrupted.
+    let blocked = super::block_signals();
     fault::lock_for_fork();
+    // SAFETY: this thread has all locks, so that nobody else is here.
+    unsafe { *BLOCKED.0.get() = Some(blocked) };
     FORKING.store(thread(), Ordering::Relaxed);
 }
 
@@ -48,7 +59,10 @@ extern "C" fn after_fork() {
         return;
     }
     FORKING.store(0, Ordering::Relaxed);
+    // SAFETY: as in `before_fork`.
+    let blocked = unsafe { (*BLOCKED.0.get()).take() };
     fault::unlock_after_fork();
+    drop(blocked);
 }
 
 extern "C" fn after_fork_in_the_child() {

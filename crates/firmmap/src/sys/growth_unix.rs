@@ -152,11 +152,26 @@ pub(crate) fn allocate(file: &File, from: u64, to: u64) -> io::Result<()> {
         Err(error) if is_unsupported(&error) => set_longer(file, to),
         result => result,
     };
-    if result.is_err() && file.metadata().is_ok_and(|now| now.len() <= to) {
-        // What there was room for is there already. The first error is the one to report.
+    // What there was room for can be there already. The first error is the one to report.
+    if result.is_err() && file_len(file).is_ok_and(|now| from < now && now <= to && is_zeros(file, from, now)) {
         let _ = file.set_len(from);
     }
     result
+}
+
+/// Whether a file has nothing but zeros between two offsets: others may have appended, also where this call got no room.
+fn is_zeros(file: &File, from: u64, to: u64) -> bool {
+    let mut buffer = [0; 4096];
+    let mut done = from;
+    while done < to {
+        let wanted = (to - done).min(buffer.len() as u64) as usize;
+        let bytes = &mut buffer[..wanted];
+        if file.read_exact_at(bytes, done).is_err() || bytes.iter().any(|&byte| byte != 0) {
+            return false;
+        }
+        done += wanted as u64;
+    }
+    true
 }
 
 /// Makes a file longer, with next to no room. As [`allocate`], it does not cut off what others add at the same time.
@@ -225,13 +240,25 @@ fn reserve(_file: &File, _from: u64, _to: u64) -> io::Result<()> {
     Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP))
 }
 
-/// Makes the first `len` bytes zeros, and leaves them their room on the disk: fallocate(2).
+/// Makes the first `len` bytes of a file that is as long zeros, and leaves them their room on the disk, or gives it up and takes it
+/// again: fallocate(2).
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn zero(file: &File, len: u64) -> io::Result<()> {
-    // SAFETY: the descriptor is open while it is borrowed.
-    match unsafe { libc::fallocate64(file.as_raw_fd(), libc::FALLOC_FL_ZERO_RANGE, 0, len as libc::off64_t) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
+    let change = |mode| {
+        // SAFETY: the descriptor is open while it is borrowed.
+        match unsafe { libc::fallocate64(file.as_raw_fd(), mode, 0, len as libc::off64_t) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    if change(libc::FALLOC_FL_ZERO_RANGE).is_ok() {
+        return Ok(());
+    }
+    // File systems in memory have this only.
+    change(libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE)?;
+    match reserve(file, 0, len) {
+        Err(error) if is_unsupported(&error) => Ok(()),
+        result => result,
     }
 }
 

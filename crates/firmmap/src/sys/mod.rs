@@ -354,6 +354,11 @@ impl Region {
         self.slot.map_or(0, Slot::count)
     }
 
+    /// Goes on with the count of a map that this one takes the place of.
+    pub(crate) fn count_faults_from(&self, count: u64) {
+        self.slot.inspect(|slot| slot.count_from(count));
+    }
+
     /// Runs `access` on one part of `span` after the other, with the part's distance from its start.
     #[inline]
     fn strides(&self, span: Span, mut access: impl FnMut(*mut u8, usize, usize)) -> Result<(), Fault> {
@@ -610,7 +615,7 @@ impl Region {
         let old_len = self.len();
         // Its addresses may be somebody else's as soon as the mapping has moved.
         if let Some(slot) = self.slot {
-            let _ = slot.suspend();
+            slot.suspend();
             fault::withdraw(slot);
         }
         let result = os::resize(&mut self.mapping, request, change);
@@ -657,7 +662,7 @@ impl Region {
     #[inline]
     fn unmap(&mut self) -> Option<(Fault, u64)> {
         let fault = self.slot.take().and_then(|slot| {
-            let fault = slot.suspend().map(|fault| (fault, slot.count()));
+            let fault = slot.end().map(|fault| (fault, slot.count()));
             fault::release(slot);
             fault
         });
