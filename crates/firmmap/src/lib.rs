@@ -51,26 +51,19 @@
 
 mod access;
 mod advice;
-#[allow(unsafe_code)]
-mod buffer;
-mod control;
 mod error;
 #[allow(unsafe_code)]
 pub mod fault;
 mod file;
-mod find_iter;
-mod growth;
-mod lines;
+mod map;
 #[allow(unsafe_code)]
 mod memmem;
-mod mmap;
 mod mode;
 mod open_file;
 mod options;
-mod quick;
 mod range;
-mod residency;
-mod search;
+#[allow(unsafe_code)]
+mod region;
 #[allow(unsafe_code)]
 mod sys;
 
@@ -84,12 +77,9 @@ pub use fault::{
     take_fault, take_fault_of, waiting_faults,
 };
 pub use file::MappedFile;
-pub use find_iter::FindIter;
-pub use lines::Lines;
-pub use mmap::Mmap;
+pub use map::{FindIter, Lines, Mmap, Residency};
 pub use mode::Mode;
 pub use options::MmapOptions;
-pub use residency::Residency;
 pub use sys::AsSource;
 
 /// The system's page size in bytes: the unit in which memory is mapped, flushed and protected. A power of two.

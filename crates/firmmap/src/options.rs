@@ -6,10 +6,7 @@ use std::path::Path;
 
 use crate::access::{Access, Protection};
 use crate::error::{Detail, Error, Result};
-use crate::file::MappedFile;
-use crate::mmap::{MapSource, Mmap, Origin};
-use crate::mode::Mode;
-use crate::open_file;
+use crate::map::{MapSource, Mmap, Origin};
 use crate::range;
 use crate::sys::{self, AsSource, FileInfo, How, LenChange, Source, TrackedFile};
 
@@ -45,12 +42,12 @@ use crate::access::MapFlags;
 #[must_use]
 pub struct MmapOptions {
     offset: u64,
-    len: Option<usize>,
+    pub(crate) len: Option<usize>,
     capacity: usize,
     access: Access,
-    track_file: bool,
+    pub(crate) track_file: bool,
     extend: bool,
-    follow_end: Option<bool>,
+    pub(crate) follow_end: Option<bool>,
     protection: Option<Protection>,
     #[cfg(unix)]
     flags: Option<MapFlags>,
@@ -431,7 +428,7 @@ impl MmapOptions {
     }
 
     /// Maps a file, and changes it as `change` says; and whether it is a regular one. After an error the file is as it was.
-    fn map_source(&self, file: OpenFile<'_>, change: FileChange) -> Result<(Mmap, bool)> {
+    pub(crate) fn map_source(&self, file: OpenFile<'_>, change: FileChange) -> Result<(Mmap, bool)> {
         #[cfg(windows)]
         self.check_tag()?;
         sys::sync_before_mapping(file.source());
@@ -517,82 +514,6 @@ impl MmapOptions {
             self.map_source(source, self.file_change()).map(|(map, _)| map)
         });
         result.map_err(|error| error.at(path))
-    }
-
-    /// Opens the file at `path` as `mode` says and maps it: from [`offset`](Self::offset) to its end, or
-    /// [`len`](Self::len) bytes. The mode takes the place of [`access`](Self::access) and [`extend`](Self::extend).
-    ///
-    /// Opened in a mode that writes, a regular file grows with the map: [`MappedFile`]. One that is too short for the range
-    /// is made longer, with room on the disk. Empty files can be mapped.
-    ///
-    /// # Errors
-    ///
-    /// No file has changed then, and none was made.
-    ///
-    /// As [`map`](Self::map): the range must be inside the file in modes that do not write. And
-    /// [`Os`](crate::ErrorKind::Os) where the file cannot be opened, or where the disk is full.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::io::Write;
-    /// use firmmap::{MmapOptions, Mode};
-    ///
-    /// let directory = tempfile::tempdir()?;
-    /// let path = directory.path().join("log");
-    /// let mut log = MmapOptions::new().capacity(1 << 30).open_mode(&path, Mode::CreateNew)?;
-    /// log.write_all(b"started\n")?;
-    /// assert_eq!(std::fs::read(&path)?, b"started\n");
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn open_mode(&self, path: impl AsRef<Path>, mode: Mode) -> Result<MappedFile> {
-        supported()?;
-        let path = path.as_ref();
-        let opened = open_file::open(path, mode).map_err(|error| opening(error).at(path))?;
-        let (file, created) = opened;
-        let source = if self.track_file { OpenFile::Own(file) } else { OpenFile::Lent(sys::source(&file)) };
-        let result = self.map_in_mode(source, mode);
-        if let (Err(_), Some(created)) = (&result, created) {
-            created.remove();
-        }
-        result.map_err(|error| error.at(path))
-    }
-
-    /// As [`open_mode`](Self::open_mode), for a file that is open already. It stays the caller's.
-    ///
-    /// [`Mode::Create`] empties it, after all else has gone well.
-    ///
-    /// # Errors
-    ///
-    /// As [`open_mode`](Self::open_mode), and [`InvalidInput`](crate::ErrorKind::InvalidInput) for [`Mode::CreateNew`],
-    /// which needs a path.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use firmmap::{MmapOptions, Mode};
-    /// let file = tempfile::tempfile()?;
-    /// let mut map = MmapOptions::new().map_mode(&file, Mode::ReadWrite)?;
-    /// map.truncate(100)?;
-    /// assert_eq!(file.metadata()?.len(), 100);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn map_mode<F: AsSource>(&self, file: &F, mode: Mode) -> Result<MappedFile> {
-        supported()?;
-        if mode == Mode::CreateNew {
-            return Err(Detail::InvalidInput { what: "mode \"x+\" makes a new file: it needs a path" }.into());
-        }
-        let source = sys::source(file);
-        let source = if self.track_file { OpenFile::Own(duplicate(source)?) } else { OpenFile::Lent(source) };
-        self.map_in_mode(source, mode)
-    }
-
-    fn map_in_mode(&self, source: OpenFile<'_>, mode: Mode) -> Result<MappedFile> {
-        let mut options = self.clone().access(mode.access());
-        options.follow_end.get_or_insert(self.len.is_none());
-        let change = FileChange { extend: mode.writes().then_some(How::Allocate), empty: mode.empties() };
-        let (map, regular) = options.map_source(source, change)?;
-        Ok(MappedFile::with_growth(map, mode.writes() && self.track_file && regular))
     }
 
     /// Maps memory that is shared with children that are forked later, as [`map_anonymous`](Self::map_anonymous), and that can
@@ -709,7 +630,7 @@ impl MmapOptions {
     }
 }
 
-fn opening(error: io::Error) -> Error {
+pub(crate) fn opening(error: io::Error) -> Error {
     Error::os("opening the file", error)
 }
 
@@ -718,7 +639,7 @@ fn reading_the_length(error: io::Error) -> Error {
 }
 
 /// A file to be mapped.
-enum OpenFile<'a> {
+pub(crate) enum OpenFile<'a> {
     /// The caller's.
     Lent(Source<'a>),
     /// One that the map is to keep.
@@ -736,11 +657,11 @@ impl OpenFile<'_> {
 
 /// What making a map may do to its file.
 #[derive(Clone, Copy)]
-struct FileChange {
+pub(crate) struct FileChange {
     /// How one that is too short is made longer, if it is.
-    extend: Option<How>,
+    pub extend: Option<How>,
     /// Whether its bytes become zeros, and it ends where the map does.
-    empty: bool,
+    pub empty: bool,
 }
 
 /// Makes a file of `len` bytes one of `end` zeros, with room on the disk.
@@ -773,11 +694,11 @@ fn info_of(source: Source<'_>) -> Result<FileInfo> {
     }
 }
 
-fn duplicate(source: Source<'_>) -> Result<File> {
+pub(crate) fn duplicate(source: Source<'_>) -> Result<File> {
     sys::duplicate(source).map_err(|error| Error::os("duplicating the descriptor", error))
 }
 
 /// Whether this system can map anything.
-fn supported() -> Result<()> {
+pub(crate) fn supported() -> Result<()> {
     if sys::SUPPORTED { Ok(()) } else { Err(Detail::Unsupported { what: "mapping memory" }.into()) }
 }

@@ -172,8 +172,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::fault::Site;
-    use crate::sys::FileId;
+    use crate::sys::{FileId, Site};
 
     const PAGE: usize = 4096;
 

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, AtomicUsize
 
 use super::busy::is_busy;
 use super::index::Links;
+use super::os;
 use super::pool::{List, Neighbours, Node, Pool};
 use super::table::Lock;
-use super::{Fault, NOTIFY, Site, UnreportedFault, ZeroedRange};
+use super::{Fault, NOTIFY, UnreportedFault, ZeroedRange};
 use crate::range::Span;
-use crate::sys::{self, FileId};
+use crate::sys::{FileId, Site};
 
 /// One mapping's place in the table.
 ///
@@ -213,14 +214,14 @@ impl Slot {
             self.len.store(0, Ordering::Release);
             return None;
         }
-        let _blocked = sys::block_signals();
+        let _blocked = os::block_signals();
         // What moves is to be whole.
         self.restore_ranges(&self.site());
         self.len.store(0, Ordering::Release);
         let fault = self.unreported().map(|offset| Fault { offset });
         let pool = Pool::lock();
         while let Some(node) = self.zeroed.pop() {
-            sys::drop_stash(&ZeroedRange::of(node));
+            os::drop_stash(&ZeroedRange::of(node));
             pool.give_back(node);
         }
         while let Some(node) = pool.take_report(self, |_| true) {
@@ -250,7 +251,7 @@ impl Slot {
     /// There were zeros in the place of pages. They must be gone before somebody begins to read.
     #[cold]
     fn count_zeroed(&self) -> u64 {
-        let _blocked = sys::block_signals();
+        let _blocked = os::block_signals();
         let _held = self.hold();
         self.settle();
         if !self.zeroed.is_empty() {
@@ -273,7 +274,7 @@ impl Slot {
     #[cold]
     #[inline(never)]
     fn enter_unsettled(&'static self, span: Span) -> Result<u64, Fault> {
-        let _blocked = sys::block_signals();
+        let _blocked = os::block_signals();
         let _held = self.hold();
         let report = self.take_report();
         self.settle();
@@ -313,9 +314,9 @@ impl Slot {
     #[cold]
     #[inline(never)]
     fn recover(&'static self, span: Span) -> Fault {
-        let _blocked = sys::block_signals();
+        let _blocked = os::block_signals();
         let _held = self.hold();
-        let (here, id) = (sys::thread(), sys::thread_id());
+        let (here, id) = (os::thread(), os::thread_id());
         let zeroed = self.first_zeroed(span);
         let own = self.reports.iter().map(Report).find(|report| report.is_of(here, id));
         let missing = own.map(|report| report.missing().load(Ordering::Relaxed).max(span.start));
@@ -345,7 +346,7 @@ impl Slot {
         if self.reports.is_empty() && self.unlisted.load(Ordering::Relaxed) == 0 {
             return None;
         }
-        let (here, id) = (sys::thread(), sys::thread_id());
+        let (here, id) = (os::thread(), os::thread_id());
         let pool = Pool::lock();
         if let Some(node) = pool.take_report(self, |node| Report(node).is_of(here, id)) {
             let offset = Report(node).first().load(Ordering::Relaxed);
@@ -360,7 +361,7 @@ impl Slot {
         // A thread that has ended cannot be told any more. One report after the other has its turn at the front.
         if let Some(node) = pool.take_report(self, |_| true) {
             let bound_to_be_told = !NOTIFY.load(Ordering::Acquire).is_null();
-            if bound_to_be_told || sys::thread_lives(Report(node).fault().id) {
+            if bound_to_be_told || os::thread_lives(Report(node).fault().id) {
                 pool.add_report(self, node);
             } else {
                 pool.give_back(node);
@@ -383,7 +384,7 @@ impl Slot {
 
     /// Takes a fault of one of the threads that are `wanted`.
     pub(super) fn take(&self, wanted: &dyn Fn(&Slot, usize) -> bool) -> Option<UnreportedFault> {
-        let _blocked = sys::block_signals();
+        let _blocked = os::block_signals();
         let _held = self.hold();
         let pool = Pool::lock();
         let node = pool.take_report(self, |node| wanted(self, Report(node).fault().thread))?;
@@ -396,7 +397,7 @@ impl Slot {
 
     /// Restores the file's pages.
     pub(super) fn restore(&self) {
-        let _blocked = sys::block_signals();
+        let _blocked = os::block_signals();
         let _held = self.hold();
         self.settle();
     }
@@ -405,7 +406,7 @@ impl Slot {
     fn settle(&self) {
         let faults = self.faults.load(Ordering::Relaxed);
         let restored = self.restore_ranges(&self.site());
-        sys::refill_reserve();
+        os::refill_reserve();
         if !restored {
             return;
         }
@@ -421,7 +422,7 @@ impl Slot {
     fn restore_ranges(&self, site: &Site) -> bool {
         let kept = List::new();
         while let Some(node) = self.zeroed.pop() {
-            if sys::put_back(site, &ZeroedRange::of(node)) {
+            if os::put_back(site, &ZeroedRange::of(node)) {
                 Pool::lock().give_back(node);
             } else {
                 kept.push(node);
@@ -444,8 +445,8 @@ impl Slot {
         // changes in between.
         let Some(node) = self.zeroed.iter().next() else { return false };
         let other = ZeroedRange::of(node);
-        sys::drop_stash(&other);
-        sys::drop_stash(range);
+        os::drop_stash(&other);
+        os::drop_stash(range);
         let end = (other.start + other.len).max(range.start + range.len);
         let start = other.start.min(range.start);
         ZeroedRange { start, len: end - start, stash: 0 }.store(node);
@@ -479,7 +480,7 @@ impl Slot {
         // Counted before it can be seen.
         self.faults.fetch_add(1, Ordering::AcqRel);
         // By other threads that write to the page as well: the load in `leave` may overtake a store, but not this.
-        sys::seen_by_all_threads();
+        os::seen_by_all_threads();
         // More than can be kept apart: the others go back to what they were. Whoever still uses them comes here again.
         if self.zeroed.iter().count() >= ZEROED_RANGES {
             self.restore_ranges(&site);
@@ -489,13 +490,13 @@ impl Slot {
             Err(range) => range.start,
             Ok((low, high)) => {
                 let node = Pool::lock().node();
-                let Some(range) = sys::cover(&site, address, low, high) else {
+                let Some(range) = os::cover(&site, address, low, high) else {
                     let _ = node.map(|node| Pool::lock().give_back(node));
                     return false;
                 };
                 // Without a node there is nothing to restore the pages from: zeros for ever, which would be no fault's.
                 if !self.add_range(node, &range) {
-                    sys::put_back(&site, &range);
+                    os::put_back(&site, &range);
                     return false;
                 }
                 range.start
@@ -523,7 +524,7 @@ impl Slot {
         let origin = self.origin.load(Ordering::Relaxed);
         let (index, missing) = (address.saturating_sub(origin), missing.saturating_sub(origin));
         self.last.store(index, Ordering::Relaxed);
-        let id = sys::thread_id();
+        let id = os::thread_id();
         let pool = Pool::lock();
         if let Some(node) = self.reports.iter().find(|node| Report(node).is_of(thread, id)) {
             let report = Report(node);

@@ -1,9 +1,6 @@
 //! fork(2): what is done before it and after it, as pthread_atfork(3) has it.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-use super::fault_os::thread;
-use crate::fault;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 type Function = Option<unsafe extern "C" fn()>;
 
@@ -11,47 +8,10 @@ type Function = Option<unsafe extern "C" fn()>;
 ///
 /// Nobody goes on before they are registered, and nobody waits for another thread, which a forked child may not have. So two
 /// threads can register them at once.
-pub(super) fn register(done: &AtomicBool, before: Function, after: Function, in_the_child: Function) {
+pub(crate) fn register(done: &AtomicBool, before: Function, after: Function, in_the_child: Function) {
     if !done.load(Ordering::Acquire) {
         // SAFETY: what the functions do is the caller's promise above.
         unsafe { libc::pthread_atfork(before, after, in_the_child) };
         done.store(true, Ordering::Release);
     }
-}
-
-/// Has the table of mappings whole in every child.
-pub(super) fn guard_table() {
-    static DONE: AtomicBool = AtomicBool::new(false);
-    register(&DONE, Some(before_fork), Some(after_fork), Some(after_fork_in_the_child));
-}
-
-/// The thread that has taken all locks to fork, and how many more times it was asked to. Its child has the same `pthread_self()`.
-static FORKING: AtomicUsize = AtomicUsize::new(0);
-static ASKED_AGAIN: AtomicUsize = AtomicUsize::new(0);
-
-extern "C" fn before_fork() {
-    if FORKING.load(Ordering::Relaxed) == thread() {
-        ASKED_AGAIN.fetch_add(1, Ordering::Relaxed);
-        return;
-    }
-    fault::lock_for_fork();
-    FORKING.store(thread(), Ordering::Relaxed);
-}
-
-extern "C" fn after_fork() {
-    if FORKING.load(Ordering::Relaxed) != thread() {
-        return;
-    }
-    // This thread has all locks, so that nobody else is here.
-    if ASKED_AGAIN.load(Ordering::Relaxed) > 0 {
-        ASKED_AGAIN.fetch_sub(1, Ordering::Relaxed);
-        return;
-    }
-    FORKING.store(0, Ordering::Relaxed);
-    fault::unlock_after_fork();
-}
-
-extern "C" fn after_fork_in_the_child() {
-    fault::forget_other_threads();
-    after_fork();
 }

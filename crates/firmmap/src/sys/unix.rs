@@ -7,10 +7,9 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{FileId, FileInfo, LenChange, Request, TrackedFile};
+use super::{FileId, FileInfo, LenChange, Request, Site, TrackedFile};
 use crate::access::{Access, FlushFlags, MapFlags, Protection};
 use crate::advice::Advice;
-use crate::fault::Site;
 use crate::range::{Span, round_up};
 
 /// What a map can be made of.
@@ -248,7 +247,7 @@ impl Mapping {
         if private {
             let kept = self.len.min(new.len);
             // SAFETY: both mappings are at least that long, and they are different ones.
-            unsafe { super::memory::copy(self.base.as_ptr(), new.base.as_ptr(), kept) };
+            unsafe { std::ptr::copy_nonoverlapping(self.base.as_ptr(), new.base.as_ptr(), kept) };
         }
         *self = new;
         Ok(())

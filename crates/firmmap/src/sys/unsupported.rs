@@ -3,10 +3,9 @@
 use std::fs::File;
 use std::io;
 
-use super::{FileInfo, LenChange, Request, TrackedFile};
+use super::{FileInfo, LenChange, Request, Site, TrackedFile};
 use crate::access::{Access, FlushFlags, Protection};
 use crate::advice::Advice;
-use crate::fault::Site;
 use crate::range::Span;
 
 /// What a map could be made of.

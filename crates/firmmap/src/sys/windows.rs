@@ -22,10 +22,9 @@ use windows_sys::Win32::System::Memory::{
 use windows_sys::Win32::System::SystemInformation::{GetSystemInfo, SYSTEM_INFO};
 use windows_sys::Win32::System::Threading::GetCurrentProcess;
 
-use super::{FileId, FileInfo, LenChange, Request, TrackedFile};
+use super::{FileId, FileInfo, LenChange, Request, Site, TrackedFile};
 use crate::access::{Access, FlushFlags, Protection};
 use crate::advice::Advice;
-use crate::fault::Site;
 use crate::range::Span;
 
 /// What a map can be made of.

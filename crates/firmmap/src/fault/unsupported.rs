@@ -1,6 +1,7 @@
 //! A system without mappings: no faults, and no guard against them.
 
-use crate::fault::{Site, Slot, ZeroedRange};
+use super::{Slot, ZeroedRange};
+use crate::sys::Site;
 
 /// Returns that there is no handler, so that no mapping is entered into the table.
 pub(crate) fn install_handler() -> bool {

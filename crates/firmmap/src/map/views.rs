@@ -4,7 +4,7 @@ use std::ops::RangeBounds;
 use std::sync::atomic::AtomicU8;
 
 use crate::error::Result;
-use crate::mmap::Mmap;
+use crate::map::Mmap;
 
 impl Mmap {
     /// The address of the first byte; dangling if there is none.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::access::Protection;
 use crate::error::{Detail, Error, ErrorKind, Result};
 use crate::fault::Fault;
-use crate::mmap::{MapSource, Mmap};
+use crate::map::{MapSource, Mmap};
 use crate::range;
 use crate::sys::{self, Appending, FileInfo, How, LenChange, TrackedFile, WriteError};
 

@@ -5,7 +5,7 @@ use std::ops::{Range, RangeBounds};
 
 use crate::advice::Advice;
 use crate::error::{Detail, Error, Result};
-use crate::mmap::Mmap;
+use crate::map::Mmap;
 use crate::range::{self, Span};
 use crate::sys;
 

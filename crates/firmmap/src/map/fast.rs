@@ -6,7 +6,7 @@
 
 use std::mem::MaybeUninit;
 
-use crate::mmap::Mmap;
+use crate::map::Mmap;
 
 #[doc(hidden)]
 impl Mmap {

@@ -11,9 +11,9 @@ use std::ptr;
 
 use libc::{c_int, c_void};
 
-use super::{FileInfo, reserve};
-use crate::fault::{Site, ZeroedRange};
+use super::{ZeroedRange, reserve};
 use crate::range::round_up;
+use crate::sys::{self, FileInfo, Site, page_size};
 
 /// Puts zeros in place of what cannot be read at `address`: to `high` where the file is too short, else one page. There is
 /// nothing but the mapping's own pages between `low` and `high`. `None` if the system refuses.
@@ -79,7 +79,7 @@ fn own_file(site: &Site) -> Option<FileInfo> {
     }
     // SAFETY: a number, for one system call that finds out whether it is a descriptor.
     let file = unsafe { BorrowedFd::borrow_raw(site.fd) };
-    super::file_info(file).ok().filter(|info| info.id == site.file_id)
+    sys::file_info(file).ok().filter(|info| info.id == site.file_id)
 }
 
 /// The address of the first page that lies behind the end of the file.
@@ -95,7 +95,7 @@ fn behind_the_file(site: &Site, file: &FileInfo) -> Option<usize> {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn move_away(site: &Site, range: ZeroedRange) -> Option<ZeroedRange> {
     // Huge pages of a file cannot be moved so.
-    if site.fd >= 0 && site.unit != super::page_size() {
+    if site.fd >= 0 && site.unit != page_size() {
         return None;
     }
     let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_DONTUNMAP;
@@ -155,7 +155,7 @@ fn map_again(site: &Site, range: &ZeroedRange) -> bool {
     // In two steps, as mmap(2) in the place of the zeros would take them out also where it then fails (a file that was
     // sealed, a file system that is gone), and leave a gap that anybody's memory could take next.
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    if site.unit == super::page_size() {
+    if site.unit == page_size() {
         // SAFETY: a new mapping replaces nothing; the descriptor is that of our mapping, whose slot is locked.
         let map = || unsafe { mmap(ptr::null_mut(), range.len, site.protection, flags, site.fd, offset as _) };
         let Some(new) = reserve::with_areas(map) else { return false };
@@ -167,7 +167,7 @@ fn map_again(site: &Site, range: &ZeroedRange) -> bool {
         // It can be mapped, but not moved (a filter of system calls): then in its place.
     }
     // A writable mapping of a file of huge pages would make the file longer.
-    let write = if site.unit == super::page_size() { 0 } else { libc::PROT_WRITE };
+    let write = if site.unit == page_size() { 0 } else { libc::PROT_WRITE };
     let (protection, flags) = (site.protection & !write, flags | libc::MAP_FIXED);
     // SAFETY: the range is in our mapping, whose slot is locked: it is still ours, and so is the descriptor.
     let map = || unsafe { mmap(start, range.len, protection, flags, site.fd, offset as _) };
