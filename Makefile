@@ -73,7 +73,7 @@ test-cpython: $(WHEEL) ## run CPython's own test_mmap with both modules, under e
 
 .PHONY: test-release-profile
 test-release-profile: ## count the instructions of searches in a program of its own, built in the default profile (needs valgrind)
-	@$(LOGGED) release-profile $(BENCH_RUST) --bin instructions -- --symbols
+	@$(LOGGED) release-profile $(BENCH_RUST) --bin instructions -- $(if $(filter debug-info,$(PROFILE)),,--symbols)
 
 .PHONY: test-clients
 test-clients: $(WHEEL) ## run other projects' own tests with both modules, under every CPython from 3.11 on (about 15 minutes)
@@ -151,7 +151,7 @@ test-bare: ## run `make demo` and `make test` in a new Debian that has only what
 	@$(LOGGED) bare scripts/test-bare.sh $(SUITE)
 
 .PHONY: check-targets
-check-targets: ## type-check for macOS, the BSDs, musl, 32 bits; run the program for WebAssembly (as above)
+check-targets: ## type-check for macOS, the BSDs, musl, 32 bits; run the program for WebAssembly (as test-i686)
 	@$(LOGGED) targets scripts/check-targets.sh
 
 .PHONY: summary

@@ -15,7 +15,8 @@ fi
 
 # As in scripts/asan.sh: without it the searches take too long.
 export CARGO_PROFILE_DEV_OPT_LEVEL=1
-flags="-Zsanitizer=thread -Zexternal-clangrt -Clink-arg=-Wl,--whole-archive,${runtimes[0]},--no-whole-archive -Clink-arg=-lm"
-export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="$flags -Cunsafe-allow-abi-mismatch=sanitizer"
+# Before the C library, as the compiler would link its own.
+runtime=-Zpre-link-args=-Wl,--whole-archive,${runtimes[0]},--no-whole-archive
+export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-Zsanitizer=thread -Zexternal-clangrt -Cunsafe-allow-abi-mismatch=sanitizer $runtime"
 export TSAN_OPTIONS="suppressions=$PWD/scripts/tsan-suppressions.txt:halt_on_error=1:handle_sigbus=0:${TSAN_OPTIONS:-}"
 exec scripts/cross.sh "$target" nextest run -p firmmap --locked "$@"

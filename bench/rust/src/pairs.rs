@@ -131,9 +131,13 @@ impl Report {
     /// All rows, with the machine and the date.
     pub fn json(&self) -> String {
         let mut out = String::from("{\n");
-        for (key, value) in
-            [("machine", machine()), ("rust", version()), ("date", today()), ("command", "make bench-rust".to_owned())]
-        {
+        for (key, value) in [
+            ("machine", machine()),
+            ("load", load()),
+            ("rust", version()),
+            ("date", today()),
+            ("command", "make bench-rust".to_owned()),
+        ] {
             writeln!(out, " {key:?}: {value:?},").unwrap();
         }
         out.push_str(" \"operations\": [\n");
@@ -177,6 +181,12 @@ fn printed(command: &str, arguments: &[&str]) -> String {
 
 fn today() -> String {
     printed("date", &["+%F"])
+}
+
+/// How busy the machine was: a quiet one has about 1.
+fn load() -> String {
+    let averages = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    averages.split(' ').take(3).collect::<Vec<_>>().join(" ")
 }
 
 fn version() -> String {

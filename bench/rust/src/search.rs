@@ -19,8 +19,40 @@ const MISSING: [(usize, &[u8], &[u8]); 6] = [
 
 pub fn run(report: &mut Report, text: &Text) {
     absent(report, text);
+    cached(report, text);
     matches(report, text);
     near(report, text);
+    bits(report);
+}
+
+/// Bytes of two kinds in no order: there are no rare bytes, nor any that are rare together.
+fn bits(report: &mut Report) {
+    if !report.group("search in 4 MiB of random bits") {
+        return;
+    }
+    let mut random = 1_u64;
+    let mut bit = || {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        b'0' + (random >> 63) as u8
+    };
+    let theirs: Vec<u8> = (0..4 << 20).map(|_| bit()).collect();
+    let ours = firmmap::MmapOptions::new().len(theirs.len()).map_anonymous().unwrap();
+    ours.write_all_at(&theirs, 0).unwrap();
+    for needle in [&b"0110"[..], b"01101001", b"011010011010"] {
+        let expected = memmem::find_iter(&theirs, needle).count();
+        let name = format!("{} bytes, one match in {}", needle.len(), theirs.len() / expected);
+        let count = repeat(|| assert_eq!(ours.count(black_box(needle), ..).unwrap(), expected));
+        let other = repeat(|| assert_eq!(memmem::find_iter(&theirs, black_box(needle)).count(), expected));
+        report.row(&format!("count, {name}"), None, count, ("memmem::find_iter", other));
+    }
+    let needle = b"21101001101011";
+    let find = repeat(|| assert_eq!(ours.find(black_box(needle), ..).unwrap(), None));
+    let other = repeat(|| assert_eq!(memmem::find(&theirs, black_box(needle)), None));
+    report.row("find, absent, 14 bytes, one of them nowhere", None, find, ("memmem::find", other));
+    let needle = [&theirs[5000..5040], b"2"].concat();
+    let find = repeat(|| assert_eq!(ours.find(black_box(&needle), ..).unwrap(), None));
+    let other = repeat(|| assert_eq!(memmem::find(&theirs, black_box(&needle)), None));
+    report.row("find, absent, 41 bytes, the last of them nowhere", None, find, ("memmem::find", other));
 }
 
 fn absent(report: &mut Report, text: &Text) {
@@ -87,6 +119,28 @@ fn matches(report: &mut Report, text: &Text) {
             });
             report.row(&format!("find_iter, {name}"), Some(1.0), places, ("memmem::find_iter", other));
         }
+    }
+}
+
+/// In a piece that stays in the processor's cache.
+fn cached(report: &mut Report, text: &Text) {
+    if !report.group("search in 40 KB, absent") {
+        return;
+    }
+    let (ours, theirs) = (text.ours(), text.theirs());
+    let piece = 1000..41_000;
+    for (name, needle) in [
+        ("8 bytes, one of them nowhere", MISSING[2].1),
+        ("64 bytes, one of them nowhere", MISSING[5].1),
+        ("64 bytes, each of them common", MISSING[5].2),
+        ("64 bytes, all of them nowhere", &[b'#'; 64]),
+    ] {
+        let find = repeat(|| assert_eq!(ours.find(black_box(needle), piece.clone()).unwrap(), None));
+        let other = repeat(|| assert_eq!(memmem::find(&theirs[piece.clone()], black_box(needle)), None));
+        report.row(&format!("find, {name}"), None, find, ("memmem", other));
+        let rfind = repeat(|| assert_eq!(ours.rfind(black_box(needle), piece.clone()).unwrap(), None));
+        let other = repeat(|| assert_eq!(memmem::rfind(&theirs[piece.clone()], black_box(needle)), None));
+        report.row(&format!("rfind, {name}"), None, rfind, ("memmem", other));
     }
 }
 

@@ -1,7 +1,7 @@
 //! F2, F5: pages that the system refuses to map again, and zeros where it gives no more areas of memory.
 
 #![cfg(any(target_os = "linux", target_os = "android"))]
-#![allow(unsafe_code)]
+#![allow(unsafe_code, clippy::multiple_unsafe_ops_per_block)]
 
 mod process;
 

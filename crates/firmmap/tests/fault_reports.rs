@@ -1,7 +1,7 @@
 //! F1, F3, F10: who is told of a fault in memory that is used directly, and which byte an operation names.
 
 #![cfg(unix)]
-#![allow(unsafe_code)]
+#![allow(unsafe_code, clippy::multiple_unsafe_ops_per_block)]
 
 mod process;
 
@@ -28,6 +28,7 @@ scenarios! {
         the_drop_hook_is_called_for_what_nobody_was_told_of,
         the_default_hook_writes_a_line,
         the_first_missing_byte_of_every_operation,
+        the_first_missing_byte_of_what_was_met_before,
         the_first_missing_byte_of_long_operations,
         an_empty_range_of_a_missing_page;
     dies:;
@@ -456,6 +457,23 @@ fn the_first_missing_byte_of_every_operation() {
             pages.restore();
         }
     }
+}
+
+/// What was met directly, in the range of the operation that reports it, or elsewhere.
+fn the_first_missing_byte_of_what_was_met_before() {
+    let pages = Pages::new(6);
+    let map = pages.map(Access::Write);
+    for (range, first) in [(0..6 * page(), page()), (2 * page() + 7..5 * page(), 2 * page() + 7)] {
+        pages.truncate(1);
+        peek(&map, 4 * page() + 9);
+        assert_first("to_vec", map.to_vec(range).map(drop), first);
+    }
+    for range in [0..page(), 2 * page()..3 * page(), 5 * page()..6 * page()] {
+        peek(&map, 4 * page() + 9);
+        assert_first("to_vec", map.to_vec(range).map(drop), 4 * page() + 9);
+    }
+    peek(&map, 4 * page() + 9);
+    assert_first("check", map.check(), 4 * page() + 9);
 }
 
 /// Of several pieces, the last of which is touched first.

@@ -1,7 +1,7 @@
 //! F4, F5: signal stacks that are too small. What lies below one is not written over.
 
 #![cfg(any(target_os = "linux", target_os = "android"))]
-#![allow(unsafe_code)]
+#![allow(unsafe_code, clippy::multiple_unsafe_ops_per_block)]
 
 mod process;
 

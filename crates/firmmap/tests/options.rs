@@ -180,7 +180,8 @@ fn extend_what_cannot_be_extended() {
     let scratch = Scratch::new(b"0123456789");
     let read_only = MmapOptions::new().extend(true).len(11).open(scratch.path()).unwrap_err();
     assert_eq!(read_only.kind(), ErrorKind::Os);
-    assert!(read_only.to_string().starts_with("making the file longer failed: "), "{read_only}");
+    let words = format!("{}: making the file longer failed: ", scratch.path().display());
+    assert!(read_only.to_string().starts_with(&words), "{read_only}");
     for (offset, len) in [(0, usize::MAX), (u64::MAX - 1, 1), (u64::MAX, 1)] {
         let options = MmapOptions::new().access(Access::Write).extend(true).offset(offset).len(len);
         options.open(scratch.path()).unwrap_err();
@@ -282,7 +283,8 @@ fn open_without_a_file() {
     for access in ALL_ACCESS {
         let error = MmapOptions::new().access(access).extend(true).len(10).open(&missing).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Os);
-        assert!(error.to_string().starts_with("opening the file failed: "), "{error}");
+        let words = format!("{}: opening the file failed: ", missing.display());
+        assert!(error.to_string().starts_with(&words), "{error}");
         assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::NotFound);
     }
     assert!(!missing.exists());

@@ -169,8 +169,8 @@ fn nothing_is_left_over() {
     let mut map = scratch.map(Access::Write);
     for len in [100 * page(), 1, 0, 7, 5 * page(), isize::MAX as usize, usize::MAX, 3 * page()] {
         let _ = map.resize(len);
-        let mappings = usize::from(!map.is_empty());
-        assert_eq!((scratch.descriptors(), scratch.mappings()), (1, mappings), "after resizing to {len}");
+        // Without bytes there is a mapping that keeps the inode from becoming another file's (F9).
+        assert_eq!((scratch.descriptors(), scratch.mappings()), (1, 1), "after resizing to {len}");
     }
     assert_eq!(map.len(), 3 * page());
     drop(map);

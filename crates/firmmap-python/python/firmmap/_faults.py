@@ -12,7 +12,7 @@ from . import _firmmap
 try:
     import faulthandler
 except ImportError:  # in isolated interpreters of CPython 3.13, where nobody can call it either
-    faulthandler = None
+    faulthandler = None  # type: ignore[assignment]
 
 
 class MapFaultError(OSError):
@@ -56,7 +56,7 @@ _LateFault.__module__ = "firmmap"
 
 # Where the package is imported anew (sys.modules was purged), the classes stay those of the first
 # import: a handler that was written with the one name catches the faults of maps made with the other.
-MapFaultError, _LateFault = _firmmap._keep_fault_classes(MapFaultError, _LateFault)
+MapFaultError, _LateFault = _firmmap._keep_fault_classes(MapFaultError, _LateFault)  # type: ignore[misc]
 
 
 def _make_error(offsets):

@@ -150,9 +150,9 @@ goes to the end of the file, and the position behind it.";
 pub(crate) const WRITELINES: &CStr = c"writelines($self, lines, /)
 --
 
-Write all of the bytes objects, gathered into pieces of 256 KiB. A generator that
-uses the map finds written what it has given; other programs find it a little
-later.
+Write all of the bytes objects, gathered into pieces of 256 KiB. A generator
+that uses the map finds written what it has given; other programs find it a
+little later.
 
 Newlines are not added.";
 

@@ -134,9 +134,10 @@ fn copy_detached(
 pub(crate) fn peek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
     this.check_open(py)?;
-    let count = limit(args, "peek")?.filter(|&count| count > 0).unwrap_or(PEEK);
+    let wanted = limit(args, "peek")?.filter(|&count| count > 0);
+    let count = wanted.unwrap_or(PEEK);
     let bytes = this.open(py, |open| {
-        if open.file.remaining() == 0 {
+        if open.file.remaining() < wanted.unwrap_or(1) {
             open.file.follow_end().map_err(error)?;
         }
         let mut bytes = NewBytes::new(py, count.min(open.file.remaining()))?;

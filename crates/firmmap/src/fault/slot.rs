@@ -262,29 +262,50 @@ impl Slot {
         faults + self.asked.load(Ordering::Relaxed)
     }
 
-    /// Before an operation on `span`: the count to compare with afterwards, or a fault that was not reported, or that cannot be
-    /// made good.
-    #[inline]
-    pub(crate) fn enter(&'static self, span: Span) -> Result<u64, Fault> {
+    /// Before an operation: the count to compare with afterwards, if there is nothing to report or to restore.
+    #[inline(always)]
+    pub(crate) fn settled(&self) -> Option<u64> {
         let seen = self.faults.load(Ordering::Acquire);
         // What is read next must not be read before this.
-        if seen == self.settled.load(Ordering::Acquire) { Ok(seen) } else { self.enter_unsettled(span) }
+        (seen == self.settled.load(Ordering::Acquire)).then_some(seen)
+    }
+
+    /// Before a part of an operation on `whole`: the count to compare with afterwards, or a fault that was not reported, or one in
+    /// this part that cannot be made good.
+    #[inline]
+    pub(crate) fn enter(&'static self, part: Span, whole: Span) -> Result<u64, Fault> {
+        match self.settled() {
+            Some(seen) => Ok(seen),
+            None => self.enter_unsettled(part, whole),
+        }
     }
 
     #[cold]
     #[inline(never)]
-    fn enter_unsettled(&'static self, span: Span) -> Result<u64, Fault> {
+    pub(crate) fn enter_unsettled(&'static self, part: Span, whole: Span) -> Result<u64, Fault> {
         let _blocked = os::block_signals();
         let _held = self.hold();
+        // It can be this very operation that has met it, in its fast path.
+        let missing = self.own_missing(whole);
         let report = self.take_report();
         self.settle();
         if let Some(offset) = report {
-            return Err(Fault { offset });
+            return Err(Fault { offset: missing.unwrap_or(offset) });
         }
-        match self.first_zeroed(span) {
+        match self.first_zeroed(part) {
             Some(offset) => Err(Fault { offset }),
             None => Ok(self.faults.load(Ordering::Relaxed)),
         }
+    }
+
+    /// The first index of `span` that was missing, as far as this thread has met a fault in it that it was not told of. The slot
+    /// is locked.
+    fn own_missing(&self, span: Span) -> Option<usize> {
+        let (here, id) = (os::thread(), os::thread_id());
+        let own = self.reports.iter().map(Report).find(|report| report.is_of(here, id))?;
+        let (first, missing) = (own.first().load(Ordering::Relaxed), own.missing().load(Ordering::Relaxed));
+        let inside = first < span.end() && missing < span.end() && first >= span.start;
+        inside.then(|| missing.max(span.start))
     }
 
     /// After an operation, on a part of `span`: whether what it has read was the file's.
@@ -316,11 +337,8 @@ impl Slot {
     fn recover(&'static self, span: Span) -> Fault {
         let _blocked = os::block_signals();
         let _held = self.hold();
-        let (here, id) = (os::thread(), os::thread_id());
         let zeroed = self.first_zeroed(span);
-        let own = self.reports.iter().map(Report).find(|report| report.is_of(here, id));
-        let missing = own.map(|report| report.missing().load(Ordering::Relaxed).max(span.start));
-        let missing = missing.filter(|&index| index < span.end());
+        let missing = self.own_missing(span);
         // Another thread can have recovered in the meantime.
         let offset = self.take_report().unwrap_or_else(|| self.last.load(Ordering::Relaxed));
         self.settle();

@@ -160,13 +160,9 @@ fn current(signal: c_int) -> io::Result<sigaction> {
 unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: the arguments are those that we were called with.
     let left = unsafe { stack_left(context) };
-    if left >= STACK {
-        // SAFETY: as above.
-        unsafe { handle(signal, info, context) };
-    } else {
-        // SAFETY: as above.
-        unsafe { handle_briefly(left, signal, info, context) };
-    }
+    let handle = if left >= STACK { handle } else { handle_briefly };
+    // SAFETY: as above.
+    unsafe { handle(signal, info, context) };
 }
 
 /// How many bytes of stack [`handle`] needs, what [`super::notify`] calls included. `tests/fault_stack.rs` measures it. A build
@@ -178,24 +174,24 @@ const STACK: usize = if cfg!(debug_assertions) { 4096 } else { 2048 };
 ///
 /// # Safety
 ///
-/// - The arguments are those of a signal handler, behind the number of bytes that are left of its stack.
+/// - The arguments are those of a signal handler.
 #[cold]
 #[inline(never)]
-unsafe fn handle_briefly(left: usize, signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+unsafe fn handle_briefly(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    // SAFETY: the caller's promise.
+    let left = unsafe { stack_left(context) };
     // SAFETY: the kernel passes a whole siginfo_t.
     let detail = unsafe { &*info };
     let is_fault = detail.si_code > 0;
     // SAFETY: signals with these codes carry an address.
     let is_ours = |detail: &siginfo_t| is_fault && table::is_guarded(unsafe { detail.si_addr() } as usize);
     if left >= STACK / 2 && !is_ours(detail) {
-        if is_fault {
+        if !is_fault {
             // SAFETY: the caller's promise.
-            unsafe { forward(next(signal, info), true, signal, info, context) };
-        } else {
-            // SAFETY: the caller's promise.
-            unsafe { sent(signal, info, context) };
+            return unsafe { sent(signal, info, context) };
         }
-        return;
+        // SAFETY: the caller's promise.
+        return unsafe { forward(next(signal, info), true, signal, info, context) };
     }
     // A fault comes again as soon as we return, and finds the default.
     reset_briefly(signal);

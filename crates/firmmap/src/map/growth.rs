@@ -544,12 +544,15 @@ impl Mmap {
         let source = file.map_err(|error| Error::os("resize", error))?.map(sys::source);
         let (aligned, start, total) = range::aligned(self.offset(), room, self.origin.granularity)?;
         if let (0, true, Some(file)) = (room, self.origin.reserves(), &self.file) {
-            // Without it the map is as long as wanted, too.
+            // Before the mapping ends that keeps the inode. What is refused here makes the map no worse.
             let _ = self.origin.pin(source, Some(file), self.offset());
         }
         let request = self.origin.request(source, aligned, total);
         let change = LenChange { file: self.file.as_ref(), old, new, how };
         let result = self.region.resize((room > 0).then_some(&request), start, len, &change);
+        if let Some(file) = self.file.as_mut().filter(|_| self.region.room() > 0) {
+            file.unpin();
+        }
         result.map_err(|error| match error.kind() {
             // Not the system's own words, but those of our backend.
             io::ErrorKind::Unsupported if error.raw_os_error().is_none() => {

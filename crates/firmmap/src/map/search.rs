@@ -6,6 +6,7 @@
 use std::ops::RangeBounds;
 
 use crate::error::Result;
+use crate::fault::Fault;
 use crate::map::Mmap;
 use crate::memmem::{self, Direction, Finder};
 use crate::range::Span;
@@ -115,7 +116,8 @@ impl Mmap {
         let mut finder = Finder::new(needle, direction);
         let mut busy = None;
         for window in Windows::new(span, needle.len(), direction) {
-            if let Some(index) = self.region.search_part(window, span, |haystack| finder.find(haystack))? {
+            let found = self.region.search_part(window, span, |haystack| finder.find(haystack));
+            if let Some(index) = found.map_err(|fault| self.first_missing(span.start, window.start, fault))? {
                 return Ok(Some(window.start + index));
             }
             if busy.is_none() && span.len > STRIDE {
@@ -123,6 +125,27 @@ impl Mmap {
             }
         }
         Ok(None)
+    }
+
+    /// The fault of a search whose range begins at `start` and that had come down to `searched`: at the first byte of the range that
+    /// is missing. The length of the file says that; where the map does not keep its file it is found by halves, as bytes are
+    /// missing from the new end of a file on.
+    #[cold]
+    fn first_missing(&self, start: usize, searched: usize, fault: Fault) -> Fault {
+        if self.file.is_some() || self.origin.anonymous {
+            return fault;
+        }
+        let (mut present, mut missing) = (start, fault.offset.min(searched));
+        let mut first = fault;
+        while present < missing {
+            let middle = present + (missing - present) / 2;
+            if let Some(Err(fault)) = self.region.load(middle) {
+                (first, missing) = (fault, middle);
+            } else {
+                present = middle + 1;
+            }
+        }
+        first
     }
 
     fn count_in(&self, span: Span, needle: &[u8]) -> Result<usize> {

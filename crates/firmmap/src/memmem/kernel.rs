@@ -12,7 +12,7 @@
 //! `#[target_feature]` ([`avx2`]). A closure does not: it does not inherit the features of a function that it is merely inlined into,
 //! so that each intrinsic in it becomes a call, unless the optimiser happens to inline the closure first. With fat
 //! LTO it did, in the build of a dependent program it did not, and the search was ten times slower. So there is
-//! no `map`, no `from_fn` and no iterator adapter over vectors here. `make test-release-profile` builds a dependent program,
+//! no `map`, no `from_fn`, no iterator adapter over vectors here, and no array of them. `make test-release-profile` builds a dependent program,
 //! looks for intrinsics that were not inlined, and counts instructions.
 
 #![cfg_attr(
@@ -40,18 +40,24 @@ pub(super) struct RareBytes {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget {
     /// This much,
-    pub initial: usize,
-    /// and as much as was scanned, divided by two to this power.
-    pub shift: u32,
+    initial: usize,
+    /// and for each eight bytes that were scanned this much more.
+    rate: usize,
 }
 
 impl Budget {
-    /// For offsets that were chosen by trying them on the haystack: there are none better.
-    pub const TUNED: Self = Self { initial: 4096, shift: 0 };
-    /// For offsets that were guessed.
-    pub const GUESSED: Self = Self { initial: 16 * 1024, shift: 2 };
+    /// For offsets that were chosen by trying them on the haystack: there are none better, and Two-Way takes as long as a candidate
+    /// every eight bytes.
+    pub const TUNED: Self = Self { initial: 16 * 1024, rate: CANDIDATE_COST };
+    /// For offsets that were guessed. Learning better ones takes as long as some hundred candidates.
+    pub const GUESSED: Self = Self { initial: 16 * 1024, rate: 2 };
     /// For one offset, where two are known to do.
-    pub const SINGLE: Self = Self { initial: 512, shift: 3 };
+    pub const SINGLE: Self = Self { initial: 512, rate: 1 };
+
+    #[inline(always)]
+    fn after(self, scanned: usize) -> usize {
+        (scanned / 8).saturating_mul(self.rate).saturating_add(self.initial)
+    }
 }
 
 /// What a candidate costs that is no match: a branch that was predicted wrong.
@@ -77,7 +83,7 @@ pub(super) enum Scan {
 /// `sink` is called with each match: from the first on, or in reverse from the last on. It says from which position on the next match
 /// may start (forward only), or `None`, which ends the scan as `Found`.
 ///
-/// Where there are no vectors that we know, the result is `TooManyCandidates` at once.
+/// Where there are no vectors, the result is `TooManyCandidates` at once: callers ask [`has_vectors`].
 #[inline(always)]
 pub(super) fn scan<const REVERSE: bool>(
     haystack: &[u8],
@@ -92,8 +98,7 @@ pub(super) fn scan<const REVERSE: bool>(
     if positions < 16 {
         return scan_few::<REVERSE>(haystack, needle, positions, sink);
     }
-    #[cfg(test)]
-    if tests::kernel() == Kernel::None {
+    if !has_vectors() {
         return Scan::TooManyCandidates(positions);
     }
     #[cfg(target_arch = "x86_64")]
@@ -115,6 +120,16 @@ pub(super) fn scan<const REVERSE: bool>(
     }
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     Scan::TooManyCandidates(positions)
+}
+
+/// Whether there are vectors for this processor.
+#[inline(always)]
+pub(super) fn has_vectors() -> bool {
+    #[cfg(test)]
+    if tests::kernel() == Kernel::None {
+        return false;
+    }
+    cfg!(any(target_arch = "x86_64", target_arch = "aarch64"))
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -215,10 +230,16 @@ unsafe fn scan_with<V: Vector, const REVERSE: bool>(
     }
 }
 
-/// The needle's bytes at `N` offsets, each in all places of a vector.
+/// The needle's bytes at the offsets, each in all places of a vector. `N` of them are compared.
+///
+/// Fields and no arrays: an index into an array of vectors keeps them in memory unless the loop around it is unrolled first, and
+/// with `opt-level = 2` it was not.
 struct Splats<V, const N: usize> {
-    offsets: [usize; N],
-    bytes: [V; N],
+    offsets: [usize; MAX_OFFSETS],
+    first: V,
+    second: V,
+    third: V,
+    fourth: V,
 }
 
 impl<V: Vector, const N: usize> Splats<V, N> {
@@ -227,38 +248,58 @@ impl<V: Vector, const N: usize> Splats<V, N> {
     /// - The processor has the vector's instructions.
     #[inline(always)]
     unsafe fn new(needle: &[u8], rare: &RareBytes) -> Self {
-        let mut offsets = [0; N];
-        offsets.copy_from_slice(&rare.offsets[..N]);
+        let offsets = rare.offsets;
         // SAFETY: the caller's promise.
-        let mut bytes = [unsafe { V::splat(needle[offsets[0]]) }; N];
-        for index in 1..N {
-            // SAFETY: the caller's promise.
-            bytes[index] = unsafe { V::splat(needle[offsets[index]]) };
-        }
-        Self { offsets, bytes }
+        let first = unsafe { V::splat(needle[offsets[0]]) };
+        // SAFETY: the caller's promise.
+        let second = unsafe { V::splat(needle[offsets[1]]) };
+        // SAFETY: the caller's promise.
+        let third = unsafe { V::splat(needle[offsets[2]]) };
+        // SAFETY: the caller's promise.
+        let fourth = unsafe { V::splat(needle[offsets[3]]) };
+        Self { offsets, first, second, third, fourth }
     }
 
     /// Which of the `V::LEN` positions from `start` on have the needle's bytes at the offsets.
     ///
     /// # Safety
     ///
-    /// - The processor has the vector's instructions.
+    /// - The processor has the vector's instructions, and the offsets are smaller than the needle's length.
     /// - The needle could start at all of these positions: behind the last one there are as many bytes as the needle has.
     #[inline(always)]
     unsafe fn candidates(&self, start: *const u8) -> V {
-        // SAFETY: the offset is smaller than the needle's length, so these bytes are in the haystack.
-        let first = unsafe { V::load(start.wrapping_add(self.offsets[0])) };
         // SAFETY: the caller's promise.
-        let mut all = unsafe { first.equal(self.bytes[0]) };
-        for index in 1..N {
-            // SAFETY: as for the first offset, since this one is smaller than the needle's length too.
-            let bytes = unsafe { V::load(start.wrapping_add(self.offsets[index])) };
+        let mut all = unsafe { Self::equal(start, self.offsets[0], self.first) };
+        if N > 1 {
             // SAFETY: the caller's promise.
-            let equal = unsafe { bytes.equal(self.bytes[index]) };
+            let equal = unsafe { Self::equal(start, self.offsets[1], self.second) };
+            // SAFETY: the caller's promise.
+            all = unsafe { all.and(equal) };
+        }
+        if N > 2 {
+            // SAFETY: the caller's promise.
+            let equal = unsafe { Self::equal(start, self.offsets[2], self.third) };
+            // SAFETY: the caller's promise.
+            all = unsafe { all.and(equal) };
+            // SAFETY: the caller's promise.
+            let equal = unsafe { Self::equal(start, self.offsets[3], self.fourth) };
             // SAFETY: the caller's promise.
             all = unsafe { all.and(equal) };
         }
         all
+    }
+
+    /// Which of the positions from `start` on have the byte of `splat` at the offset.
+    ///
+    /// # Safety
+    ///
+    /// - As [`candidates`](Self::candidates).
+    #[inline(always)]
+    unsafe fn equal(start: *const u8, offset: usize, splat: V) -> V {
+        // SAFETY: the offset is smaller than the needle's length, so these bytes are in the haystack.
+        let bytes = unsafe { V::load(start.wrapping_add(offset)) };
+        // SAFETY: the caller's promise.
+        unsafe { bytes.equal(splat) }
     }
 }
 
@@ -298,6 +339,19 @@ impl<S: FnMut(usize) -> Option<usize>> Verifier<'_, S> {
             mask = if REVERSE { mask ^ (1 << bit) } else { mask & (mask - 1) };
         }
         None
+    }
+
+    /// [`verify`](Self::verify) of two masks, that of the lower positions first, or in reverse last.
+    #[inline(always)]
+    fn verify_pair<V: Vector, const REVERSE: bool>(
+        &mut self,
+        low: (u64, usize),
+        high: (u64, usize),
+        limit: usize,
+    ) -> Option<Scan> {
+        let (near, far) = if REVERSE { (high, low) } else { (low, high) };
+        let ended = self.verify::<V, REVERSE>(near.0, near.1, limit);
+        if ended.is_some() { ended } else { self.verify::<V, REVERSE>(far.0, far.1, limit) }
     }
 
     #[inline(always)]
@@ -362,16 +416,38 @@ unsafe fn scan_offsets<V: Vector, const N: usize, const REVERSE: bool>(
         let any = unsafe { low.or(high) };
         // SAFETY: the caller's promise.
         if unsafe { any.mask() } != 0 {
-            let limit = (done >> rare.budget.shift) + rare.budget.initial;
-            let vectors = [first, second, third, fourth];
-            for number in 0..4 {
-                let part = if REVERSE { 3 - number } else { number };
-                // SAFETY: the caller's promise.
-                let mask = unsafe { vectors[part].mask() };
-                let ended = verifier.verify::<V, REVERSE>(mask, start + part * V::LEN, limit + BLOCK_SLACK);
-                if let Some(ended) = ended {
-                    return ended;
+            let limit = rare.budget.after(done);
+            // SAFETY: the caller's promise.
+            let first = unsafe { first.mask() };
+            // SAFETY: the caller's promise.
+            let second = unsafe { second.mask() };
+            // SAFETY: the caller's promise.
+            let third = unsafe { third.mask() };
+            // SAFETY: the caller's promise.
+            let fourth = unsafe { fourth.mask() };
+            // As few words as hold the masks: where matches are frequent, the ends of the loops over their bits are what costs, as
+            // they cannot be predicted.
+            let most = limit.saturating_add(BLOCK_SLACK);
+            let ended = match V::LEN << V::SHIFT {
+                16 => {
+                    let word = first | second << 16 | third << 32 | fourth << 48;
+                    verifier.verify::<V, REVERSE>(word, start, most)
                 }
+                32 => verifier.verify_pair::<V, REVERSE>(
+                    (first | second << 32, start),
+                    (third | fourth << 32, start + 2 * V::LEN),
+                    most,
+                ),
+                _ => {
+                    let low = ((first, start), (second, start + V::LEN));
+                    let high = ((third, start + 2 * V::LEN), (fourth, start + 3 * V::LEN));
+                    let (near, far) = if REVERSE { (high, low) } else { (low, high) };
+                    let ended = verifier.verify_pair::<V, REVERSE>(near.0, near.1, most);
+                    if ended.is_some() { ended } else { verifier.verify_pair::<V, REVERSE>(far.0, far.1, most) }
+                }
+            };
+            if let Some(ended) = ended {
+                return ended;
             }
             if verifier.spent > limit {
                 return Scan::TooManyCandidates(positions - done - 4 * V::LEN);
@@ -389,8 +465,8 @@ unsafe fn scan_offsets<V: Vector, const N: usize, const REVERSE: bool>(
         let all = unsafe { vector.mask() };
         let bits = (again << V::SHIFT) as u32;
         let mask = if REVERSE { (all << bits & all_bits::<V>()) >> bits } else { all >> bits << bits };
-        let limit = (done >> rare.budget.shift) + rare.budget.initial;
-        if let Some(ended) = verifier.verify::<V, REVERSE>(mask, start, limit + BLOCK_SLACK) {
+        let limit = rare.budget.after(done);
+        if let Some(ended) = verifier.verify::<V, REVERSE>(mask, start, limit.saturating_add(BLOCK_SLACK)) {
             return ended;
         }
         done += V::LEN;

@@ -3,20 +3,21 @@
 //! The vector kernel is as fast as memory as long as there are few candidates. At first it compares the two bytes of the needle
 //! that are rare in most files, as memchr does. Where they turn out to be common, others are chosen by trying them on a sample of
 //! the haystack: lines that repeat, genomes and periodic data have bytes that are rare *together*. Where no bytes
-//! help, Two-Way (M. Crochemore, D. Perrin, "Two-way string-matching", 1991; memchr's) searches a piece, so that time stays linear.
+//! help, Two-Way (M. Crochemore, D. Perrin, "Two-way string-matching", 1991; memchr's) searches a piece, so that time stays linear. Where
+//! there are no vectors, it searches all.
 
 use memchr::arch::all::twoway;
 
 use super::Direction;
-use super::kernel::{Budget, MAX_OFFSETS, RareBytes, Scan, scan};
+use super::kernel::{Budget, MAX_OFFSETS, RareBytes, Scan, has_vectors, scan};
 use super::rank::RANK;
 
 /// On how many positions of the haystack offsets are tried.
 const SAMPLE: usize = 2048;
 /// How many offsets are tried.
 const TRIED: usize = 64;
-/// Offsets that have led this far, in bytes, were worth their choice, which takes as long as scanning so much. As far as the needle
-/// is long, at least: comparing it once can cost as much.
+/// How far apart, in bytes, offsets are learned at least: that takes as long as scanning so much. As far as the needle
+/// is long, at least: comparing it once can cost as much. What comes then may be of another kind.
 const WORTHWHILE: usize = 64 * 1024;
 /// After so many bytes without a match one offset is tried instead of two: loads are what the kernel is made of.
 const TRY_SINGLE: usize = 4096;
@@ -40,7 +41,7 @@ pub(super) struct Searcher<'n> {
     learned: bool,
     /// Whether Two-Way has searched without finding anything near.
     is_far: bool,
-    /// How many bytes were scanned since the offsets were chosen.
+    /// How many bytes were scanned, by whatever means, since the offsets were chosen.
     scanned: usize,
     single: Single,
     two_way: Option<TwoWay>,
@@ -80,6 +81,9 @@ impl<'n> Searcher<'n> {
 
     /// The first match in the haystack, or in reverse the last one.
     pub(super) fn find(&mut self, haystack: &[u8]) -> Option<usize> {
+        if !has_vectors() {
+            return self.find_two_way(haystack);
+        }
         match self.scan(haystack) {
             Scan::Found(index) => Some(index),
             Scan::NotFound => {
@@ -135,6 +139,16 @@ impl<'n> Searcher<'n> {
     /// wants more. For searches forward.
     pub(super) fn find_each(&mut self, haystack: &[u8], mut found: impl FnMut(usize) -> bool) {
         let len = self.needle.len();
+        if !has_vectors() {
+            let mut start = 0;
+            while let Some(index) = haystack.get(start..).and_then(|rest| self.find_two_way(rest)) {
+                if !found(start + index) {
+                    break;
+                }
+                start += index + len;
+            }
+            return;
+        }
         // Where the last match ends, and where the search goes on.
         let (mut end, mut start) = (0, 0);
         loop {
@@ -195,13 +209,12 @@ impl<'n> Searcher<'n> {
                 if let Some(index) = self.find_two_way(&rest[range]) {
                     return Some(offset + index);
                 }
+                self.scanned += piece;
                 left -= piece;
                 match self.direction {
                     Direction::Forward => start += piece,
                     Direction::Reverse => end -= piece,
                 }
-                // The next piece may be of another kind.
-                self.learned = false;
                 if left == 0 {
                     return None;
                 }
@@ -232,10 +245,10 @@ impl<'n> Searcher<'n> {
 /// Calls `found` with the index of each `byte`, from the front, as long as it says that it wants more. Every candidate is a match, so
 /// there are never too many, and where many are near no search for each has to set out anew.
 pub(crate) fn find_each_byte(haystack: &[u8], byte: u8, mut found: impl FnMut(usize) -> bool) {
-    let rare = RareBytes { offsets: [0; MAX_OFFSETS], used: 1, budget: Budget::SINGLE };
-    let ended = scan::<false>(haystack, &[byte], &rare, |index| found(index).then_some(index + 1));
-    if let Scan::TooManyCandidates(_) = ended {
-        // There are no vectors, so nothing was scanned.
+    if has_vectors() {
+        let rare = RareBytes { offsets: [0; MAX_OFFSETS], used: 1, budget: Budget::SINGLE };
+        scan::<false>(haystack, &[byte], &rare, |index| found(index).then_some(index + 1));
+    } else {
         _ = memchr::memchr_iter(byte, haystack).all(found);
     }
 }

@@ -122,7 +122,11 @@ impl Region {
     #[inline(always)]
     fn guard<R>(&self, part: Span, whole: Span, access: impl FnOnce() -> R) -> Result<R, Fault> {
         let Some(slot) = self.slot else { return Ok(access()) };
-        let seen = slot.enter(part)?;
+        // Not in a function that gives both results: they would be told apart once more.
+        let seen = match slot.settled() {
+            Some(seen) => seen,
+            None => slot.enter_unsettled(part, whole)?,
+        };
         let result = fault::attempt(slot, access);
         slot.leave(seen, whole)?;
         // Without a fault in this map: it was met in another one, whose memory is the operation's buffer.
@@ -134,7 +138,7 @@ impl Region {
     pub(crate) fn scope<R>(&self, span: Span, access: impl FnOnce(*mut u8) -> R) -> Result<R, Fault> {
         let address = self.at(span);
         let Some(slot) = self.slot else { return Ok(access(address)) };
-        let seen = slot.enter(span)?;
+        let seen = slot.enter(span, span)?;
         let result = access(address);
         slot.leave(seen, span)?;
         Ok(result)
@@ -381,7 +385,8 @@ impl Region {
     /// cannot be restored.
     #[inline]
     pub(crate) fn check(&self) -> Result<(), Fault> {
-        self.slot.map_or(Ok(()), |slot| slot.enter(Span { start: 0, len: self.room }).map(drop))
+        let (all, none) = (Span { start: 0, len: self.room }, Span { start: 0, len: 0 });
+        self.slot.map_or(Ok(()), |slot| slot.enter(all, none).map(drop))
     }
 
     /// Reads a byte of every page up to `len`: an error if one of them cannot be read.

@@ -81,6 +81,11 @@ impl TrackedFile {
         let _ = self.pinned.set(Box::new(mapping));
     }
 
+    /// Gives up what [`pin`](Self::pin) has kept: the map has a mapping of its own again.
+    pub(crate) fn unpin(&mut self) {
+        self.pinned.take();
+    }
+
     /// The descriptor for the handler of faults, which compares for itself.
     #[cfg(unix)]
     pub(crate) fn unchecked(&self) -> (std::os::fd::RawFd, FileId) {

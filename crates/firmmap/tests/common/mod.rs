@@ -108,7 +108,10 @@ pub fn has_vm_flag(map: &Mmap, flag: &str) -> bool {
 #[track_caller]
 pub fn refused<T: Debug>(result: Result<T>, kind: ErrorKind, words: &str) {
     let error = result.expect_err(words);
-    assert_eq!((error.kind(), error.to_string().as_str()), (kind, words));
+    let told = error.to_string();
+    // Where a path was given, it comes first.
+    let path = error.path().map(|path| format!("{}: ", path.display())).unwrap_or_default();
+    assert_eq!((error.kind(), told.strip_prefix(&path)), (kind, Some(words)));
 }
 
 /// Asserts that `result` is an error of the operating system with that number.
