@@ -6,7 +6,8 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use super::{Appending, NoSpace, Source, WriteError, file_len};
+use super::{Appending, Source, WriteError, file_len};
+use crate::error::NoSpace;
 
 /// Whether a mapping can be longer than its file.
 pub(crate) const RESERVES: bool = true;

@@ -115,29 +115,6 @@ impl WriteError {
     }
 }
 
-/// More bytes were asked for than the disk has free: inside of an [`io::Error`], which has no place for both words and numbers.
-#[derive(Debug)]
-pub(crate) struct NoSpace {
-    pub wanted: u64,
-    pub free: u64,
-}
-
-/// The system's error for a full disk.
-pub(crate) fn no_space() -> io::Error {
-    #[cfg(unix)]
-    return io::Error::from_raw_os_error(libc::ENOSPC);
-    #[cfg(not(unix))]
-    io::ErrorKind::StorageFull.into()
-}
-
-impl std::error::Error for NoSpace {}
-
-impl std::fmt::Display for NoSpace {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} bytes were asked for, and the disk has {} free", self.wanted, self.free)
-    }
-}
-
 /// What the handler needs to know of a mapping.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Site {
