@@ -13,7 +13,6 @@ use libc::{c_int, c_void, sigaction, siginfo_t};
 pub(super) use super::pages::{cover, drop_stash, memory_for_ever, put_back, seen_by_all_threads};
 pub(super) use super::reserve::refill as refill_reserve;
 use super::table;
-use crate::sys::page_size;
 
 /// The signals that mean an unreadable page: macOS sends either for a file.
 #[cfg(not(target_vendor = "apple"))]
@@ -698,10 +697,10 @@ mod saved {
 /// Whether the page at `address` is there, without touching it. Before Linux 5.14 nobody can tell: then it is not.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn can_be_used(address: usize, to_write: bool) -> bool {
-    let start = address & !(page_size() - 1);
+    let start = address & !(crate::sys::page_size() - 1);
     let advice = if to_write { libc::MADV_POPULATE_WRITE } else { libc::MADV_POPULATE_READ };
     // SAFETY: reading a page in changes no byte.
-    unsafe { libc::madvise(start as *mut c_void, page_size(), advice) == 0 }
+    unsafe { libc::madvise(start as *mut c_void, crate::sys::page_size(), advice) == 0 }
 }
 
 /// # Safety

@@ -35,6 +35,8 @@ pub(crate) use growth::{
 pub use os::AsSource;
 #[cfg(unix)]
 pub(crate) use os::is_private;
+#[cfg(windows)]
+pub(crate) use os::{COPY, page_protection};
 pub(crate) use os::{
     Mapping, SUPPORTED, Source, duplicate, file_info, granularity, page_size, resize, source, sync_before_mapping,
 };

@@ -347,9 +347,9 @@ fn in_use() -> io::Error {
 }
 
 /// Among the flags of a [`Site`]: pages are copied when they are written to.
-pub(super) const COPY: i32 = 1;
+pub(crate) const COPY: i32 = 1;
 
-pub(super) fn page_protection(protection: Protection, access: Access) -> u32 {
+pub(crate) fn page_protection(protection: Protection, access: Access) -> u32 {
     let write = if access == Access::Copy { PAGE_WRITECOPY } else { PAGE_READWRITE };
     let execute_write = if access == Access::Copy { PAGE_EXECUTE_WRITECOPY } else { PAGE_EXECUTE_READWRITE };
     let has = |bits| protection.contains(bits);
