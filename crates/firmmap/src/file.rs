@@ -10,7 +10,7 @@ use crate::map::Mmap;
 use crate::mode::Mode;
 use crate::open_file;
 use crate::options::{FileChange, MmapOptions, OpenFile, duplicate, opening, supported};
-use crate::sys::{self, AsSource, How};
+use crate::sys::{self, AsSource, FileResize};
 use crate::{range, region};
 
 /// An [`Mmap`] with a position: [`Read`], [`BufRead`], [`Write`] and [`Seek`] as a file has them.
@@ -273,7 +273,7 @@ impl MappedFile {
     }
 
     /// Makes the map and its file `len` bytes long, as [`std::fs::File::set_len`] does: `offset() + len` bytes in the file. What
-    /// is new is zero and has room on the disk, where the file system can do that. The position stays.
+    /// is new is zero and has space allocated on the disk, where the file system can do that. The position stays.
     ///
     /// A map that is shared can grow, up to its [`capacity`](Mmap::capacity).
     ///
@@ -301,9 +301,9 @@ impl MappedFile {
         }
         let map = self.exclusive("truncating")?;
         if map.must_move(len) {
-            map.make_room(len)?;
+            map.reserve(len)?;
         }
-        map.resize_with_room(len)?;
+        map.resize_allocated(len)?;
         self.short = false;
         Ok(())
     }
@@ -318,7 +318,7 @@ impl MappedFile {
     /// # Errors
     ///
     /// [`Os`](crate::ErrorKind::Os) where the file cannot be asked, or not be mapped to its end;
-    /// [`Fault`](crate::ErrorKind::Fault) that nobody was told of.
+    /// [`Fault`](crate::ErrorKind::Fault) that was not reported.
     ///
     /// # Examples
     ///
@@ -433,21 +433,26 @@ impl MappedFile {
         Ok(len)
     }
 
-    /// The map for changing the mapping itself.
+    /// The map, for changing the mapping itself: as [`Arc::get_mut`] has it, while nobody else holds it.
     ///
     /// # Errors
     ///
-    /// [`InUse`](crate::ErrorKind::InUse) while [`share`](Self::share)d holders exist; `operation` is named in its words.
+    /// [`InUse`](crate::ErrorKind::InUse) while [`share`](Self::share)d holders exist.
     ///
     /// # Examples
     ///
     /// ```
     /// use firmmap::{MappedFile, MmapOptions, Protection};
     /// let mut file = MappedFile::new(MmapOptions::new().len(100).map_anonymous()?);
-    /// file.exclusive("changing the protection")?.protect(Protection::READ)?;
+    /// file.get_mut()?.protect(Protection::READ)?;
     /// # Ok::<(), firmmap::Error>(())
     /// ```
-    pub fn exclusive(&mut self, operation: &'static str) -> Result<&mut Mmap> {
+    pub fn get_mut(&mut self) -> Result<&mut Mmap> {
+        self.exclusive("changing the mapping")
+    }
+
+    /// [`get_mut`](Self::get_mut), with `operation` in the words of the error.
+    fn exclusive(&mut self, operation: &'static str) -> Result<&mut Mmap> {
         Arc::get_mut(&mut self.map).ok_or_else(|| Detail::InUse { operation }.into())
     }
 
@@ -542,7 +547,7 @@ impl MappedFile {
             if !map.reserves() {
                 return map.resize_and_write(bytes, position);
             }
-            map.make_room(end)?;
+            map.reserve(end)?;
         }
         self.map.write_growing_at(bytes, self.position)
     }
@@ -560,7 +565,7 @@ impl MappedFile {
                         map.resize_and_write(bytes, start)?;
                         return Ok(end);
                     }
-                    map.make_room(end)?;
+                    map.reserve(end)?;
                 }
                 // The file was cut off: its end is a new one, if the map may become shorter.
                 Err(error) if error.kind() == ErrorKind::Fault => {
@@ -621,7 +626,7 @@ impl Read for MappedFile {
     }
 }
 
-/// What is lent is a copy of up to 512 bytes, made anew by each call: mapped bytes can change at any time, so no plain slice of them may
+/// What is lent is a copy of up to 512 bytes, made again by each call: mapped bytes can change at any time, so no plain slice of them may
 /// be given out. [`Mmap::lines`] copies more at a time and is faster.
 impl BufRead for MappedFile {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
@@ -680,7 +685,7 @@ impl MmapOptions {
     /// [`len`](Self::len) bytes. The mode takes the place of [`access`](Self::access) and [`extend`](Self::extend).
     ///
     /// Opened in a mode that writes, a regular file grows with the map: [`MappedFile`]. One that is too short for the range
-    /// is made longer, with room on the disk. Empty files can be mapped.
+    /// is made longer, with space allocated on the disk. Empty files can be mapped.
     ///
     /// # Errors
     ///
@@ -747,7 +752,7 @@ impl MmapOptions {
     fn map_in_mode(&self, source: OpenFile<'_>, mode: Mode) -> Result<MappedFile> {
         let mut options = self.clone().access(mode.access());
         options.follow_end.get_or_insert(self.len.is_none());
-        let change = FileChange { extend: mode.writes().then_some(How::Allocate), empty: mode.empties() };
+        let change = FileChange { extend: mode.writes().then_some(FileResize::Allocate), empty: mode.empties() };
         let (map, regular) = options.map_source(source, change)?;
         Ok(MappedFile::with_growth(map, mode.writes() && self.track_file && regular))
     }

@@ -96,7 +96,7 @@ pub fn page_size() -> usize {
 
 /// What the system wants the offset of a mapping to be a multiple of, in bytes. This library takes any offset.
 ///
-/// # Platform notes
+/// # Platform-specific behavior
 ///
 /// The page size on Unix, 65536 on Windows.
 ///
@@ -115,7 +115,7 @@ pub fn allocation_granularity() -> usize {
 /// It tells whether what was noted earlier was noted in this process, which a process id does not: in a PID namespace of its own a
 /// child can have the id of its parent.
 ///
-/// # Platform notes
+/// # Platform-specific behavior
 ///
 /// Counted by pthread_atfork(3), so that a child made without it (by a bare clone(2)) has its parent's number. Always the same on Windows.
 ///

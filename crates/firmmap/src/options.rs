@@ -8,14 +8,14 @@ use crate::access::{Access, Protection};
 use crate::error::{Detail, Error, Result};
 use crate::map::{MapSource, Mmap, Origin};
 use crate::range;
-use crate::sys::{self, AsSource, FileInfo, How, LenChange, Source, TrackedFile};
+use crate::sys::{self, AsSource, FileInfo, FileLenChange, FileResize, Source, TrackedFile};
 
 #[cfg(unix)]
 use crate::access::MapFlags;
 
 /// Every way to make a mapping: a builder.
 ///
-/// # Platform notes
+/// # Platform-specific behavior
 ///
 /// On Unix this is mmap(2), on Windows `CreateFileMappingW` and `MapViewOfFile`. On macOS a file is synchronised with
 /// its storage (`F_FULLFSYNC`) before it is mapped. Where memory cannot be
@@ -126,7 +126,7 @@ impl MmapOptions {
     /// [`Mmap::grow`], [`Mmap::append`], [`Mmap::refresh`]. Address space is not memory: a terabyte over an empty file costs
     /// nothing. It counts for a limit on the process's addresses (`RLIMIT_AS`).
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
     /// On Windows a view cannot be longer than its file: nothing is reserved, and nothing grows through `&self`. The same is
     /// so for maps of huge pages.
@@ -256,7 +256,7 @@ impl MmapOptions {
 
     /// Reads all pages in while mapping, so that the first touch does not wait.
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
     /// `MAP_POPULATE` on Linux; no effect elsewhere.
     ///
@@ -275,7 +275,7 @@ impl MmapOptions {
 
     /// Uses huge pages: of `1 << log2_size` bytes, or with `None` of the system's usual size.
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
     /// `MAP_HUGETLB` on Linux, for anonymous maps, where the administrator has set such pages aside
     /// (`/proc/sys/vm/nr_hugepages`); no effect elsewhere.
@@ -301,7 +301,7 @@ impl MmapOptions {
 
     /// Chooses an address that suits a stack.
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
     /// `MAP_STACK` on Linux and the BSDs; no effect elsewhere.
     ///
@@ -332,7 +332,7 @@ impl MmapOptions {
 
     /// Reserves no swap space for the pages: a write can then fail for want of memory.
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
     /// `MAP_NORESERVE` on Linux, macOS and NetBSD; no effect elsewhere.
     ///
@@ -351,7 +351,7 @@ impl MmapOptions {
 
     /// Makes an anonymous map this process's own: a forked child gets a copy. Otherwise both share it.
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
     /// Windows does not fork; no effect there.
     ///
@@ -424,7 +424,7 @@ impl MmapOptions {
 
     /// What may be done to a file, without any mode.
     fn file_change(&self) -> FileChange {
-        FileChange { extend: self.extend.then_some(How::Length), empty: false }
+        FileChange { extend: self.extend.then_some(FileResize::Length), empty: false }
     }
 
     /// Maps a file, and changes it as `change` says; and whether it is a regular one. After an error the file is as it was.
@@ -461,14 +461,14 @@ impl MmapOptions {
             OpenFile::Lent(source) => MapSource::Borrowed(source),
             OpenFile::Own(file) => MapSource::Tracked(TrackedFile::new(file, &info)),
         };
-        if info.regular && origin.reserves() && origin.room(len) == 0 {
+        if info.regular && origin.reserves() && origin.capacity_for(len) == 0 {
             origin.pin(source.borrowed(), source.tracked(), self.offset)?;
         }
         let Some(file) = changed.map(|file| TrackedFile::new(file, &info)) else {
             return Ok((Mmap::new(origin, source, self.offset, len)?, info.regular));
         };
         if let Some(how) = extend {
-            let longer = LenChange { file: Some(&file), old: info.len, new: end, how };
+            let longer = FileLenChange { file: Some(&file), old: info.len, new: end, how };
             longer.apply().map_err(|error| Error::os("making the file longer", error))?;
         }
         let emptied = || if empty { empty_file(&file, info.len.max(end), end) } else { Ok(()) };
@@ -525,7 +525,7 @@ impl MmapOptions {
     ///
     /// As [`map_anonymous`](Self::map_anonymous).
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
     /// A file in memory (`memfd_create`) on Linux, Android and FreeBSD; a temporary file that is removed at once on other Unix
     /// systems, in [`std::env::temp_dir`]; Windows copies the memory when it grows.
@@ -659,12 +659,12 @@ impl OpenFile<'_> {
 #[derive(Clone, Copy)]
 pub(crate) struct FileChange {
     /// How one that is too short is made longer, if it is.
-    pub extend: Option<How>,
+    pub extend: Option<FileResize>,
     /// Whether its bytes become zeros, and it ends where the map does.
     pub empty: bool,
 }
 
-/// Makes a file of `len` bytes one of `end` zeros, with room on the disk.
+/// Makes a file of `len` bytes one of `end` zeros, with space allocated on the disk.
 fn empty_file(file: &TrackedFile, len: u64, end: u64) -> Result<()> {
     let empty = |file: &File| {
         if len > end {

@@ -120,7 +120,7 @@ pub fn fault_guard() -> bool {
 /// everywhere else. Mappings that are made while the guard is off stay without it; mappings that were made while it
 /// was on are without it as long as it is off.
 ///
-/// # Platform notes
+/// # Platform-specific behavior
 ///
 /// The guard is a handler for SIGBUS (on macOS also SIGSEGV), on Windows for access violations and in-page errors.
 ///
@@ -188,7 +188,7 @@ static NOTIFY: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
 ///   interrupted code could hold, no thread-locals that it could be changing. Atomics are fine. The stack may be small.
 /// - It does not unwind.
 ///
-/// # Platform notes
+/// # Platform-specific behavior
 ///
 /// On Windows it is called by the handler of exceptions, for which the same holds.
 ///
@@ -223,7 +223,7 @@ pub struct UnreportedFault {
     /// The thread that met it: `pthread_self()`.
     pub thread: usize,
     /// Whether an operation on the map has told of it, in another thread.
-    pub told: bool,
+    pub reported: bool,
     /// The kernel's number of the thread.
     id: i32,
 }
@@ -232,7 +232,7 @@ impl UnreportedFault {
     /// Whether the thread that met the fault is still there. The number in [`thread`](Self::thread) can be another
     /// thread's by now.
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
     /// Known on Linux; elsewhere the answer is always yes.
     ///

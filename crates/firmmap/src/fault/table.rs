@@ -7,7 +7,7 @@ use super::index::{Index, Lookup};
 use super::os;
 use super::slot::Slot;
 use super::{GUARD, fault_guard, pool};
-use crate::sys::Site;
+use crate::sys::MappingInfo;
 
 const SLOTS: usize = 64;
 
@@ -98,14 +98,14 @@ fn with_slot(address: usize, help: impl Fn(&'static Slot) -> bool) -> bool {
 }
 
 /// In the handler: whether `address` is in a guarded mapping, whose page there now can be read.
-pub(crate) fn cover(address: usize, thread: usize) -> bool {
-    with_slot(address, |slot| slot.cover(address, thread))
+pub(crate) fn zero_fill(address: usize, thread: usize) -> bool {
+    with_slot(address, |slot| slot.zero_fill(address, thread))
 }
 
 /// In the handler: notes a fault at `address`, if that is in a guarded mapping and `help` says that it could be helped.
 #[cfg(windows)]
-pub(crate) fn meet(address: usize, thread: usize, help: impl Fn(&Site) -> bool) -> bool {
-    with_slot(address, |slot| slot.meet(address, thread, &help))
+pub(crate) fn record_fault(address: usize, thread: usize, help: impl Fn(&MappingInfo) -> bool) -> bool {
+    with_slot(address, |slot| slot.record_fault(address, thread, &help))
 }
 
 /// Whether `address` is in a guarded mapping.
@@ -115,7 +115,7 @@ pub(crate) fn is_guarded(address: usize) -> bool {
 }
 
 /// Enters a mapping into the table, if mappings are guarded.
-pub(crate) fn register(site: &Site) -> Option<&'static Slot> {
+pub(crate) fn register(mapping: &MappingInfo) -> Option<&'static Slot> {
     if !fault_guard() || !os::keep_handler() {
         return None;
     }
@@ -124,15 +124,15 @@ pub(crate) fn register(site: &Site) -> Option<&'static Slot> {
     let slot = claim();
     // Nobody has met it yet, and nobody will before its length is there: its own lock is not needed.
     slot.start_counting();
-    slot.describe(site);
+    slot.describe(mapping);
     INDEX.insert(slot);
     Some(slot)
 }
 
 /// Says what a slot stands for now, after [`Slot::suspend`] and [`withdraw`].
-pub(crate) fn renew(slot: &'static Slot, site: &Site) {
+pub(crate) fn renew(slot: &'static Slot, mapping: &MappingInfo) {
     let _held = Lock::take(&TABLE_LOCK);
-    slot.set(site);
+    slot.set(mapping);
     INDEX.insert(slot);
     slot.listed.store(true, Ordering::Relaxed);
 }

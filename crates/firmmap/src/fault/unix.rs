@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use libc::{c_int, c_void, sigaction, siginfo_t};
 
-pub(super) use super::pages::{cover, drop_stash, memory_for_ever, put_back, seen_by_all_threads};
+pub(super) use super::pages::{drop_stash, memory_for_ever, restore_pages, seen_by_all_threads, zero_fill};
 pub(super) use super::reserve::refill as refill_reserve;
 use super::table;
 
@@ -256,7 +256,7 @@ unsafe fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     if detail.si_code > 0 {
         // SAFETY: signals with these codes carry an address.
         let address = unsafe { detail.si_addr() } as usize;
-        if is_about_a_page(detail.si_code) && table::cover(address, thread()) {
+        if is_about_a_page(detail.si_code) && table::zero_fill(address, thread()) {
             super::notify();
         } else {
             // SAFETY: the caller's promise.

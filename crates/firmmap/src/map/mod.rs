@@ -77,7 +77,7 @@ impl Origin {
     }
 
     /// How many bytes a mapping for `len` gets: more, where the system lets a mapping be longer than its file.
-    pub(crate) fn room(&self, len: usize) -> usize {
+    pub(crate) fn capacity_for(&self, len: usize) -> usize {
         if self.reserves() { len.max(self.capacity) } else { len }
     }
 
@@ -151,7 +151,7 @@ fn refused(source: Option<Source<'_>>, error: io::Error) -> Error {
 /// [`ErrorKind::Fault`](crate::ErrorKind::Fault) of the operation that needed it. `docs/faults.md` in the repository
 /// tells what is promised and how it works.
 ///
-/// # Platform notes
+/// # Platform-specific behavior
 ///
 /// On Windows the system refuses to truncate a mapped file, and memory of a map that is used directly is guarded only
 /// against pages that have lost their protection; `docs/platforms.md` has the details.
@@ -189,11 +189,11 @@ impl Mmap {
     pub(crate) fn new(origin: Origin, source: MapSource<'_>, offset: u64, len: usize) -> Result<Self> {
         // A fork that is under way would not tell the child of a new generation: so that is seen to before the map can grow.
         let _ = sys::generation();
-        let room = origin.room(len);
-        let region = if room == 0 {
+        let capacity = origin.capacity_for(len);
+        let region = if capacity == 0 {
             Region::empty()
         } else {
-            let (aligned, start, total) = range::aligned(offset, room, origin.granularity)?;
+            let (aligned, start, total) = range::aligned(offset, capacity, origin.granularity)?;
             let file = source.borrowed();
             let region = Region::map(&origin.request(file, aligned, total), start, len, source.tracked());
             region.map_err(|error| refused(file, error))?

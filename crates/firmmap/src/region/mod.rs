@@ -14,7 +14,7 @@ use crate::advice::Advice;
 use crate::fault::{self, Fault, Slot};
 use crate::memmem;
 use crate::range::Span;
-use crate::sys::{self, LenChange, Mapping, Request, TrackedFile, page_size};
+use crate::sys::{self, FileLenChange, Mapping, Request, TrackedFile, page_size};
 
 /// Mapped bytes, from the offset that was asked for, which need not be aligned, to the length that was asked for.
 ///
@@ -29,7 +29,7 @@ pub(crate) struct Region {
     /// It grows while others use the region, and never becomes less then.
     len: AtomicUsize,
     /// How many bytes the mapping has from `start` on: at least `len`. What lies behind `len` may not be in the file.
-    room: usize,
+    capacity: usize,
     /// The mapping's place in the table of guarded ones, if it is guarded.
     slot: Option<&'static Slot>,
 }
@@ -43,17 +43,17 @@ impl Region {
     /// A region without bytes: what the system calls do not offer.
     pub(crate) fn empty() -> Self {
         let first = AtomicPtr::new(ptr::dangling_mut());
-        Self { mapping: None, first, start: 0, len: AtomicUsize::new(0), room: 0, slot: None }
+        Self { mapping: None, first, start: 0, len: AtomicUsize::new(0), capacity: 0, slot: None }
     }
 
     /// Maps `request`, whose length includes the `start` bytes before the region and its room behind `len`. `file` is the
     /// map's own descriptor.
     pub(crate) fn map(request: &Request<'_>, start: usize, len: usize, file: Option<&TrackedFile>) -> io::Result<Self> {
         let mapping = Mapping::new(request)?;
-        let slot = fault::register(&mapping.site(request, file, start));
+        let slot = fault::register(&mapping.info(request, file, start));
         let first = AtomicPtr::new(ptr::dangling_mut());
-        let (len, room) = (AtomicUsize::new(len), request.len - start);
-        let mut region = Self { mapping: Some(mapping), first, start, len, room, slot };
+        let (len, capacity) = (AtomicUsize::new(len), request.len - start);
+        let mut region = Self { mapping: Some(mapping), first, start, len, capacity, slot };
         region.place();
         Ok(region)
     }
@@ -66,19 +66,19 @@ impl Region {
 
     /// How long the region can become without a new mapping.
     #[inline]
-    pub(crate) fn room(&self) -> usize {
-        self.room
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
     }
 
     /// Makes the region longer, inside of its room. The bytes are there already. Callers take turns.
     pub(crate) fn grow(&self, len: usize) {
-        assert!(self.len() <= len && len <= self.room, "growth inside of the room");
+        assert!(self.len() <= len && len <= self.capacity, "growth inside of the room");
         self.len.store(len, Ordering::Release);
     }
 
     /// Changes the length without a new mapping.
     pub(crate) fn set_len(&mut self, len: usize) {
-        assert!(len <= self.room, "a length inside of the room");
+        assert!(len <= self.capacity, "a length inside of the room");
         *self.len.get_mut() = len;
     }
 
@@ -100,7 +100,7 @@ impl Region {
     /// The address of `span`, which was checked to be inside of the mapping.
     #[inline(always)]
     fn at(&self, span: Span) -> *mut u8 {
-        assert!(span.start <= self.room && span.len <= self.room - span.start, "span outside of the region");
+        assert!(span.start <= self.capacity && span.len <= self.capacity - span.start, "span outside of the region");
         self.as_ptr().wrapping_add(span.start)
     }
 
@@ -181,39 +181,39 @@ impl Region {
     /// Runs `access`, which only reads, and gives its result if there is no fault to tell of: else another operation is to find
     /// out and to tell.
     #[inline(always)]
-    fn glance<R>(&self, access: impl FnOnce() -> R) -> Option<R> {
+    fn try_guarded<R>(&self, access: impl FnOnce() -> R) -> Option<R> {
         let Some(slot) = self.slot else { return Some(access()) };
-        let seen = slot.glance();
+        let seen = slot.settled_count();
         let result = fault::attempt(slot, access);
         if slot.is_unchanged(seen) { result } else { None }
     }
 
-    /// The byte at `index`, if there is one and [`glance`](Self::glance) can give it.
+    /// The byte at `index`, if there is one and [`try_guarded`](Self::try_guarded) can give it.
     #[inline(always)]
-    pub(crate) fn peek(&self, index: usize) -> Option<u8> {
+    pub(crate) fn try_load(&self, index: usize) -> Option<u8> {
         if index >= self.len() {
             return None;
         }
         let address = self.as_ptr().wrapping_add(index);
         // SAFETY: the byte is in the map, as was just checked, and so in the mapping, which lives as long as `self`.
-        self.glance(|| unsafe { memory::load(address) })
+        self.try_guarded(|| unsafe { memory::load(address) })
     }
 
-    /// Copies the bytes from `start` into `buffer`, if they are there and [`glance`](Self::glance) can give them.
+    /// Copies the bytes from `start` into `buffer`, if they are there and [`try_guarded`](Self::try_guarded) can give them.
     #[inline(always)]
-    pub(crate) fn peek_many(&self, start: usize, buffer: &mut [MaybeUninit<u8>]) -> Option<()> {
+    pub(crate) fn try_read(&self, start: usize, buffer: &mut [MaybeUninit<u8>]) -> Option<()> {
         if buffer.len() > self.len().checked_sub(start)? {
             return None;
         }
         let address = self.as_ptr().wrapping_add(start);
         // SAFETY: the bytes are in the map, as was just checked; the buffer is exclusively ours and as long.
-        self.glance(|| unsafe { memory::copy_out(address, buffer) }.len()).map(drop)
+        self.try_guarded(|| unsafe { memory::copy_out(address, buffer) }.len()).map(drop)
     }
 
     /// Copies the bytes from `start` through the first `byte` into memory that `make` gives for as many, if that is among the
-    /// first `limit` and [`glance`](Self::glance) can give them.
+    /// first `limit` and [`try_guarded`](Self::try_guarded) can give them.
     #[inline(always)]
-    pub(crate) fn peek_through<B: AsMut<[MaybeUninit<u8>]>>(
+    pub(crate) fn try_read_through<B: AsMut<[MaybeUninit<u8>]>>(
         &self,
         byte: u8,
         start: usize,
@@ -224,7 +224,7 @@ impl Region {
         let address = self.as_ptr().wrapping_add(start);
         let near = rest.min(limit);
         // SAFETY: these bytes are in the map, as was just checked; the slice does not outlive the search.
-        let found = self.glance(|| memmem::find_byte(unsafe { memory::bytes(address, near) }, byte))??;
+        let found = self.try_guarded(|| memmem::find_byte(unsafe { memory::bytes(address, near) }, byte))??;
         let count = (found + 1).min(near);
         let mut target = make(count)?;
         let memory = target.as_mut();
@@ -232,7 +232,7 @@ impl Region {
             return None;
         }
         // SAFETY: as above; the memory is exclusively ours and as long.
-        self.glance(|| unsafe { memory::copy_out(address, memory) }.len())?;
+        self.try_guarded(|| unsafe { memory::copy_out(address, memory) }.len())?;
         Some(target)
     }
 
@@ -318,7 +318,7 @@ impl Region {
 
     fn write_strides(&self, bytes: &[u8], start: usize) -> Result<(), Fault> {
         let distance = bytes.as_ptr().addr().wrapping_sub(self.as_ptr().addr());
-        if bytes.len() > STRIDE && distance < self.room {
+        if bytes.len() > STRIDE && distance < self.capacity {
             // A view of this very region: no stride may be written over before its turn.
             return self.copy_within(Span { start: distance, len: bytes.len() }, start);
         }
@@ -381,11 +381,11 @@ impl Region {
         self.guarded_part(part, whole, |start| search(unsafe { memory::bytes(start, part.len) }))
     }
 
-    /// Reports a fault that this thread has met and was not told of, or one that nobody was told of; or that there are pages which
+    /// Reports a fault that this thread has met and was not told of, or one that was not reported; or that there are pages which
     /// cannot be restored.
     #[inline]
     pub(crate) fn check(&self) -> Result<(), Fault> {
-        let (all, none) = (Span { start: 0, len: self.room }, Span { start: 0, len: 0 });
+        let (all, none) = (Span { start: 0, len: self.capacity }, Span { start: 0, len: 0 });
         self.slot.map_or(Ok(()), |slot| slot.enter(all, none).map(drop))
     }
 
@@ -401,7 +401,7 @@ impl Region {
         request: Option<&Request<'_>>,
         start: usize,
         len: usize,
-        change: &LenChange<'_>,
+        change: &FileLenChange<'_>,
     ) -> io::Result<()> {
         let old_len = self.len();
         // Its addresses may be somebody else's as soon as the mapping has moved.
@@ -413,19 +413,19 @@ impl Region {
         match (&result, &self.mapping) {
             (Ok(()), _) => {
                 self.start = start;
-                self.room = request.map_or(0, |request| request.len - start);
+                self.capacity = request.map_or(0, |request| request.len - start);
                 *self.len.get_mut() = len;
             }
             // What had to be unmapped first could not be mapped again.
-            (Err(_), None) => (self.room, *self.len.get_mut()) = (0, 0),
+            (Err(_), None) => (self.capacity, *self.len.get_mut()) = (0, 0),
             (Err(_), Some(_)) => {}
         }
         self.place();
         if let (Some(mapping), Some(request)) = (&self.mapping, request) {
-            let site = mapping.site(request, change.file, self.start);
+            let info = mapping.info(request, change.file, self.start);
             match self.slot {
-                Some(slot) => fault::renew(slot, &site),
-                None => self.slot = fault::register(&site),
+                Some(slot) => fault::renew(slot, &info),
+                None => self.slot = fault::register(&info),
             }
             if result.is_ok() && len < old_len && request.keeps_changes() {
                 self.clear_tail();
@@ -444,12 +444,12 @@ impl Region {
         unsafe { memory::fill(tail, 0, rest) };
     }
 
-    /// Unmaps. Says whether there was a fault that nobody was told of.
+    /// Unmaps. Says whether there was a fault that was not reported.
     pub(crate) fn close(&mut self) -> Result<(), Fault> {
         self.unmap().map_or(Ok(()), |(fault, _)| Err(fault))
     }
 
-    /// Unmaps. Gives a fault that nobody was told of, and how many there were in all.
+    /// Unmaps. Gives a fault that was not reported, and how many there were in all.
     #[inline]
     fn unmap(&mut self) -> Option<(Fault, u64)> {
         let fault = self.slot.take().and_then(|slot| {
@@ -458,7 +458,7 @@ impl Region {
             fault
         });
         self.mapping = None;
-        (self.room, *self.len.get_mut()) = (0, 0);
+        (self.capacity, *self.len.get_mut()) = (0, 0);
         self.place();
         fault
     }
@@ -510,7 +510,7 @@ impl Region {
 
     pub(crate) fn unlock(&self) -> io::Result<()> {
         // All of the room: a map that moved took its lock along for what it may grow by, and one may have become shorter.
-        self.with_pages(Span { start: 0, len: self.room }, Mapping::unlock)
+        self.with_pages(Span { start: 0, len: self.capacity }, Mapping::unlock)
     }
 
     pub(crate) fn protect(&mut self, protection: Protection, access: Access) -> io::Result<()> {

@@ -143,10 +143,10 @@ fn free_space(file: &File) -> Option<u64> {
     (all > 0).then(|| blocks.saturating_mul(size))
 }
 
-/// Makes a file of `from` bytes one of `to`, with room on the disk where the file system can do that. A file that others
+/// Makes a file of `from` bytes one of `to`, with space allocated on the disk where the file system can do that. A file that others
 /// make longer at the same time stays as long as they want it, where the system can do that.
 ///
-/// What the disk has no room for is refused before anything is taken.
+/// What the disk has no space for is refused before anything is taken.
 pub(crate) fn allocate(file: &File, from: u64, to: u64) -> io::Result<()> {
     check_space(file, from, to)?;
     let result = match reserve(file, from, to) {
@@ -154,13 +154,13 @@ pub(crate) fn allocate(file: &File, from: u64, to: u64) -> io::Result<()> {
         result => result,
     };
     if result.is_err() && file.metadata().is_ok_and(|now| now.len() <= to) {
-        // What there was room for is there already. The first error is the one to report.
+        // What there was space for is there already. The first error is the one to report.
         let _ = file.set_len(from);
     }
     result
 }
 
-/// Makes a file longer, with next to no room. As [`allocate`], it does not cut off what others add at the same time.
+/// Makes a file longer, with next to no space. As [`allocate`], it does not cut off what others add at the same time.
 pub(crate) fn extend(file: &File, to: u64) -> io::Result<()> {
     match reserve(file, to - 1, to) {
         Err(error) if is_unsupported(&error) => set_longer(file, to),
@@ -173,7 +173,7 @@ fn set_longer(file: &File, to: u64) -> io::Result<()> {
     if file_len(file)? < to { file.set_len(to) } else { Ok(()) }
 }
 
-/// Whether the file system, or the system, cannot reserve room. Sandboxes refuse the call with `EPERM`; a file that must not grow
+/// Whether the file system, or the system, cannot allocate space. Sandboxes refuse the call with `EPERM`; a file that must not grow
 /// is refused so as well, and ftruncate(2) then says it again.
 fn is_unsupported(error: &io::Error) -> bool {
     let number = error.raw_os_error();

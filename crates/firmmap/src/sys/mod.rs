@@ -119,7 +119,7 @@ impl WriteError {
 
 /// What the handler needs to know of a mapping.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Site {
+pub(crate) struct MappingInfo {
     /// Address of the mapping, and its length in whole pages.
     pub start: usize,
     pub len: usize,
@@ -132,43 +132,43 @@ pub(crate) struct Site {
     pub protection: i32,
     pub flags: i32,
     /// What a page of it measures.
-    pub unit: usize,
+    pub page_size: usize,
     /// What has to be taken from an address to get an index into the map.
     pub origin: usize,
 }
 
 /// What resizing a map does to its file.
-pub(crate) struct LenChange<'a> {
+pub(crate) struct FileLenChange<'a> {
     /// `None` for anonymous memory.
     pub file: Option<&'a TrackedFile>,
     pub old: u64,
     pub new: u64,
-    pub how: How,
+    pub how: FileResize,
 }
 
 /// What happens to a file when its map gets another length.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum How {
+pub(crate) enum FileResize {
     /// The file stays as it is.
     Keep,
-    /// It becomes shorter, or longer without taking room on the disk.
+    /// It becomes shorter, or longer without allocating space on the disk.
     Length,
-    /// It becomes shorter, or longer with room on the disk.
+    /// It becomes shorter, or longer with space allocated on the disk.
     Allocate,
 }
 
-impl LenChange<'_> {
+impl FileLenChange<'_> {
     pub(crate) fn apply(&self) -> io::Result<()> {
         match (self.file, self.how) {
-            (None, _) | (_, How::Keep) => Ok(()),
-            (Some(file), How::Allocate) if self.new > self.old => allocate(file.get()?, self.old, self.new),
+            (None, _) | (_, FileResize::Keep) => Ok(()),
+            (Some(file), FileResize::Allocate) if self.new > self.old => allocate(file.get()?, self.old, self.new),
             (Some(file), _) => file.get()?.set_len(self.new),
         }
     }
 
     /// The change could be made, but not the new mapping.
     fn undo(&self) {
-        if self.how != How::Keep
+        if self.how != FileResize::Keep
             && let Some(Ok((file, now))) = self.file.map(TrackedFile::with_len)
             && now <= self.old.max(self.new)
         {
