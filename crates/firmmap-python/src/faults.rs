@@ -153,7 +153,7 @@ pub(crate) fn deliver(py: Python<'_>) -> PyResult<()> {
         if reachable && interrupt::raise_in_thread(interpreter, fault.thread) {
             continue;
         }
-        offsets.extend(take_fault_of(fault.thread).filter(|fault| !fault.told).map(|fault| fault.offset));
+        offsets.extend(take_fault_of(fault.thread).filter(|fault| !fault.reported).map(|fault| fault.offset));
     }
     if offsets.is_empty() { Ok(()) } else { Err(Exception::made(make_error.call1((offsets,))?)) }
 }

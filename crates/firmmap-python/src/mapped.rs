@@ -117,7 +117,7 @@ pub(crate) fn ready_line<M: Mapped>(this: Receiver<'_, M>) -> Option<Answer<'_>>
     let py = this.py;
     let line = this.ready_map(py, |file| {
         let start = file.position();
-        let line = file.quick_read_through(b'\n', start, NEAR, |count| NewBytes::new(py, count).ok())?;
+        let line = file.try_read_through(b'\n', start, NEAR, |count| NewBytes::new(py, count).ok())?;
         file.set_position(start + line.len());
         Some(line)
     })?;
@@ -129,7 +129,7 @@ pub(crate) fn ready_line<M: Mapped>(this: Receiver<'_, M>) -> Option<Answer<'_>>
 pub(crate) fn ready_subscript<'py, M: Leaf>(this: Receiver<'py, M>, key: Object<'_, 'py>) -> Option<Answer<'py>> {
     let py = this.py;
     if let Some(index) = args::plain(key) {
-        let byte = this.ready_map(py, |file| file.quick_get(place(file.len(), index)?))?;
+        let byte = this.ready_map(py, |file| file.try_get(place(file.len(), index)?))?;
         return Some(Answer::byte(py, byte));
     }
     // A slice of a closed map is not converted.
@@ -146,7 +146,7 @@ pub(crate) fn ready_subscript<'py, M: Leaf>(this: Receiver<'py, M>, key: Object<
             return None;
         }
         let mut bytes = NewBytes::new(py, count).ok()?;
-        file.quick_read(start, bytes.memory())?;
+        file.try_read(start, bytes.memory())?;
         Some(bytes)
     });
     // Not the longer way from its start: converting the slice may have run Python code.

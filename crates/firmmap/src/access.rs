@@ -4,7 +4,7 @@ use bitflags::bitflags;
 
 /// How a mapping may be used, and where its changes go.
 ///
-/// # Platform notes
+/// # Platform-specific behavior
 ///
 /// The same on every system. On Unix, [`MmapOptions::protection`](crate::MmapOptions::protection) and
 /// [`MmapOptions::flags`](crate::MmapOptions::flags) give finer control.
@@ -42,7 +42,7 @@ pub enum Access {
 bitflags! {
     /// What the processor lets a program do with the mapped pages.
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
     /// `PROT_READ`, `PROT_WRITE`, `PROT_EXEC` of mmap(2); `PAGE_*` on Windows. Most processors let a
     /// page that can be written also be read.
@@ -131,9 +131,9 @@ bitflags! {
 }
 
 bitflags! {
-    /// How [`Mmap::flush_with`](crate::Mmap::flush_with) writes back: the `flags` of msync(2).
+    /// FileResize [`Mmap::flush_with`](crate::Mmap::flush_with) writes back: the `flags` of msync(2).
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
     /// Windows has no flags: `ASYNC` leaves out waiting for the disk (`FlushFileBuffers`), `INVALIDATE` does nothing.
     ///

@@ -5,7 +5,7 @@
 /// The constants are those of madvise(2) on the system at hand; [`Advice::from_raw`] takes any other number, which
 /// the system then accepts or refuses.
 ///
-/// # Platform notes
+/// # Platform-specific behavior
 ///
 /// `NORMAL`, `RANDOM`, `SEQUENTIAL` and `WILL_NEED` exist everywhere. On Windows `WILL_NEED` is
 /// `PrefetchVirtualMemory`; the other three have no counterpart there and do nothing.

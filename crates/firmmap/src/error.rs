@@ -4,8 +4,6 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::sys::{self, NoSpace};
-
 /// A [`std::result::Result`] whose error is a firmmap [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -290,7 +288,7 @@ impl Error {
     /// One of this library's that has come through [`io::Error`] stays what it is.
     pub(crate) fn os(operation: &'static str, source: io::Error) -> Self {
         if let Some(&NoSpace { wanted, free }) = source.get_ref().and_then(|error| error.downcast_ref()) {
-            return Detail::NoSpace { operation, wanted, free, source: sys::no_space() }.into();
+            return Detail::NoSpace { operation, wanted, free, source: no_space() }.into();
         }
         source.downcast().unwrap_or_else(|source| Detail::Os { operation, source }.into())
     }
@@ -396,5 +394,28 @@ impl From<Error> for io::Error {
             }
         };
         io::Error::new(kind, error)
+    }
+}
+
+/// More bytes were asked for than the disk has free: inside of an [`io::Error`], which has no place for both words and numbers.
+#[derive(Debug)]
+pub(crate) struct NoSpace {
+    pub wanted: u64,
+    pub free: u64,
+}
+
+/// The system's error for a full disk.
+fn no_space() -> io::Error {
+    #[cfg(unix)]
+    return io::Error::from_raw_os_error(libc::ENOSPC);
+    #[cfg(not(unix))]
+    io::ErrorKind::StorageFull.into()
+}
+
+impl std::error::Error for NoSpace {}
+
+impl std::fmt::Display for NoSpace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes were asked for, and the disk has {} free", self.wanted, self.free)
     }
 }

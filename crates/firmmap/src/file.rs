@@ -6,10 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Detail, ErrorKind, Result};
-use crate::mmap::Mmap;
+use crate::map::Mmap;
 use crate::mode::Mode;
-use crate::options::MmapOptions;
-use crate::{range, sys};
+use crate::open_file;
+use crate::options::{FileChange, MmapOptions, OpenFile, duplicate, opening, supported};
+use crate::sys::{self, AsSource, FileResize};
+use crate::{range, region};
 
 /// An [`Mmap`] with a position: [`Read`], [`BufRead`], [`Write`] and [`Seek`] as a file has them.
 ///
@@ -271,7 +273,7 @@ impl MappedFile {
     }
 
     /// Makes the map and its file `len` bytes long, as [`std::fs::File::set_len`] does: `offset() + len` bytes in the file. What
-    /// is new is zero and has room on the disk, where the file system can do that. The position stays.
+    /// is new is zero and has space allocated on the disk, where the file system can do that. The position stays.
     ///
     /// A map that is shared can grow, up to its [`capacity`](Mmap::capacity).
     ///
@@ -299,9 +301,9 @@ impl MappedFile {
         }
         let map = self.exclusive("truncating")?;
         if map.must_move(len) {
-            map.make_room(len)?;
+            map.reserve(len)?;
         }
-        map.resize_with_room(len)?;
+        map.resize_allocated(len)?;
         self.short = false;
         Ok(())
     }
@@ -316,7 +318,7 @@ impl MappedFile {
     /// # Errors
     ///
     /// [`Os`](crate::ErrorKind::Os) where the file cannot be asked, or not be mapped to its end;
-    /// [`Fault`](crate::ErrorKind::Fault) that nobody was told of.
+    /// [`Fault`](crate::ErrorKind::Fault) that was not reported.
     ///
     /// # Examples
     ///
@@ -431,21 +433,26 @@ impl MappedFile {
         Ok(len)
     }
 
-    /// The map for changing the mapping itself.
+    /// The map, for changing the mapping itself: as [`Arc::get_mut`] has it, while nobody else holds it.
     ///
     /// # Errors
     ///
-    /// [`InUse`](crate::ErrorKind::InUse) while [`share`](Self::share)d holders exist; `operation` is named in its words.
+    /// [`InUse`](crate::ErrorKind::InUse) while [`share`](Self::share)d holders exist.
     ///
     /// # Examples
     ///
     /// ```
     /// use firmmap::{MappedFile, MmapOptions, Protection};
     /// let mut file = MappedFile::new(MmapOptions::new().len(100).map_anonymous()?);
-    /// file.exclusive("changing the protection")?.protect(Protection::READ)?;
+    /// file.get_mut()?.protect(Protection::READ)?;
     /// # Ok::<(), firmmap::Error>(())
     /// ```
-    pub fn exclusive(&mut self, operation: &'static str) -> Result<&mut Mmap> {
+    pub fn get_mut(&mut self) -> Result<&mut Mmap> {
+        self.exclusive("changing the mapping")
+    }
+
+    /// [`get_mut`](Self::get_mut), with `operation` in the words of the error.
+    fn exclusive(&mut self, operation: &'static str) -> Result<&mut Mmap> {
         Arc::get_mut(&mut self.map).ok_or_else(|| Detail::InUse { operation }.into())
     }
 
@@ -540,7 +547,7 @@ impl MappedFile {
             if !map.reserves() {
                 return map.resize_and_write(bytes, position);
             }
-            map.make_room(end)?;
+            map.reserve(end)?;
         }
         self.map.write_growing_at(bytes, self.position)
     }
@@ -558,7 +565,7 @@ impl MappedFile {
                         map.resize_and_write(bytes, start)?;
                         return Ok(end);
                     }
-                    map.make_room(end)?;
+                    map.reserve(end)?;
                 }
                 // The file was cut off: its end is a new one, if the map may become shorter.
                 Err(error) if error.kind() == ErrorKind::Fault => {
@@ -600,7 +607,7 @@ impl Read for MappedFile {
     fn read_to_end(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
         self.follow_end()?;
         let span = range::clipped(self.position, usize::MAX, self.map.len());
-        sys::append(bytes, span.len, |buffer| self.map.read_uninit_at(buffer, span.start))?;
+        region::append(bytes, span.len, |buffer| self.map.read_uninit_at(buffer, span.start))?;
         self.position = self.position.max(span.end());
         Ok(span.len)
     }
@@ -619,7 +626,7 @@ impl Read for MappedFile {
     }
 }
 
-/// What is lent is a copy of up to 512 bytes, made anew by each call: mapped bytes can change at any time, so no plain slice of them may
+/// What is lent is a copy of up to 512 bytes, made again by each call: mapped bytes can change at any time, so no plain slice of them may
 /// be given out. [`Mmap::lines`] copies more at a time and is faster.
 impl BufRead for MappedFile {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
@@ -628,7 +635,7 @@ impl BufRead for MappedFile {
         }
         let span = range::clipped(self.position, LENT, self.map.len());
         self.lent.clear();
-        sys::append(&mut self.lent, span.len, |buffer| self.map.read_uninit_at(buffer, span.start))?;
+        region::append(&mut self.lent, span.len, |buffer| self.map.read_uninit_at(buffer, span.start))?;
         Ok(&self.lent)
     }
 
@@ -670,4 +677,83 @@ impl Seek for MappedFile {
 fn relative(base: usize, offset: i64) -> Option<usize> {
     // In 64 bits: where an address has 32, the distance may be larger than a signed one.
     usize::try_from((base as u64).checked_add_signed(offset)?).ok()
+}
+
+/// The ways to open one.
+impl MmapOptions {
+    /// Opens the file at `path` as `mode` says and maps it: from [`offset`](Self::offset) to its end, or
+    /// [`len`](Self::len) bytes. The mode takes the place of [`access`](Self::access) and [`extend`](Self::extend).
+    ///
+    /// Opened in a mode that writes, a regular file grows with the map: [`MappedFile`]. One that is too short for the range
+    /// is made longer, with space allocated on the disk. Empty files can be mapped.
+    ///
+    /// # Errors
+    ///
+    /// No file has changed then, and none was made.
+    ///
+    /// As [`map`](Self::map): the range must be inside the file in modes that do not write. And
+    /// [`Os`](crate::ErrorKind::Os) where the file cannot be opened, or where the disk is full.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::Write;
+    /// use firmmap::{MmapOptions, Mode};
+    ///
+    /// let directory = tempfile::tempdir()?;
+    /// let path = directory.path().join("log");
+    /// let mut log = MmapOptions::new().capacity(1 << 30).open_mode(&path, Mode::CreateNew)?;
+    /// log.write_all(b"started\n")?;
+    /// assert_eq!(std::fs::read(&path)?, b"started\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn open_mode(&self, path: impl AsRef<Path>, mode: Mode) -> Result<MappedFile> {
+        supported()?;
+        let path = path.as_ref();
+        let opened = open_file::open(path, mode).map_err(|error| opening(error).at(path))?;
+        let (file, created) = opened;
+        let source = if self.track_file { OpenFile::Own(file) } else { OpenFile::Lent(sys::source(&file)) };
+        let result = self.map_in_mode(source, mode);
+        if let (Err(_), Some(created)) = (&result, created) {
+            created.remove();
+        }
+        result.map_err(|error| error.at(path))
+    }
+
+    /// As [`open_mode`](Self::open_mode), for a file that is open already. It stays the caller's.
+    ///
+    /// [`Mode::Create`] empties it, after all else has gone well.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_mode`](Self::open_mode), and [`InvalidInput`](crate::ErrorKind::InvalidInput) for [`Mode::CreateNew`],
+    /// which needs a path.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use firmmap::{MmapOptions, Mode};
+    /// let file = tempfile::tempfile()?;
+    /// let mut map = MmapOptions::new().map_mode(&file, Mode::ReadWrite)?;
+    /// map.truncate(100)?;
+    /// assert_eq!(file.metadata()?.len(), 100);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn map_mode<F: AsSource>(&self, file: &F, mode: Mode) -> Result<MappedFile> {
+        supported()?;
+        if mode == Mode::CreateNew {
+            return Err(Detail::InvalidInput { what: "mode \"x+\" makes a new file: it needs a path" }.into());
+        }
+        let source = sys::source(file);
+        let source = if self.track_file { OpenFile::Own(duplicate(source)?) } else { OpenFile::Lent(source) };
+        self.map_in_mode(source, mode)
+    }
+
+    fn map_in_mode(&self, source: OpenFile<'_>, mode: Mode) -> Result<MappedFile> {
+        let mut options = self.clone().access(mode.access());
+        options.follow_end.get_or_insert(self.len.is_none());
+        let change = FileChange { extend: mode.writes().then_some(FileResize::Allocate), empty: mode.empties() };
+        let (map, regular) = options.map_source(source, change)?;
+        Ok(MappedFile::with_growth(map, mode.writes() && self.track_file && regular))
+    }
 }

@@ -51,26 +51,19 @@
 
 mod access;
 mod advice;
-#[allow(unsafe_code)]
-mod buffer;
-mod control;
 mod error;
 #[allow(unsafe_code)]
 pub mod fault;
 mod file;
-mod find_iter;
-mod growth;
-mod lines;
+mod map;
 #[allow(unsafe_code)]
 mod memmem;
-mod mmap;
 mod mode;
 mod open_file;
 mod options;
-mod quick;
 mod range;
-mod residency;
-mod search;
+#[allow(unsafe_code)]
+mod region;
 #[allow(unsafe_code)]
 mod sys;
 
@@ -84,12 +77,9 @@ pub use fault::{
     take_fault, take_fault_of, waiting_faults,
 };
 pub use file::MappedFile;
-pub use find_iter::FindIter;
-pub use lines::Lines;
-pub use mmap::Mmap;
+pub use map::{FindIter, Lines, Mmap, Residency};
 pub use mode::Mode;
 pub use options::MmapOptions;
-pub use residency::Residency;
 pub use sys::AsSource;
 
 /// The system's page size in bytes: the unit in which memory is mapped, flushed and protected. A power of two.
@@ -106,7 +96,7 @@ pub fn page_size() -> usize {
 
 /// What the system wants the offset of a mapping to be a multiple of, in bytes. This library takes any offset.
 ///
-/// # Platform notes
+/// # Platform-specific behavior
 ///
 /// The page size on Unix, 65536 on Windows.
 ///
@@ -125,7 +115,7 @@ pub fn allocation_granularity() -> usize {
 /// It tells whether what was noted earlier was noted in this process, which a process id does not: in a PID namespace of its own a
 /// child can have the id of its parent.
 ///
-/// # Platform notes
+/// # Platform-specific behavior
 ///
 /// Counted by pthread_atfork(3), so that a child made without it (by a bare clone(2)) has its parent's number. Always the same on Windows.
 ///

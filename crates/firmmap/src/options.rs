@@ -6,19 +6,16 @@ use std::path::Path;
 
 use crate::access::{Access, Protection};
 use crate::error::{Detail, Error, Result};
-use crate::file::MappedFile;
-use crate::mmap::{MapSource, Mmap, Origin};
-use crate::mode::Mode;
-use crate::open_file;
+use crate::map::{MapSource, Mmap, Origin};
 use crate::range;
-use crate::sys::{self, AsSource, FileInfo, How, LenChange, Source, TrackedFile};
+use crate::sys::{self, AsSource, FileInfo, FileLenChange, FileResize, Source, TrackedFile};
 
 #[cfg(unix)]
 use crate::access::MapFlags;
 
 /// Every way to make a mapping: a builder.
 ///
-/// # Platform notes
+/// # Platform-specific behavior
 ///
 /// On Unix this is mmap(2), on Windows `CreateFileMappingW` and `MapViewOfFile`. On macOS a file is synchronised with
 /// its storage (`F_FULLFSYNC`) before it is mapped. Where memory cannot be
@@ -45,12 +42,12 @@ use crate::access::MapFlags;
 #[must_use]
 pub struct MmapOptions {
     offset: u64,
-    len: Option<usize>,
+    pub(crate) len: Option<usize>,
     capacity: usize,
     access: Access,
-    track_file: bool,
+    pub(crate) track_file: bool,
     extend: bool,
-    follow_end: Option<bool>,
+    pub(crate) follow_end: Option<bool>,
     protection: Option<Protection>,
     #[cfg(unix)]
     flags: Option<MapFlags>,
@@ -129,7 +126,7 @@ impl MmapOptions {
     /// [`Mmap::grow`], [`Mmap::append`], [`Mmap::refresh`]. Address space is not memory: a terabyte over an empty file costs
     /// nothing. It counts for a limit on the process's addresses (`RLIMIT_AS`).
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
     /// On Windows a view cannot be longer than its file: nothing is reserved, and nothing grows through `&self`. The same is
     /// so for maps of huge pages.
@@ -259,7 +256,7 @@ impl MmapOptions {
 
     /// Reads all pages in while mapping, so that the first touch does not wait.
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
     /// `MAP_POPULATE` on Linux; no effect elsewhere.
     ///
@@ -278,7 +275,7 @@ impl MmapOptions {
 
     /// Uses huge pages: of `1 << log2_size` bytes, or with `None` of the system's usual size.
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
     /// `MAP_HUGETLB` on Linux, for anonymous maps, where the administrator has set such pages aside
     /// (`/proc/sys/vm/nr_hugepages`); no effect elsewhere.
@@ -304,7 +301,7 @@ impl MmapOptions {
 
     /// Chooses an address that suits a stack.
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
     /// `MAP_STACK` on Linux and the BSDs; no effect elsewhere.
     ///
@@ -335,7 +332,7 @@ impl MmapOptions {
 
     /// Reserves no swap space for the pages: a write can then fail for want of memory.
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
     /// `MAP_NORESERVE` on Linux, macOS and NetBSD; no effect elsewhere.
     ///
@@ -354,7 +351,7 @@ impl MmapOptions {
 
     /// Makes an anonymous map this process's own: a forked child gets a copy. Otherwise both share it.
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
     /// Windows does not fork; no effect there.
     ///
@@ -427,11 +424,11 @@ impl MmapOptions {
 
     /// What may be done to a file, without any mode.
     fn file_change(&self) -> FileChange {
-        FileChange { extend: self.extend.then_some(How::Length), empty: false }
+        FileChange { extend: self.extend.then_some(FileResize::Length), empty: false }
     }
 
     /// Maps a file, and changes it as `change` says; and whether it is a regular one. After an error the file is as it was.
-    fn map_source(&self, file: OpenFile<'_>, change: FileChange) -> Result<(Mmap, bool)> {
+    pub(crate) fn map_source(&self, file: OpenFile<'_>, change: FileChange) -> Result<(Mmap, bool)> {
         #[cfg(windows)]
         self.check_tag()?;
         sys::sync_before_mapping(file.source());
@@ -464,14 +461,14 @@ impl MmapOptions {
             OpenFile::Lent(source) => MapSource::Borrowed(source),
             OpenFile::Own(file) => MapSource::Tracked(TrackedFile::new(file, &info)),
         };
-        if info.regular && origin.reserves() && origin.room(len) == 0 {
+        if info.regular && origin.reserves() && origin.capacity_for(len) == 0 {
             origin.pin(source.borrowed(), source.tracked(), self.offset)?;
         }
         let Some(file) = changed.map(|file| TrackedFile::new(file, &info)) else {
             return Ok((Mmap::new(origin, source, self.offset, len)?, info.regular));
         };
         if let Some(how) = extend {
-            let longer = LenChange { file: Some(&file), old: info.len, new: end, how };
+            let longer = FileLenChange { file: Some(&file), old: info.len, new: end, how };
             longer.apply().map_err(|error| Error::os("making the file longer", error))?;
         }
         let emptied = || if empty { empty_file(&file, info.len.max(end), end) } else { Ok(()) };
@@ -519,82 +516,6 @@ impl MmapOptions {
         result.map_err(|error| error.at(path))
     }
 
-    /// Opens the file at `path` as `mode` says and maps it: from [`offset`](Self::offset) to its end, or
-    /// [`len`](Self::len) bytes. The mode takes the place of [`access`](Self::access) and [`extend`](Self::extend).
-    ///
-    /// Opened in a mode that writes, a regular file grows with the map: [`MappedFile`]. One that is too short for the range
-    /// is made longer, with room on the disk. Empty files can be mapped.
-    ///
-    /// # Errors
-    ///
-    /// No file has changed then, and none was made.
-    ///
-    /// As [`map`](Self::map): the range must be inside the file in modes that do not write. And
-    /// [`Os`](crate::ErrorKind::Os) where the file cannot be opened, or where the disk is full.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::io::Write;
-    /// use firmmap::{MmapOptions, Mode};
-    ///
-    /// let directory = tempfile::tempdir()?;
-    /// let path = directory.path().join("log");
-    /// let mut log = MmapOptions::new().capacity(1 << 30).open_mode(&path, Mode::CreateNew)?;
-    /// log.write_all(b"started\n")?;
-    /// assert_eq!(std::fs::read(&path)?, b"started\n");
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn open_mode(&self, path: impl AsRef<Path>, mode: Mode) -> Result<MappedFile> {
-        supported()?;
-        let path = path.as_ref();
-        let opened = open_file::open(path, mode).map_err(|error| opening(error).at(path))?;
-        let (file, created) = opened;
-        let source = if self.track_file { OpenFile::Own(file) } else { OpenFile::Lent(sys::source(&file)) };
-        let result = self.map_in_mode(source, mode);
-        if let (Err(_), Some(created)) = (&result, created) {
-            created.remove();
-        }
-        result.map_err(|error| error.at(path))
-    }
-
-    /// As [`open_mode`](Self::open_mode), for a file that is open already. It stays the caller's.
-    ///
-    /// [`Mode::Create`] empties it, after all else has gone well.
-    ///
-    /// # Errors
-    ///
-    /// As [`open_mode`](Self::open_mode), and [`InvalidInput`](crate::ErrorKind::InvalidInput) for [`Mode::CreateNew`],
-    /// which needs a path.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use firmmap::{MmapOptions, Mode};
-    /// let file = tempfile::tempfile()?;
-    /// let mut map = MmapOptions::new().map_mode(&file, Mode::ReadWrite)?;
-    /// map.truncate(100)?;
-    /// assert_eq!(file.metadata()?.len(), 100);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn map_mode<F: AsSource>(&self, file: &F, mode: Mode) -> Result<MappedFile> {
-        supported()?;
-        if mode == Mode::CreateNew {
-            return Err(Detail::InvalidInput { what: "mode \"x+\" makes a new file: it needs a path" }.into());
-        }
-        let source = sys::source(file);
-        let source = if self.track_file { OpenFile::Own(duplicate(source)?) } else { OpenFile::Lent(source) };
-        self.map_in_mode(source, mode)
-    }
-
-    fn map_in_mode(&self, source: OpenFile<'_>, mode: Mode) -> Result<MappedFile> {
-        let mut options = self.clone().access(mode.access());
-        options.follow_end.get_or_insert(self.len.is_none());
-        let change = FileChange { extend: mode.writes().then_some(How::Allocate), empty: mode.empties() };
-        let (map, regular) = options.map_source(source, change)?;
-        Ok(MappedFile::with_growth(map, mode.writes() && self.track_file && regular))
-    }
-
     /// Maps memory that is shared with children that are forked later, as [`map_anonymous`](Self::map_anonymous), and that can
     /// grow: [`len`](Self::len) bytes now, with [`capacity`](Self::capacity) in place.
     ///
@@ -604,7 +525,7 @@ impl MmapOptions {
     ///
     /// As [`map_anonymous`](Self::map_anonymous).
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
     /// A file in memory (`memfd_create`) on Linux, Android and FreeBSD; a temporary file that is removed at once on other Unix
     /// systems, in [`std::env::temp_dir`]; Windows copies the memory when it grows.
@@ -709,7 +630,7 @@ impl MmapOptions {
     }
 }
 
-fn opening(error: io::Error) -> Error {
+pub(crate) fn opening(error: io::Error) -> Error {
     Error::os("opening the file", error)
 }
 
@@ -718,7 +639,7 @@ fn reading_the_length(error: io::Error) -> Error {
 }
 
 /// A file to be mapped.
-enum OpenFile<'a> {
+pub(crate) enum OpenFile<'a> {
     /// The caller's.
     Lent(Source<'a>),
     /// One that the map is to keep.
@@ -736,14 +657,14 @@ impl OpenFile<'_> {
 
 /// What making a map may do to its file.
 #[derive(Clone, Copy)]
-struct FileChange {
+pub(crate) struct FileChange {
     /// How one that is too short is made longer, if it is.
-    extend: Option<How>,
+    pub extend: Option<FileResize>,
     /// Whether its bytes become zeros, and it ends where the map does.
-    empty: bool,
+    pub empty: bool,
 }
 
-/// Makes a file of `len` bytes one of `end` zeros, with room on the disk.
+/// Makes a file of `len` bytes one of `end` zeros, with space allocated on the disk.
 fn empty_file(file: &TrackedFile, len: u64, end: u64) -> Result<()> {
     let empty = |file: &File| {
         if len > end {
@@ -774,11 +695,11 @@ fn info_of(source: Source<'_>) -> Result<FileInfo> {
     }
 }
 
-fn duplicate(source: Source<'_>) -> Result<File> {
+pub(crate) fn duplicate(source: Source<'_>) -> Result<File> {
     sys::duplicate(source).map_err(|error| Error::os("duplicating the descriptor", error))
 }
 
 /// Whether this system can map anything.
-fn supported() -> Result<()> {
+pub(crate) fn supported() -> Result<()> {
     if sys::SUPPORTED { Ok(()) } else { Err(Detail::Unsupported { what: "mapping memory" }.into()) }
 }

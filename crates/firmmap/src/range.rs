@@ -16,9 +16,9 @@ impl Span {
         self.start + self.len
     }
 
-    /// The same range, made larger so that it starts on a multiple of `unit`, a power of two. Nothing stays nothing.
-    pub(crate) fn align_start(self, unit: usize) -> Self {
-        let start = self.start & !(unit - 1);
+    /// The same range, made larger so that it starts on a multiple of `alignment`, a power of two. Nothing stays nothing.
+    pub(crate) fn align_start(self, alignment: usize) -> Self {
+        let start = self.start & !(alignment - 1);
         Self { start, len: if self.len == 0 { 0 } else { self.end() - start } }
     }
 
@@ -76,23 +76,23 @@ pub(crate) fn clipped(start: usize, len: usize, map_len: usize) -> Span {
     Span { start, len: len.min(map_len - start) }
 }
 
-/// `value` rounded up to a multiple of `unit`, a power of two; `None` if that is not addressable.
+/// `value` rounded up to a multiple of `alignment`, a power of two; `None` if that is not addressable.
 #[cfg(any(unix, test))]
-pub(crate) fn round_up(value: usize, unit: usize) -> Option<usize> {
-    value.checked_add(unit - 1).map(|sum| sum & !(unit - 1))
+pub(crate) fn round_up(value: usize, alignment: usize) -> Option<usize> {
+    value.checked_add(alignment - 1).map(|sum| sum & !(alignment - 1))
 }
 
-/// A file offset as the system wants it: a multiple of `unit` (a power of two), and the bytes left over.
-fn split_offset(offset: u64, unit: usize) -> (u64, usize) {
-    let rest = offset & (unit as u64 - 1);
-    // `rest` is less than `unit`, a usize.
+/// A file offset as the system wants it: a multiple of `alignment` (a power of two), and the bytes left over.
+fn split_offset(offset: u64, alignment: usize) -> (u64, usize) {
+    let rest = offset & (alignment as u64 - 1);
+    // `rest` is less than `alignment`, a usize.
     (offset - rest, rest as usize)
 }
 
-/// For a map of `len` bytes at `offset`: the offset that the system wants, a multiple of `unit`; the bytes before the
+/// For a map of `len` bytes at `offset`: the offset that the system wants, a multiple of `alignment`; the bytes before the
 /// map's first; and the length with them.
-pub(crate) fn aligned(offset: u64, len: usize, unit: usize) -> Result<(u64, usize, usize)> {
-    let (aligned, start) = split_offset(offset, unit);
+pub(crate) fn aligned(offset: u64, len: usize, alignment: usize) -> Result<(u64, usize, usize)> {
+    let (aligned, start) = split_offset(offset, alignment);
     let total = len.checked_add(start).filter(|&total| total <= isize::MAX as usize);
     Ok((aligned, start, total.ok_or_else(|| too_large("the length", len as u64))?))
 }
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn offsets_split_at_the_unit() {
+    fn offsets_split_at_the_alignment() {
         assert_eq!(split_offset(0, 4096), (0, 0));
         assert_eq!(split_offset(4095, 4096), (0, 4095));
         assert_eq!(split_offset((1 << 40) + 5, 65536), (1 << 40, 5));

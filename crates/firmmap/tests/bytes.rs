@@ -118,13 +118,13 @@ fn read_uninit_at() {
 fn short_ways() {
     let memory = |count| Some(vec![MaybeUninit::uninit(); count]);
     for (_scratch, map) in letters() {
-        assert_eq!((map.quick_get(25), map.quick_get(26), map.quick_get(usize::MAX)), (Some(b'z'), None, None));
+        assert_eq!((map.try_get(25), map.try_get(26), map.try_get(usize::MAX)), (Some(b'z'), None, None));
         let mut buffer = [MaybeUninit::uninit(); 4];
-        assert!(map.quick_read(22, &mut buffer).is_some());
-        assert!(map.quick_read(23, &mut buffer).is_none());
-        assert!(map.quick_read(usize::MAX, &mut buffer).is_none());
-        assert!(map.quick_read(26, &mut []).is_some());
-        let through = |byte, start, limit| map.quick_read_through(byte, start, limit, memory).map(|line| line.len());
+        assert!(map.try_read(22, &mut buffer).is_some());
+        assert!(map.try_read(23, &mut buffer).is_none());
+        assert!(map.try_read(usize::MAX, &mut buffer).is_none());
+        assert!(map.try_read(26, &mut []).is_some());
+        let through = |byte, start, limit| map.try_read_through(byte, start, limit, memory).map(|line| line.len());
         assert_eq!(through(b'e', 1, 100), Some(4));
         assert_eq!(through(b'e', 4, 1), Some(1));
         assert_eq!((through(b'e', 1, 3), through(b'e', 5, 100), through(b'e', 1, 0)), (None, None, None));
@@ -132,12 +132,12 @@ fn short_ways() {
             (through(b'e', 26, 100), through(b'e', 27, 100), through(b'e', usize::MAX, 100)),
             (None, None, None)
         );
-        assert!(map.quick_read_through(b'e', 1, 100, |_| None::<Vec<_>>).is_none());
-        assert!(map.quick_read_through(b'e', 1, 100, |count| memory(count - 1)).is_none());
+        assert!(map.try_read_through(b'e', 1, 100, |_| None::<Vec<_>>).is_none());
+        assert!(map.try_read_through(b'e', 1, 100, |count| memory(count - 1)).is_none());
     }
     let mut map = MmapOptions::new().len(9).map_anonymous().unwrap();
     map.protect(Protection::empty()).unwrap();
-    assert_eq!(map.quick_get(0), None);
+    assert_eq!(map.try_get(0), None);
 }
 
 // A1: every form of range.

@@ -91,18 +91,18 @@ fn short_ways_leave_faults_to_the_long_ones() {
     for (kind, map) in maps(&pages) {
         println!("{kind}");
         let missing: [&dyn Fn() -> bool; 3] = [
-            &|| map.quick_get(left).is_some(),
-            &|| map.quick_read(left - 10, &mut [MaybeUninit::uninit(); 20]).is_some(),
-            &|| map.quick_read_through(byte(left + 3), left - 1, 10, memory).is_some(),
+            &|| map.try_get(left).is_some(),
+            &|| map.try_read(left - 10, &mut [MaybeUninit::uninit(); 20]).is_some(),
+            &|| map.try_read_through(byte(left + 3), left - 1, 10, memory).is_some(),
         ];
         for gives in missing {
             assert!(gives());
             pages.truncate(LEFT);
             assert!(!gives());
             // Nor anything else, before it was told.
-            assert_eq!(map.quick_get(0), None);
+            assert_eq!(map.try_get(0), None);
             assert_fault(map.check(), left..=left);
-            assert_eq!(map.quick_get(0), Some(byte(0)));
+            assert_eq!(map.try_get(0), Some(byte(0)));
             assert!(!gives());
             assert_fault(map.get(0), left..=left);
             pages.restore();

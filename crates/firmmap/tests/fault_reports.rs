@@ -89,7 +89,7 @@ fn forty_threads_wait_to_be_told() {
         }
         all.wait();
         let fault = take_fault_of(here()).unwrap();
-        assert_eq!((fault.offset, fault.thread, fault.told), ((40 - thread) * page() + 5, here(), false));
+        assert_eq!((fault.offset, fault.thread, fault.reported), ((40 - thread) * page() + 5, here(), false));
         assert_eq!(take_fault_of(here()), None);
     });
     assert_eq!((take_fault(), waiting_faults().len()), (None, 0));

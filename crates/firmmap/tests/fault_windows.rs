@@ -291,17 +291,17 @@ fn every_read(loss: Loss) {
                 Ok(assert_eq!(count, (left - 1000..all).filter(|&index| byte(index) == b'\n').count()))
             }),
             // What has no error of its own leaves it to the operation that it stands for.
-            ("quick_get", left + 3..=left + 3, &|map| match map.quick_get(left + 3) {
+            ("try_get", left + 3..=left + 3, &|map| match map.try_get(left + 3) {
                 Some(found) => Ok(expect(&[found], left + 3)),
                 None => map.get(left + 3).map(drop),
             }),
-            ("quick_read", left..=left + 9, &|map| match map.quick_read(left - 10, &mut [MaybeUninit::uninit(); 20]) {
+            ("try_read", left..=left + 9, &|map| match map.try_read(left - 10, &mut [MaybeUninit::uninit(); 20]) {
                 Some(()) => Ok(()),
                 None => map.read_exact_at(&mut [0; 20], left - 10),
             }),
-            ("quick_read_through", left..=left + 999, &|map| {
+            ("try_read_through", left..=left + 999, &|map| {
                 let make = |count| Some(vec![MaybeUninit::uninit(); count]);
-                match map.quick_read_through(0, left - 10, 1000, make) {
+                match map.try_read_through(0, left - 10, 1000, make) {
                     Some(found) => Ok(assert_eq!(found.len(), 1000)),
                     None => map.find(b"\0", left - 10..left + 990).map(drop),
                 }

@@ -107,7 +107,7 @@ impl Drop for SmallDisk {
 }
 
 #[track_caller]
-fn assert_no_room<T: std::fmt::Debug>(result: Result<T, impl Into<std::io::Error>>) {
+fn assert_no_space<T: std::fmt::Debug>(result: Result<T, impl Into<std::io::Error>>) {
     let error: std::io::Error = result.expect_err("the disk is full").into();
     assert_eq!(error.raw_os_error(), Some(libc::ENOSPC), "{error}");
 }
@@ -124,18 +124,18 @@ fn appending_to_a_full_disk() {
         loop {
             match map.append(&bytes(end, 66)) {
                 Ok(at) => assert_eq!(at, end),
-                Err(error) => break assert_no_room::<()>(Err(error)),
+                Err(error) => break assert_no_space::<()>(Err(error)),
             }
             end += 66;
             assert!(end < 1 << 20);
         }
         assert!(end > 1000, "{}: {end}", disk.kind);
         // Some of this has room, and is taken back.
-        assert_no_room(map.append(&bytes(end, 10 * page())));
+        assert_no_space(map.append(&bytes(end, 10 * page())));
         assert_eq!((map.len(), map.file_len().unwrap()), (end, end as u64), "{}", disk.kind);
         assert!(std::fs::read(&path).unwrap() == bytes(0, end) && map.to_vec(..).unwrap() == bytes(0, end));
         std::fs::remove_file(full).unwrap();
-        assert_no_room(map.append(&vec![7; 2 << 20]));
+        assert_no_space(map.append(&vec![7; 2 << 20]));
         assert_eq!((map.len(), map.file_len().unwrap()), (end, end as u64), "{}", disk.kind);
         assert_eq!(map.append(&bytes(end, 10 * page())).unwrap(), end);
         assert!(std::fs::read(&path).unwrap() == bytes(0, end + 10 * page()));
@@ -150,18 +150,18 @@ fn growing_on_a_full_disk() {
         let options = MmapOptions::new().capacity(1 << 30);
         let mut file = options.open_mode(&path, Mode::ReadWrite).unwrap();
         let full = disk.fill();
-        assert_no_room(file.grow(8 * page()));
-        assert_no_room(file.truncate(8 * page()));
-        assert_no_room(options.clone().len(8 * page()).open_mode(&path, Mode::ReadWrite));
+        assert_no_space(file.grow(8 * page()));
+        assert_no_space(file.truncate(8 * page()));
+        assert_no_space(options.clone().len(8 * page()).open_mode(&path, Mode::ReadWrite));
         let share = file.share();
-        assert_no_room(file.truncate(8 * page()));
+        assert_no_space(file.truncate(8 * page()));
         drop(share);
         let mut moving = MappedFile::open(&path, Mode::ReadWrite).unwrap();
-        assert_no_room(moving.truncate(8 * page()));
+        assert_no_space(moving.truncate(8 * page()));
         assert_eq!((file.len(), moving.len(), file.file_len().unwrap()), (100, 100, 100), "{}", disk.kind);
         assert!(std::fs::read(&path).unwrap() == bytes(0, 100));
         std::fs::remove_file(full).unwrap();
-        assert_no_room(file.grow(2 << 20));
+        assert_no_space(file.grow(2 << 20));
         assert_eq!((file.len(), file.file_len().unwrap()), (100, 100), "{}", disk.kind);
         file.grow(8 * page()).unwrap();
         let full = disk.fill();
@@ -169,7 +169,7 @@ fn growing_on_a_full_disk() {
         file.fill(100.., 9).unwrap();
         file.flush().unwrap();
         assert!(file.count(b"\x09", ..).unwrap() >= 8 * page() - 100);
-        file.exclusive("resizing").unwrap().resize(80 * page()).unwrap();
+        file.get_mut().unwrap().resize(80 * page()).unwrap();
         let error = file.fill(8 * page().., 9).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Fault, "{}", disk.kind);
         std::fs::remove_file(full).unwrap();
@@ -185,7 +185,7 @@ fn writing_to_a_full_disk_as_a_file() {
         disk.fill();
         for position in [50, 100, 200, 20 * page()] {
             file.seek(SeekFrom::Start(position as u64)).unwrap();
-            assert_no_room(file.write(&vec![7; 10 * page()]));
+            assert_no_space(file.write(&vec![7; 10 * page()]));
             assert_eq!((file.position(), file.len(), file.file_len().unwrap()), (position, 100, 100));
             assert!(std::fs::read(&path).unwrap() == bytes(0, 100), "{}: {position}", disk.kind);
         }
@@ -206,7 +206,7 @@ fn space_that_a_file_has_behind_its_end() {
         let result = unsafe { libc::fallocate(fd, libc::FALLOC_FL_KEEP_SIZE, 0, 8 * page() as libc::off_t) };
         assert_eq!(result, 0, "{}", disk.kind);
         disk.fill();
-        assert_no_room(file.truncate(80 * page()));
+        assert_no_space(file.truncate(80 * page()));
         file.truncate(8 * page()).unwrap();
         file.fill(.., 7).unwrap();
         file.flush().unwrap();
@@ -239,7 +239,7 @@ fn a_failed_write_gives_back_what_others_have_appended() {
         let path = disk.path().join("file");
         std::fs::write(&path, bytes(0, 200)).unwrap();
         disk.fill();
-        check(&path, disk.kind, &|write| assert_no_room(write()));
+        check(&path, disk.kind, &|write| assert_no_space(write()));
     }
     let directory = tempfile::tempdir().unwrap();
     // SAFETY: an ignored signal has no handler.

@@ -115,7 +115,7 @@ fn read_only() {
     }
     assert_eq!(file.resize(5).unwrap_err().kind(), ErrorKind::NotResizable);
     assert_eq!(file.position(), 3);
-    file.exclusive("test").unwrap().protect(Protection::empty()).unwrap();
+    file.get_mut().unwrap().protect(Protection::empty()).unwrap();
     let mut bytes = b"kept".to_vec();
     assert_eq!(file.read_to_end(&mut bytes).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
     assert_eq!(file.read(&mut [0; 2]).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
@@ -213,14 +213,14 @@ fn share() {
     other.set(0, b'x').unwrap();
     assert_eq!(file.get(0).unwrap(), b'x');
     refused(file.resize(5), ErrorKind::InUse, "resize is not possible while others use the map");
-    let words = "changing the protection is not possible while others use the map";
-    refused(file.exclusive("changing the protection").map(|_| ()), ErrorKind::InUse, words);
+    let words = "changing the mapping is not possible while others use the map";
+    refused(file.get_mut().map(|_| ()), ErrorKind::InUse, words);
     file.set_position(4);
     let mut file = file.into_map().unwrap_err();
     assert_eq!((file.position(), other.len()), (4, 10), "the file comes back as it was");
     drop(other);
     assert!(!file.is_shared());
-    file.exclusive("test").unwrap().protect(Protection::READ).unwrap();
+    file.get_mut().unwrap().protect(Protection::READ).unwrap();
     assert_eq!(file.write(b"?").unwrap_err().kind(), io::ErrorKind::PermissionDenied);
     let map = file.into_map().unwrap();
     assert_eq!(map.to_vec(..3).unwrap(), b"x12");

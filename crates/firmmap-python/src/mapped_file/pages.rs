@@ -129,7 +129,7 @@ pub(crate) fn protect<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
                 return Ok(false);
             }
             open.changes += 1;
-            open.file.exclusive("protect").and_then(|map| map.protect(protection)).map_err(error)?;
+            open.file.get_mut().and_then(|map| map.protect(protection)).map_err(error)?;
             Ok(true)
         })?;
         if done {

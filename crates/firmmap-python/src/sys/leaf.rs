@@ -52,7 +52,7 @@ pub(crate) fn position<M: Leaf>(map: &M, py: Python<'_>) -> Option<usize> {
 pub(crate) fn byte<M: Leaf>(map: &M, py: Python<'_>) -> Option<u8> {
     let read = |file: &mut File| {
         let position = file.position();
-        let byte = file.quick_get(position)?;
+        let byte = file.try_get(position)?;
         file.set_position(position + 1);
         Some(byte)
     };

@@ -3,8 +3,8 @@
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
+use super::os;
 use super::slot::Slot;
-use crate::sys;
 
 /// How many long operations can be under way in the process so that it is known.
 const PLACES: usize = 128;
@@ -28,7 +28,7 @@ impl Busy {
 
     /// Marks a long operation of this thread, for as long as the result lives.
     pub(crate) fn new(slot: &Slot) -> Self {
-        let here = sys::thread();
+        let here = os::thread();
         // Threads' numbers are addresses, mostly: the low bits say little.
         let first = here / 4096 % PLACES;
         let (before, after) = OPERATIONS.split_at(first);

@@ -1,10 +1,10 @@
-//! What happens when a map is dropped with a fault that nobody was told of.
+//! What happens when a map is dropped with a fault that was not reported.
 
 use std::io::Write;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-/// A fault that nobody was told of when its map was dropped: what was read there was zeros, what was written there is lost.
+/// A fault that was not reported when its map was dropped: what was read there was zeros, what was written there is lost.
 ///
 /// # Examples
 ///
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DroppedFault {
-    /// The lowest offset in the map, in bytes, at which an access failed that nobody was told of.
+    /// The lowest offset in the map, in bytes, at which an access failed that was not reported.
     pub offset: usize,
     /// How many faults the map has met, reported ones included: its [`fault_count`](crate::Mmap::fault_count).
     pub count: u64,
@@ -23,7 +23,7 @@ type Hook = Box<dyn Fn(&DroppedFault) + Send + Sync>;
 /// Null for the default hook. A hook that was replaced stays: another thread may just be calling it.
 static HOOK: AtomicPtr<Hook> = AtomicPtr::new(ptr::null_mut());
 
-/// Sets what is called when a map is dropped with a fault that nobody was told of: neither by an error of an operation, nor by
+/// Sets what is called when a map is dropped with a fault that was not reported: neither by an error of an operation, nor by
 /// [`Mmap::check`](crate::Mmap::check), [`Mmap::close`](crate::Mmap::close) or [`take_fault`](super::take_fault). That is memory
 /// that was used directly, through [`Mmap::as_slice`](crate::Mmap::as_slice), [`Mmap::as_atomic`](crate::Mmap::as_atomic) or
 /// an address.
@@ -56,7 +56,7 @@ pub fn set_drop_hook(hook: impl Fn(&DroppedFault) + Send + Sync + 'static) {
     HOOK.store(Box::into_raw(Box::new(hook)), Ordering::Release);
 }
 
-/// A map was dropped with a fault that nobody was told of.
+/// A map was dropped with a fault that was not reported.
 #[cold]
 pub(crate) fn dropped(offset: usize, count: u64) {
     let fault = DroppedFault { offset, count };
@@ -67,7 +67,7 @@ pub(crate) fn dropped(offset: usize, count: u64) {
             // There is nobody to be told if that fails too.
             let _ = writeln!(
                 std::io::stderr(),
-                "firmmap: a map was dropped with a fault that nobody was told of: the byte at offset {offset} could not be \
+                "firmmap: a map was dropped with a fault that was not reported: the byte at offset {offset} could not be \
                  read or written"
             );
         }

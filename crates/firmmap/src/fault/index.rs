@@ -172,8 +172,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::fault::Site;
-    use crate::sys::FileId;
+    use crate::sys::{FileId, MappingInfo};
 
     const PAGE: usize = 4096;
 
@@ -186,7 +185,17 @@ mod tests {
     fn describe(slot: &Slot, start: usize, len: usize) {
         let (file_id, origin) = (FileId::default(), start);
         let (protection, flags) = (0, 0);
-        slot.describe(&Site { start, len, fd: -1, file_id, file_offset: 0, protection, flags, unit: PAGE, origin });
+        slot.describe(&MappingInfo {
+            start,
+            len,
+            fd: -1,
+            file_id,
+            file_offset: 0,
+            protection,
+            flags,
+            page_size: PAGE,
+            origin,
+        });
     }
 
     fn found(index: &Index, address: usize) -> Option<usize> {

@@ -33,10 +33,27 @@
 
 mod busy;
 mod drop_hook;
+#[cfg(unix)]
+mod fork;
 mod index;
+#[cfg(unix)]
+mod pages;
 mod pool;
+#[cfg(unix)]
+mod reserve;
 mod slot;
 mod table;
+
+/// The handler, one for each system, and what it needs of it. Each has the same items with the same signatures.
+#[cfg(unix)]
+#[path = "unix.rs"]
+mod os;
+#[cfg(windows)]
+#[path = "windows.rs"]
+mod os;
+#[cfg(not(any(unix, windows)))]
+#[path = "unsupported.rs"]
+mod os;
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
@@ -44,17 +61,11 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 pub(crate) use busy::Busy;
 pub(crate) use drop_hook::dropped;
 pub use drop_hook::{DroppedFault, set_drop_hook};
+pub(crate) use os::attempt;
 pub(crate) use slot::Slot;
-#[cfg(any(unix, windows))]
-pub(crate) use table::is_guarded;
-#[cfg(windows)]
-pub(crate) use table::meet;
-#[cfg(unix)]
-pub(crate) use table::{cover, forget_other_threads, lock_for_fork, unlock_after_fork};
 pub(crate) use table::{register, release, renew, withdraw};
 
 use crate::error::{Detail, Error};
-use crate::sys::{self, FileId};
 use pool::Pool;
 
 /// An operation met a page that could not be read or written: where, as an index into the map.
@@ -68,26 +79,6 @@ impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         Detail::Fault { offset: fault.offset }.into()
     }
-}
-
-/// What the handler needs to know of a mapping.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Site {
-    /// Address of the mapping, and its length in whole pages.
-    pub start: usize,
-    pub len: usize,
-    /// The mapping's file, or -1.
-    pub fd: i32,
-    /// Which file that is.
-    pub file_id: FileId,
-    pub file_offset: u64,
-    /// The arguments of mmap(2).
-    pub protection: i32,
-    pub flags: i32,
-    /// What a page of it measures.
-    pub unit: usize,
-    /// What has to be taken from an address to get an index into the map.
-    pub origin: usize,
 }
 
 /// Pages that were replaced by zeros.
@@ -129,7 +120,7 @@ pub fn fault_guard() -> bool {
 /// everywhere else. Mappings that are made while the guard is off stay without it; mappings that were made while it
 /// was on are without it as long as it is off.
 ///
-/// # Platform notes
+/// # Platform-specific behavior
 ///
 /// The guard is a handler for SIGBUS (on macOS also SIGSEGV), on Windows for access violations and in-page errors.
 ///
@@ -154,7 +145,7 @@ pub fn set_fault_guard(on: bool) {
 /// ```
 pub fn renew_fault_guard() {
     if fault_guard() {
-        sys::install_handler();
+        os::install_handler();
     }
 }
 
@@ -168,7 +159,7 @@ pub fn renew_fault_guard() {
 /// ```
 #[must_use]
 pub fn fault_handler() -> usize {
-    sys::current_handler()
+    os::current_handler()
 }
 
 /// Tells the guard that `handler`, which [`fault_handler`] has given after it was installed, is not at work any more though
@@ -180,7 +171,7 @@ pub fn fault_handler() -> usize {
 ///
 /// See [`fault_handler`].
 pub fn forget_fault_handler(handler: usize) {
-    sys::forget_handler(handler);
+    os::forget_handler(handler);
 }
 
 /// A function that is called after a fault, in a signal handler: it may do only what is allowed there.
@@ -197,7 +188,7 @@ static NOTIFY: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
 ///   interrupted code could hold, no thread-locals that it could be changing. Atomics are fine. The stack may be small.
 /// - It does not unwind.
 ///
-/// # Platform notes
+/// # Platform-specific behavior
 ///
 /// On Windows it is called by the handler of exceptions, for which the same holds.
 ///
@@ -232,7 +223,7 @@ pub struct UnreportedFault {
     /// The thread that met it: `pthread_self()`.
     pub thread: usize,
     /// Whether an operation on the map has told of it, in another thread.
-    pub told: bool,
+    pub reported: bool,
     /// The kernel's number of the thread.
     id: i32,
 }
@@ -241,7 +232,7 @@ impl UnreportedFault {
     /// Whether the thread that met the fault is still there. The number in [`thread`](Self::thread) can be another
     /// thread's by now.
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
     /// Known on Linux; elsewhere the answer is always yes.
     ///
@@ -252,7 +243,7 @@ impl UnreportedFault {
     /// ```
     #[must_use]
     pub fn thread_lives(&self) -> bool {
-        sys::thread_lives(self.id)
+        os::thread_lives(self.id)
     }
 }
 
@@ -270,7 +261,7 @@ impl UnreportedFault {
 /// ```
 #[must_use]
 pub fn take_fault() -> Option<UnreportedFault> {
-    let here = sys::thread();
+    let here = os::thread();
     take(&|slot, thread| thread == here || !slot.is_busy(thread))
 }
 
@@ -289,7 +280,7 @@ pub fn take_fault_of(thread: usize) -> Option<UnreportedFault> {
 fn take(wanted: &dyn Fn(&Slot, usize) -> bool) -> Option<UnreportedFault> {
     while pool::has_reports() {
         let slot = {
-            let _blocked = sys::block_signals();
+            let _blocked = os::block_signals();
             let pool = Pool::lock();
             pool.reporting().find(|slot| slot.waiting(wanted).next().is_some())?
         };
@@ -312,7 +303,7 @@ fn take(wanted: &dyn Fn(&Slot, usize) -> bool) -> Option<UnreportedFault> {
 /// ```
 #[must_use]
 pub fn waiting_faults() -> Vec<UnreportedFault> {
-    let here = sys::thread();
+    let here = os::thread();
     let wanted = |slot: &Slot, thread: usize| thread == here || !slot.is_busy(thread);
     let mut faults = Vec::new();
     let mut slots: Vec<&Slot> = Vec::new();
@@ -323,7 +314,7 @@ pub fn waiting_faults() -> Vec<UnreportedFault> {
         slots.clear();
         faults.reserve(capacity);
         slots.reserve(capacity);
-        let _blocked = sys::block_signals();
+        let _blocked = os::block_signals();
         let pool = Pool::lock();
         if pool::reports() > capacity {
             continue;

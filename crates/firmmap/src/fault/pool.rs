@@ -7,9 +7,9 @@
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
+use super::os;
 use super::slot::Slot;
 use super::table::Lock;
-use crate::sys;
 
 /// A place in a list.
 pub(super) struct Node {
@@ -133,7 +133,7 @@ impl Pool {
             USED.store(used + 1, Ordering::Relaxed);
             return Some(node);
         }
-        let memory = sys::memory_for_ever(CHUNK)?.cast::<Node>();
+        let memory = os::memory_for_ever(CHUNK)?.cast::<Node>();
         for index in 0..CHUNK / size_of::<Node>() {
             let place = memory.wrapping_add(index);
             // SAFETY: the memory is new, aligned to pages, and as long.

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, AtomicUsize
 
 use super::busy::is_busy;
 use super::index::Links;
+use super::os;
 use super::pool::{List, Neighbours, Node, Pool};
 use super::table::Lock;
-use super::{Fault, NOTIFY, Site, UnreportedFault, ZeroedRange};
+use super::{Fault, NOTIFY, UnreportedFault, ZeroedRange};
 use crate::range::Span;
-use crate::sys::{self, FileId};
+use crate::sys::{FileId, MappingInfo};
 
 /// One mapping's place in the table.
 ///
@@ -36,7 +37,7 @@ pub(crate) struct Slot {
     file_offset: AtomicU64,
     device: AtomicU64,
     inode: AtomicU64,
-    unit: AtomicUsize,
+    page_size: AtomicUsize,
     origin: AtomicUsize,
     fd: AtomicI32,
     protection: AtomicI32,
@@ -74,7 +75,7 @@ impl Report<'_> {
     }
 
     /// Not zero if some operation has told of it, in another thread.
-    fn told(&self) -> &AtomicUsize {
+    fn reported(&self) -> &AtomicUsize {
         &self.0.words[2]
     }
 
@@ -96,7 +97,7 @@ impl Report<'_> {
         UnreportedFault {
             offset: self.first().load(Ordering::Relaxed),
             thread: self.thread().load(Ordering::Relaxed),
-            told: self.told().load(Ordering::Relaxed) != 0,
+            reported: self.reported().load(Ordering::Relaxed) != 0,
             id: self.id().load(Ordering::Relaxed) as i32,
         }
     }
@@ -133,7 +134,7 @@ impl Slot {
             file_offset: AtomicU64::new(0),
             device: AtomicU64::new(0),
             inode: AtomicU64::new(0),
-            unit: AtomicUsize::new(1),
+            page_size: AtomicUsize::new(1),
             origin: AtomicUsize::new(0),
             fd: AtomicI32::new(-1),
             protection: AtomicI32::new(0),
@@ -161,8 +162,8 @@ impl Slot {
         address.wrapping_sub(self.start.load(Ordering::Acquire)) < self.len.load(Ordering::Acquire)
     }
 
-    fn site(&self) -> Site {
-        Site {
+    fn mapping(&self) -> MappingInfo {
+        MappingInfo {
             start: self.start.load(Ordering::Relaxed),
             len: self.len.load(Ordering::Relaxed),
             fd: self.fd.load(Ordering::Relaxed),
@@ -170,28 +171,28 @@ impl Slot {
             file_offset: self.file_offset.load(Ordering::Relaxed),
             protection: self.protection.load(Ordering::Relaxed),
             flags: self.flags.load(Ordering::Relaxed),
-            unit: self.unit.load(Ordering::Relaxed),
+            page_size: self.page_size.load(Ordering::Relaxed),
             origin: self.origin.load(Ordering::Relaxed),
         }
     }
 
     /// Says what the slot stands for now. It is not in the index.
-    pub(super) fn set(&self, site: &Site) {
+    pub(super) fn set(&self, mapping: &MappingInfo) {
         let _held = self.hold();
-        self.describe(site);
+        self.describe(mapping);
     }
 
-    pub(super) fn describe(&self, site: &Site) {
-        self.fd.store(site.fd, Ordering::Relaxed);
-        self.device.store(site.file_id.device, Ordering::Relaxed);
-        self.inode.store(site.file_id.inode, Ordering::Relaxed);
-        self.file_offset.store(site.file_offset, Ordering::Relaxed);
-        self.protection.store(site.protection, Ordering::Relaxed);
-        self.flags.store(site.flags, Ordering::Relaxed);
-        self.unit.store(site.unit, Ordering::Relaxed);
-        self.origin.store(site.origin, Ordering::Relaxed);
-        self.start.store(site.start, Ordering::Release);
-        self.len.store(site.len, Ordering::Release);
+    pub(super) fn describe(&self, mapping: &MappingInfo) {
+        self.fd.store(mapping.fd, Ordering::Relaxed);
+        self.device.store(mapping.file_id.device, Ordering::Relaxed);
+        self.inode.store(mapping.file_id.inode, Ordering::Relaxed);
+        self.file_offset.store(mapping.file_offset, Ordering::Relaxed);
+        self.protection.store(mapping.protection, Ordering::Relaxed);
+        self.flags.store(mapping.flags, Ordering::Relaxed);
+        self.page_size.store(mapping.page_size, Ordering::Relaxed);
+        self.origin.store(mapping.origin, Ordering::Relaxed);
+        self.start.store(mapping.start, Ordering::Release);
+        self.len.store(mapping.len, Ordering::Release);
     }
 
     /// The slot is a new map's, and about to be put into the index.
@@ -215,7 +216,7 @@ impl Slot {
     /// The mapping is about to move: its addresses may soon be somebody else's. Who was not told of a fault is still to be told.
     pub(crate) fn suspend(&self) {
         let _held = self.hold();
-        let _blocked = (!self.zeroed.is_empty()).then(sys::block_signals);
+        let _blocked = (!self.zeroed.is_empty()).then(os::block_signals);
         self.leave_addresses();
     }
 
@@ -226,7 +227,7 @@ impl Slot {
             self.len.store(0, Ordering::Release);
             return None;
         }
-        let _blocked = sys::block_signals();
+        let _blocked = os::block_signals();
         self.leave_addresses();
         let fault = self.unreported().map(|offset| Fault { offset });
         let pool = Pool::lock();
@@ -242,13 +243,13 @@ impl Slot {
     fn leave_addresses(&self) {
         if !self.zeroed.is_empty() {
             // What moves is to be whole.
-            self.restore_ranges(&self.site());
+            self.restore_ranges(&self.mapping());
         }
         self.len.store(0, Ordering::Release);
         if !self.zeroed.is_empty() {
             let pool = Pool::lock();
             while let Some(node) = self.zeroed.pop() {
-                sys::drop_stash(&ZeroedRange::of(node));
+                os::drop_stash(&ZeroedRange::of(node));
                 pool.give_back(node);
             }
         }
@@ -272,7 +273,7 @@ impl Slot {
     /// There were zeros in the place of pages. They must be gone before somebody begins to read.
     #[cold]
     fn count_zeroed(&self) -> u64 {
-        let _blocked = sys::block_signals();
+        let _blocked = os::block_signals();
         let _held = self.hold();
         self.settle();
         if !self.zeroed.is_empty() {
@@ -304,7 +305,7 @@ impl Slot {
     #[cold]
     #[inline(never)]
     pub(crate) fn enter_unsettled(&'static self, part: Span, whole: Span) -> Result<u64, Fault> {
-        let _blocked = sys::block_signals();
+        let _blocked = os::block_signals();
         let _held = self.hold();
         // It can be this very operation that has met it, in its fast path.
         let missing = self.own_missing(whole);
@@ -322,7 +323,7 @@ impl Slot {
     /// The first index of `span` that was missing, as far as this thread has met a fault in it that it was not told of. The slot
     /// is locked.
     fn own_missing(&self, span: Span) -> Option<usize> {
-        let (here, id) = (sys::thread(), sys::thread_id());
+        let (here, id) = (os::thread(), os::thread_id());
         let own = self.reports.iter().map(Report).find(|report| report.is_of(here, id))?;
         let (first, missing) = (own.first().load(Ordering::Relaxed), own.missing().load(Ordering::Relaxed));
         let inside = first < span.end() && missing < span.end() && first >= span.start;
@@ -340,7 +341,7 @@ impl Slot {
     /// Before an operation that only reads, and leaves faults to another one: the count to compare with afterwards. If there
     /// is a fault that was not reported, it is less than what will be found then.
     #[inline(always)]
-    pub(crate) fn glance(&self) -> u64 {
+    pub(crate) fn settled_count(&self) -> u64 {
         self.settled.load(Ordering::Acquire)
     }
 
@@ -356,7 +357,7 @@ impl Slot {
     #[cold]
     #[inline(never)]
     fn recover(&'static self, span: Span) -> Fault {
-        let _blocked = sys::block_signals();
+        let _blocked = os::block_signals();
         let _held = self.hold();
         let zeroed = self.first_zeroed(span);
         let missing = self.own_missing(span);
@@ -379,13 +380,13 @@ impl Slot {
         starts.min().map(|zeroed| zeroed.max(start) - origin)
     }
 
-    /// Takes what this thread is to be told: of its own fault, or else of those of others that nobody was told of. The others
+    /// Takes what this thread is to be told: of its own fault, or else of those of others that was not reported. The others
     /// are still to be told. The slot is locked, all signals are blocked.
     fn take_report(&'static self) -> Option<usize> {
         if self.reports.is_empty() && self.unlisted.load(Ordering::Relaxed) == 0 {
             return None;
         }
-        let (here, id) = (sys::thread(), sys::thread_id());
+        let (here, id) = (os::thread(), os::thread_id());
         let pool = Pool::lock();
         if let Some(node) = pool.take_report(self, |node| Report(node).is_of(here, id)) {
             let offset = Report(node).first().load(Ordering::Relaxed);
@@ -394,13 +395,13 @@ impl Slot {
         }
         let offset = self.unreported();
         for node in self.reports.iter() {
-            Report(node).told().store(1, Ordering::Relaxed);
+            Report(node).reported().store(1, Ordering::Relaxed);
         }
         self.unlisted.store(0, Ordering::Relaxed);
         // A thread that has ended cannot be told any more. One report after the other has its turn at the front.
         if let Some(node) = pool.take_report(self, |_| true) {
-            let bound_to_be_told = !NOTIFY.load(Ordering::Acquire).is_null();
-            if bound_to_be_told || sys::thread_lives(Report(node).fault().id) {
+            let bound_to_be_reported = !NOTIFY.load(Ordering::Acquire).is_null();
+            if bound_to_be_reported || os::thread_lives(Report(node).fault().id) {
                 pool.add_report(self, node);
             } else {
                 pool.give_back(node);
@@ -413,7 +414,7 @@ impl Slot {
     fn unreported(&self) -> Option<usize> {
         let unlisted = self.unlisted.load(Ordering::Relaxed).checked_sub(1);
         let faults = self.reports.iter().map(|node| Report(node).fault());
-        faults.filter(|fault| !fault.told).map(|fault| fault.offset).chain(unlisted).min()
+        faults.filter(|fault| !fault.reported).map(|fault| fault.offset).chain(unlisted).min()
     }
 
     /// What the slot's threads have met and were not told of, those that are to be told now. The pool is locked.
@@ -423,7 +424,7 @@ impl Slot {
 
     /// Takes a fault of one of the threads that are `wanted`.
     pub(super) fn take(&self, wanted: &dyn Fn(&Slot, usize) -> bool) -> Option<UnreportedFault> {
-        let _blocked = sys::block_signals();
+        let _blocked = os::block_signals();
         let _held = self.hold();
         let pool = Pool::lock();
         let node = pool.take_report(self, |node| wanted(self, Report(node).fault().thread))?;
@@ -436,7 +437,7 @@ impl Slot {
 
     /// Restores the file's pages.
     pub(super) fn restore(&self) {
-        let _blocked = sys::block_signals();
+        let _blocked = os::block_signals();
         let _held = self.hold();
         self.settle();
     }
@@ -444,8 +445,8 @@ impl Slot {
     /// Restores the file's pages, where the system can. The slot is locked, all signals are blocked.
     fn settle(&self) {
         let faults = self.faults.load(Ordering::Relaxed);
-        let restored = self.restore_ranges(&self.site());
-        sys::refill_reserve();
+        let restored = self.restore_ranges(&self.mapping());
+        os::refill_reserve();
         if !restored {
             return;
         }
@@ -458,10 +459,10 @@ impl Slot {
     /// Replaces the zeros by the file's pages. Whether that worked for all of them; the rest stays noted.
     ///
     /// One range at a time, in place: the handler comes here too, and its stack may be small.
-    fn restore_ranges(&self, site: &Site) -> bool {
+    fn restore_ranges(&self, mapping: &MappingInfo) -> bool {
         let kept = List::new();
         while let Some(node) = self.zeroed.pop() {
-            if sys::put_back(site, &ZeroedRange::of(node)) {
+            if os::restore_pages(mapping, &ZeroedRange::of(node)) {
                 Pool::lock().give_back(node);
             } else {
                 kept.push(node);
@@ -484,8 +485,8 @@ impl Slot {
         // changes in between.
         let Some(node) = self.zeroed.iter().next() else { return false };
         let other = ZeroedRange::of(node);
-        sys::drop_stash(&other);
-        sys::drop_stash(range);
+        os::drop_stash(&other);
+        os::drop_stash(range);
         let end = (other.start + other.len).max(range.start + range.len);
         let start = other.start.min(range.start);
         ZeroedRange { start, len: end - start, stash: 0 }.store(node);
@@ -510,32 +511,32 @@ impl Slot {
     }
 
     /// In the handler: makes the page at `address` readable. `false` if it is not ours after all, or cannot be helped.
-    pub(super) fn cover(&'static self, address: usize, thread: usize) -> bool {
+    pub(super) fn zero_fill(&'static self, address: usize, thread: usize) -> bool {
         let _held = self.hold();
         if !self.contains(address) {
             return false;
         }
-        let site = self.site();
+        let mapping = self.mapping();
         // Counted before it can be seen.
         self.faults.fetch_add(1, Ordering::AcqRel);
         // By other threads that write to the page as well: the load in `leave` may overtake a store, but not this.
-        sys::seen_by_all_threads();
+        os::seen_by_all_threads();
         // More than can be kept apart: the others go back to what they were. Whoever still uses them comes here again.
         if self.zeroed.iter().count() >= ZEROED_RANGES {
-            self.restore_ranges(&site);
+            self.restore_ranges(&mapping);
         }
         let missing = match self.gap(address) {
             // Another thread has met the same page and was here first.
             Err(range) => range.start,
             Ok((low, high)) => {
                 let node = Pool::lock().node();
-                let Some(range) = sys::cover(&site, address, low, high) else {
+                let Some(range) = os::zero_fill(&mapping, address, low, high) else {
                     let _ = node.map(|node| Pool::lock().give_back(node));
                     return false;
                 };
                 // Without a node there is nothing to restore the pages from: zeros for ever, which would be no fault's.
                 if !self.add_range(node, &range) {
-                    sys::put_back(&site, &range);
+                    os::restore_pages(&mapping, &range);
                     return false;
                 }
                 range.start
@@ -547,14 +548,19 @@ impl Slot {
 
     /// In the handler, where no page is replaced: notes a fault, if it could be helped.
     #[cfg(windows)]
-    pub(super) fn meet(&'static self, address: usize, thread: usize, help: impl Fn(&Site) -> bool) -> bool {
+    pub(super) fn record_fault(
+        &'static self,
+        address: usize,
+        thread: usize,
+        help: impl Fn(&MappingInfo) -> bool,
+    ) -> bool {
         let _held = self.hold();
-        let site = self.site();
-        if !self.contains(address) || !help(&site) {
+        let mapping = self.mapping();
+        if !self.contains(address) || !help(&mapping) {
             return false;
         }
         self.faults.fetch_add(1, Ordering::AcqRel);
-        self.note(address, address & !(site.unit - 1), thread);
+        self.note(address, address & !(mapping.page_size - 1), thread);
         true
     }
 
@@ -563,14 +569,14 @@ impl Slot {
         let origin = self.origin.load(Ordering::Relaxed);
         let (index, missing) = (address.saturating_sub(origin), missing.saturating_sub(origin));
         self.last.store(index, Ordering::Relaxed);
-        let id = sys::thread_id();
+        let id = os::thread_id();
         let pool = Pool::lock();
         if let Some(node) = self.reports.iter().find(|node| Report(node).is_of(thread, id)) {
             let report = Report(node);
             // What was told already is over.
-            let told = report.told().swap(0, Ordering::Relaxed) != 0;
+            let reported = report.reported().swap(0, Ordering::Relaxed) != 0;
             let lowest = |place: &AtomicUsize, new: usize| {
-                let lowest = if told { new } else { new.min(place.load(Ordering::Relaxed)) };
+                let lowest = if reported { new } else { new.min(place.load(Ordering::Relaxed)) };
                 place.store(lowest, Ordering::Relaxed);
             };
             lowest(report.first(), index);
@@ -585,7 +591,7 @@ impl Slot {
         let report = Report(node);
         report.thread().store(thread, Ordering::Relaxed);
         report.id().store(id as usize, Ordering::Relaxed);
-        report.told().store(0, Ordering::Relaxed);
+        report.reported().store(0, Ordering::Relaxed);
         report.first().store(index, Ordering::Relaxed);
         report.missing().store(missing, Ordering::Relaxed);
         pool.add_report(self, node);

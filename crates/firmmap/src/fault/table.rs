@@ -4,9 +4,10 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 use super::index::{Index, Lookup};
+use super::os;
 use super::slot::Slot;
-use super::{GUARD, Site, fault_guard, pool};
-use crate::sys;
+use super::{GUARD, fault_guard, pool};
+use crate::sys::MappingInfo;
 
 const SLOTS: usize = 64;
 
@@ -33,7 +34,7 @@ impl<'a> Lock<'a> {
     #[inline]
     pub(super) fn take(lock: &'a AtomicBool) -> Self {
         while lock.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
-            sys::pause();
+            os::pause();
         }
         Self(lock)
     }
@@ -71,7 +72,7 @@ fn slot_of(address: usize) -> Option<&'static Slot> {
         match INDEX.find(address) {
             Lookup::Found(slot) => return Some(slot),
             Lookup::Absent => return None,
-            Lookup::Unknown => sys::pause(),
+            Lookup::Unknown => os::pause(),
         }
     }
     // The interrupted thread itself is changing the index, it may be.
@@ -97,14 +98,14 @@ fn with_slot(address: usize, help: impl Fn(&'static Slot) -> bool) -> bool {
 }
 
 /// In the handler: whether `address` is in a guarded mapping, whose page there now can be read.
-pub(crate) fn cover(address: usize, thread: usize) -> bool {
-    with_slot(address, |slot| slot.cover(address, thread))
+pub(crate) fn zero_fill(address: usize, thread: usize) -> bool {
+    with_slot(address, |slot| slot.zero_fill(address, thread))
 }
 
 /// In the handler: notes a fault at `address`, if that is in a guarded mapping and `help` says that it could be helped.
 #[cfg(windows)]
-pub(crate) fn meet(address: usize, thread: usize, help: impl Fn(&Site) -> bool) -> bool {
-    with_slot(address, |slot| slot.meet(address, thread, &help))
+pub(crate) fn record_fault(address: usize, thread: usize, help: impl Fn(&MappingInfo) -> bool) -> bool {
+    with_slot(address, |slot| slot.record_fault(address, thread, &help))
 }
 
 /// Whether `address` is in a guarded mapping.
@@ -114,24 +115,24 @@ pub(crate) fn is_guarded(address: usize) -> bool {
 }
 
 /// Enters a mapping into the table, if mappings are guarded.
-pub(crate) fn register(site: &Site) -> Option<&'static Slot> {
-    if !fault_guard() || !sys::keep_handler() {
+pub(crate) fn register(mapping: &MappingInfo) -> Option<&'static Slot> {
+    if !fault_guard() || !os::keep_handler() {
         return None;
     }
-    sys::refill_reserve();
+    os::refill_reserve();
     let _held = Lock::take(&TABLE_LOCK);
     let slot = claim();
     // Nobody has met it yet, and nobody will before its length is there: its own lock is not needed.
     slot.start_counting();
-    slot.describe(site);
+    slot.describe(mapping);
     INDEX.insert(slot);
     Some(slot)
 }
 
 /// Says what a slot stands for now, after [`Slot::suspend`] and [`withdraw`].
-pub(crate) fn renew(slot: &'static Slot, site: &Site) {
+pub(crate) fn renew(slot: &'static Slot, mapping: &MappingInfo) {
     let _held = Lock::take(&TABLE_LOCK);
-    slot.set(site);
+    slot.set(mapping);
     INDEX.insert(slot);
     slot.listed.store(true, Ordering::Relaxed);
 }
@@ -198,7 +199,7 @@ pub(crate) fn unlock_after_fork() {
 /// this one has another number.
 pub(crate) fn forget_other_threads() {
     super::busy::forget_all();
-    let (thread, id) = (sys::thread(), sys::thread_id());
+    let (thread, id) = (os::thread(), os::thread_id());
     for slot in pool::has_reports().then(slots).into_iter().flatten() {
         slot.renumber(thread, id);
     }

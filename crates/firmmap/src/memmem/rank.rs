@@ -1,4 +1,4 @@
-//! How common bytes are in most files: what the first guess of rare bytes goes by.
+//! FileResize common bytes are in most files: what the first guess of rare bytes goes by.
 
 /// Letters by their frequency in English, digits, spaces, zeros; the higher the more common.
 pub(super) const RANK: [u8; 256] = {

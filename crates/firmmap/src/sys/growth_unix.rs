@@ -6,7 +6,8 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use super::{Appending, NoSpace, Source, WriteError, file_len};
+use super::{Appending, Source, WriteError, file_len};
+use crate::error::NoSpace;
 
 /// Whether a mapping can be longer than its file.
 pub(crate) const RESERVES: bool = true;
@@ -142,24 +143,24 @@ fn free_space(file: &File) -> Option<u64> {
     (all > 0).then(|| blocks.saturating_mul(size))
 }
 
-/// Makes a file of `from` bytes one of `to`, with room on the disk where the file system can do that. A file that others
+/// Makes a file of `from` bytes one of `to`, with space allocated on the disk where the file system can do that. A file that others
 /// make longer at the same time stays as long as they want it, where the system can do that.
 ///
-/// What the disk has no room for is refused before anything is taken.
+/// What the disk has no space for is refused before anything is taken.
 pub(crate) fn allocate(file: &File, from: u64, to: u64) -> io::Result<()> {
     check_space(file, from, to)?;
     let result = match reserve(file, from, to) {
         Err(error) if is_unsupported(&error) => set_longer(file, to),
         result => result,
     };
-    // What there was room for can be there already. The first error is the one to report.
+    // What there was space for can be there already. The first error is the one to report.
     if result.is_err() && file_len(file).is_ok_and(|now| from < now && now <= to && is_zeros(file, from, now)) {
         let _ = file.set_len(from);
     }
     result
 }
 
-/// Whether a file has nothing but zeros between two offsets: others may have appended, also where this call got no room.
+/// Whether a file has nothing but zeros between two offsets: others may have appended, also where this call got no space.
 fn is_zeros(file: &File, from: u64, to: u64) -> bool {
     let mut buffer = [0; 4096];
     let mut done = from;
@@ -174,7 +175,7 @@ fn is_zeros(file: &File, from: u64, to: u64) -> bool {
     true
 }
 
-/// Makes a file longer, with next to no room. As [`allocate`], it does not cut off what others add at the same time.
+/// Makes a file longer, with next to no space. As [`allocate`], it does not cut off what others add at the same time.
 pub(crate) fn extend(file: &File, to: u64) -> io::Result<()> {
     match reserve(file, to - 1, to) {
         Err(error) if is_unsupported(&error) => set_longer(file, to),
@@ -187,7 +188,7 @@ fn set_longer(file: &File, to: u64) -> io::Result<()> {
     if file_len(file)? < to { file.set_len(to) } else { Ok(()) }
 }
 
-/// Whether the file system, or the system, cannot reserve room. Sandboxes refuse the call with `EPERM`; a file that must not grow
+/// Whether the file system, or the system, cannot allocate space. Sandboxes refuse the call with `EPERM`; a file that must not grow
 /// is refused so as well, and ftruncate(2) then says it again.
 fn is_unsupported(error: &io::Error) -> bool {
     let number = error.raw_os_error();

@@ -33,7 +33,7 @@ pub(crate) fn check_space(_file: &File, _from: u64, _to: u64) -> io::Result<()> 
     Ok(())
 }
 
-/// Makes a file longer: `SetEndOfFile`, which finds room on the disk.
+/// Makes a file longer: `SetEndOfFile`, which finds space on the disk.
 pub(crate) fn allocate(file: &File, _from: u64, to: u64) -> io::Result<()> {
     file.set_len(to)
 }

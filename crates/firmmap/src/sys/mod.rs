@@ -1,10 +1,7 @@
-//! The border to the operating system: everything unsafe about mapping memory is in this folder.
-//!
-//! [`Region`] is the same on every system: it owns an `os::Mapping`, and the operations on mapped bytes go through it. Each backend (`unix.rs`, `windows.rs`, `unsupported.rs`) has the same items with the same signatures.
+//! The system calls. Each backend (`unix.rs`, `windows.rs`, `unsupported.rs`) has the same items with the same signatures; what is made of them
+//! is elsewhere.
 
 #![cfg_attr(not(any(unix, windows)), allow(dead_code, reason = "there is no backend that would use it"))]
-
-mod memory;
 
 #[cfg(unix)]
 #[path = "unix.rs"]
@@ -17,15 +14,6 @@ mod os;
 mod os;
 
 #[cfg(unix)]
-#[path = "fault_unix.rs"]
-mod fault_os;
-#[cfg(windows)]
-#[path = "fault_windows.rs"]
-mod fault_os;
-#[cfg(not(any(unix, windows)))]
-#[path = "fault_unsupported.rs"]
-mod fault_os;
-#[cfg(unix)]
 mod fork;
 #[cfg(unix)]
 #[path = "growth_unix.rs"]
@@ -33,46 +21,28 @@ mod growth;
 #[cfg(not(unix))]
 #[path = "growth_windows.rs"]
 mod growth;
-#[cfg(unix)]
-#[path = "pages_unix.rs"]
-mod pages;
-#[cfg(unix)]
-#[path = "reserve_unix.rs"]
-mod reserve;
 mod tracked_file;
 
 use std::fs::File;
 use std::io;
-use std::mem::MaybeUninit;
-use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-pub(crate) use fault_os::{
-    block_signals, current_handler, forget_handler, install_handler, keep_handler, pause, thread, thread_id,
-    thread_lives,
-};
-#[cfg(not(unix))]
-pub(crate) use fault_os::{cover, drop_stash, memory_for_ever, put_back, refill_reserve, seen_by_all_threads};
+#[cfg(unix)]
+pub(crate) use fork::register as at_fork;
 pub(crate) use growth::{
     RESERVES, allocate, append_all, appending, check_space, extend, generation, has_hidden_bytes, is_pseudo,
     read_exact_at, shared_memory, write_all_at, zero,
 };
-pub(crate) use memory::{append, as_uninit};
 pub use os::AsSource;
 #[cfg(unix)]
 pub(crate) use os::is_private;
-pub(crate) use os::{SUPPORTED, Source, duplicate, file_info, granularity, page_size, source, sync_before_mapping};
-#[cfg(unix)]
-pub(crate) use pages::{cover, drop_stash, memory_for_ever, put_back, seen_by_all_threads};
-#[cfg(unix)]
-pub(crate) use reserve::refill as refill_reserve;
+#[cfg(windows)]
+pub(crate) use os::{COPY, page_protection};
+pub(crate) use os::{
+    Mapping, SUPPORTED, Source, duplicate, file_info, granularity, page_size, resize, source, sync_before_mapping,
+};
 pub(crate) use tracked_file::{FileId, TrackedFile};
 
-use crate::access::{Access, FlushFlags, Protection};
-use crate::advice::Advice;
-use crate::fault::{self, Fault, Slot};
-use crate::memmem;
-use crate::range::Span;
+use crate::access::{Access, Protection};
 
 /// What is to be mapped. `len` is not zero; `offset` is a multiple of `granularity`.
 pub(crate) struct Request<'a> {
@@ -96,7 +66,7 @@ pub(crate) struct Request<'a> {
 
 impl Request<'_> {
     /// Whether what is written stays in the mapping, where it can be written.
-    fn keeps_changes(&self) -> bool {
+    pub(crate) fn keeps_changes(&self) -> bool {
         #[cfg(unix)]
         let private = os::is_private(self.flags);
         #[cfg(not(unix))]
@@ -147,61 +117,58 @@ impl WriteError {
     }
 }
 
-/// More bytes were asked for than the disk has free: inside of an [`io::Error`], which has no place for both words and numbers.
-#[derive(Debug)]
-pub(crate) struct NoSpace {
-    pub wanted: u64,
-    pub free: u64,
-}
-
-/// The system's error for a full disk.
-pub(crate) fn no_space() -> io::Error {
-    #[cfg(unix)]
-    return io::Error::from_raw_os_error(libc::ENOSPC);
-    #[cfg(not(unix))]
-    io::ErrorKind::StorageFull.into()
-}
-
-impl std::error::Error for NoSpace {}
-
-impl std::fmt::Display for NoSpace {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} bytes were asked for, and the disk has {} free", self.wanted, self.free)
-    }
+/// What the handler needs to know of a mapping.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MappingInfo {
+    /// Address of the mapping, and its length in whole pages.
+    pub start: usize,
+    pub len: usize,
+    /// The mapping's file, or -1.
+    pub fd: i32,
+    /// Which file that is.
+    pub file_id: FileId,
+    pub file_offset: u64,
+    /// The arguments of mmap(2).
+    pub protection: i32,
+    pub flags: i32,
+    /// What a page of it measures.
+    pub page_size: usize,
+    /// What has to be taken from an address to get an index into the map.
+    pub origin: usize,
 }
 
 /// What resizing a map does to its file.
-pub(crate) struct LenChange<'a> {
+pub(crate) struct FileLenChange<'a> {
     /// `None` for anonymous memory.
     pub file: Option<&'a TrackedFile>,
     pub old: u64,
     pub new: u64,
-    pub how: How,
+    pub how: FileResize,
 }
 
 /// What happens to a file when its map gets another length.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum How {
+pub(crate) enum FileResize {
     /// The file stays as it is.
     Keep,
-    /// It becomes shorter, or longer without taking room on the disk.
+    /// It becomes shorter, or longer without allocating space on the disk.
     Length,
-    /// It becomes shorter, or longer with room on the disk.
+    /// It becomes shorter, or longer with space allocated on the disk.
     Allocate,
 }
 
-impl LenChange<'_> {
+impl FileLenChange<'_> {
     pub(crate) fn apply(&self) -> io::Result<()> {
         match (self.file, self.how) {
-            (None, _) | (_, How::Keep) => Ok(()),
-            (Some(file), How::Allocate) if self.new > self.old => allocate(file.get()?, self.old, self.new),
+            (None, _) | (_, FileResize::Keep) => Ok(()),
+            (Some(file), FileResize::Allocate) if self.new > self.old => allocate(file.get()?, self.old, self.new),
             (Some(file), _) => file.get()?.set_len(self.new),
         }
     }
 
     /// The change could be made, but not the new mapping.
     fn undo(&self) {
-        if self.how != How::Keep
+        if self.how != FileResize::Keep
             && let Some(Ok((file, now))) = self.file.map(TrackedFile::with_len)
             && now <= self.old.max(self.new)
         {
@@ -218,551 +185,4 @@ pub(crate) fn pin(request: &Request<'_>, file: Option<&TrackedFile>) -> io::Resu
         file.pin(mapping);
     }
     Ok(())
-}
-
-/// Mapped bytes, from the offset that was asked for, which need not be aligned, to the length that was asked for.
-///
-/// Owns the mapping. A region of zero bytes owns none.
-pub(crate) struct Region {
-    mapping: Option<os::Mapping>,
-    /// The address of the first byte, so that no operation has to work it out. Atomic to be shareable, and not for its order:
-    /// it changes only while nobody else has the region.
-    first: AtomicPtr<u8>,
-    /// Where the region starts in the mapping: what alignment has cost.
-    start: usize,
-    /// It grows while others use the region, and never becomes less then.
-    len: AtomicUsize,
-    /// How many bytes the mapping has from `start` on: at least `len`. What lies behind `len` may not be in the file.
-    room: usize,
-    /// The mapping's place in the table of guarded ones, if it is guarded.
-    slot: Option<&'static Slot>,
-}
-
-/// After how many bytes a copy or a search looks whether there was a fault: then it ends there.
-pub(crate) const STRIDE: usize = 1 << 20;
-/// Copies up to this length are made in line: for them a call would be a good part of the cost.
-const SHORT: usize = 4096;
-
-impl Region {
-    /// A region without bytes: what the system calls do not offer.
-    pub(crate) fn empty() -> Self {
-        let first = AtomicPtr::new(ptr::dangling_mut());
-        Self { mapping: None, first, start: 0, len: AtomicUsize::new(0), room: 0, slot: None }
-    }
-
-    /// Maps `request`, whose length includes the `start` bytes before the region and its room behind `len`. `file` is the
-    /// map's own descriptor.
-    pub(crate) fn map(request: &Request<'_>, start: usize, len: usize, file: Option<&TrackedFile>) -> io::Result<Self> {
-        let mapping = os::Mapping::new(request)?;
-        let slot = fault::register(&mapping.site(request, file, start));
-        let first = AtomicPtr::new(ptr::dangling_mut());
-        let (len, room) = (AtomicUsize::new(len), request.len - start);
-        let mut region = Self { mapping: Some(mapping), first, start, len, room, slot };
-        region.place();
-        Ok(region)
-    }
-
-    #[inline]
-    pub(crate) fn len(&self) -> usize {
-        // Who sees a length sees the bytes that were put there before.
-        self.len.load(Ordering::Acquire)
-    }
-
-    /// How long the region can become without a new mapping.
-    #[inline]
-    pub(crate) fn room(&self) -> usize {
-        self.room
-    }
-
-    /// Makes the region longer, inside of its room. The bytes are there already. Callers take turns.
-    pub(crate) fn grow(&self, len: usize) {
-        assert!(self.len() <= len && len <= self.room, "growth inside of the room");
-        self.len.store(len, Ordering::Release);
-    }
-
-    /// Changes the length without a new mapping.
-    pub(crate) fn set_len(&mut self, len: usize) {
-        assert!(len <= self.room, "a length inside of the room");
-        *self.len.get_mut() = len;
-    }
-
-    /// The address of the first byte; dangling where there is none.
-    #[inline]
-    pub(crate) fn as_ptr(&self) -> *mut u8 {
-        self.first.load(Ordering::Relaxed)
-    }
-
-    /// Works out where the first byte is, after the mapping has changed.
-    fn place(&mut self) {
-        *self.first.get_mut() = match &self.mapping {
-            // `start` is at most the mapping's length, so this stays inside or one past the end.
-            Some(mapping) => mapping.base().wrapping_add(self.start),
-            None => ptr::dangling_mut(),
-        };
-    }
-
-    /// The address of `span`, which was checked to be inside of the mapping.
-    #[inline(always)]
-    fn at(&self, span: Span) -> *mut u8 {
-        assert!(span.start <= self.room && span.len <= self.room - span.start, "span outside of the region");
-        self.as_ptr().wrapping_add(span.start)
-    }
-
-    /// Runs `access` on the address of `span`, and tells whether it met a page that could not be read or written, or
-    /// whether one was met before that was not reported.
-    #[inline(always)]
-    fn guarded<R>(&self, span: Span, access: impl FnOnce(*mut u8) -> R) -> Result<R, Fault> {
-        self.guarded_part(span, span, access)
-    }
-
-    /// As [`guarded`](Self::guarded), for one part of an operation on `whole`: the fault is the first byte of that which is missing.
-    #[inline(always)]
-    fn guarded_part<R>(&self, part: Span, whole: Span, access: impl FnOnce(*mut u8) -> R) -> Result<R, Fault> {
-        let address = self.at(part);
-        self.guard(part, whole, || access(address))
-    }
-
-    /// As [`guarded_part`](Self::guarded_part), of bytes that were checked to be there.
-    #[inline(always)]
-    fn guard<R>(&self, part: Span, whole: Span, access: impl FnOnce() -> R) -> Result<R, Fault> {
-        let Some(slot) = self.slot else { return Ok(access()) };
-        // Not in a function that gives both results: they would be told apart once more.
-        let seen = match slot.settled() {
-            Some(seen) => seen,
-            None => slot.enter_unsettled(part, whole)?,
-        };
-        let result = fault_os::attempt(slot, access);
-        slot.leave(seen, whole)?;
-        // Without a fault in this map: it was met in another one, whose memory is the operation's buffer.
-        result.ok_or(Fault { offset: part.start })
-    }
-
-    /// Runs `access`, which may do anything, while the bytes of `span` are used directly.
-    #[inline]
-    pub(crate) fn scope<R>(&self, span: Span, access: impl FnOnce(*mut u8) -> R) -> Result<R, Fault> {
-        let address = self.at(span);
-        let Some(slot) = self.slot else { return Ok(access(address)) };
-        let seen = slot.enter(span, span)?;
-        let result = access(address);
-        slot.leave(seen, span)?;
-        Ok(result)
-    }
-
-    /// How many faults there were: see [`Slot::count`].
-    #[inline]
-    pub(crate) fn fault_count(&self) -> u64 {
-        self.slot.map_or(0, Slot::count)
-    }
-
-    /// Goes on with the count of a map that this one takes the place of.
-    pub(crate) fn count_faults_from(&self, count: u64) {
-        self.slot.inspect(|slot| slot.count_from(count));
-    }
-
-    /// Runs `access` on one part of `span` after the other, with the part's distance from its start.
-    #[inline]
-    fn strides(&self, span: Span, mut access: impl FnMut(*mut u8, usize, usize)) -> Result<(), Fault> {
-        if span.len <= STRIDE {
-            return self.guarded(span, |address| access(address, 0, span.len));
-        }
-        self.many_strides(span, access)
-    }
-
-    /// Apart from [`strides`](Self::strides), so that short operations stay short where they are inlined.
-    #[inline(never)]
-    fn many_strides(&self, span: Span, mut access: impl FnMut(*mut u8, usize, usize)) -> Result<(), Fault> {
-        let _busy = self.long_operation();
-        let mut done = 0;
-        while done < span.len {
-            let len = (span.len - done).min(STRIDE);
-            let part = Span { start: span.start + done, len };
-            self.guarded_part(part, span, |address| access(address, done, len))?;
-            done += len;
-        }
-        Ok(())
-    }
-
-    /// Marks an operation that other threads may see under way.
-    pub(crate) fn long_operation(&self) -> impl Drop + use<> {
-        self.slot.map_or_else(fault::Busy::none, fault::Busy::new)
-    }
-
-    /// Runs `access`, which only reads, and gives its result if there is no fault to tell of: else another operation is to find
-    /// out and to tell.
-    #[inline(always)]
-    fn glance<R>(&self, access: impl FnOnce() -> R) -> Option<R> {
-        let Some(slot) = self.slot else { return Some(access()) };
-        let seen = slot.glance();
-        let result = fault_os::attempt(slot, access);
-        if slot.is_unchanged(seen) { result } else { None }
-    }
-
-    /// The byte at `index`, if there is one and [`glance`](Self::glance) can give it.
-    #[inline(always)]
-    pub(crate) fn peek(&self, index: usize) -> Option<u8> {
-        if index >= self.len() {
-            return None;
-        }
-        let address = self.as_ptr().wrapping_add(index);
-        // SAFETY: the byte is in the map, as was just checked, and so in the mapping, which lives as long as `self`.
-        self.glance(|| unsafe { memory::load(address) })
-    }
-
-    /// Copies the bytes from `start` into `buffer`, if they are there and [`glance`](Self::glance) can give them.
-    #[inline(always)]
-    pub(crate) fn peek_many(&self, start: usize, buffer: &mut [MaybeUninit<u8>]) -> Option<()> {
-        if buffer.len() > self.len().checked_sub(start)? {
-            return None;
-        }
-        let address = self.as_ptr().wrapping_add(start);
-        // SAFETY: the bytes are in the map, as was just checked; the buffer is exclusively ours and as long.
-        self.glance(|| unsafe { memory::copy_out(address, buffer) }.len()).map(drop)
-    }
-
-    /// Copies the bytes from `start` through the first `byte` into memory that `make` gives for as many, if that is among the
-    /// first `limit` and [`glance`](Self::glance) can give them.
-    #[inline(always)]
-    pub(crate) fn peek_through<B: AsMut<[MaybeUninit<u8>]>>(
-        &self,
-        byte: u8,
-        start: usize,
-        limit: usize,
-        make: impl FnOnce(usize) -> Option<B>,
-    ) -> Option<B> {
-        let rest = self.len().checked_sub(start)?;
-        let address = self.as_ptr().wrapping_add(start);
-        let near = rest.min(limit);
-        // SAFETY: these bytes are in the map, as was just checked; the slice does not outlive the search.
-        let found = self.glance(|| memmem::find_byte(unsafe { memory::bytes(address, near) }, byte))??;
-        let count = (found + 1).min(near);
-        let mut target = make(count)?;
-        let memory = target.as_mut();
-        if memory.len() != count {
-            return None;
-        }
-        // SAFETY: as above; the memory is exclusively ours and as long.
-        self.glance(|| unsafe { memory::copy_out(address, memory) }.len())?;
-        Some(target)
-    }
-
-    /// The byte at `index`; `None` where there is none.
-    #[inline(always)]
-    pub(crate) fn load(&self, index: usize) -> Option<Result<u8, Fault>> {
-        // One check for both: that it is in the map, and so in the mapping, which is never shorter.
-        if index >= self.len() {
-            return None;
-        }
-        let address = self.as_ptr().wrapping_add(index);
-        let span = Span { start: index, len: 1 };
-        // SAFETY: the byte is mapped, as was just checked, and the mapping lives as long as `self`.
-        Some(self.guard(span, span, || unsafe { memory::load(address) }))
-    }
-
-    #[inline]
-    pub(crate) fn store(&self, index: usize, value: u8) -> Result<(), Fault> {
-        // SAFETY: as in `load`; callers have checked that the map is writable.
-        self.guarded(Span { start: index, len: 1 }, |address| unsafe { memory::store(address, value) })
-    }
-
-    /// Copies the bytes from `start` into `buffer` and returns it as initialised.
-    #[inline(always)]
-    pub(crate) fn read<'a>(&self, start: usize, buffer: &'a mut [MaybeUninit<u8>]) -> Result<&'a mut [u8], Fault> {
-        if buffer.len() > SHORT {
-            return self.read_strides(start, buffer);
-        }
-        let span = Span { start, len: buffer.len() };
-        // SAFETY: `guarded` checked the source; the buffer is exclusively ours and as long.
-        self.guarded(span, |source| unsafe { memory::copy_out(source, buffer) })
-    }
-
-    fn read_strides<'a>(&self, start: usize, buffer: &'a mut [MaybeUninit<u8>]) -> Result<&'a mut [u8], Fault> {
-        self.strides(Span { start, len: buffer.len() }, |source, done, len| {
-            // SAFETY: `strides` checked the source; the buffer is exclusively ours and as long.
-            unsafe { memory::copy_out(source, &mut buffer[done..done + len]) };
-        })?;
-        // SAFETY: the strides have covered all of it.
-        Ok(unsafe { buffer.assume_init_mut() })
-    }
-
-    /// Copies every `step`th byte, from `start` on, into `buffer` and returns it as initialised.
-    pub(crate) fn read_strided<'a>(
-        &self,
-        start: usize,
-        step: isize,
-        buffer: &'a mut [MaybeUninit<u8>],
-    ) -> Result<&'a mut [u8], Fault> {
-        self.guarded(strided(start, step, buffer.len()), |lowest| {
-            let mut address = first(lowest, step, buffer.len());
-            for byte in &mut *buffer {
-                // SAFETY: `guarded` checked the range that the steps stay in.
-                byte.write(unsafe { memory::load(address) });
-                address = address.wrapping_offset(step);
-            }
-        })?;
-        // SAFETY: the loop has written every byte.
-        Ok(unsafe { buffer.assume_init_mut() })
-    }
-
-    /// Copies `bytes` to every `step`th place, from `start` on.
-    pub(crate) fn write_strided(&self, bytes: &[u8], start: usize, step: isize) -> Result<(), Fault> {
-        self.guarded(strided(start, step, bytes.len()), |lowest| {
-            let mut address = first(lowest, step, bytes.len());
-            for &byte in bytes {
-                // SAFETY: `guarded` checked the range that the steps stay in; callers, that the map is writable.
-                unsafe { memory::store(address, byte) };
-                address = address.wrapping_offset(step);
-            }
-        })
-    }
-
-    /// Copies `bytes` to `start`.
-    #[inline(always)]
-    pub(crate) fn write(&self, bytes: &[u8], start: usize) -> Result<(), Fault> {
-        if bytes.len() > SHORT {
-            return self.write_strides(bytes, start);
-        }
-        // SAFETY: `guarded` checked the target; callers have checked that the map is writable.
-        self.guarded(Span { start, len: bytes.len() }, |target| unsafe { memory::copy_in(bytes, target) })
-    }
-
-    fn write_strides(&self, bytes: &[u8], start: usize) -> Result<(), Fault> {
-        let distance = bytes.as_ptr().addr().wrapping_sub(self.as_ptr().addr());
-        if bytes.len() > STRIDE && distance < self.room {
-            // A view of this very region: no stride may be written over before its turn.
-            return self.copy_within(Span { start: distance, len: bytes.len() }, start);
-        }
-        self.strides(Span { start, len: bytes.len() }, |target, done, len| {
-            // SAFETY: `strides` checked the target; callers have checked that the map is writable.
-            unsafe { memory::copy_in(&bytes[done..done + len], target) }
-        })
-    }
-
-    /// Copies `source` to `target`, which may overlap. What could not be read is not written: so each piece goes through
-    /// memory of our own, small enough to stay in the cache.
-    pub(crate) fn copy_within(&self, source: Span, target: usize) -> Result<(), Fault> {
-        const SMALL: usize = 1024;
-        const PIECE: usize = 128 * 1024;
-        if source.len <= SMALL {
-            return self.copy_pieces(source, target, &mut [MaybeUninit::uninit(); SMALL]);
-        }
-        let _busy = (source.len > STRIDE).then(|| self.long_operation());
-        self.copy_pieces(source, target, Box::new_uninit_slice(source.len.min(PIECE)).as_mut())
-    }
-
-    fn copy_pieces(&self, source: Span, target: usize, buffer: &mut [MaybeUninit<u8>]) -> Result<(), Fault> {
-        let whole = Span { start: target, len: source.len };
-        let mut done = 0;
-        while done < source.len {
-            let len = (source.len - done).min(buffer.len());
-            // From the end at which no piece is overwritten before its turn.
-            let distance = if target <= source.start { done } else { source.len - done - len };
-            let buffer = &mut buffer[..len];
-            let part = Span { start: source.start + distance, len };
-            // SAFETY: `guarded_part` checked the source; the buffer is exclusively ours and as long.
-            let bytes = self.guarded_part(part, source, |source| unsafe { memory::copy_out(source, buffer) })?;
-            let part = Span { start: target + distance, len };
-            // SAFETY: `guarded_part` checked the target; callers have checked that the map is writable.
-            self.guarded_part(part, whole, |target| unsafe { memory::copy_in(bytes, target) })?;
-            done += len;
-        }
-        if source.len == 0 { self.check() } else { Ok(()) }
-    }
-
-    /// Fills `span` with `value`.
-    pub(crate) fn fill(&self, span: Span, value: u8) -> Result<(), Fault> {
-        // SAFETY: `strides` checked the span; callers have checked that the map is writable.
-        self.strides(span, |target, _, len| unsafe { memory::fill(target, value, len) })
-    }
-
-    /// Runs `search` over the bytes of `span` where they are.
-    ///
-    /// Other processes and threads may change the bytes during the search. `search` must be a pure search whose
-    /// result is either checked against `span` or harmless when wrong; `docs/safety.md` has the whole argument.
-    #[inline]
-    pub(crate) fn search<R>(&self, span: Span, search: impl FnOnce(&[u8]) -> R) -> Result<R, Fault> {
-        self.search_part(span, span, search)
-    }
-
-    /// As [`search`](Self::search), for one part of a search of `whole`.
-    #[inline]
-    pub(crate) fn search_part<R>(&self, part: Span, whole: Span, search: impl FnOnce(&[u8]) -> R) -> Result<R, Fault> {
-        // SAFETY: `guarded_part` checked the part; the slice does not outlive this call.
-        self.guarded_part(part, whole, |start| search(unsafe { memory::bytes(start, part.len) }))
-    }
-
-    /// Reports a fault that this thread has met and was not told of, or one that nobody was told of; or that there are pages which
-    /// cannot be restored.
-    #[inline]
-    pub(crate) fn check(&self) -> Result<(), Fault> {
-        let (all, none) = (Span { start: 0, len: self.room }, Span { start: 0, len: 0 });
-        self.slot.map_or(Ok(()), |slot| slot.enter(all, none).map(drop))
-    }
-
-    /// Reads a byte of every page up to `len`: an error if one of them cannot be read.
-    #[cfg(windows)]
-    pub(crate) fn touch(&self, len: usize) -> Result<(), Fault> {
-        (0..len).step_by(page_size()).try_for_each(|index| self.load(index).transpose().map(drop))
-    }
-
-    /// Changes the length to `len`, the mapping to `request`, which is `None` for no mapping, and the file as `change` says.
-    pub(crate) fn resize(
-        &mut self,
-        request: Option<&Request<'_>>,
-        start: usize,
-        len: usize,
-        change: &LenChange<'_>,
-    ) -> io::Result<()> {
-        let old_len = self.len();
-        // Its addresses may be somebody else's as soon as the mapping has moved.
-        if let Some(slot) = self.slot {
-            slot.suspend();
-            fault::withdraw(slot);
-        }
-        let result = os::resize(&mut self.mapping, request, change);
-        match (&result, &self.mapping) {
-            (Ok(()), _) => {
-                self.start = start;
-                self.room = request.map_or(0, |request| request.len - start);
-                *self.len.get_mut() = len;
-            }
-            // What had to be unmapped first could not be mapped again.
-            (Err(_), None) => (self.room, *self.len.get_mut()) = (0, 0),
-            (Err(_), Some(_)) => {}
-        }
-        self.place();
-        if let (Some(mapping), Some(request)) = (&self.mapping, request) {
-            let site = mapping.site(request, change.file, self.start);
-            match self.slot {
-                Some(slot) => fault::renew(slot, &site),
-                None => self.slot = fault::register(&site),
-            }
-            if result.is_ok() && len < old_len && request.keeps_changes() {
-                self.clear_tail();
-            }
-        }
-        result
-    }
-
-    /// Makes the rest of the last page zeros, which otherwise would come back when the mapping grows again. In a shared
-    /// map of a file that is the system's work.
-    fn clear_tail(&mut self) {
-        let used = self.start + self.len();
-        let rest = used.next_multiple_of(page_size()) - used;
-        let tail = self.as_ptr().wrapping_add(self.len());
-        // SAFETY: mappings are whole pages, and `&mut self` says that nobody else is using this one.
-        unsafe { memory::fill(tail, 0, rest) };
-    }
-
-    /// Unmaps. Says whether there was a fault that nobody was told of.
-    pub(crate) fn close(&mut self) -> Result<(), Fault> {
-        self.unmap().map_or(Ok(()), |(fault, _)| Err(fault))
-    }
-
-    /// Unmaps. Gives a fault that nobody was told of, and how many there were in all.
-    #[inline]
-    fn unmap(&mut self) -> Option<(Fault, u64)> {
-        let fault = self.slot.take().and_then(|slot| {
-            let fault = slot.end().map(|fault| (fault, slot.count()));
-            fault::release(slot);
-            fault
-        });
-        self.mapping = None;
-        (self.room, *self.len.get_mut()) = (0, 0);
-        self.place();
-        fault
-    }
-
-    /// Calls `operation` with the system's view of `span`: page aligned at its start.
-    fn with_pages(&self, span: Span, operation: impl FnOnce(&os::Mapping, Span) -> io::Result<()>) -> io::Result<()> {
-        match &self.mapping {
-            Some(mapping) => operation(mapping, span.shift(self.start).align_start(page_size())),
-            None => Ok(()),
-        }
-    }
-
-    pub(crate) fn flush(&self, span: Span, flags: FlushFlags, file: Option<&TrackedFile>) -> io::Result<()> {
-        self.with_pages(span, |mapping, span| mapping.flush(span, flags, file))
-    }
-
-    pub(crate) fn advise(&self, span: Span, advice: Advice) -> io::Result<()> {
-        self.with_pages(span, |mapping, span| mapping.advise(span, advice))
-    }
-
-    /// Says for each page that holds a part of `span` whether it is in memory, one piece of the map after the other: the index
-    /// of the piece's first page, which can lie before the region, and an odd number for each page that is.
-    pub(crate) fn residency(&self, span: Span, mut tell: impl FnMut(isize, &[u8])) -> io::Result<()> {
-        const PIECE: usize = 16 * 1024;
-        let page = page_size();
-        self.with_pages(span, |mapping, span| {
-            let mut pages = vec![0; span.len.div_ceil(page).min(PIECE)];
-            let mut done = 0;
-            while done < span.len {
-                let part = Span { start: span.start + done, len: (span.len - done).min(PIECE * page) };
-                let pages = &mut pages[..part.len.div_ceil(page)];
-                mapping.residency(part, pages)?;
-                tell(part.start as isize - self.start as isize, pages);
-                done += part.len;
-            }
-            Ok(())
-        })
-    }
-
-    /// Whether a page that cannot be read is found by reading it.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    pub(crate) fn is_guarded(&self) -> bool {
-        self.slot.is_some() && fault::fault_guard()
-    }
-
-    pub(crate) fn lock(&self) -> io::Result<()> {
-        self.with_pages(self.whole(), os::Mapping::lock)
-    }
-
-    pub(crate) fn unlock(&self) -> io::Result<()> {
-        // All of the room: a map that moved took its lock along for what it may grow by, and one may have become shorter.
-        self.with_pages(Span { start: 0, len: self.room }, os::Mapping::unlock)
-    }
-
-    pub(crate) fn protect(&mut self, protection: Protection, access: Access) -> io::Result<()> {
-        let Some(mapping) = &mut self.mapping else { return Ok(()) };
-        mapping.protect(protection, access)?;
-        self.slot.inspect(|slot| slot.set_protection(protection.bits() as i32));
-        Ok(())
-    }
-
-    pub(crate) fn set_name(&self, name: &std::ffi::CStr) -> io::Result<()> {
-        match &self.mapping {
-            Some(mapping) => mapping.set_name(name),
-            None => Ok(()),
-        }
-    }
-
-    fn whole(&self) -> Span {
-        Span { start: 0, len: self.len() }
-    }
-}
-
-impl Drop for Region {
-    fn drop(&mut self) {
-        if let Some((fault, count)) = self.unmap() {
-            fault::dropped(fault.offset, count);
-        }
-    }
-}
-
-/// The range that `count` places which lie `step` apart are in. The caller has checked that it is in the map.
-fn strided(start: usize, step: isize, count: usize) -> Span {
-    match span_len(step, count) {
-        0 => Span { start: 0, len: 0 },
-        len => Span { start: if step < 0 { start + 1 - len } else { start }, len },
-    }
-}
-
-/// The bytes from the lowest to the highest of `count` places which lie `step` apart.
-fn span_len(step: isize, count: usize) -> usize {
-    if count == 0 { 0 } else { (count - 1) * step.unsigned_abs() + 1 }
-}
-
-/// The address to begin with, in a range that starts at `lowest`.
-fn first(lowest: *mut u8, step: isize, count: usize) -> *mut u8 {
-    if step < 0 { lowest.wrapping_add(span_len(step, count).saturating_sub(1)) } else { lowest }
 }

@@ -7,10 +7,9 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{FileId, FileInfo, LenChange, Request, TrackedFile};
+use super::{FileId, FileInfo, FileLenChange, MappingInfo, Request, TrackedFile};
 use crate::access::{Access, FlushFlags, MapFlags, Protection};
 use crate::advice::Advice;
-use crate::fault::Site;
 use crate::range::{Span, round_up};
 
 /// What a map can be made of.
@@ -158,7 +157,7 @@ pub(crate) struct Mapping {
     /// Bytes that munmap(2) needs to be told: `len`, or more with huge pages.
     mapped_len: usize,
     /// Bytes in one of its pages.
-    unit: usize,
+    page_size: usize,
 }
 
 // SAFETY: a mapping belongs to the process, not to a thread; all its methods may run on any thread.
@@ -169,7 +168,7 @@ unsafe impl Sync for Mapping {}
 impl Mapping {
     pub(crate) fn new(request: &Request<'_>) -> io::Result<Self> {
         let (mapped_len, unit) = mapped_len(request)?;
-        Ok(Self { base: map(request, mapped_len)?, len: request.len, mapped_len, unit })
+        Ok(Self { base: map(request, mapped_len)?, len: request.len, mapped_len, page_size: unit })
     }
 
     pub(crate) fn base(&self) -> *mut u8 {
@@ -177,19 +176,19 @@ impl Mapping {
     }
 
     /// What the handler of faults needs to know: `start` bytes of the mapping lie before the map's first.
-    pub(crate) fn site(&self, request: &Request<'_>, file: Option<&TrackedFile>, start: usize) -> Site {
+    pub(crate) fn info(&self, request: &Request<'_>, file: Option<&TrackedFile>, start: usize) -> MappingInfo {
         let (fd, file_id) = file.map_or((-1, FileId::default()), TrackedFile::unchecked);
         let anonymous = if request.source.is_none() { libc::MAP_ANON } else { 0 };
-        Site {
+        MappingInfo {
             start: self.base.as_ptr() as usize,
             // Rounding up cannot fail for what is mapped.
-            len: round_up(self.mapped_len, self.unit).unwrap_or(self.mapped_len),
+            len: round_up(self.mapped_len, self.page_size).unwrap_or(self.mapped_len),
             fd,
             file_id,
             file_offset: request.offset,
             protection: request.protection.bits() as i32,
             flags: request.flags.bits() | anonymous,
-            unit: self.unit,
+            page_size: self.page_size,
             origin: self.base.as_ptr() as usize + start,
         }
     }
@@ -207,7 +206,7 @@ impl Mapping {
             let base = unsafe { libc::mremap(base, self.mapped_len, mapped_len, libc::MREMAP_MAYMOVE) };
             match mapped(base) {
                 Ok(base) => {
-                    (self.base, self.len, self.mapped_len, self.unit) = (base, request.len, mapped_len, unit);
+                    (self.base, self.len, self.mapped_len, self.page_size) = (base, request.len, mapped_len, unit);
                     Ok(())
                 }
                 // Advice or protection for a part has made several areas of it, which cannot grow as one. Huge pages do
@@ -215,18 +214,18 @@ impl Mapping {
                 Err(error) if matches!(error.raw_os_error(), Some(libc::EFAULT | libc::EINVAL)) => {
                     // It is also what a length is called for which there are no addresses.
                     let is_full = |anew: &io::Error| anew.raw_os_error() == Some(libc::ENOMEM);
-                    self.map_anew(request).map_err(|anew| if is_full(&anew) { anew } else { error })
+                    self.remap_by_mapping(request).map_err(|anew| if is_full(&anew) { anew } else { error })
                 }
                 Err(error) => Err(error),
             }
         }
         #[cfg(not(all(any(target_os = "linux", target_os = "android"), not(firmmap_no_mremap))))]
-        self.map_anew(request)
+        self.remap_by_mapping(request)
     }
 
     /// [`remap`](Self::remap) where there is no mremap(2): maps a second time, then drops the first. To become shorter,
     /// unmaps the end.
-    fn map_anew(&mut self, request: &Request<'_>) -> io::Result<()> {
+    fn remap_by_mapping(&mut self, request: &Request<'_>) -> io::Result<()> {
         let (mapped_len, unit) = mapped_len(request)?;
         let end = |len| round_up(len, unit).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM));
         let (old_end, new_end) = (end(self.mapped_len)?, end(mapped_len)?);
@@ -248,7 +247,7 @@ impl Mapping {
         if private {
             let kept = self.len.min(new.len);
             // SAFETY: both mappings are at least that long, and they are different ones.
-            unsafe { super::memory::copy(self.base.as_ptr(), new.base.as_ptr(), kept) };
+            unsafe { std::ptr::copy_nonoverlapping(self.base.as_ptr(), new.base.as_ptr(), kept) };
         }
         *self = new;
         Ok(())
@@ -343,7 +342,7 @@ impl Mapping {
 pub(crate) fn resize(
     mapping: &mut Option<Mapping>,
     request: Option<&Request<'_>>,
-    change: &LenChange<'_>,
+    change: &FileLenChange<'_>,
 ) -> io::Result<()> {
     let old_len = mapping.as_ref().map_or(0, |mapping| mapping.len);
     let new_len = request.map_or(0, |request| request.len);

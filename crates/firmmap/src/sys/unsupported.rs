@@ -3,10 +3,9 @@
 use std::fs::File;
 use std::io;
 
-use super::{FileInfo, LenChange, Request, TrackedFile};
+use super::{FileInfo, FileLenChange, MappingInfo, Request, TrackedFile};
 use crate::access::{Access, FlushFlags, Protection};
 use crate::advice::Advice;
-use crate::fault::Site;
 use crate::range::Span;
 
 /// What a map could be made of.
@@ -77,7 +76,7 @@ impl Mapping {
         match *self {}
     }
 
-    pub(crate) fn site(&self, _request: &Request<'_>, _file: Option<&TrackedFile>, _start: usize) -> Site {
+    pub(crate) fn info(&self, _request: &Request<'_>, _file: Option<&TrackedFile>, _start: usize) -> MappingInfo {
         match *self {}
     }
 
@@ -114,7 +113,7 @@ impl Mapping {
 pub(crate) fn resize(
     _mapping: &mut Option<Mapping>,
     _request: Option<&Request<'_>>,
-    _change: &LenChange<'_>,
+    _change: &FileLenChange<'_>,
 ) -> io::Result<()> {
     unsupported()
 }

@@ -22,10 +22,9 @@ use windows_sys::Win32::System::Memory::{
 use windows_sys::Win32::System::SystemInformation::{GetSystemInfo, SYSTEM_INFO};
 use windows_sys::Win32::System::Threading::GetCurrentProcess;
 
-use super::{FileId, FileInfo, LenChange, Request, TrackedFile};
+use super::{FileId, FileInfo, FileLenChange, MappingInfo, Request, TrackedFile};
 use crate::access::{Access, FlushFlags, Protection};
 use crate::advice::Advice;
-use crate::fault::Site;
 use crate::range::Span;
 
 /// What a map can be made of.
@@ -135,8 +134,8 @@ impl Mapping {
     }
 
     /// What a handler of faults needs to know: `start` bytes of the view lie before the map's first.
-    pub(crate) fn site(&self, request: &Request<'_>, _file: Option<&TrackedFile>, start: usize) -> Site {
-        Site {
+    pub(crate) fn info(&self, request: &Request<'_>, _file: Option<&TrackedFile>, start: usize) -> MappingInfo {
+        MappingInfo {
             start: self.base() as usize,
             len: self.view.len,
             fd: -1,
@@ -144,7 +143,7 @@ impl Mapping {
             file_offset: request.offset,
             protection: request.protection.bits() as i32,
             flags: if request.access == Access::Copy { COPY } else { 0 },
-            unit: page_size(),
+            page_size: page_size(),
             origin: self.base() as usize + start,
         }
     }
@@ -219,13 +218,13 @@ impl Mapping {
 
 /// Changes the length of a mapping, and of its file. `None` stands for a mapping of zero bytes.
 ///
-/// Memory without a file is copied into a new mapping. A file is mapped anew, and then the old view ends; but if it is
+/// Memory without a file is copied into a new mapping. A file is mapped again, and then the old view ends; but if it is
 /// to be shorter the view ends first, as the system refuses to shorten a file that is mapped. After an error there is a
 /// mapping as it was, unless the system refuses even that.
 pub(crate) fn resize(
     mapping: &mut Option<Mapping>,
     request: Option<&Request<'_>>,
-    change: &LenChange<'_>,
+    change: &FileLenChange<'_>,
 ) -> io::Result<()> {
     let file = change.file.map(TrackedFile::get).transpose()?;
     if file.is_some() && mapping.as_ref().is_some_and(|old| old.made.access == Access::Copy) {
@@ -347,10 +346,10 @@ fn in_use() -> io::Error {
     io::Error::from_raw_os_error(ERROR_USER_MAPPED_FILE as i32)
 }
 
-/// Among the flags of a [`Site`]: pages are copied when they are written to.
-pub(super) const COPY: i32 = 1;
+/// Among the flags of a [`MappingInfo`]: pages are copied when they are written to.
+pub(crate) const COPY: i32 = 1;
 
-pub(super) fn page_protection(protection: Protection, access: Access) -> u32 {
+pub(crate) fn page_protection(protection: Protection, access: Access) -> u32 {
     let write = if access == Access::Copy { PAGE_WRITECOPY } else { PAGE_READWRITE };
     let execute_write = if access == Access::Copy { PAGE_EXECUTE_WRITECOPY } else { PAGE_EXECUTE_READWRITE };
     let has = |bits| protection.contains(bits);

@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use libc::{c_int, c_void, sigaction, siginfo_t};
 
-use crate::fault;
+pub(super) use super::pages::{drop_stash, memory_for_ever, restore_pages, seen_by_all_threads, zero_fill};
+pub(super) use super::reserve::refill as refill_reserve;
+use super::table;
 
 /// The signals that mean an unreadable page: macOS sends either for a file.
 #[cfg(not(target_vendor = "apple"))]
@@ -162,7 +164,7 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
     unsafe { handle(signal, info, context) };
 }
 
-/// How many bytes of stack [`handle`] needs, what [`fault::notify`] calls included. `tests/fault_stack.rs` measures it. A build
+/// How many bytes of stack [`handle`] needs, what [`super::notify`] calls included. `tests/fault_stack.rs` measures it. A build
 /// that is not optimised takes more.
 const STACK: usize = if cfg!(debug_assertions) { 4096 } else { 2048 };
 
@@ -181,7 +183,7 @@ unsafe fn handle_briefly(signal: c_int, info: *mut siginfo_t, context: *mut c_vo
     let detail = unsafe { &*info };
     let is_fault = detail.si_code > 0;
     // SAFETY: signals with these codes carry an address.
-    let is_ours = |detail: &siginfo_t| is_fault && fault::is_guarded(unsafe { detail.si_addr() } as usize);
+    let is_ours = |detail: &siginfo_t| is_fault && table::is_guarded(unsafe { detail.si_addr() } as usize);
     if left >= STACK / 2 && !is_ours(detail) {
         if !is_fault {
             // SAFETY: the caller's promise.
@@ -254,8 +256,8 @@ unsafe fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     if detail.si_code > 0 {
         // SAFETY: signals with these codes carry an address.
         let address = unsafe { detail.si_addr() } as usize;
-        if is_about_a_page(detail.si_code) && fault::cover(address, thread()) {
-            fault::notify();
+        if is_about_a_page(detail.si_code) && table::zero_fill(address, thread()) {
+            super::notify();
         } else {
             // SAFETY: the caller's promise.
             unsafe { forward(next(signal, info), true, signal, info, context) };
@@ -585,7 +587,7 @@ unsafe fn interrupted_a_handler_of_our_fault(context: *const c_void) -> bool {
     // Since Linux 4.7 `uc_stack` does not say `SS_ONSTACK` any more: what is left is to compare addresses.
     let stack = &context.uc_stack;
     let on_stack = stack_pointer.wrapping_sub(stack.ss_sp.addr()) < stack.ss_size;
-    fault::is_guarded(address)
+    table::is_guarded(address)
         && !can_be_used(address, written)
         && (on_stack || saved::is_above(stack_pointer, address))
 }
@@ -695,10 +697,10 @@ mod saved {
 /// Whether the page at `address` is there, without touching it. Before Linux 5.14 nobody can tell: then it is not.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn can_be_used(address: usize, to_write: bool) -> bool {
-    let start = address & !(super::page_size() - 1);
+    let start = address & !(crate::sys::page_size() - 1);
     let advice = if to_write { libc::MADV_POPULATE_WRITE } else { libc::MADV_POPULATE_READ };
     // SAFETY: reading a page in changes no byte.
-    unsafe { libc::madvise(start as *mut c_void, super::page_size(), advice) == 0 }
+    unsafe { libc::madvise(start as *mut c_void, crate::sys::page_size(), advice) == 0 }
 }
 
 /// # Safety
@@ -711,7 +713,7 @@ unsafe fn interrupted_a_handler_of_our_fault(_context: *const c_void) -> bool {
 
 /// Runs `access`, which comes to its end whatever it meets: zeros take the place of missing pages.
 #[inline(always)]
-pub(crate) fn attempt<R>(_slot: &fault::Slot, access: impl FnOnce() -> R) -> Option<R> {
+pub(crate) fn attempt<R>(_slot: &super::Slot, access: impl FnOnce() -> R) -> Option<R> {
     Some(access())
 }
 

@@ -7,10 +7,10 @@ use std::ops::RangeBounds;
 
 use crate::error::Result;
 use crate::fault::Fault;
+use crate::map::Mmap;
 use crate::memmem::{self, Direction, Finder};
-use crate::mmap::Mmap;
 use crate::range::Span;
-use crate::sys::STRIDE;
+use crate::region::STRIDE;
 
 impl Mmap {
     /// The lowest index in `range` at which `needle` is found whole.

@@ -6,10 +6,10 @@ use std::ops::{Range, RangeBounds};
 
 use crate::error::{Error, Result};
 use crate::fault::Fault;
+use crate::map::Mmap;
 use crate::memmem;
-use crate::mmap::Mmap;
 use crate::range::Span;
-use crate::sys;
+use crate::region;
 
 /// How many bytes are copied out of the map at a time: few enough to stay in the processor's nearest cache.
 const BLOCK: usize = 16 * 1024;
@@ -203,7 +203,7 @@ impl Lines<'_> {
         // A line that is longer than a block is not read in many small steps.
         let mut len = BLOCK.max(self.buffer.len()).min(self.end - unread);
         loop {
-            let read = sys::append(&mut self.buffer, len, |bytes| self.map.read_uninit_at(bytes, unread));
+            let read = region::append(&mut self.buffer, len, |bytes| self.map.read_uninit_at(bytes, unread));
             let Err(error) = read else { return Ok(()) };
             // The lines before the missing byte are there. The copy need not have gone from the front.
             match error.fault_offset() {

@@ -6,32 +6,32 @@
 
 use std::mem::MaybeUninit;
 
-use crate::mmap::Mmap;
+use crate::map::Mmap;
 
 #[doc(hidden)]
 impl Mmap {
     /// [`get`](Self::get), if nothing stands in its way.
     #[inline(always)]
-    pub fn quick_get(&self, index: usize) -> Option<u8> {
-        if self.is_readable() { self.region.peek(index) } else { None }
+    pub fn try_get(&self, index: usize) -> Option<u8> {
+        if self.is_readable() { self.region.try_load(index) } else { None }
     }
 
     /// [`read_uninit_at`](Self::read_uninit_at), if nothing stands in its way.
     #[inline(always)]
-    pub fn quick_read(&self, start: usize, buffer: &mut [MaybeUninit<u8>]) -> Option<()> {
-        if self.is_readable() { self.region.peek_many(start, buffer) } else { None }
+    pub fn try_read(&self, start: usize, buffer: &mut [MaybeUninit<u8>]) -> Option<()> {
+        if self.is_readable() { self.region.try_read(start, buffer) } else { None }
     }
 
     /// Copies the bytes from `start` through the first `byte` into memory that `make` gives for as many, if there is one among
     /// the first `limit`.
     #[inline(always)]
-    pub fn quick_read_through<B: AsMut<[MaybeUninit<u8>]>>(
+    pub fn try_read_through<B: AsMut<[MaybeUninit<u8>]>>(
         &self,
         byte: u8,
         start: usize,
         limit: usize,
         make: impl FnOnce(usize) -> Option<B>,
     ) -> Option<B> {
-        if self.is_readable() { self.region.peek_through(byte, start, limit, make) } else { None }
+        if self.is_readable() { self.region.try_read_through(byte, start, limit, make) } else { None }
     }
 }

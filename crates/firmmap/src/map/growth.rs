@@ -1,7 +1,7 @@
 //! How long a map is: [`Mmap::grow`], [`Mmap::append`], [`Mmap::write_growing_at`], [`Mmap::refresh`], [`Mmap::resize`].
 //!
 //! The file's length is what was written, at every moment: nothing is made longer ahead but the mapping. So there are two ways
-//! to grow. Inside of the mapping's room a map grows for everybody who uses it: the file becomes longer, then the
+//! to grow. Inside of the mapping's capacity a map grows for everybody who uses it: the file becomes longer, then the
 //! length does. Beyond it, whoever has the map alone moves it.
 
 use std::fs::File;
@@ -12,12 +12,12 @@ use std::time::Duration;
 use crate::access::Protection;
 use crate::error::{Detail, Error, ErrorKind, Result};
 use crate::fault::Fault;
-use crate::mmap::{MapSource, Mmap};
+use crate::map::{MapSource, Mmap};
 use crate::range;
-use crate::sys::{self, Appending, FileInfo, How, LenChange, TrackedFile, WriteError};
+use crate::sys::{self, Appending, FileInfo, FileLenChange, FileResize, TrackedFile, WriteError};
 
 /// The least room that a map gets which has to move to grow, in bytes: it costs addresses only.
-const LEAST_ROOM: usize = 1 << 20;
+const MIN_CAPACITY: usize = 1 << 20;
 
 /// The state of a map's growth.
 #[derive(Default)]
@@ -25,7 +25,7 @@ pub(crate) struct Growth {
     /// The [`generation`](sys::generation) of the thread that makes the map longer now, or zero.
     ///
     /// Not a mutex, as after fork(2) the child would wait for ever for a thread that only its parent has.
-    turn: AtomicU32,
+    holder: AtomicU32,
     /// What was found out about the file: one of the numbers below, or zero.
     file: AtomicU8,
 }
@@ -39,23 +39,23 @@ const COPIED: u8 = 3;
 /// It has no length that could be changed.
 const NOT_REGULAR: u8 = 4;
 
-/// From how many bytes on a write looks first whether the disk has room for them: copying them takes much longer than that.
+/// From how many bytes on a write looks first whether the disk has space for them: copying them takes much longer than that.
 const LARGE_WRITE: usize = 64 * 1024;
 
 /// The right to make a map longer, until it is dropped.
-struct Turn<'a>(&'a AtomicU32);
+struct GrowthLock<'a>(&'a AtomicU32);
 
 impl Growth {
-    fn turn(&self) -> Turn<'_> {
+    fn lock(&self) -> GrowthLock<'_> {
         let here = sys::generation();
         let mut waits = 0;
         loop {
-            let holder = self.turn.load(Ordering::Relaxed);
+            let holder = self.holder.load(Ordering::Relaxed);
             // A thread of another generation was there when this process was forked, and is not here.
             if holder != here
-                && self.turn.compare_exchange_weak(holder, here, Ordering::Acquire, Ordering::Relaxed).is_ok()
+                && self.holder.compare_exchange_weak(holder, here, Ordering::Acquire, Ordering::Relaxed).is_ok()
             {
-                return Turn(&self.turn);
+                return GrowthLock(&self.holder);
             }
             if waits < 100 {
                 waits += 1;
@@ -101,7 +101,7 @@ struct Undo<'a> {
 }
 
 impl Undo<'_> {
-    /// Writes `bytes` at `offset`. The part that is new goes first: it is what can fail for lack of room.
+    /// Writes `bytes` at `offset`. The part that is new goes first: it is what can fail for lack of space.
     fn write(&mut self, bytes: &[u8], offset: u64) -> std::result::Result<(), WriteError> {
         let known = self.before.saturating_sub(offset).min(bytes.len() as u64) as usize;
         let (over, new) = bytes.split_at(known);
@@ -143,7 +143,7 @@ impl Undo<'_> {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for GrowthLock<'_> {
     fn drop(&mut self) {
         self.0.store(0, Ordering::Release);
     }
@@ -165,13 +165,13 @@ impl Mmap {
     #[inline]
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.region.room()
+        self.region.capacity()
     }
 
     /// Makes the map longer, up to its [`capacity`](Self::capacity), and its file with it if that is shorter. The map stays
     /// where it is, and views of it stay valid. Bytes that the file has there come into the map, further ones are zero.
     ///
-    /// The new bytes of a file have room on its disk, where the file system can do that.
+    /// The new bytes of a file have space allocated on its disk, where the file system can do that.
     ///
     /// # Errors
     ///
@@ -185,7 +185,7 @@ impl Mmap {
     /// - [`Fault`](crate::ErrorKind::Fault): the file is shorter than the map, as somebody has truncated it.
     /// - [`Os`](crate::ErrorKind::Os): the disk is full.
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
     /// fallocate(2) on Linux, `F_PREALLOCATE` on macOS, posix_fallocate(2) on FreeBSD; elsewhere, and where the file system
     /// knows nothing of it, the file only gets its length. On Windows nothing grows this way.
@@ -206,11 +206,11 @@ impl Mmap {
     /// ```
     pub fn grow(&self, len: usize) -> Result<()> {
         self.check_growth()?;
-        let _turn = self.growth.turn();
+        let _lock = self.growth.lock();
         if len < self.len() {
             return Err(Detail::Shorter { wanted: len, len: self.len() }.into());
         }
-        self.check_room("growing", len)?;
+        self.check_capacity("growing", len)?;
         if let Some((file, file_len)) = self.whole_file("growing")? {
             self.lengthen(file, file_len, self.end(len)?).map_err(|error| Error::os("growing", error))?;
         }
@@ -224,7 +224,7 @@ impl Mmap {
             ErrorKind::InvalidInput => Detail::InUse { operation: "truncating" }.into(),
             _ => error,
         })?;
-        let _turn = self.growth.turn();
+        let _lock = self.growth.lock();
         let end = self.end(len)?;
         match self.backing() {
             // Unless somebody else was faster, and the map is longer now.
@@ -243,14 +243,14 @@ impl Mmap {
     ///
     /// Threads may append at once: their bytes are not mixed. So may programs, where the file was opened with `O_APPEND`; without
     /// that flag, what another program appends between the look at the file's length and the write is overwritten. The file has
-    /// the bytes, and room on its disk, when this returns.
+    /// the bytes, and space on its disk, when this returns.
     ///
     /// # Errors
     ///
     /// As [`grow`](Self::grow); nothing has changed then. The file of a map that was truncated by others gets no
     /// hole of zeros: that is a [`Fault`](crate::ErrorKind::Fault).
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
     /// One pwrite(2), as maps and files show the same bytes at once. OpenBSD does not promise that, and files with `O_DIRECT`
     /// take whole blocks only: there the file is made longer, and the bytes are copied into the map. With `O_APPEND` the system
@@ -347,10 +347,10 @@ impl Mmap {
     /// ```
     pub fn refresh(&self) -> Result<usize> {
         self.region.check()?;
-        let _turn = self.growth.turn();
+        let _lock = self.growth.lock();
         let Some((file, file_len)) = self.whole_file("reading the length")? else { return Ok(self.len()) };
         let len = self.len_in(file_len)?;
-        self.check_room("refreshing", len)?;
+        self.check_capacity("refreshing", len)?;
         self.take_in(file, len)?;
         Ok(len)
     }
@@ -358,7 +358,7 @@ impl Mmap {
     /// Makes the map longer by what its file has there.
     fn take_in(&self, file: &File, len: usize) -> Result<()> {
         let old = self.len();
-        if self.is_draft() && len > old && self.origin.protection.contains(Protection::WRITE) {
+        if self.is_private_file() && len > old && self.origin.protection.contains(Protection::WRITE) {
             // Where the page was changed it is not the file's any more, behind the old end neither.
             let page = sys::page_size();
             let used = (self.offset() % page as u64) as usize + old;
@@ -413,9 +413,9 @@ impl Mmap {
     ///   flags, grow only on Linux.
     /// - [`TooLarge`](crate::ErrorKind::TooLarge), [`Os`](crate::ErrorKind::Os).
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
-    /// mremap(2) on Linux; elsewhere the file is mapped anew. Windows refuses to shorten a file that is mapped a
+    /// mremap(2) on Linux; elsewhere the file is mapped again. Windows refuses to shorten a file that is mapped a
     /// second time, and to resize a named mapping that another map has open; memory is copied there.
     ///
     /// # Examples
@@ -429,20 +429,20 @@ impl Mmap {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn resize(&mut self, len: usize) -> Result<()> {
-        self.set_len(len, How::Length)
+        self.set_len(len, FileResize::Length)
     }
 
-    /// [`resize`](Self::resize), with room on the disk for what is new.
+    /// [`resize`](Self::resize), with space allocated on the disk for what is new.
     ///
     /// A file that others have truncated gets no hole of zeros, as in [`grow`](Self::grow).
-    pub(crate) fn resize_with_room(&mut self, len: usize) -> Result<()> {
+    pub(crate) fn resize_allocated(&mut self, len: usize) -> Result<()> {
         self.check_resizable()?;
         self.file_of(len.min(self.len()), "truncating")?;
         // Memory has room on no disk, and is taken when it is used.
-        self.set_len(len, if self.origin.anonymous { How::Length } else { How::Allocate })
+        self.set_len(len, if self.origin.anonymous { FileResize::Length } else { FileResize::Allocate })
     }
 
-    fn set_len(&mut self, len: usize, how: How) -> Result<()> {
+    fn set_len(&mut self, len: usize, how: FileResize) -> Result<()> {
         self.check_resizable()?;
         if len > self.capacity()
             && cfg!(unix)
@@ -459,13 +459,13 @@ impl Mmap {
         let (old_len, old, new) = (self.len(), self.file_len()?, self.end(len)?);
         let keeps_mapping = self.origin.reserves() && (len >= old_len || self.origin.capacity > 0);
         // What a private map of a file has changed must go with the pages.
-        if !keeps_mapping || len > self.capacity() || self.is_draft() {
-            return self.remap(self.origin.room(len), len, how, old, new);
+        if !keeps_mapping || len > self.capacity() || self.is_private_file() {
+            return self.remap(self.origin.capacity_for(len), len, how, old, new);
         }
         if len < old_len && self.backing().is_none() {
             self.region.fill(range::checked("resize", len.., old_len)?, 0)?;
         }
-        let change = LenChange { file: self.file.as_ref(), old, new, how };
+        let change = FileLenChange { file: self.file.as_ref(), old, new, how };
         change.apply().map_err(|error| Error::os("resize", error))?;
         self.region.set_len(len);
         Ok(())
@@ -476,7 +476,7 @@ impl Mmap {
         self.origin.reserves() && len > self.capacity() && self.backing().is_some() && self.check_growth().is_ok()
     }
 
-    /// Whether [`make_room`](Self::make_room) can do something.
+    /// Whether [`reserve`](Self::reserve) can do something.
     pub(crate) fn reserves(&self) -> bool {
         self.origin.reserves()
     }
@@ -491,20 +491,20 @@ impl Mmap {
         if position + bytes.len() <= len {
             return self.write_all_at(bytes, position);
         }
-        self.resize_with_room(position + bytes.len())?;
+        self.resize_allocated(position + bytes.len())?;
         self.write_all_at(bytes, position).inspect_err(|_| {
             // The first error is the one to report.
-            let _ = self.set_len(len, How::Length);
+            let _ = self.set_len(len, FileResize::Length);
         })
     }
 
     /// Lets the map become `len` bytes long without moving, and more if that costs only addresses. It moves now.
-    pub(crate) fn make_room(&mut self, len: usize) -> Result<()> {
+    pub(crate) fn reserve(&mut self, len: usize) -> Result<()> {
         self.region.check()?;
         let (now, file_len) = (self.len(), self.file_len()?);
-        let generous = len.saturating_mul(2).max(LEAST_ROOM).max(self.origin.capacity);
-        let result = self.remap(generous, now, How::Keep, file_len, file_len);
-        result.or_else(|_| self.remap(len, now, How::Keep, file_len, file_len))
+        let generous = len.saturating_mul(2).max(MIN_CAPACITY).max(self.origin.capacity);
+        let result = self.remap(generous, now, FileResize::Keep, file_len, file_len);
+        result.or_else(|_| self.remap(len, now, FileResize::Keep, file_len, file_len))
     }
 
     /// [`refresh`](Self::refresh) for who has the map alone: it may move, and become shorter.
@@ -515,7 +515,13 @@ impl Mmap {
                 let file_len = self.file_len()?;
                 let len = self.len_in(file_len)?;
                 if len < self.len() || len > self.capacity() {
-                    self.remap(self.origin.room(len), len.min(self.len()), How::Keep, file_len, file_len)?;
+                    self.remap(
+                        self.origin.capacity_for(len),
+                        len.min(self.len()),
+                        FileResize::Keep,
+                        file_len,
+                        file_len,
+                    )?;
                 }
             }
             match self.refresh() {
@@ -529,13 +535,13 @@ impl Mmap {
     /// Takes in what others have appended, for who has the map alone, and gets room for more of it where it has to move.
     pub(crate) fn follow_alone(&mut self) -> Result<usize> {
         let len = self.end_in_file()?;
-        if len > self.capacity() && self.origin.reserves() && !self.is_draft() {
-            self.make_room(len)?;
+        if len > self.capacity() && self.origin.reserves() && !self.is_private_file() {
+            self.reserve(len)?;
         }
         self.refresh_alone()
     }
 
-    fn remap(&mut self, room: usize, len: usize, how: How, old: u64, new: u64) -> Result<()> {
+    fn remap(&mut self, capacity: usize, len: usize, how: FileResize, old: u64, new: u64) -> Result<()> {
         // It will be copied.
         #[cfg(windows)]
         if self.origin.anonymous {
@@ -543,15 +549,15 @@ impl Mmap {
         }
         let file = self.file.as_ref().map(TrackedFile::get).transpose();
         let source = file.map_err(|error| Error::os("resize", error))?.map(sys::source);
-        let (aligned, start, total) = range::aligned(self.offset(), room, self.origin.granularity)?;
-        if let (0, true, Some(file)) = (room, self.origin.reserves(), &self.file) {
+        let (aligned, start, total) = range::aligned(self.offset(), capacity, self.origin.granularity)?;
+        if let (0, true, Some(file)) = (capacity, self.origin.reserves(), &self.file) {
             // Before the mapping ends that keeps the inode. What is refused here makes the map no worse.
             let _ = self.origin.pin(source, Some(file), self.offset());
         }
         let request = self.origin.request(source, aligned, total);
-        let change = LenChange { file: self.file.as_ref(), old, new, how };
-        let result = self.region.resize((room > 0).then_some(&request), start, len, &change);
-        if let Some(file) = self.file.as_mut().filter(|_| self.region.room() > 0) {
+        let change = FileLenChange { file: self.file.as_ref(), old, new, how };
+        let result = self.region.resize((capacity > 0).then_some(&request), start, len, &change);
+        if let Some(file) = self.file.as_mut().filter(|_| self.region.capacity() > 0) {
             file.unpin();
         }
         result.map_err(|error| match error.kind() {
@@ -566,7 +572,7 @@ impl Mmap {
     /// Writes `bytes` at `position`, or at the end, inside of the map's capacity. Returns the position.
     pub(crate) fn write_growing(&self, bytes: &[u8], position: Option<usize>) -> Result<usize> {
         self.check_growth()?;
-        let _turn = self.growth.turn();
+        let _lock = self.growth.lock();
         let len = self.len();
         if bytes.is_empty() {
             return Ok(position.unwrap_or(len));
@@ -583,7 +589,7 @@ impl Mmap {
         }
         let Some((file, file_len)) = self.whole_file("writing")? else {
             let position = position.unwrap_or(len);
-            self.check_room("writing", end_of(position)?)?;
+            self.check_capacity("writing", end_of(position)?)?;
             self.region.write(bytes, position)?;
             self.region.grow(end_of(position)?);
             return Ok(position);
@@ -591,12 +597,12 @@ impl Mmap {
         // Whatever an address can be: a part of a file can be mapped that is longer.
         let file_end = self.len_in(file_len).unwrap_or(usize::MAX);
         if position.is_none() && self.appends(file) {
-            self.check_room("writing", end_of(file_end)?)?;
+            self.check_capacity("writing", end_of(file_end)?)?;
             return self.append_by_system(file, file_len, bytes);
         }
         let position = position.unwrap_or(if self.follows_end() { file_end } else { len });
         let end = end_of(position)?;
-        self.check_room("writing", end)?;
+        self.check_capacity("writing", end)?;
         let start = position.max(len);
         // Of these some are in the map already, and some may not even touch it.
         let (inside, behind) = bytes.split_at(start.min(end) - position);
@@ -673,7 +679,7 @@ impl Mmap {
         Ok(found.unwrap_or(end - bytes.len()))
     }
 
-    /// Makes a file that is shorter than `end` longer, with room on its disk. Memory is taken when it is used.
+    /// Makes a file that is shorter than `end` longer, with space allocated on its disk. Memory is taken when it is used.
     fn lengthen(&self, file: &File, file_len: u64, end: u64) -> io::Result<()> {
         match end > file_len {
             true if self.origin.anonymous => sys::extend(file, end),
@@ -730,7 +736,7 @@ impl Mmap {
     }
 
     /// A map of a file whose changes never reach it.
-    fn is_draft(&self) -> bool {
+    fn is_private_file(&self) -> bool {
         self.origin.private && !self.origin.anonymous
     }
 
@@ -742,13 +748,13 @@ impl Mmap {
     /// Whether the map can grow for all who use it, and has nothing to tell.
     fn check_growth(&self) -> Result<()> {
         self.check_resizable()?;
-        if self.is_draft() {
+        if self.is_private_file() {
             return Err(Detail::NotResizable.into());
         }
         Ok(self.region.check()?)
     }
 
-    fn check_room(&self, operation: &'static str, len: usize) -> Result<()> {
+    fn check_capacity(&self, operation: &'static str, len: usize) -> Result<()> {
         let capacity = self.capacity();
         if len <= capacity { Ok(()) } else { Err(Detail::BeyondCapacity { operation, len, capacity }.into()) }
     }

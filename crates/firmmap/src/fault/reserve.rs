@@ -25,7 +25,7 @@ mod linux {
 
     use libc::{c_int, c_void};
 
-    use super::super::page_size;
+    use crate::sys::page_size;
 
     /// Units of at least two areas each. A range of zeros takes up to two areas; moving pages wants four to spare.
     const UNITS: usize = 16;

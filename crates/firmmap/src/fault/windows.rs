@@ -23,9 +23,9 @@ use windows_sys::Win32::System::Threading::{
     THREAD_SYNCHRONIZE, WaitForSingleObject,
 };
 
-use super::os::{self, page_size};
+use super::{Slot, ZeroedRange, table};
 use crate::access::{Access, Protection};
-use crate::fault::{self, Site, Slot, ZeroedRange};
+use crate::sys::{self, MappingInfo, page_size};
 
 /// Answers of a handler.
 const CONTINUE_EXECUTION: i32 = -1;
@@ -71,7 +71,7 @@ unsafe extern "system" fn handler(exception: *mut EXCEPTION_POINTERS) -> i32 {
     let record = unsafe { &*exception.ExceptionRecord };
     let by_page = matches!(record.ExceptionCode, EXCEPTION_ACCESS_VIOLATION | EXCEPTION_IN_PAGE_ERROR);
     let [kind, address, ..] = record.ExceptionInformation;
-    if !by_page || record.NumberParameters < 2 || kind > 1 || !fault::is_guarded(address) {
+    if !by_page || record.NumberParameters < 2 || kind > 1 || !table::is_guarded(address) {
         return CONTINUE_SEARCH;
     }
     // SAFETY: the thread's own, which the interrupted code may be about to ask for.
@@ -101,26 +101,26 @@ fn handle(fault: &Fault, context: &mut CONTEXT) -> bool {
             // `can_be_used` wants to know, and nobody else.
             None => return operation.end(context),
             Some(slot) if slot.contains(address) => {
-                return fault::meet(address, thread(), |_| true) && operation.end(context);
+                return table::record_fault(address, thread(), |_| true) && operation.end(context);
             }
             // It reads or fills a buffer that is memory of another map.
             Some(_) => {}
         }
     }
-    if denied && fault::meet(address, thread(), |site| give_access(site, address, to_write)) {
-        fault::notify();
+    if denied && table::record_fault(address, thread(), |mapping| give_access(mapping, address, to_write)) {
+        super::notify();
         return true;
     }
     // Another thread has met the same page and was here first; or a disk has recovered.
     if can_be_used(address, to_write) {
         return true;
     }
-    operation.is_some_and(|operation| fault::meet(address, thread(), |_| true) && operation.end(context))
+    operation.is_some_and(|operation| table::record_fault(address, thread(), |_| true) && operation.end(context))
 }
 
 /// Gives a page back the access that its map has, if it has lost it.
-fn give_access(site: &Site, address: usize, to_write: bool) -> bool {
-    let protection = Protection::from_bits_retain(site.protection as u32);
+fn give_access(mapping: &MappingInfo, address: usize, to_write: bool) -> bool {
+    let protection = Protection::from_bits_retain(mapping.protection as u32);
     let needed = if to_write { Protection::WRITE } else { Protection::READ | Protection::WRITE };
     let mut info = MEMORY_BASIC_INFORMATION::default();
     // SAFETY: the call fills the structure.
@@ -134,7 +134,7 @@ fn give_access(site: &Site, address: usize, to_write: bool) -> bool {
         return false;
     }
     let page = address & !(page_size() - 1);
-    let new = os::page_protection(protection, if site.flags == os::COPY { Access::Copy } else { Access::Write });
+    let new = sys::page_protection(protection, if mapping.flags == sys::COPY { Access::Copy } else { Access::Write });
     let mut old = 0;
     // SAFETY: the page is in our view, whose slot is locked: it is still ours; it gets what the view was made with.
     unsafe { VirtualProtect(page as *const c_void, page_size(), new, &mut old) != 0 }
@@ -176,7 +176,7 @@ mod operation {
     };
     use windows_sys::Win32::System::Threading::GetCurrentThreadStackLimits;
 
-    use crate::fault::Slot;
+    use super::super::Slot;
 
     /// How many frames of calls an operation may have: a search in an unoptimised build has about twenty.
     const FRAMES: usize = 64;
@@ -339,7 +339,7 @@ mod operation {
 
     use windows_sys::Win32::System::Diagnostics::Debug::CONTEXT;
 
-    use crate::fault::Slot;
+    use super::super::Slot;
 
     pub(super) fn attempt<R>(_slot: Option<&Slot>, access: impl FnOnce() -> R) -> Option<R> {
         Some(access())
@@ -368,19 +368,19 @@ mod operation {
 }
 
 /// Never called, as no page is replaced here.
-pub(crate) fn cover(_site: &Site, _address: usize, _low: usize, _high: usize) -> Option<ZeroedRange> {
+pub(crate) fn zero_fill(_mapping: &MappingInfo, _address: usize, _low: usize, _high: usize) -> Option<ZeroedRange> {
     None
 }
 
-/// As [`cover`].
-pub(crate) fn put_back(_site: &Site, _range: &ZeroedRange) -> bool {
+/// As [`zero_fill`].
+pub(crate) fn restore_pages(_mapping: &MappingInfo, _range: &ZeroedRange) -> bool {
     false
 }
 
-/// As [`cover`].
+/// As [`zero_fill`].
 pub(crate) fn drop_stash(_range: &ZeroedRange) {}
 
-/// As [`cover`].
+/// As [`zero_fill`].
 pub(crate) fn seen_by_all_threads() {}
 
 /// The system has no limit of areas.

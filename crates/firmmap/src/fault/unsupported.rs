@@ -1,6 +1,7 @@
 //! A system without mappings: no faults, and no guard against them.
 
-use crate::fault::{Site, Slot, ZeroedRange};
+use super::{Slot, ZeroedRange};
+use crate::sys::MappingInfo;
 
 /// Returns that there is no handler, so that no mapping is entered into the table.
 pub(crate) fn install_handler() -> bool {
@@ -21,12 +22,12 @@ pub(crate) fn keep_handler() -> bool {
 }
 
 /// Never called, as no mapping is in the table.
-pub(crate) fn cover(_site: &Site, _address: usize, _low: usize, _high: usize) -> Option<ZeroedRange> {
+pub(crate) fn zero_fill(_mapping: &MappingInfo, _address: usize, _low: usize, _high: usize) -> Option<ZeroedRange> {
     None
 }
 
 /// Never called, as no mapping is in the table.
-pub(crate) fn put_back(_site: &Site, _range: &ZeroedRange) -> bool {
+pub(crate) fn restore_pages(_mapping: &MappingInfo, _range: &ZeroedRange) -> bool {
     false
 }
 

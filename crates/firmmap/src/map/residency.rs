@@ -5,7 +5,7 @@ use std::ops::{Range, RangeBounds};
 
 use crate::advice::Advice;
 use crate::error::{Detail, Error, Result};
-use crate::mmap::Mmap;
+use crate::map::Mmap;
 use crate::range::{self, Span};
 use crate::sys;
 
@@ -27,7 +27,7 @@ impl Mmap {
     /// [`OutOfRange`](crate::ErrorKind::OutOfRange); [`Unsupported`](crate::ErrorKind::Unsupported) on systems that do not say
     /// it; [`Os`](crate::ErrorKind::Os).
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
     /// mincore(2). Linux tells it of files that the process may write to or that its user owns; of others it says that all
     /// pages are there. OpenBSD and Windows are not supported.
@@ -90,7 +90,7 @@ impl Mmap {
     /// [`OutOfRange`](crate::ErrorKind::OutOfRange); [`Fault`](crate::ErrorKind::Fault) for a page that cannot be read, where
     /// the system tells it.
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
     /// `MADV_WILLNEED` and `MADV_POPULATE_READ` on Linux 5.14 and newer. Elsewhere only the former (`PrefetchVirtualMemory` on
     /// Windows), which does not wait, and tells of no errors.
@@ -220,7 +220,7 @@ impl Residency {
         &self.runs
     }
 
-    /// How high the blocks of a picture of that many columns are, from 0 to 8. Something is more than nothing, and less than
+    /// FileResize high the blocks of a picture of that many columns are, from 0 to 8. Something is more than nothing, and less than
     /// everything is less than the most.
     fn heights(&self, columns: usize) -> Vec<usize> {
         let mut runs = self.runs.iter().peekable();

@@ -1,16 +1,31 @@
 //! [`Mmap`]: the mapped bytes, without a position. Searching them is in `search.rs`, control over them in `control.rs`.
 
+mod fast;
+mod find_iter;
+mod growth;
+mod lines;
+mod pages;
+mod residency;
+mod search;
+#[allow(unsafe_code)]
+mod views;
+
 use std::fmt;
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ops::RangeBounds;
 
+pub use find_iter::FindIter;
+pub use lines::Lines;
+pub use residency::Residency;
+
 use crate::access::{Access, Protection};
 use crate::error::{Detail, Error, Result};
-use crate::growth::Growth;
 use crate::range::{self, Span};
-use crate::sys::{self, Region, Request, Source, TrackedFile};
+use crate::region::{self, Region};
+use crate::sys::{self, Request, Source, TrackedFile};
+use growth::Growth;
 
 /// What a mapping was made of: all that is needed to make it again with another length.
 #[derive(Clone, Debug)]
@@ -62,7 +77,7 @@ impl Origin {
     }
 
     /// How many bytes a mapping for `len` gets: more, where the system lets a mapping be longer than its file.
-    pub(crate) fn room(&self, len: usize) -> usize {
+    pub(crate) fn capacity_for(&self, len: usize) -> usize {
         if self.reserves() { len.max(self.capacity) } else { len }
     }
 
@@ -136,7 +151,7 @@ fn refused(source: Option<Source<'_>>, error: io::Error) -> Error {
 /// [`ErrorKind::Fault`](crate::ErrorKind::Fault) of the operation that needed it. `docs/faults.md` in the repository
 /// tells what is promised and how it works.
 ///
-/// # Platform notes
+/// # Platform-specific behavior
 ///
 /// On Windows the system refuses to truncate a mapped file, and memory of a map that is used directly is guarded only
 /// against pages that have lost their protection; `docs/platforms.md` has the details.
@@ -174,11 +189,11 @@ impl Mmap {
     pub(crate) fn new(origin: Origin, source: MapSource<'_>, offset: u64, len: usize) -> Result<Self> {
         // A fork that is under way would not tell the child of a new generation: so that is seen to before the map can grow.
         let _ = sys::generation();
-        let room = origin.room(len);
-        let region = if room == 0 {
+        let capacity = origin.capacity_for(len);
+        let region = if capacity == 0 {
             Region::empty()
         } else {
-            let (aligned, start, total) = range::aligned(offset, room, origin.granularity)?;
+            let (aligned, start, total) = range::aligned(offset, capacity, origin.granularity)?;
             let file = source.borrowed();
             let region = Region::map(&origin.request(file, aligned, total), start, len, source.tracked());
             region.map_err(|error| refused(file, error))?
@@ -395,7 +410,7 @@ impl Mmap {
     pub fn read_at(&self, buffer: &mut [u8], offset: usize) -> Result<usize> {
         self.check_readable("read")?;
         let span = range::clipped(offset, buffer.len(), self.len());
-        self.region.read(span.start, sys::as_uninit(&mut buffer[..span.len]))?;
+        self.region.read(span.start, region::as_uninit(&mut buffer[..span.len]))?;
         Ok(span.len)
     }
 
@@ -416,7 +431,7 @@ impl Mmap {
     /// ```
     #[inline]
     pub fn read_exact_at(&self, buffer: &mut [u8], offset: usize) -> Result<()> {
-        self.read_uninit_at(sys::as_uninit(buffer), offset).map(drop)
+        self.read_uninit_at(region::as_uninit(buffer), offset).map(drop)
     }
 
     /// Fills a buffer that has never been written to with the bytes from `offset`, and returns it as initialised.
@@ -457,7 +472,7 @@ impl Mmap {
     pub fn to_vec(&self, range: impl RangeBounds<usize>) -> Result<Vec<u8>> {
         let span = self.readable("read", range)?;
         let mut bytes = Vec::new();
-        sys::append(&mut bytes, span.len, |buffer| self.read_uninit_at(buffer, span.start))?;
+        region::append(&mut bytes, span.len, |buffer| self.read_uninit_at(buffer, span.start))?;
         Ok(bytes)
     }
 
@@ -478,7 +493,7 @@ impl Mmap {
     /// # Ok::<(), firmmap::Error>(())
     /// ```
     pub fn read_strided_at(&self, buffer: &mut [u8], start: usize, step: isize) -> Result<()> {
-        self.read_strided_uninit_at(sys::as_uninit(buffer), start, step).map(drop)
+        self.read_strided_uninit_at(region::as_uninit(buffer), start, step).map(drop)
     }
 
     /// As [`read_strided_at`](Self::read_strided_at), into a buffer that has never been written to.

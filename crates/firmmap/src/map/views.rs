@@ -4,7 +4,7 @@ use std::ops::RangeBounds;
 use std::sync::atomic::AtomicU8;
 
 use crate::error::Result;
-use crate::mmap::Mmap;
+use crate::map::Mmap;
 
 impl Mmap {
     /// The address of the first byte; dangling if there is none.
@@ -131,7 +131,7 @@ impl Mmap {
     /// While `access` runs, nobody changes the bytes of the range: not this process through this map or another one of the
     /// same file, not any other process.
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
     /// On Windows a page that the system cannot read ends the process, as with [`as_slice`](Self::as_slice).
     ///
@@ -170,7 +170,7 @@ impl Mmap {
     /// While `access` runs, nobody else reads or changes the bytes of the range: not this process through this map or another one
     /// of the same file, not any other process.
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
     /// As [`with_slice`](Self::with_slice).
     ///

@@ -1,6 +1,6 @@
 //! Unix: the pages of a mapping that cannot be read, replaced by zeros and restored.
 //!
-//! [`cover`] runs in a signal handler: system calls only.
+//! [`zero_fill`] runs in a signal handler: system calls only.
 //!
 //! On Linux the pages are not unmapped, but moved away unread (mremap(2) with `MREMAP_DONTUNMAP`) before zeros take their place,
 //! and moved back afterwards. So nothing has to be mapped again, which the system may refuse by then: a sealed memfd, a
@@ -11,51 +11,51 @@ use std::ptr;
 
 use libc::{c_int, c_void};
 
-use super::{FileInfo, reserve};
-use crate::fault::{Site, ZeroedRange};
+use super::{ZeroedRange, reserve};
 use crate::range::round_up;
+use crate::sys::{self, FileInfo, MappingInfo, page_size};
 
 /// Puts zeros in place of what cannot be read at `address`: to `high` where the file is too short, else one page. There is
 /// nothing but the mapping's own pages between `low` and `high`. `None` if the system refuses.
-pub(crate) fn cover(site: &Site, address: usize, low: usize, high: usize) -> Option<ZeroedRange> {
-    let page = address & !(site.unit - 1);
+pub(crate) fn zero_fill(mapping: &MappingInfo, address: usize, low: usize, high: usize) -> Option<ZeroedRange> {
+    let page = address & !(mapping.page_size - 1);
     // What the number stands for now can be another file.
-    let file = own_file(site);
-    let site = &Site { fd: if file.is_some() { site.fd } else { -1 }, ..*site };
-    let one_page = ZeroedRange { start: page, len: site.unit.min(high - page), stash: 0 };
+    let file = own_file(mapping);
+    let mapping = &MappingInfo { fd: if file.is_some() { mapping.fd } else { -1 }, ..*mapping };
+    let one_page = ZeroedRange { start: page, len: mapping.page_size.min(high - page), stash: 0 };
     // Without the file nobody knows where it ends now.
-    let rest = file.as_ref().map_or(Some(page), |file| behind_the_file(site, file));
+    let rest = file.as_ref().map_or(Some(page), |file| behind_the_file(mapping, file));
     let rest = rest.map(|start| start.max(low)).filter(|&start| start <= page);
     let rest = rest.map(|start| ZeroedRange { start, len: high - start, stash: 0 });
     // Parts of the mapping that were given different advice cannot be moved together.
-    let moved = rest.and_then(|rest| move_away(site, rest));
-    if let Some(range) = moved.and_then(|moved| replace(site, moved)) {
+    let moved = rest.and_then(|rest| move_away(mapping, rest));
+    if let Some(range) = moved.and_then(|moved| replace(mapping, moved)) {
         return Some(range);
     }
     // Zeros for all of the rest may be more memory than the system has to give.
-    if let Some(rest) = rest.filter(|_| site.fd >= 0)
-        && let Some(range) = replace(site, rest)
+    if let Some(rest) = rest.filter(|_| mapping.fd >= 0)
+        && let Some(range) = replace(mapping, rest)
     {
         return Some(range);
     }
     // A page that the disk has not given.
-    if let Some(range) = move_away(site, one_page).and_then(|moved| replace(site, moved)) {
+    if let Some(range) = move_away(mapping, one_page).and_then(|moved| replace(mapping, moved)) {
         return Some(range);
     }
-    if let Some(range) = replace(site, one_page) {
+    if let Some(range) = replace(mapping, one_page) {
         return Some(range);
     }
     // At the limit of areas, and nothing left in reserve: what is a whole area needs no other one. What else is in it is lost
     // if it is not in the file.
-    if site.fd >= 0 && site.flags & libc::MAP_SHARED != 0 {
-        return replace(site, ZeroedRange { start: low, len: high - low, stash: 0 });
+    if mapping.fd >= 0 && mapping.flags & libc::MAP_SHARED != 0 {
+        return replace(mapping, ZeroedRange { start: low, len: high - low, stash: 0 });
     }
     None
 }
 
 /// Puts zeros in the place of a range, whose pages may have been moved away: they are moved back if the system refuses.
-fn replace(site: &Site, range: ZeroedRange) -> Option<ZeroedRange> {
-    let protection = site.protection | libc::PROT_READ;
+fn replace(mapping: &MappingInfo, range: ZeroedRange) -> Option<ZeroedRange> {
+    let protection = mapping.protection | libc::PROT_READ;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_FIXED | NORESERVE;
     let start = range.start as *mut c_void;
     // SAFETY: the range is in our mapping, whose slot is locked: it is still ours.
@@ -73,29 +73,29 @@ const NORESERVE: c_int = libc::MAP_NORESERVE;
 const NORESERVE: c_int = 0;
 
 /// The mapping's file, if there is a descriptor that is still open on it.
-fn own_file(site: &Site) -> Option<FileInfo> {
-    if site.fd < 0 {
+fn own_file(mapping: &MappingInfo) -> Option<FileInfo> {
+    if mapping.fd < 0 {
         return None;
     }
     // SAFETY: a number, for one system call that finds out whether it is a descriptor.
-    let file = unsafe { BorrowedFd::borrow_raw(site.fd) };
-    super::file_info(file).ok().filter(|info| info.id == site.file_id)
+    let file = unsafe { BorrowedFd::borrow_raw(mapping.fd) };
+    sys::file_info(file).ok().filter(|info| info.id == mapping.file_id)
 }
 
 /// The address of the first page that lies behind the end of the file.
-fn behind_the_file(site: &Site, file: &FileInfo) -> Option<usize> {
+fn behind_the_file(mapping: &MappingInfo, file: &FileInfo) -> Option<usize> {
     if !file.regular {
         return None;
     }
-    let bytes = file.len.saturating_sub(site.file_offset).min(site.len as u64) as usize;
-    Some(site.start + round_up(bytes, site.unit)?.min(site.len))
+    let bytes = file.len.saturating_sub(mapping.file_offset).min(mapping.len as u64) as usize;
+    Some(mapping.start + round_up(bytes, mapping.page_size)?.min(mapping.len))
 }
 
 /// Moves the pages of a range to another address, unread. They leave an empty mapping of the same kind behind.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn move_away(site: &Site, range: ZeroedRange) -> Option<ZeroedRange> {
+fn move_away(mapping: &MappingInfo, range: ZeroedRange) -> Option<ZeroedRange> {
     // Huge pages of a file cannot be moved so.
-    if site.fd >= 0 && site.unit != super::page_size() {
+    if mapping.fd >= 0 && mapping.page_size != page_size() {
         return None;
     }
     let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_DONTUNMAP;
@@ -103,12 +103,12 @@ fn move_away(site: &Site, range: ZeroedRange) -> Option<ZeroedRange> {
     // SAFETY: the range is in our mapping, whose slot is locked; it stays mapped.
     let move_it = || unsafe { libc::mremap(start, range.len, range.len, flags, ptr::null_mut::<c_void>()) };
     // Where the pages can be mapped again, the last of the reserve is better kept for the zeros.
-    let stash = if site.fd < 0 { reserve::with_areas(move_it) } else { reserve::with_few_areas(move_it) };
+    let stash = if mapping.fd < 0 { reserve::with_areas(move_it) } else { reserve::with_few_areas(move_it) };
     stash.map(|stash| ZeroedRange { stash: stash as usize, ..range })
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn move_away(_site: &Site, _range: ZeroedRange) -> Option<ZeroedRange> {
+fn move_away(_mapping: &MappingInfo, _range: ZeroedRange) -> Option<ZeroedRange> {
     None
 }
 
@@ -132,15 +132,16 @@ fn move_to(from: *mut c_void, range: &ZeroedRange) -> bool {
     reserve::with_areas(|| unsafe { libc::mremap(from, range.len, range.len, flags, start) }).is_some()
 }
 
-/// Undoes [`cover`]. `false` if the system refuses: the zeros are still there then.
-pub(crate) fn put_back(site: &Site, range: &ZeroedRange) -> bool {
+/// Undoes [`zero_fill`]. `false` if the system refuses: the zeros are still there then.
+pub(crate) fn restore_pages(mapping: &MappingInfo, range: &ZeroedRange) -> bool {
     if move_back(range) {
         return true;
     }
     // Memory without a file: what was moved away is all that there is of it.
-    let private_memory = site.flags & libc::MAP_ANON != 0 && site.flags & libc::MAP_PRIVATE != 0 && range.stash == 0;
+    let private_memory =
+        mapping.flags & libc::MAP_ANON != 0 && mapping.flags & libc::MAP_PRIVATE != 0 && range.stash == 0;
     // What the number stands for now can be another file: its bytes are not to be seen here, nor written to.
-    let restored = (private_memory || own_file(site).is_some()) && map_again(site, range);
+    let restored = (private_memory || own_file(mapping).is_some()) && map_again(mapping, range);
     if restored {
         drop_stash(range);
     }
@@ -148,16 +149,16 @@ pub(crate) fn put_back(site: &Site, range: &ZeroedRange) -> bool {
 }
 
 /// Maps a range's part of the file again.
-fn map_again(site: &Site, range: &ZeroedRange) -> bool {
+fn map_again(mapping: &MappingInfo, range: &ZeroedRange) -> bool {
     let start = range.start as *mut c_void;
-    let offset = site.file_offset + (range.start - site.start) as u64;
-    let flags = site.flags & !EAGER;
+    let offset = mapping.file_offset + (range.start - mapping.start) as u64;
+    let flags = mapping.flags & !EAGER;
     // In two steps, as mmap(2) in the place of the zeros would take them out also where it then fails (a file that was
     // sealed, a file system that is gone), and leave a gap that anybody's memory could take next.
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    if site.unit == super::page_size() {
+    if mapping.page_size == page_size() {
         // SAFETY: a new mapping replaces nothing; the descriptor is that of our mapping, whose slot is locked.
-        let map = || unsafe { mmap(ptr::null_mut(), range.len, site.protection, flags, site.fd, offset as _) };
+        let map = || unsafe { mmap(ptr::null_mut(), range.len, mapping.protection, flags, mapping.fd, offset as _) };
         let Some(new) = reserve::with_areas(map) else { return false };
         if move_to(new, range) {
             return true;
@@ -167,17 +168,17 @@ fn map_again(site: &Site, range: &ZeroedRange) -> bool {
         // It can be mapped, but not moved (a filter of system calls): then in its place.
     }
     // A writable mapping of a file of huge pages would make the file longer.
-    let write = if site.unit == super::page_size() { 0 } else { libc::PROT_WRITE };
-    let (protection, flags) = (site.protection & !write, flags | libc::MAP_FIXED);
+    let write = if mapping.page_size == page_size() { 0 } else { libc::PROT_WRITE };
+    let (protection, flags) = (mapping.protection & !write, flags | libc::MAP_FIXED);
     // SAFETY: the range is in our mapping, whose slot is locked: it is still ours, and so is the descriptor.
-    let map = || unsafe { mmap(start, range.len, protection, flags, site.fd, offset as _) };
+    let map = || unsafe { mmap(start, range.len, protection, flags, mapping.fd, offset as _) };
     if reserve::with_areas(map).is_none() {
         // There may be a gap now.
-        replace(site, ZeroedRange { stash: 0, ..*range });
+        replace(mapping, ZeroedRange { stash: 0, ..*range });
         return false;
     }
     // SAFETY: as above.
-    protection == site.protection || unsafe { libc::mprotect(start, range.len, site.protection) } == 0
+    protection == mapping.protection || unsafe { libc::mprotect(start, range.len, mapping.protection) } == 0
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]

@@ -5,8 +5,8 @@ use std::iter::FusedIterator;
 use std::ops::RangeBounds;
 
 use crate::error::{Error, Result};
+use crate::map::Mmap;
 use crate::memmem::{Direction, Finder};
-use crate::mmap::Mmap;
 use crate::range::Span;
 
 /// How many places are searched at a time; with a needle that is longer, as many as it has bytes.

@@ -5,12 +5,12 @@ use std::ops::RangeBounds;
 use crate::access::{FlushFlags, Protection};
 use crate::advice::Advice;
 use crate::error::{Detail, Error, Result};
-use crate::mmap::Mmap;
+use crate::map::Mmap;
 use crate::range;
 
 impl Mmap {
     /// Reports a fault in memory that was used through [`as_slice`](Self::as_slice), [`as_atomic`](Self::as_atomic) or an address:
-    /// one that this thread has met and was not told of, or one of another thread's that nobody was told of. What was read there
+    /// one that this thread has met and was not told of, or one of another thread's that was not reported. What was read there
     /// is zeros, what was written is lost.
     ///
     /// What another thread has met is still reported to that thread as well. Every other operation that can fail reports faults
@@ -74,7 +74,7 @@ impl Mmap {
         self.region.fault_count()
     }
 
-    /// Ends the mapping, as dropping it does, and reports a last fault that nobody was told of.
+    /// Ends the mapping, as dropping it does, and reports a last fault that was not reported.
     ///
     /// # Errors
     ///
@@ -98,7 +98,7 @@ impl Mmap {
     ///
     /// [`Os`](crate::ErrorKind::Os) if the disk fails.
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
     /// msync(2) with `MS_SYNC`; on macOS `F_FULLFSYNC` too, where the map keeps its file; on Windows `FlushViewOfFile` and `FlushFileBuffers`, the latter only where the map
     /// keeps its file.
@@ -137,7 +137,7 @@ impl Mmap {
     ///
     /// [`Os`](crate::ErrorKind::Os).
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
     /// Linux keeps track of changed pages itself: `MS_ASYNC` does nothing there.
     ///
@@ -217,7 +217,7 @@ impl Mmap {
     ///
     /// [`OutOfRange`](crate::ErrorKind::OutOfRange), [`Os`](crate::ErrorKind::Os).
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
     /// madvise(2); see [`Advice`] for Windows.
     ///
@@ -241,7 +241,7 @@ impl Mmap {
     ///
     /// [`Os`](crate::ErrorKind::Os) where the process may not lock that much.
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
     /// mlock(2), limited by `RLIMIT_MEMLOCK`; `VirtualLock` on Windows, limited by the working set.
     ///
@@ -283,7 +283,7 @@ impl Mmap {
     ///
     /// [`Os`](crate::ErrorKind::Os), for instance making a map writable whose file was opened for reading only.
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
     /// mprotect(2); `VirtualProtect` on Windows.
     ///
@@ -315,7 +315,7 @@ impl Mmap {
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput): more than 79 bytes, a zero byte, or a map of a file;
     /// [`Os`](crate::ErrorKind::Os): characters that the kernel does not take, or a kernel without names.
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     ///
     /// Linux 5.17 and newer, built with `CONFIG_ANON_VMA_NAME`: prctl(2), `PR_SET_VMA_ANON_NAME`.
     ///
