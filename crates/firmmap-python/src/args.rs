@@ -7,13 +7,13 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use crate::sys::number;
 
 pub(crate) use crate::sys::buffer::Argument;
-pub(crate) use crate::sys::call::Args;
 use crate::sys::exception::{Exception, PyResult, PyTypeError};
 pub(crate) use crate::sys::number::{
     Slice, byte, clipped, int, is_index, item_index, item_value, limited, named_int, named_ssize, offset, plain,
     python_int, python_uint, ssize,
 };
 use crate::sys::objects::{class_name, new_string, shortened};
+pub(crate) use crate::sys::trampoline::Args;
 
 type Object<'a, 'py> = Borrowed<'a, 'py, PyAny>;
 

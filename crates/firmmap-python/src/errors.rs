@@ -2,8 +2,8 @@
 
 use firmmap::{Error, ErrorKind};
 
-use crate::faults;
-use crate::sys::exception::{Exception, MapFaultError, PyOSError, PyValueError};
+use crate::faults::{self, interpreter::MapFaultError};
+use crate::sys::exception::{Exception, PyOSError, PyValueError};
 
 /// The exception that the standard library raises in the same case, with its words where it has any.
 #[cold]

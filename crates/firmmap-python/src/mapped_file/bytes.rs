@@ -2,7 +2,7 @@
 
 use super::{This, error, none};
 use crate::args::{self, Args, Argument, Slice};
-use crate::mapped::{self, DETACHED_COPY, Job, Object, Returned, scatter};
+use crate::common::{self, DETACHED_COPY, Job, Object, Returned, scatter};
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyIndexError, PyResult, PyTypeError, PyValueError};
 use crate::sys::objects::class_name;
@@ -19,7 +19,7 @@ pub(crate) fn subscript<'py>(this: This<'py>, key: Object<'_, 'py>) -> Returned<
         return item(this, args::item_index(key)?);
     }
     let slice = Slice::unpack(key)?.ok_or_else(|| wrong_key(key))?;
-    mapped::slice(this, slice)
+    common::slice(this, slice)
 }
 
 #[inline]
@@ -31,7 +31,7 @@ fn item(this: This<'_>, index: isize) -> Returned<'_> {
 /// The place in the map that an index from Python names.
 #[inline]
 fn place(map: &firmmap::Mmap, index: isize) -> PyResult<usize> {
-    mapped::place(map.len(), index).ok_or_else(|| out_of_range(index, map.len()))
+    common::place(map.len(), index).ok_or_else(|| out_of_range(index, map.len()))
 }
 
 #[cold]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{MappedFile, Open, This, error, none, unsupported};
 use crate::args::{self, Args};
-use crate::mapped::{DETACHED_COPY, Returned, wait};
+use crate::common::{DETACHED_COPY, Returned, wait};
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyBufferError, PyOSError, PyResult, PyValueError};
 use firmmap::{ErrorKind, Mode};

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 
 use super::{MappedFile, Open, This, closed_error, error, write};
-use crate::mapped::{Returned, far_line, near_line, pass};
+use crate::common::newlines::ends_of_lines;
+use crate::common::shared_file::File;
+use crate::common::state_lock::Exclusive;
+use crate::common::{Returned, far_line, near_line, pass};
 use crate::sys::buffer::{new_bytes, try_new_bytes};
-use crate::sys::cell::Exclusive;
 use crate::sys::exception::PyResult;
-use crate::sys::native::{Body, Held, Holder, Link, Receiver};
-use crate::sys::newlines::ends_of_lines;
 use crate::sys::owned::Owned;
-use crate::sys::shares::File;
+use crate::sys::typeobject::{Body, Held, Holder, Link, Receiver};
 
 /// Lines that are longer than this many pages are looked for in the map itself.
 const PAGES: usize = 4;
@@ -244,7 +244,7 @@ pub(crate) fn lines(this: This<'_>) -> Returned<'_> {
     this.check_open(this.py)?;
     let file = Some(Held::new(this));
     let cursor = Cursor { file, position: 0, block: Block::default() };
-    crate::sys::mapped_file::new_lines(this, Lines { state: Exclusive::new(cursor) })
+    super::type_object::new_lines(this, Lines { state: Exclusive::new(cursor) })
 }
 
 enum Step<'py> {

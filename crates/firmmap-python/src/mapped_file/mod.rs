@@ -1,21 +1,26 @@
 //! The class `MappedFile`: a file that is mapped, to be used as a binary file and as a byte array. What `firmmap.open()` and
-//! `firmmap.anonymous()` return; how CPython comes here is in [`crate::sys::mapped_file`].
+//! `firmmap.anonymous()` return; how CPython comes here is in [`type_object`].
 //!
 //! As in [`crate::mmap`], every method converts all of its arguments first and looks at the map after that, and what
 //! touches the map is one closure under [`MappedFile::open`], from which Python cannot be called. Where the specification is
 //! silent, the methods of a file do what those of `open(path, "r+b")` do, and the methods of a byte array do what those
 //! of `bytearray` do.
 
-pub(crate) mod bytes;
+mod bytes;
+mod descriptor;
 pub(crate) mod docs;
-pub(crate) mod growth;
-pub(crate) mod lines;
-pub(crate) mod open;
-pub(crate) mod pages;
-pub(crate) mod read;
+mod file;
+mod growth;
+mod lines;
+pub(crate) mod new;
+mod open;
+mod pages;
+#[allow(unsafe_code)]
 pub(crate) mod residency;
-pub(crate) mod search;
-pub(crate) mod write;
+mod search;
+#[allow(unsafe_code)]
+pub(crate) mod type_object;
+mod write;
 
 use std::sync::Arc;
 use std::thread::ThreadId;
@@ -25,18 +30,18 @@ use pyo3::prelude::*;
 use pyo3::types::PyBool;
 
 use crate::args::Args;
+use crate::common::leaf;
+use crate::common::shared_file::File;
+use crate::common::state_lock::Exclusive;
+use crate::common::{self, DETACHED_COPY, Mapped, Returned, unmap};
 use crate::errors::exception;
-use crate::faults;
-use crate::mapped::{self, DETACHED_COPY, Mapped, Returned, unmap};
+use crate::faults::{self, interpreter::UnsupportedOperation};
 use crate::sys::buffer::Export;
-use crate::sys::cell::Exclusive;
 use crate::sys::detach::detached;
-use crate::sys::exception::{Exception, PyBufferError, PyResult, PyValueError, UnsupportedOperation};
-use crate::sys::leaf;
-use crate::sys::native::{Body, Held, Receiver};
+use crate::sys::exception::{Exception, PyBufferError, PyResult, PyValueError};
 use crate::sys::objects::{call_method, class_name, new_string};
 use crate::sys::owned::Owned;
-use crate::sys::shares::File;
+use crate::sys::typeobject::{Body, Held, Receiver};
 use lines::Block;
 use open::Name;
 
@@ -151,7 +156,7 @@ impl MappedFile {
 
     #[cold]
     fn let_others_move(&self, py: Python<'_>) -> PyResult<()> {
-        if mapped::give_way(py, || self.open_now(py, |open| Ok(open.gate.movers() == 0)))? {
+        if common::give_way(py, || self.open_now(py, |open| Ok(open.gate.movers() == 0)))? {
             return Ok(());
         }
         // Who is still here will say so again, and who is not has kept this process waiting for the last time.

@@ -12,7 +12,7 @@ use super::growth::Turn;
 use super::residency::Residency;
 use super::{This, error, exported, none};
 use crate::args::{self, Args};
-use crate::mapped::Returned;
+use crate::common::Returned;
 use crate::sys::detach::detached as without_gil;
 use crate::sys::exception::{PyResult, PyTypeError, PyValueError};
 use crate::sys::objects::shortened;
@@ -85,7 +85,7 @@ pub(crate) fn residency<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> 
     args.check("residency", 0, 2)?;
     let range = parse(args, 0)?;
     let residency = detached(this, range, |map, range| map.residency(range))?;
-    crate::sys::residency::new(this, Residency(residency))
+    super::residency::new(this, Residency(residency))
 }
 
 #[cfg(unix)]

@@ -13,14 +13,14 @@ use pyo3::types::PyTuple;
 use super::lines::gathering;
 use super::{MappedFile, Open, This, boolean, closed_error, error, write};
 use crate::args::{self, Args, Argument};
-use crate::mapped::{DETACHED_SEARCH, Direction, Job, Object, Returned, clamp};
+use crate::common::state_lock::Exclusive;
+use crate::common::{DETACHED_SEARCH, Direction, Job, Object, Returned, clamp};
 use crate::sys::buffer::copy;
-use crate::sys::cell::Exclusive;
 use crate::sys::detach::detached;
 use crate::sys::exception::{PyResult, PyTypeError, PyValueError};
-use crate::sys::native::{Body, Held, Holder, Link, Receiver};
 use crate::sys::objects::class_name;
 use crate::sys::owned::Owned;
+use crate::sys::typeobject::{Body, Held, Holder, Link, Receiver};
 
 /// What is searched for: bytes, or an integer that stands for one.
 enum Needle<'a, 'py> {
@@ -283,7 +283,7 @@ pub(crate) fn find_all<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let Range { start, end } = range.unwrap_or(0..0);
     let cursor = Cursor { file, place: Place { position: start, end, ahead: Vec::new(), changes: 0 } };
     let finder = (needle.len() <= SHORT).then(|| Box::new(Finder::new(&needle).into_owned()));
-    crate::sys::mapped_file::new_matches(this, Matches { state: Exclusive::new(cursor), needle, finder })
+    super::type_object::new_matches(this, Matches { state: Exclusive::new(cursor), needle, finder })
 }
 
 /// The next match, if it was found ahead.

@@ -8,10 +8,10 @@ use pyo3::types::{PyBytes, PyList, PyTuple};
 use super::growth::{self, Grown, Turn};
 use super::{MappedFile, Open, This, error, none};
 use crate::args::{self, Args, Argument};
-use crate::mapped::{DETACHED_COPY, Mapped, Returned};
+use crate::common::{DETACHED_COPY, Mapped, Returned};
 use crate::sys::detach::detached;
 use crate::sys::exception::PyResult;
-use crate::sys::native::Held;
+use crate::sys::typeobject::Held;
 
 /// How much `writelines()` gathers before it writes.
 const GATHERED: usize = 256 * 1024;

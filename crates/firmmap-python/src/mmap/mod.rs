@@ -1,14 +1,18 @@
-//! The class `mmap`: what an instance is, its end, its views; in the other files what each method does. The constructor is in
-//! [`crate::create`]; how CPython comes here is in [`crate::sys::class`].
+//! The class `mmap`: what an instance is, its end, its views; in the other files what each method does. How CPython comes here is in
+//! [`type_object`].
 //!
 //! Every method converts all of its arguments first and looks at the map after that, because a conversion can run
 //! Python code that closes or resizes the map (C15). What touches the map is one closure under [`Mmap::open`], from
 //! which Python cannot be called. Work on many bytes holds the map and lets go of the GIL.
 
+mod bytes;
+mod docs;
 mod file;
-mod items;
+mod new;
 mod pages;
 mod search;
+#[allow(unsafe_code)]
+pub(crate) mod type_object;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,25 +20,28 @@ use firmmap::MappedFile;
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
 
+pub(crate) use bytes::*;
 pub(crate) use file::*;
-pub(crate) use items::*;
 pub(crate) use pages::*;
 pub(crate) use search::*;
 
 use crate::args::Args;
+use crate::common::leaf;
+use crate::common::shared_file::File;
+use crate::common::state_lock::Exclusive;
+use crate::common::{self, DETACHED_COPY, Mapped, Returned, unmap};
 use crate::constants::{ACCESS_COPY, ACCESS_READ, ACCESS_WRITE};
 use crate::errors::{closed as closed_error, exception};
 use crate::faults;
-use crate::mapped::{self, DETACHED_COPY, Mapped, Returned, unmap};
 use crate::sys::buffer::Export;
-use crate::sys::cell::Exclusive;
-use crate::sys::class::{This, is_exact};
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyBufferError, PyResult, PyTypeError};
-use crate::sys::leaf;
-use crate::sys::native::Body;
 use crate::sys::objects::{new_string, shortened};
-use crate::sys::shares::File;
+use crate::sys::typeobject::{Body, Receiver};
+use type_object::is_exact;
+
+/// The receiver of a method call.
+pub(crate) type This<'py> = Receiver<'py, Mmap>;
 
 /// What an instance is made of.
 pub(crate) struct Mmap {
@@ -83,7 +90,7 @@ impl Mmap {
 
     #[cold]
     fn let_others_resize(&self, py: Python<'_>) -> PyResult<()> {
-        if !mapped::give_way(py, || Ok(!self.resizing.load(Ordering::Relaxed)))? {
+        if !common::give_way(py, || Ok(!self.resizing.load(Ordering::Relaxed)))? {
             // A thread that is still there says so again.
             self.resizing.store(false, Ordering::Relaxed);
         }

@@ -8,12 +8,11 @@ use firmmap::FlushFlags;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use super::none;
+use super::{This, none};
 use crate::args::{self, Args};
+use crate::common::{Returned, wait};
 use crate::constants::{ACCESS_COPY, ACCESS_READ};
 use crate::errors::{self, closed as closed_error, exception, os_error};
-use crate::mapped::{Returned, wait};
-use crate::sys::class::This;
 use crate::sys::detach::detached;
 use crate::sys::exception::{PyBufferError, PyOverflowError, PyTypeError, PyValueError};
 use crate::sys::objects::{class_name, shortened};

@@ -238,7 +238,7 @@ pub(crate) struct Export {
 ///
 /// - `object` is a live Python object and `view` a buffer that CPython wants filled;
 /// - the memory of `export` stays until the view is released.
-pub(super) unsafe fn fill(
+pub(crate) unsafe fn fill(
     object: *mut ffi::PyObject,
     view: *mut ffi::Py_buffer,
     export: &Export,

@@ -1,5 +1,7 @@
 //! File descriptors as Python knows them: numbers that belong to somebody else.
 
+#[cfg(unix)]
+use super::exception::PyOSError;
 use super::exception::PyResult;
 use pyo3::prelude::*;
 
@@ -12,7 +14,7 @@ pub(crate) type Source = std::os::windows::io::BorrowedHandle<'static>;
 #[cfg(unix)]
 pub(crate) fn borrow(_py: Python<'_>, fileno: i32) -> PyResult<Source> {
     if fileno < 0 {
-        return Err(crate::errors::system_error(&std::io::Error::from_raw_os_error(libc::EBADF)));
+        return Err(PyOSError::new_err((libc::EBADF, "Bad file descriptor")));
     }
     // SAFETY: used only in system calls before we return to Python; they check the number themselves.
     Ok(unsafe { std::os::fd::BorrowedFd::borrow_raw(fileno) })

@@ -8,11 +8,11 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 /// Takes the GIL again when it is dropped, in a panic too.
-pub(super) struct Detached(*mut ffi::PyThreadState);
+pub(crate) struct Detached(*mut ffi::PyThreadState);
 
 impl Detached {
     /// Lets go of the GIL. Until the value is dropped the thread must not touch Python, `py` or not.
-    pub(super) fn new(_py: Python<'_>) -> Self {
+    pub(crate) fn new(_py: Python<'_>) -> Self {
         // SAFETY: attached, as the token says.
         Self(unsafe { ffi::PyEval_SaveThread() })
     }

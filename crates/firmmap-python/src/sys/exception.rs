@@ -11,10 +11,9 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
+use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::{PyTypeInfo, ffi};
 
-use super::interpreter;
 use super::owned::Owned;
 
 pub(crate) type PyResult<T> = Result<T, Exception>;
@@ -38,7 +37,7 @@ enum State {
 }
 
 /// Gives a class that CPython or the interpreter keeps.
-type Class = fn(Python<'_>) -> *mut ffi::PyObject;
+pub(crate) type Class = fn(Python<'_>) -> *mut ffi::PyObject;
 
 /// What an exception is made of.
 pub(crate) enum Arguments {
@@ -63,6 +62,17 @@ struct Raised([*mut ffi::PyObject; 3]);
 impl Exception {
     fn new(class: Class, arguments: Arguments) -> Self {
         Self::boxed(State::New { class, arguments })
+    }
+
+    /// One of a class that is not built in.
+    ///
+    /// # Safety
+    ///
+    /// - `class` returns a class of exceptions that the interpreter keeps alive.
+    #[cold]
+    #[inline(never)]
+    pub(crate) unsafe fn of_class(class: Class, arguments: impl Into<Arguments>) -> Self {
+        Self::new(class, arguments.into())
     }
 
     fn boxed(state: State) -> Self {
@@ -406,28 +416,4 @@ builtin! {
     PySystemError = system_error / PyExc_SystemError;
     PyTypeError = type_error / PyExc_TypeError;
     PyValueError = value_error / PyExc_ValueError;
-}
-
-macro_rules! kept {
-    ($($class:ident = $name:ident, $what:literal;)*) => {$(
-        #[doc = $what]
-        pub(crate) struct $class;
-
-        fn $name(py: Python<'_>) -> *mut ffi::PyObject {
-            interpreter::$class::type_object_raw(py).cast()
-        }
-
-        impl $class {
-            #[cold]
-            #[inline(never)]
-            pub(crate) fn new_err(arguments: impl Into<Arguments>) -> Exception {
-                Exception::new($name, arguments.into())
-            }
-        }
-    )*};
-}
-
-kept! {
-    UnsupportedOperation = unsupported_operation, "`io.UnsupportedOperation`.";
-    MapFaultError = map_fault_error, "`firmmap.MapFaultError`.";
 }

@@ -8,6 +8,11 @@ use pyo3::{Borrowed, ffi};
 
 use super::exception::{Exception, PyResult};
 
+/// An object that the caller of a method holds.
+pub(crate) type Object<'a, 'py> = Borrowed<'a, 'py, PyAny>;
+/// What a method returns.
+pub(crate) type Returned<'py> = PyResult<Bound<'py, PyAny>>;
+
 /// A new string. PyO3's `PyString::new` panics where there is no memory.
 pub(crate) fn new_string<'py>(py: Python<'py>, words: &str) -> PyResult<Bound<'py, PyAny>> {
     // SAFETY: reads as many bytes as there are.

@@ -18,7 +18,7 @@ impl Owned {
     /// # Safety
     ///
     /// - That is what `object` is.
-    pub(super) unsafe fn from_new(py: Python<'_>, object: *mut ffi::PyObject) -> Option<Self> {
+    pub(crate) unsafe fn from_new(py: Python<'_>, object: *mut ffi::PyObject) -> Option<Self> {
         // SAFETY: the caller's promise.
         unsafe { Bound::from_owned_ptr_or_opt(py, object) }.map(Self::from)
     }
@@ -28,13 +28,13 @@ impl Owned {
     /// # Safety
     ///
     /// - `object` is alive.
-    pub(super) unsafe fn from_borrowed(py: Python<'_>, object: *mut ffi::PyObject) -> Self {
+    pub(crate) unsafe fn from_borrowed(py: Python<'_>, object: *mut ffi::PyObject) -> Self {
         // SAFETY: the caller's promise.
         unsafe { Bound::from_borrowed_ptr(py, object) }.into()
     }
 
     /// The reference, which is the caller's now.
-    pub(super) fn into_ptr(self) -> *mut ffi::PyObject {
+    pub(crate) fn into_ptr(self) -> *mut ffi::PyObject {
         let object = self.0.as_ptr();
         std::mem::forget(self);
         object

@@ -1,11 +1,11 @@
 //! Looks at a map's state that do not mark it as in use: nothing in here can come back to it, so that nobody would see the mark.
 //!
-//! All else goes through [`Exclusive::try_with`](super::cell::Exclusive::try_with), which marks it, whatever its closure captures.
+//! All else goes through [`Exclusive::try_with`](super::state_lock::Exclusive::try_with), which marks it, whatever its closure captures.
 
 use pyo3::Python;
 
-use super::shares::File;
-use crate::mapped::Mapped;
+use super::shared_file::File;
+use crate::common::Mapped;
 
 /// A class whose state can be looked at in this way.
 ///
@@ -13,11 +13,6 @@ use crate::mapped::Mapped;
 ///
 /// - [`Mapped::at_hand`] and [`Mapped::is_closed`] only look at the state that they are given: they run no Python code and drop nothing.
 pub(crate) unsafe trait Leaf: Mapped {}
-
-// SAFETY: both compare fields of the state.
-unsafe impl Leaf for crate::mmap::Mmap {}
-// SAFETY: as for `Mmap`.
-unsafe impl Leaf for crate::mapped_file::MappedFile {}
 
 /// # Safety
 ///

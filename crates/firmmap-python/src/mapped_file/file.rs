@@ -5,8 +5,8 @@ use pyo3::prelude::*;
 use super::growth::Turn;
 use super::{This, boolean, error};
 use crate::args::{self, Args};
+use crate::common::{self, DETACHED_COPY, Job, Mapped, Returned};
 use crate::errors::INVALID_ARGUMENT;
-use crate::mapped::{self, DETACHED_COPY, Job, Mapped, Returned};
 use crate::sys::buffer::NewBytes;
 use crate::sys::detach::detached;
 use crate::sys::exception::{PyOSError, PyResult, PyValueError};
@@ -29,19 +29,19 @@ fn limit(args: Args<'_>, function: &str) -> PyResult<Option<usize>> {
 pub(crate) fn read<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     this.check_open(this.py)?;
     let count = limit(args, "read")?;
-    mapped::take(this, count)
+    common::take(this, count)
 }
 
 pub(crate) fn read1<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     this.check_open(this.py)?;
     let count = limit(args, "read1")?;
-    mapped::take(this, count)
+    common::take(this, count)
 }
 
 pub(crate) fn readline<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     this.check_open(this.py)?;
     let limit = limit(args, "readline")?;
-    mapped::take_line(this, limit)
+    common::take_line(this, limit)
 }
 
 pub(crate) fn readlines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {

@@ -7,25 +7,26 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 use pyo3::{Borrowed, ffi};
 
-use super::buffer;
-use super::call::enter;
-use super::exception::PyResult;
-use super::module::{self, Class};
-use super::native::{
-    self, Receiver, Table, keyword_method, method, object, plain_method, quick_method, quick_property, slot,
+use super::{Mmap, This, docs, new as constructor};
+use crate::common::{self, Class, leaf::Leaf};
+use crate::mmap;
+use crate::sys::buffer;
+use crate::sys::exception::PyResult;
+use crate::sys::module;
+use crate::sys::trampoline::enter;
+use crate::sys::typeobject::{
+    self, Table, keyword_method, method, object, plain_method, quick_method, quick_property, slot,
 };
-use crate::mmap::{self, Mmap};
-use crate::{create, docs, mapped};
 
-/// The receiver of a method call.
-pub(crate) type This<'py> = Receiver<'py, Mmap>;
+// SAFETY: both look at one field of the state.
+unsafe impl Leaf for Mmap {}
 
 static METHODS: Table<ffi::PyMethodDef> = Table::new();
 static PROPERTIES: Table<ffi::PyGetSetDef> = Table::new();
 
 /// Whether `class` is ours and not a subclass.
 pub(crate) fn is_exact(class: &Bound<'_, PyType>) -> bool {
-    native::has_methods(class.as_type_ptr(), METHODS.get(methods))
+    typeobject::has_methods(class.as_type_ptr(), METHODS.get(methods))
 }
 
 /// Makes the class of a module.
@@ -49,15 +50,15 @@ pub(crate) fn create<'py>(module: &Bound<'py, PyModule>) -> PyResult<Bound<'py, 
     let name = c"mmap.mmap";
     let flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_BASETYPE;
     // SAFETY: the slots are for this body.
-    let class = unsafe { native::class::<Mmap>(module, name, flags, slots) }?;
+    let class = unsafe { typeobject::class::<Mmap>(module, name, flags, slots) }?;
     // Where the class is to be found: by pickle, by help().
     class.setattr("__module__", "firmmap")?;
-    module::hold(module, Class::Mmap, class.clone())?;
+    module::hold(module, Class::Mmap as usize, class.clone())?;
     Ok(class)
 }
 
 fn properties() -> Vec<ffi::PyGetSetDef> {
-    vec![quick_property!(c"closed", mapped::ready_closed, mmap::closed, docs::CLOSED), ffi::PyGetSetDef::default()]
+    vec![quick_property!(c"closed", common::ready_closed, mmap::closed, docs::CLOSED), ffi::PyGetSetDef::default()]
 }
 
 fn methods() -> Vec<ffi::PyMethodDef> {
@@ -70,14 +71,14 @@ fn methods() -> Vec<ffi::PyMethodDef> {
         method!(c"madvise", mmap::madvise, docs::MADVISE),
         method!(c"move", mmap::move_bytes, docs::MOVE),
         method!(c"read", mmap::read, docs::READ),
-        quick_method!(c"read_byte", mapped::ready_byte, mmap::read_byte, docs::READ_BYTE),
-        quick_method!(c"readline", mapped::ready_line, mmap::readline, docs::READLINE),
+        quick_method!(c"read_byte", common::ready_byte, mmap::read_byte, docs::READ_BYTE),
+        quick_method!(c"readline", common::ready_line, mmap::readline, docs::READLINE),
         method!(c"resize", mmap::resize, docs::RESIZE),
         method!(c"seek", mmap::seek, docs::SEEK),
         plain_method!(c"seekable", mmap::seekable, docs::SEEKABLE),
         method!(c"set_name", mmap::set_name, docs::SET_NAME),
         plain_method!(c"size", mmap::size, docs::SIZE),
-        quick_method!(c"tell", mapped::ready_position, mmap::tell, docs::TELL),
+        quick_method!(c"tell", common::ready_position, mmap::tell, docs::TELL),
         method!(c"write", mmap::write, docs::WRITE),
         method!(c"write_byte", mmap::write_byte, docs::WRITE_BYTE),
         plain_method!(c"__enter__", mmap::enter, docs::ENTER),
@@ -94,7 +95,7 @@ fn methods() -> Vec<ffi::PyMethodDef> {
 #[inline]
 unsafe fn status<'py>(this: *mut ffi::PyObject, body: impl FnOnce(This<'py>) -> PyResult<()>) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe { native::number(this, |this: This<'py>| body(this).map(|()| 0)) }
+    unsafe { typeobject::number(this, |this: This<'py>| body(this).map(|()| 0)) }
 }
 
 unsafe extern "C" fn new(
@@ -108,9 +109,9 @@ unsafe extern "C" fn new(
         // SAFETY: CPython passes a live dict, or null.
         let names = unsafe { Bound::from_borrowed_ptr_or_opt(py, names) };
         let names = names.map(Bound::cast_into).transpose()?;
-        let body = create::new(&args.cast_into()?, names.as_ref())?;
+        let body = constructor::new(&args.cast_into()?, names.as_ref())?;
         // SAFETY: the class is ours or a subclass, as CPython has checked.
-        unsafe { native::allocate(py, class, body) }
+        unsafe { typeobject::allocate(py, class, body) }
     };
     // SAFETY: CPython calls this while attached.
     unsafe { enter(ptr::null_mut(), body) }
@@ -123,7 +124,7 @@ unsafe extern "C" fn repr(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
 
 unsafe extern "C" fn length(this: *mut ffi::PyObject) -> isize {
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { native::quick_number(this, mapped::ready_len, mmap::len) }
+    unsafe { typeobject::quick_number(this, common::ready_len, mmap::len) }
 }
 
 unsafe extern "C" fn sequence_item(this: *mut ffi::PyObject, index: isize) -> *mut ffi::PyObject {
@@ -143,9 +144,9 @@ unsafe extern "C" fn sequence_assign(this: *mut ffi::PyObject, index: isize, val
 unsafe extern "C" fn subscript(this: *mut ffi::PyObject, key: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: CPython passes a live key.
     let key = |py| unsafe { Borrowed::from_ptr(py, key) };
-    let ready = |this| mapped::ready_subscript(this, key(this.py));
+    let ready = |this| common::ready_subscript(this, key(this.py));
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { native::quick_object(this, ready, |this| mmap::subscript(this, key(this.py))) }
+    unsafe { typeobject::quick_object(this, ready, |this| mmap::subscript(this, key(this.py))) }
 }
 
 unsafe extern "C" fn assign_subscript(
@@ -182,5 +183,5 @@ unsafe extern "C" fn release_buffer(this: *mut ffi::PyObject, _: *mut ffi::Py_bu
         Ok(0)
     };
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    let _: c_int = unsafe { native::number(this, body) };
+    let _: c_int = unsafe { typeobject::number(this, body) };
 }

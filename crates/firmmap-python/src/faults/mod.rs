@@ -1,5 +1,10 @@
 //! Faults as exceptions: `MapFaultError`, and how it reaches code that uses the memory of a map directly.
 
+#[allow(unsafe_code)]
+pub(crate) mod interpreter;
+#[allow(unsafe_code)]
+mod interrupt;
+
 use std::ffi::CStr;
 
 use firmmap::{take_fault_of, waiting_faults};
@@ -8,11 +13,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyModule, PyTuple, PyType};
 
 use crate::args::Constructor;
-use crate::mapped::Returned;
 use crate::sys::exception::{Exception, PyResult, PyTypeError};
-use crate::sys::interpreter::{self, Kept};
-use crate::sys::interrupt;
-use crate::sys::objects::class_name;
+use crate::sys::objects::{Returned, class_name};
+use interpreter::Kept;
 
 type Module<'a, 'py> = &'a Bound<'py, PyModule>;
 type Arguments<'a, 'py> = &'a Bound<'py, PyTuple>;

@@ -105,7 +105,7 @@ impl<T> Exclusive<T> {
     #[inline]
     #[cfg(Py_GIL_DISABLED)]
     pub(crate) fn with<R>(&self, py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> R {
-        use super::detach::Detached;
+        use crate::sys::detach::Detached;
         use std::sync::TryLockError::{Poisoned, WouldBlock};
         // A panic inside leaves nothing half done: every change of the state is one assignment.
         let mut state = match self.0.try_lock() {

@@ -4,10 +4,10 @@ use firmmap::{MappedFile, MmapOptions};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use super::Mmap;
 use crate::args::{self, Constructor};
 use crate::constants::{ACCESS_COPY, ACCESS_DEFAULT, ACCESS_READ, ACCESS_WRITE};
 use crate::errors::{self, exception};
-use crate::mmap::Mmap;
 use crate::sys::audit;
 use crate::sys::descriptor::{self, Source};
 use crate::sys::exception::{PyOverflowError, PyResult, PyValueError};

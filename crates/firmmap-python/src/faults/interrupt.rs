@@ -15,9 +15,9 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use super::call::enter;
 use super::interpreter::{self, Interpreter, Kept};
-use super::module::version;
+use crate::sys::module::version;
+use crate::sys::trampoline::enter;
 
 /// A request to be called back is waiting to be served: where it was made, or 0.
 static REQUESTED: AtomicUsize = AtomicUsize::new(0);
@@ -170,7 +170,7 @@ fn is_of_main(thread: *mut ffi::PyThreadState) -> bool {
 extern "C" fn serve(_: *mut c_void) -> c_int {
     REQUESTED.store(0, Ordering::Release);
     // SAFETY: CPython calls this while attached.
-    unsafe { enter(-1, |py| crate::faults::deliver(py).map(|()| 0)) }
+    unsafe { enter(-1, |py| super::deliver(py).map(|()| 0)) }
 }
 
 /// Has the class raised in a thread of the interpreter that runs us, at the thread's next bytecode. `false` if the interpreter knows no

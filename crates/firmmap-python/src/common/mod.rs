@@ -1,29 +1,48 @@
-//! What the two classes, [`crate::mmap`] and [`crate::mapped_file`], do in the same way: small work on a map is done while its state is
+//! What the two classes, `mmap` and `MappedFile`, do in the same way: small work on a map is done while its state is
 //! locked, large work after that, while other threads run.
+
+#[allow(unsafe_code)]
+pub(crate) mod leaf;
+#[allow(unsafe_code)]
+pub(crate) mod newlines;
+#[allow(unsafe_code)]
+pub(crate) mod shared_file;
+#[allow(unsafe_code)]
+pub(crate) mod state_lock;
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::Arc;
 
-use pyo3::Borrowed;
 use pyo3::prelude::*;
 
 use crate::args::{self, Slice};
+use crate::common::shared_file::File;
+use crate::common::state_lock::Exclusive;
 use crate::sys::buffer::NewBytes;
-use crate::sys::cell::Exclusive;
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyResult};
-use crate::sys::leaf::{self, Leaf};
-use crate::sys::native::{Answer, Body, Receiver};
-use crate::sys::shares::File;
+use crate::sys::module;
+pub(crate) use crate::sys::objects::{Object, Returned};
+use crate::sys::typeobject::{Answer, Body, Receiver};
+use leaf::Leaf;
+
+/// The classes that a module holds, by their numbers there.
+#[derive(Clone, Copy)]
+pub(crate) enum Class {
+    Mmap,
+    MappedFile,
+    LineIterator,
+    MatchIterator,
+    Residency,
+}
+
+const _: () = assert!((Class::Residency as usize) < module::CLASSES);
 
 /// Searches of more bytes than this let other threads run.
 pub(crate) const DETACHED_SEARCH: usize = 64 * 1024;
 /// Copies of more bytes than this let other threads run.
 pub(crate) const DETACHED_COPY: usize = 1024 * 1024;
-
-pub(crate) type Object<'a, 'py> = Borrowed<'a, 'py, PyAny>;
-pub(crate) type Returned<'py> = PyResult<Bound<'py, PyAny>>;
 
 /// An instance of one of the classes.
 pub(crate) trait Mapped: Body {

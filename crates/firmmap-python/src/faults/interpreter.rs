@@ -8,10 +8,10 @@ use std::ffi::CStr;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
+use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::{PyTypeInfo, ffi};
 
-use super::exception::{Exception, PyResult, PyRuntimeError};
+use crate::sys::exception::{Arguments, Exception, PyResult, PyRuntimeError};
 
 /// Objects of an interpreter.
 #[derive(Clone, Copy)]
@@ -212,20 +212,26 @@ impl Interpreter {
 
 /// A class of exceptions that the interpreter keeps; `OSError`, its base, where the interpreter is at its end.
 macro_rules! kept_exception {
-    ($name:ident, $which:expr) => {
+    ($name:ident, $which:expr, $doc:literal) => {
+        #[doc = $doc]
         pub(crate) struct $name;
 
-        // SAFETY: it is a class, which `keep_class` has checked and the entry holds, or one that is static.
-        unsafe impl PyTypeInfo for $name {
-            fn type_object_raw(py: Python<'_>) -> *mut ffi::PyTypeObject {
+        impl $name {
+            fn class(py: Python<'_>) -> *mut ffi::PyObject {
                 let kept = current(py).map_or(ptr::null_mut(), |entry| entry.raw($which));
                 // SAFETY: a static of CPython's, which is set before any module is imported.
-                let kept = if kept.is_null() { unsafe { ffi::PyExc_OSError } } else { kept };
-                kept.cast()
+                if kept.is_null() { unsafe { ffi::PyExc_OSError } } else { kept }
+            }
+
+            #[cold]
+            #[inline(never)]
+            pub(crate) fn new_err(arguments: impl Into<Arguments>) -> Exception {
+                // SAFETY: a class, as was checked before it was kept, which the entry holds; or one that is static.
+                unsafe { Exception::of_class(Self::class, arguments) }
             }
         }
     };
 }
 
-kept_exception!(MapFaultError, Kept::FaultError);
-kept_exception!(UnsupportedOperation, Kept::UnsupportedOperation);
+kept_exception!(MapFaultError, Kept::FaultError, "`firmmap.MapFaultError`.");
+kept_exception!(UnsupportedOperation, Kept::UnsupportedOperation, "`io.UnsupportedOperation`.");

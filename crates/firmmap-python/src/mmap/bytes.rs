@@ -4,12 +4,11 @@ use firmmap::MappedFile;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use super::none;
+use super::{This, none};
 use crate::args::{self, Args, Argument, Slice};
+use crate::common::{self, DETACHED_COPY, Job, Object, Returned, place, scatter};
 use crate::errors::exception;
-use crate::mapped::{self, DETACHED_COPY, Job, Object, Returned, place, scatter};
 use crate::sys::buffer::new_bytes;
-use crate::sys::class::This;
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyIndexError, PyResult, PyTypeError, PyValueError};
 
@@ -20,7 +19,7 @@ pub(crate) fn subscript<'py>(this: This<'py>, key: Object<'_, 'py>) -> Returned<
     }
     this.check_open(this.py)?;
     match Slice::unpack(key)? {
-        Some(slice) => mapped::slice(this, slice),
+        Some(slice) => common::slice(this, slice),
         None if args::is_index(key) => this.item(args::item_index(key)?),
         None => Err(PyTypeError::new_err("mmap indices must be integers")),
     }

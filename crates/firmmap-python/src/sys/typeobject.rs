@@ -1,6 +1,6 @@
-//! Native classes: the memory of an instance, its receiver in Rust, and the entries that CPython calls.
+//! Type objects of our own: the memory of an instance, its receiver in Rust, and the entries that CPython calls.
 //!
-//! A class is a type `T` of ours (its body) and a list of slots. [`sys::mapped_file`](super::mapped_file) has them.
+//! A class is a type `T` of ours (its body) and a list of slots.
 
 use std::ffi::{CStr, c_int, c_ulong, c_void};
 use std::mem::offset_of;
@@ -12,9 +12,9 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-use super::call::{Args, enter, raise};
 use super::exception::{Exception, PyResult};
 use super::owned::Owned;
+use super::trampoline::{Args, enter, raise};
 
 /// What the instances of a class hold.
 pub(crate) trait Body {
@@ -71,7 +71,7 @@ impl<'py, T> Receiver<'py, T> {
     ///
     /// - `object` is an instance of the class whose body is `T`, and alive for `'py`.
     #[inline]
-    pub(super) unsafe fn new(py: Python<'py>, object: *mut ffi::PyObject) -> Self {
+    pub(crate) unsafe fn new(py: Python<'py>, object: *mut ffi::PyObject) -> Self {
         // SAFETY: the caller's promise; `allocate` has written the body before anybody saw the instance.
         let body = unsafe { &(*object.cast::<Instance<T>>()).body };
         Self { py, object, body }
@@ -82,11 +82,11 @@ impl<'py, T> Receiver<'py, T> {
         unsafe { Bound::from_borrowed_ptr(self.py, self.object) }
     }
 
-    pub(super) fn as_ptr(self) -> *mut ffi::PyObject {
+    pub(crate) fn as_ptr(self) -> *mut ffi::PyObject {
         self.object
     }
 
-    pub(super) fn class(self) -> *mut ffi::PyTypeObject {
+    pub(crate) fn class(self) -> *mut ffi::PyTypeObject {
         // SAFETY: `new` was promised an object that is alive; every object has a type.
         unsafe { ffi::Py_TYPE(self.object) }
     }
@@ -136,18 +136,18 @@ impl<T> Held<T> {
 pub(crate) struct Link(*mut ffi::PyObject);
 
 /// A table that CPython reads. It is made once and lives as long as the process: the classes of all interpreters point to it.
-pub(super) struct Table<T>(OnceLock<Box<[T]>>);
+pub(crate) struct Table<T>(OnceLock<Box<[T]>>);
 
 // SAFETY: nobody writes to it after it was made, and what it points to is static.
 unsafe impl<T> Sync for Table<T> {}
 
 impl<T> Table<T> {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self(OnceLock::new())
     }
 
     /// The table, which `make` makes and ends in the entry that CPython stops at.
-    pub(super) fn get(&self, make: impl FnOnce() -> Vec<T>) -> *mut c_void {
+    pub(crate) fn get(&self, make: impl FnOnce() -> Vec<T>) -> *mut c_void {
         self.0.get_or_init(|| make().into()).as_ptr().cast_mut().cast()
     }
 }
@@ -172,7 +172,7 @@ fn members() -> Vec<ffi::PyMemberDef> {
 ///
 /// - Every slot holds what its number asks for: a function with the right signature, whose receiver is an
 ///   instance of the class with the body `T`, or memory that lives as long as the process.
-pub(super) unsafe fn class<'py, T: Body>(
+pub(crate) unsafe fn class<'py, T: Body>(
     module: &Bound<'py, PyModule>,
     name: &'static CStr,
     flags: c_ulong,
@@ -198,12 +198,12 @@ pub(super) unsafe fn class<'py, T: Body>(
 }
 
 /// Whether a class was made with that table of methods, which its subclasses were not.
-pub(super) fn has_methods(class: *mut ffi::PyTypeObject, methods: *mut c_void) -> bool {
+pub(crate) fn has_methods(class: *mut ffi::PyTypeObject, methods: *mut c_void) -> bool {
     // SAFETY: the class is alive; the slot is one of a type.
     unsafe { ffi::PyType_GetSlot(class, ffi::Py_tp_methods) == methods }
 }
 
-pub(super) fn slot(slot: c_int, pfunc: *mut c_void) -> ffi::PyType_Slot {
+pub(crate) fn slot(slot: c_int, pfunc: *mut c_void) -> ffi::PyType_Slot {
     ffi::PyType_Slot { slot, pfunc }
 }
 
@@ -212,7 +212,7 @@ pub(super) fn slot(slot: c_int, pfunc: *mut c_void) -> ffi::PyType_Slot {
 /// # Safety
 ///
 /// - `class` was made by [`class`] for the body `T`, or is a subclass of such a one.
-pub(super) unsafe fn allocate<T>(
+pub(crate) unsafe fn allocate<T>(
     py: Python<'_>,
     class: *mut ffi::PyTypeObject,
     body: T,
@@ -235,7 +235,7 @@ pub(super) unsafe fn allocate<T>(
 /// # Safety
 ///
 /// - As for [`allocate`].
-pub(super) unsafe fn new<'py, T>(class: &Bound<'py, PyType>, body: T) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) unsafe fn new<'py, T>(class: &Bound<'py, PyType>, body: T) -> PyResult<Bound<'py, PyAny>> {
     let py = class.py();
     // SAFETY: the caller's promise.
     let object = unsafe { allocate(py, class.as_type_ptr(), body) }?;
@@ -248,7 +248,7 @@ pub(super) unsafe fn new<'py, T>(class: &Bound<'py, PyType>, body: T) -> PyResul
 /// # Safety
 ///
 /// - As for [`class`]; `next` is the function of `tp_iternext`.
-pub(super) unsafe fn iterator_class<'py, T: Holder>(
+pub(crate) unsafe fn iterator_class<'py, T: Holder>(
     module: &Bound<'py, PyModule>,
     name: &'static CStr,
     next: unsafe extern "C" fn(*mut ffi::PyObject) -> *mut ffi::PyObject,
@@ -330,7 +330,7 @@ unsafe extern "C" fn dealloc<T: Body>(this: *mut ffi::PyObject) {
     unsafe { ffi::Py_DECREF(class.cast()) };
 }
 
-pub(super) fn def(
+pub(crate) fn def(
     name: &'static CStr,
     entry: ffi::PyMethodDefPointer,
     flags: c_int,
@@ -343,7 +343,7 @@ pub(super) fn def(
 ///
 /// - `this` is an instance of the class whose body is `T`, and the thread is attached.
 #[inline]
-pub(super) unsafe fn object<'py, T: Body + 'py>(
+pub(crate) unsafe fn object<'py, T: Body + 'py>(
     this: *mut ffi::PyObject,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<Bound<'py, PyAny>>,
 ) -> *mut ffi::PyObject {
@@ -429,7 +429,7 @@ unsafe fn quick<'py, T: Body + 'py, R>(
 ///
 /// As [`object`].
 #[inline(always)]
-pub(super) unsafe fn quick_object<'py, T: Body + 'py>(
+pub(crate) unsafe fn quick_object<'py, T: Body + 'py>(
     this: *mut ffi::PyObject,
     ready: impl FnOnce(Receiver<'py, T>) -> Option<Answer<'py>>,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<Bound<'py, PyAny>>,
@@ -445,7 +445,7 @@ pub(super) unsafe fn quick_object<'py, T: Body + 'py>(
 ///
 /// As [`call`].
 #[inline(always)]
-pub(super) unsafe fn quick_object_of<'py, T: Body + 'py>(
+pub(crate) unsafe fn quick_object_of<'py, T: Body + 'py>(
     this: *mut ffi::PyObject,
     values: *mut *mut ffi::PyObject,
     count: isize,
@@ -466,7 +466,7 @@ pub(super) unsafe fn quick_object_of<'py, T: Body + 'py>(
 ///
 /// As [`object`].
 #[inline(always)]
-pub(super) unsafe fn quick_number<'py, T: Body + 'py, N: From<i8>>(
+pub(crate) unsafe fn quick_number<'py, T: Body + 'py, N: From<i8>>(
     this: *mut ffi::PyObject,
     ready: impl FnOnce(Receiver<'py, T>) -> Option<N>,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<N>,
@@ -481,7 +481,7 @@ pub(super) unsafe fn quick_number<'py, T: Body + 'py, N: From<i8>>(
 ///
 /// As [`object`].
 #[inline(always)]
-pub(super) unsafe fn next<'py, T: Body + 'py>(
+pub(crate) unsafe fn next<'py, T: Body + 'py>(
     this: *mut ffi::PyObject,
     ready: impl FnOnce(Receiver<'py, T>) -> Option<Bound<'py, PyAny>>,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<Option<Bound<'py, PyAny>>>,
@@ -519,7 +519,7 @@ unsafe fn slowly<'py, T: Body + 'py, R>(
 ///
 /// As [`object`].
 #[inline]
-pub(super) unsafe fn number<'py, T: Body + 'py, N: From<i8>>(
+pub(crate) unsafe fn number<'py, T: Body + 'py, N: From<i8>>(
     this: *mut ffi::PyObject,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<N>,
 ) -> N {
@@ -537,7 +537,7 @@ pub(super) unsafe fn number<'py, T: Body + 'py, N: From<i8>>(
 /// - `this` is an instance of the class whose body is `T`, `values`, `count` and `names` are as for METH_FASTCALL |
 ///   METH_KEYWORDS, and the thread is attached.
 #[inline]
-pub(super) unsafe fn call<'py, T: Body + 'py>(
+pub(crate) unsafe fn call<'py, T: Body + 'py>(
     this: *mut ffi::PyObject,
     values: *mut *mut ffi::PyObject,
     count: isize,
@@ -561,9 +561,14 @@ macro_rules! method {
             count: isize,
         ) -> *mut ffi::PyObject {
             // SAFETY: CPython calls a method with an instance of its class, and while attached.
-            unsafe { native::call(this, values, count, ptr::null_mut(), $function) }
+            unsafe { $crate::sys::typeobject::call(this, values, count, ptr::null_mut(), $function) }
         }
-        native::def($name, ffi::PyMethodDefPointer { PyCFunctionFast: entry }, ffi::METH_FASTCALL, $doc)
+        $crate::sys::typeobject::def(
+            $name,
+            ffi::PyMethodDefPointer { PyCFunctionFast: entry },
+            ffi::METH_FASTCALL,
+            $doc,
+        )
     }};
 }
 
@@ -572,9 +577,9 @@ macro_rules! plain_method {
     ($name:literal, $function:path, $doc:expr) => {{
         unsafe extern "C" fn entry(this: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
             // SAFETY: CPython calls a method with an instance of its class, and while attached.
-            unsafe { native::object(this, |this| $function(this)) }
+            unsafe { $crate::sys::typeobject::object(this, |this| $function(this)) }
         }
-        native::def($name, ffi::PyMethodDefPointer { PyCFunction: entry }, ffi::METH_NOARGS, $doc)
+        $crate::sys::typeobject::def($name, ffi::PyMethodDefPointer { PyCFunction: entry }, ffi::METH_NOARGS, $doc)
     }};
 }
 
@@ -583,9 +588,9 @@ macro_rules! quick_method {
     ($name:literal, $ready:path, $function:path, $doc:expr) => {{
         unsafe extern "C" fn entry(this: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
             // SAFETY: CPython calls a method with an instance of its class, and while attached.
-            unsafe { native::quick_object(this, |this| $ready(this), |this| $function(this)) }
+            unsafe { $crate::sys::typeobject::quick_object(this, |this| $ready(this), |this| $function(this)) }
         }
-        native::def($name, ffi::PyMethodDefPointer { PyCFunction: entry }, ffi::METH_NOARGS, $doc)
+        $crate::sys::typeobject::def($name, ffi::PyMethodDefPointer { PyCFunction: entry }, ffi::METH_NOARGS, $doc)
     }};
 }
 
@@ -599,9 +604,14 @@ macro_rules! quick_call {
         ) -> *mut ffi::PyObject {
             let ready = |this| if count == 0 { $ready(this) } else { None };
             // SAFETY: CPython calls a method with an instance of its class and its arguments, and while attached.
-            unsafe { native::quick_object_of(this, values, count, ready, $function) }
+            unsafe { $crate::sys::typeobject::quick_object_of(this, values, count, ready, $function) }
         }
-        native::def($name, ffi::PyMethodDefPointer { PyCFunctionFast: entry }, ffi::METH_FASTCALL, $doc)
+        $crate::sys::typeobject::def(
+            $name,
+            ffi::PyMethodDefPointer { PyCFunctionFast: entry },
+            ffi::METH_FASTCALL,
+            $doc,
+        )
     }};
 }
 
@@ -615,15 +625,15 @@ macro_rules! keyword_method {
             names: *mut ffi::PyObject,
         ) -> *mut ffi::PyObject {
             // SAFETY: CPython calls a method with an instance of its class, and while attached.
-            unsafe { native::call(this, values.cast_mut(), count, names, $function) }
+            unsafe { $crate::sys::typeobject::call(this, values.cast_mut(), count, names, $function) }
         }
         let entry = ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: entry };
-        native::def($name, entry, ffi::METH_FASTCALL | ffi::METH_KEYWORDS, $doc)
+        $crate::sys::typeobject::def($name, entry, ffi::METH_FASTCALL | ffi::METH_KEYWORDS, $doc)
     }};
 }
 
 /// The entry of a property that can only be read.
-pub(super) fn getter(name: &'static CStr, get: ffi::getter, doc: &'static CStr) -> ffi::PyGetSetDef {
+pub(crate) fn getter(name: &'static CStr, get: ffi::getter, doc: &'static CStr) -> ffi::PyGetSetDef {
     let (name, doc) = (name.as_ptr(), doc.as_ptr());
     ffi::PyGetSetDef { name, get: Some(get), set: None, doc, closure: ptr::null_mut() }
 }
@@ -633,9 +643,9 @@ macro_rules! property {
     ($name:literal, $function:path, $doc:expr) => {{
         unsafe extern "C" fn entry(this: *mut ffi::PyObject, _: *mut c_void) -> *mut ffi::PyObject {
             // SAFETY: CPython calls a getter with an instance of its class, and while attached.
-            unsafe { native::object(this, |this| $function(this)) }
+            unsafe { $crate::sys::typeobject::object(this, |this| $function(this)) }
         }
-        native::getter($name, entry, $doc)
+        $crate::sys::typeobject::getter($name, entry, $doc)
     }};
 }
 
@@ -644,10 +654,10 @@ macro_rules! quick_property {
     ($name:literal, $ready:path, $function:path, $doc:expr) => {{
         unsafe extern "C" fn entry(this: *mut ffi::PyObject, _: *mut c_void) -> *mut ffi::PyObject {
             // SAFETY: CPython calls a getter with an instance of its class, and while attached.
-            unsafe { native::quick_object(this, |this| $ready(this), |this| $function(this)) }
+            unsafe { $crate::sys::typeobject::quick_object(this, |this| $ready(this), |this| $function(this)) }
         }
-        native::getter($name, entry, $doc)
+        $crate::sys::typeobject::getter($name, entry, $doc)
     }};
 }
 
-pub(super) use {keyword_method, method, plain_method, property, quick_call, quick_method, quick_property};
+pub(crate) use {keyword_method, method, plain_method, property, quick_call, quick_method, quick_property};

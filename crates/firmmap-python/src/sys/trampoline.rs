@@ -14,7 +14,7 @@ use pyo3::{Borrowed, ffi};
 ///
 /// - The thread is attached to the interpreter, as it is in every function that CPython calls.
 #[inline]
-pub(super) unsafe fn enter<'py, T>(failed: T, body: impl FnOnce(Python<'py>) -> PyResult<T>) -> T {
+pub(crate) unsafe fn enter<'py, T>(failed: T, body: impl FnOnce(Python<'py>) -> PyResult<T>) -> T {
     // SAFETY: the caller's promise.
     let py = unsafe { Python::assume_attached() };
     match catch_unwind(AssertUnwindSafe(|| body(py))) {
@@ -34,7 +34,7 @@ pub(super) unsafe fn enter<'py, T>(failed: T, body: impl FnOnce(Python<'py>) -> 
 /// run. Apart, so that calls that succeed set up nothing for it.
 #[cold]
 #[inline(never)]
-pub(super) fn raise(py: Python<'_>, exception: Exception) {
+pub(crate) fn raise(py: Python<'_>, exception: Exception) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| exception.set(py))) {
         raise_panic(py, &*panic);
     }
@@ -68,7 +68,7 @@ impl<'py> Args<'py> {
     ///
     /// - `values` points to `positional` objects and those that `names` names, all alive for `'py`.
     #[inline]
-    pub(super) unsafe fn new(
+    pub(crate) unsafe fn new(
         py: Python<'py>,
         values: *mut *mut ffi::PyObject,
         positional: isize,
