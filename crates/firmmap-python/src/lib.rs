@@ -19,14 +19,18 @@ use pyo3::exceptions::PyOSError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use sys::module::{Description, function, init, plain_function};
+use sys::module::{Description, function, init, noargs_function};
 
 /// What CPython calls to import the module.
+///
+/// # Safety
+///
+/// - The thread is attached to an interpreter.
 #[allow(unsafe_code)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn PyInit__firmmap() -> *mut ffi::PyObject {
     let (name, doc) = (c"_firmmap", c"The native half of the package.");
-    // SAFETY: CPython calls this while attached.
+    // SAFETY: the caller's promise.
     unsafe { init(Description { name, doc, functions, fill }) }
 }
 
@@ -49,14 +53,14 @@ fn functions() -> Vec<ffi::PyMethodDef> {
     vec![
         function!(c"open", new::open, docs::OPEN),
         function!(c"anonymous", new::anonymous, docs::ANONYMOUS),
-        plain_function!(c"fault_guard", faults::fault_guard, faults::FAULT_GUARD),
+        noargs_function!(c"fault_guard", faults::fault_guard, faults::FAULT_GUARD),
         function!(c"set_fault_guard", faults::set_fault_guard, faults::SET_FAULT_GUARD),
-        plain_function!(c"renew_fault_guard", faults::renew_fault_guard, faults::RENEW_FAULT_GUARD),
+        noargs_function!(c"renew_fault_guard", faults::renew_fault_guard, faults::RENEW_FAULT_GUARD),
         function!(c"_keep_fault_classes", faults::keep_classes, PRIVATE),
         function!(c"_connect_faults", faults::connect, PRIVATE),
-        plain_function!(c"_faults_after_fork", faults::after_fork, PRIVATE),
-        plain_function!(c"_claim_faults", faults::claim, PRIVATE),
-        plain_function!(c"_fault_handler", faults::handler, PRIVATE),
+        noargs_function!(c"_faults_after_fork", faults::after_fork, PRIVATE),
+        noargs_function!(c"_claim_faults", faults::claim, PRIVATE),
+        noargs_function!(c"_fault_handler", faults::handler, PRIVATE),
         function!(c"_forget_fault_handler", faults::forget_handler, PRIVATE),
         ffi::PyMethodDef::zeroed(),
     ]

@@ -1,4 +1,4 @@
-//! The map's own descriptor of its file, and the position that the two share once it was handed out.
+//! The map's own descriptor of its file: `fileno()`, after which the descriptor's position and the map's are kept the same.
 
 use std::io::{Seek, SeekFrom};
 
@@ -23,8 +23,8 @@ pub(crate) fn fileno(this: This<'_>) -> Returned<'_> {
 }
 
 impl Open {
-    /// The descriptor of the file. Its own position is set to ours, so that who reads or writes with it does so here; unless
-    /// it shares that with a descriptor of the caller's, for whom it would move.
+    /// The descriptor of the file. Its position is set to the map's, so that reads and writes through it go on there; unless
+    /// `is_alone` is false: then a descriptor of the caller's shares the position, and would be moved.
     fn hand_out(&mut self, is_alone: bool) -> PyResult<i32> {
         let no_descriptor = || unsupported("fileno: the map has no descriptor".to_owned());
         let number = match self.file.tracked_file() {
@@ -32,33 +32,33 @@ impl Open {
             Err(failed) if failed.kind() == ErrorKind::NoFile => return Err(no_descriptor()),
             Err(failed) => return Err(error(failed)),
         };
-        self.take_in()?;
+        self.sync_from_descriptor()?;
         let end = self.file.offset() + self.file.len() as u64;
         self.grows_with_file |= self.file.file().is_some_and(|file| file.metadata().is_ok_and(|now| now.len() <= end));
         if is_alone {
-            self.place_descriptor();
+            self.seek_descriptor();
         }
         Ok(number)
     }
 
-    fn place_descriptor(&mut self) {
+    fn seek_descriptor(&mut self) {
         let position = self.file.offset() + self.file.position() as u64;
         // Devices may have no position, and need none.
-        self.handed_out = self.file.file().and_then(|mut file| file.seek(SeekFrom::Start(position)).ok());
+        self.descriptor_position = self.file.file().and_then(|mut file| file.seek(SeekFrom::Start(position)).ok());
     }
 
-    /// Takes in what was done with the descriptor since it was handed out: where it is now, and what was written with it.
-    pub(super) fn take_in(&mut self) -> PyResult<()> {
-        let Some(placed) = self.handed_out else { return Ok(()) };
+    /// Takes over what was done with the descriptor since `fileno()`: its position, and what was appended through it.
+    pub(super) fn sync_from_descriptor(&mut self) -> PyResult<()> {
+        let Some(placed) = self.descriptor_position else { return Ok(()) };
         let now = self.file.file().and_then(|mut file| file.stream_position().ok());
         if let Some(now) = now.filter(|&now| now != placed) {
             let position = now.saturating_sub(self.file.offset()) as usize;
             self.file.set_position(position);
-            self.handed_out = Some(now);
+            self.descriptor_position = Some(now);
         }
         self.changes += 1;
         let file_len = self.file.file_len().map_err(error)?.saturating_sub(self.file.offset()) as usize;
-        // What does not fit stays outside, until the views are gone.
+        // What does not fit the capacity stays outside the map until all views are released.
         let fits = self.file.exports == 0 || file_len <= self.file.capacity();
         if self.grows_with_file && self.file.is_growable() && file_len > self.file.len() && fits {
             growth::refresh_open(self)?;
@@ -66,10 +66,10 @@ impl Open {
         Ok(())
     }
 
-    /// [`take_in`](Self::take_in), after which the position was changed by us.
-    pub(super) fn follow(&mut self) {
-        if self.handed_out.is_some() {
-            self.place_descriptor();
+    /// [`sync_from_descriptor`](Self::sync_from_descriptor), after the position was changed through the map: moves the descriptor to it.
+    pub(super) fn sync_to_descriptor(&mut self) {
+        if self.descriptor_position.is_some() {
+            self.seek_descriptor();
         }
     }
 }

@@ -1,13 +1,13 @@
-//! Making a map: the arguments of `firmmap.open()`, `firmmap.anonymous()` and the class itself; what a pickle holds; and what a map
-//! was made of.
+//! Making a map: `firmmap.open()`, `firmmap.anonymous()` and the constructor; what a pickle holds; and the properties that show the
+//! arguments.
 
 use firmmap::Mode;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use super::open::{Name, Request};
+use super::open::{Name, OpenArgs};
 use super::{MappedFile, This, error, none};
-use crate::args::{self, Constructor};
+use crate::args::{self, ArgParser};
 use crate::common::Returned;
 use crate::constants::ACCESS_WRITE;
 use crate::sys::audit;
@@ -16,14 +16,14 @@ use crate::sys::objects::{attribute, call_method, class_name, digits, import, ne
 
 /// What the class's constructor and `open()` do.
 pub(crate) fn new<'py>(args: &Bound<'py, PyTuple>, names: Option<&Bound<'py, PyDict>>) -> PyResult<MappedFile> {
-    let mut args = Constructor::new(args, names, 2, 5)?;
+    let mut args = ArgParser::new(args, names, 2, 5)?;
     let path = args.required("path")?;
     let mode = args.next("mode")?;
     let offset = args.next("offset")?;
     let length = args.next("length")?;
     let capacity = args.next("capacity")?;
     args.finish()?;
-    Request::new(mode, offset, length, capacity)?.open(path)
+    OpenArgs::new(mode, offset, length, capacity)?.open(path)
 }
 
 /// `firmmap.open()`.
@@ -41,7 +41,7 @@ pub(crate) fn anonymous<'py>(
     args: &Bound<'py, PyTuple>,
     names: Option<&Bound<'py, PyDict>>,
 ) -> Returned<'py> {
-    let mut args = Constructor::new(args, names, 1, 2)?;
+    let mut args = ArgParser::new(args, names, 1, 2)?;
     let length = args.required("length")?;
     let capacity = args.next("capacity")?;
     args.finish()?;
@@ -57,7 +57,7 @@ fn map_anonymous(length: &Bound<'_, PyAny>, capacity: Option<&Bound<'_, PyAny>>)
     Ok(MappedFile::new(file, Mode::ReadWrite, Name::Anonymous, capacity))
 }
 
-impl Request {
+impl OpenArgs {
     /// Converts the arguments.
     fn new(
         mode: Option<Bound<'_, PyAny>>,
@@ -115,23 +115,23 @@ fn wrong_type(what: &str, wanted: &str, object: &Bound<'_, PyAny>) -> Exception 
 
 /// What a pickle holds: the class, the absolute path, the mode and the range.
 ///
-/// It is not `__reduce_ex__`, which would be asked before the `__reduce__` of a subclass.
+/// It is not `__reduce_ex__`, which pickle would call before the `__reduce__` of a subclass.
 pub(crate) fn reduce(this: This<'_>) -> Returned<'_> {
     let py = this.py;
     let path = match &this.name {
         Name::Path { absolute, .. } => absolute.bind(py),
         Name::Descriptor(_) => {
-            let words =
+            let message =
                 "cannot pickle a map that was made of a descriptor: it has no path by which another process finds it";
-            return Err(PyTypeError::new_err(words));
+            return Err(PyTypeError::new_err(message));
         }
         Name::Anonymous => {
-            let words = "cannot pickle anonymous memory: only processes that are forked later share it";
-            return Err(PyTypeError::new_err(words));
+            let message = "cannot pickle anonymous memory: only processes that are forked later share it";
+            return Err(PyTypeError::new_err(message));
         }
     };
     let (offset, length) = this.open(py, |open| Ok((open.file.offset(), open.file.len())))?;
-    // The map may have outgrown what was asked for.
+    // The map may have outgrown the argument.
     let capacity = this.capacity.map(|capacity| capacity.max(length));
     // What was created must not be created again.
     let mode = match this.mode {

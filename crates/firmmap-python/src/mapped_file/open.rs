@@ -51,22 +51,22 @@ impl Name {
 /// EISDIR: the same number on every system that opens directories.
 const IS_A_DIRECTORY: i32 = 21;
 
-/// What `open()` was asked for.
-pub(super) struct Request {
+/// The arguments of `open()` but the path.
+pub(super) struct OpenArgs {
     pub(super) mode: Mode,
     pub(super) offset: usize,
     pub(super) length: Option<usize>,
     pub(super) capacity: Option<usize>,
 }
 
-impl Request {
+impl OpenArgs {
     pub(super) fn open(self, path: Bound<'_, PyAny>) -> PyResult<MappedFile> {
         let py = path.py();
         // As builtins.open(): whatever stands for an integer is a descriptor.
         if args::is_index(path.as_borrowed()) {
             if self.mode == Mode::CreateNew {
-                let words = "mode 'x+' creates a file, and needs a path: a descriptor is of a file that exists";
-                return Err(PyValueError::new_err(words));
+                let message = "mode 'x+' creates a file, and needs a path: a descriptor is of a file that exists";
+                return Err(PyValueError::new_err(message));
             }
             let descriptor = args::named_int("descriptor", path.as_borrowed())?;
             let number = args::python_int(py, descriptor as isize)?;
@@ -80,7 +80,7 @@ impl Request {
         let Opened { file: opened, created } = self.open_path(&os, &os_path, &given)?;
         let descriptor = args::int(opened.as_borrowed())?;
         let name = Name::Path { given: given.clone().into(), absolute: absolute.into() };
-        // That which creates has done so.
+        // The file has been created.
         let mode = if self.mode == Mode::CreateNew { Mode::ReadWrite } else { self.mode };
         let result = self.map(py, descriptor, name, mode);
         let unwanted = match created.filter(|_| result.is_err()) {
@@ -97,8 +97,8 @@ impl Request {
         Ok(file)
     }
 
-    /// Opens the file by `os.open()`, which raises the audit event and the exceptions that Python's own functions do. One that is
-    /// there already keeps its bytes, in every mode.
+    /// Opens the file by `os.open()`, which raises the audit event and the exceptions that Python's own functions do. An existing
+    /// file keeps its bytes, in every mode.
     fn open_path<'py>(
         &self,
         os: &Bound<'py, PyAny>,

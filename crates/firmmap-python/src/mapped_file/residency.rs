@@ -7,17 +7,17 @@ use pyo3::types::{PyBool, PyNotImplemented, PyRange, PyType};
 use pyo3::{Borrowed, ffi};
 
 use super::docs;
-use super::type_object::class_beside;
+use super::type_object::sibling_class;
 use crate::common::{Class, Returned};
 use crate::sys::exception::PyResult;
 use crate::sys::module;
 use crate::sys::objects::{new_list, new_string};
 use crate::sys::typeobject::{self, Body, Receiver, Table, property, slot};
 
-/// Runs that `repr` shows.
+/// How many runs `repr` shows.
 const RUNS: usize = 8;
 
-/// What an instance is made of.
+/// What an instance holds.
 #[derive(PartialEq)]
 pub(crate) struct Residency(pub(super) firmmap::Residency);
 
@@ -57,8 +57,8 @@ pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
     }
     let (resident, total, page) = (this.0.resident(), this.0.total(), this.0.page_size());
     let runs = shown.join(", ");
-    let words = format!("Residency(resident={resident}, total={total}, page_size={page}, runs=[{runs}])");
-    new_string(this.py, &words)
+    let message = format!("Residency(resident={resident}, total={total}, page_size={page}, runs=[{runs}])");
+    new_string(this.py, &message)
 }
 
 pub(crate) fn str(this: This<'_>) -> Returned<'_> {
@@ -69,7 +69,7 @@ static PROPERTIES: Table<ffi::PyGetSetDef> = Table::new();
 
 /// A new instance, of the class beside that of the file.
 pub(crate) fn new<'py>(file: super::This<'py>, body: Residency) -> PyResult<Bound<'py, PyAny>> {
-    let class = class_beside(file, Class::Residency)?;
+    let class = sibling_class(file, Class::Residency)?;
     // SAFETY: the class was made for this body.
     unsafe { typeobject::new(&class, body) }
 }

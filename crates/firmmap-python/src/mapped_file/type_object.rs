@@ -18,10 +18,10 @@ use crate::sys::exception::PyResult;
 use crate::sys::module;
 use crate::sys::trampoline::enter;
 use crate::sys::typeobject::{
-    self, Table, keyword_method, method, plain_method, property, quick_call, quick_method, quick_property, slot,
+    self, Table, fast_call, fast_method, fast_property, keyword_method, method, noargs_method, property, slot,
 };
 
-// SAFETY: both look at fields of the state.
+// SAFETY: both read fields of the state.
 unsafe impl Leaf for MappedFile {}
 
 static METHODS: Table<ffi::PyMethodDef> = Table::new();
@@ -36,21 +36,21 @@ pub(crate) fn new_file<'py>(module: &Bound<'py, PyModule>, body: MappedFile) -> 
 
 /// The iterator of `lines()`.
 pub(crate) fn new_lines<'py>(file: This<'py>, body: Lines) -> PyResult<Bound<'py, PyAny>> {
-    let class = class_beside(file, Class::LineIterator)?;
+    let class = sibling_class(file, Class::LineIterator)?;
     // SAFETY: the class was made for this body.
     unsafe { typeobject::new(&class, body) }
 }
 
 /// The iterator of `find_all()`.
 pub(crate) fn new_matches<'py>(file: This<'py>, body: Matches) -> PyResult<Bound<'py, PyAny>> {
-    let class = class_beside(file, Class::MatchIterator)?;
+    let class = sibling_class(file, Class::MatchIterator)?;
     // SAFETY: the class was made for this body.
     unsafe { typeobject::new(&class, body) }
 }
 
 /// Another class of the module that a file's class belongs to.
-pub(super) fn class_beside<'py>(file: This<'py>, which: Class) -> PyResult<Bound<'py, PyType>> {
-    module::class_beside(file, METHODS.get(methods), which as usize)
+pub(super) fn sibling_class<'py>(file: This<'py>, which: Class) -> PyResult<Bound<'py, PyType>> {
+    module::sibling_class(file, METHODS.get(methods), which as usize)
 }
 
 /// Makes the class of a module, and those of its iterators.
@@ -87,7 +87,7 @@ pub(crate) fn create<'py>(module: &Bound<'py, PyModule>) -> PyResult<Bound<'py, 
 
 fn properties() -> Vec<ffi::PyGetSetDef> {
     vec![
-        quick_property!(c"closed", common::ready_closed, class::closed, docs::CLOSED),
+        fast_property!(c"closed", common::try_closed, class::closed, docs::CLOSED),
         property!(c"name", constructor::name, docs::NAME),
         property!(c"mode", constructor::mode, docs::MODE),
         property!(c"offset", constructor::offset, docs::OFFSET),
@@ -98,34 +98,34 @@ fn properties() -> Vec<ffi::PyGetSetDef> {
 
 fn methods() -> Vec<ffi::PyMethodDef> {
     vec![
-        plain_method!(c"close", class::close, docs::CLOSE),
-        plain_method!(c"detach", class::detach, docs::DETACH),
-        plain_method!(c"fileno", descriptor::fileno, docs::FILENO),
-        plain_method!(c"isatty", descriptor::isatty, docs::ISATTY),
-        plain_method!(c"readable", file::readable, docs::READABLE),
-        plain_method!(c"writable", file::writable, docs::WRITABLE),
-        plain_method!(c"seekable", file::seekable, docs::SEEKABLE),
+        noargs_method!(c"close", class::close, docs::CLOSE),
+        noargs_method!(c"detach", class::detach, docs::DETACH),
+        noargs_method!(c"fileno", descriptor::fileno, docs::FILENO),
+        noargs_method!(c"isatty", descriptor::isatty, docs::ISATTY),
+        noargs_method!(c"readable", file::readable, docs::READABLE),
+        noargs_method!(c"writable", file::writable, docs::WRITABLE),
+        noargs_method!(c"seekable", file::seekable, docs::SEEKABLE),
         method!(c"read", file::read, docs::READ),
         method!(c"read1", file::read1, docs::READ1),
         method!(c"readinto", file::readinto, docs::READINTO),
         method!(c"readinto1", file::readinto1, docs::READINTO1),
-        quick_call!(c"readline", common::ready_line, file::readline, docs::READLINE),
+        fast_call!(c"readline", common::try_line, file::readline, docs::READLINE),
         method!(c"readlines", file::readlines, docs::READLINES),
         method!(c"peek", file::peek, docs::PEEK),
-        quick_method!(c"read_byte", common::ready_byte, file::read_byte, docs::READ_BYTE),
+        fast_method!(c"read_byte", common::try_byte, file::read_byte, docs::READ_BYTE),
         method!(c"seek", file::seek, docs::SEEK),
-        quick_method!(c"tell", common::ready_position, file::tell, docs::TELL),
-        plain_method!(c"size", file::size, docs::SIZE),
+        fast_method!(c"tell", common::try_position, file::tell, docs::TELL),
+        noargs_method!(c"size", file::size, docs::SIZE),
         method!(c"write", write::write, docs::WRITE),
         method!(c"writelines", write::writelines, docs::WRITELINES),
         method!(c"write_byte", write::write_byte, docs::WRITE_BYTE),
         method!(c"truncate", growth::truncate, docs::TRUNCATE),
         method!(c"resize", growth::resize_method, docs::RESIZE),
-        plain_method!(c"refresh", growth::refresh, docs::REFRESH),
+        noargs_method!(c"refresh", growth::refresh, docs::REFRESH),
         keyword_method!(c"flush", pages::flush, docs::FLUSH),
         method!(c"prefetch", pages::prefetch, docs::PREFETCH),
-        plain_method!(c"lock", pages::lock, docs::LOCK),
-        plain_method!(c"unlock", pages::unlock, docs::UNLOCK),
+        noargs_method!(c"lock", pages::lock, docs::LOCK),
+        noargs_method!(c"unlock", pages::unlock, docs::UNLOCK),
         method!(c"protect", pages::protect, docs::PROTECT),
         method!(c"residency", pages::residency, docs::RESIDENCY),
         #[cfg(unix)]
@@ -139,9 +139,9 @@ fn methods() -> Vec<ffi::PyMethodDef> {
         method!(c"startswith", search::startswith, docs::STARTSWITH),
         method!(c"endswith", search::endswith, docs::ENDSWITH),
         method!(c"find_all", search::find_all, docs::FIND_ALL),
-        plain_method!(c"lines", lines::lines, docs::LINES),
-        plain_method!(c"__reduce__", constructor::reduce, docs::REDUCE),
-        plain_method!(c"__enter__", class::enter, docs::ENTER),
+        noargs_method!(c"lines", lines::lines, docs::LINES),
+        noargs_method!(c"__reduce__", constructor::reduce, docs::REDUCE),
+        noargs_method!(c"__enter__", class::enter, docs::ENTER),
         method!(c"__exit__", class::exit, docs::EXIT),
         ffi::PyMethodDef::zeroed(),
     ]
@@ -178,17 +178,17 @@ unsafe extern "C" fn iter(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
 
 unsafe extern "C" fn next(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { typeobject::next(this, lines::ready, lines::next) }
+    unsafe { typeobject::next(this, lines::try_next, lines::next) }
 }
 
 unsafe extern "C" fn next_line(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { typeobject::next(this, lines::ready_of, lines::next_of) }
+    unsafe { typeobject::next(this, lines::try_next_line, lines::next_line) }
 }
 
 unsafe extern "C" fn next_match(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { typeobject::next(this, search::ready_of, search::next_of) }
+    unsafe { typeobject::next(this, search::try_next_match, search::next_match) }
 }
 
 unsafe extern "C" fn truth(this: *mut ffi::PyObject) -> c_int {
@@ -198,7 +198,7 @@ unsafe extern "C" fn truth(this: *mut ffi::PyObject) -> c_int {
 
 unsafe extern "C" fn length(this: *mut ffi::PyObject) -> isize {
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { typeobject::quick_number(this, common::ready_len, class::len) }
+    unsafe { typeobject::fast_number(this, common::try_len, class::len) }
 }
 
 unsafe extern "C" fn contains(this: *mut ffi::PyObject, object: *mut ffi::PyObject) -> c_int {
@@ -213,9 +213,9 @@ unsafe extern "C" fn contains(this: *mut ffi::PyObject, object: *mut ffi::PyObje
 unsafe extern "C" fn subscript(this: *mut ffi::PyObject, key: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: CPython passes a live key.
     let key = |py| unsafe { Borrowed::from_ptr(py, key) };
-    let ready = |this| common::ready_subscript(this, key(this.py));
+    let fast = |this| common::try_subscript(this, key(this.py));
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { typeobject::quick_object(this, ready, |this| bytes::subscript(this, key(this.py))) }
+    unsafe { typeobject::fast_object(this, fast, |this| bytes::subscript(this, key(this.py))) }
 }
 
 unsafe extern "C" fn assign_subscript(

@@ -15,11 +15,11 @@ pub(crate) fn read<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     args.check("read", 0, 1)?;
     let count = args::optional_count(args.get(0))?;
     let count = count.and_then(|count| usize::try_from(count).ok());
-    common::take(this, count)
+    common::read_bytes(this, count)
 }
 
 pub(crate) fn readline(this: This<'_>) -> Returned<'_> {
-    common::take_line(this, None)
+    common::read_line(this, None)
 }
 
 pub(crate) fn read_byte(this: This<'_>) -> Returned<'_> {
@@ -72,7 +72,7 @@ pub(crate) fn write<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         }
         if bytes.len() > DETACHED_COPY {
             file.set_position(position + bytes.len());
-            return Ok(Job::Large(file.share(), position));
+            return Ok(Job::Large(file.to_arc(), position));
         }
         if !bytes.is_empty() {
             file.write_all_at(bytes, position).map_err(exception)?;

@@ -1,4 +1,4 @@
-//! File descriptors as Python knows them: numbers that belong to somebody else.
+//! File descriptors as Python has them: numbers of files that are the caller's.
 
 #[cfg(unix)]
 use super::exception::PyOSError;
@@ -31,13 +31,13 @@ pub(crate) fn borrow(py: Python<'_>, fileno: i32) -> PyResult<Source> {
     Ok(unsafe { std::os::windows::io::BorrowedHandle::borrow_raw(handle) })
 }
 
-/// The number of a file that is ours.
+/// The descriptor of a file of ours.
 #[cfg(unix)]
 pub(crate) fn number(file: &std::fs::File) -> Option<i32> {
     Some(std::os::fd::AsRawFd::as_raw_fd(file))
 }
 
-/// The number of a file that is ours. The system's handles have no numbers that the C library would know.
+/// The descriptor of a file of ours. The system's handles have no numbers that the C library would know.
 #[cfg(windows)]
 pub(crate) fn number(_: &std::fs::File) -> Option<i32> {
     None

@@ -53,7 +53,7 @@ pub(crate) fn class<'py>(module: &Bound<'py, PyModule>, which: usize) -> PyResul
 
 /// A class of the module that the receiver's class was made for. That class is the receiver's own or one of its bases: the one with
 /// the table of methods.
-pub(crate) fn class_beside<'py, T>(
+pub(crate) fn sibling_class<'py, T>(
     receiver: Receiver<'py, T>,
     methods: *mut c_void,
     which: usize,
@@ -116,7 +116,7 @@ struct Definition {
 
 // SAFETY: only CPython uses what it points to, which is made for use by all interpreters.
 unsafe impl Send for Definition {}
-// SAFETY: as above.
+// SAFETY: only CPython uses what it points to, which is made for use by all interpreters.
 unsafe impl Sync for Definition {}
 
 impl Definition {
@@ -254,7 +254,7 @@ macro_rules! function {
 }
 
 /// As `function!`, for one without arguments.
-macro_rules! plain_function {
+macro_rules! noargs_function {
     ($name:literal, $function:path, $doc:expr) => {{
         unsafe extern "C" fn entry(_: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
             // SAFETY: CPython calls this while attached.
@@ -264,4 +264,4 @@ macro_rules! plain_function {
     }};
 }
 
-pub(crate) use {function, plain_function};
+pub(crate) use {function, noargs_function};

@@ -1,4 +1,4 @@
-//! How CPython calls us: arguments in, a result or an exception out, never a panic.
+//! Trampolines: what CPython calls. Arguments in, a result or an exception out, never a panic.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,8 +30,8 @@ pub(crate) unsafe fn enter<'py, T>(failed: T, body: impl FnOnce(Python<'py>) -> 
     }
 }
 
-/// The one place where an exception of ours becomes CPython's. What the call has locked and held is free by now, so that Python code can
-/// run. Apart, so that calls that succeed set up nothing for it.
+/// The one place where an exception of ours becomes CPython's. What the call has locked and held is released by now, so that Python code can
+/// run. Out of line, so that calls that succeed set up nothing for it.
 #[cold]
 #[inline(never)]
 pub(crate) fn raise(py: Python<'_>, exception: Exception) {
@@ -43,14 +43,14 @@ pub(crate) fn raise(py: Python<'_>, exception: Exception) {
 #[cold]
 #[inline(never)]
 fn raise_panic(py: Python<'_>, panic: &(dyn Any + Send)) {
-    let words = panic.downcast_ref::<String>().map(String::as_str);
-    let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
-    let exception = match words {
+    let message = panic.downcast_ref::<String>().map(String::as_str);
+    let message = message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
+    let exception = match message {
         // PyO3 panics so where CPython has no memory for a small object.
         "PyObject pointer is null" => Exception::no_memory(),
-        _ => PySystemError::new_err(format!("error inside firmmap: {words}")),
+        _ => PySystemError::new_err(format!("error inside firmmap: {message}")),
     };
-    // What panics here as well leaves the exception that it has met.
+    // If this panics as well, the exception that was set before stays.
     let _ = catch_unwind(AssertUnwindSafe(|| exception.set(py)));
 }
 
@@ -121,7 +121,7 @@ impl<'py> Args<'py> {
         })
     }
 
-    /// Refuses a wrong number of arguments, in the standard library's words.
+    /// Refuses a wrong number of arguments, with the standard library's message.
     #[inline]
     pub(crate) fn check(&self, function: &str, min: usize, max: usize) -> PyResult<()> {
         let given = self.len();
