@@ -192,6 +192,7 @@ lint: build ## check formatting, clippy, rustdoc, ruff, mypy, the stubs against 
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	PATH="$(BIN):$$PATH" scripts/check-types.sh
+	@$(BIN)/python scripts/structure.py --check >/dev/null || $(BIN)/python scripts/structure.py --check
 	$(BIN)/python scripts/check_documents.py
 
 .PHONY: check-repository

@@ -1,4 +1,4 @@
-//! Arguments: from Python's objects to numbers and bytes, in the order and with the words of the standard library.
+//! Arguments: from Python's objects to numbers and bytes, in the order and with the messages of the standard library.
 
 use pyo3::Borrowed;
 use pyo3::prelude::*;
@@ -7,13 +7,13 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use crate::sys::number;
 
 pub(crate) use crate::sys::buffer::Argument;
-pub(crate) use crate::sys::call::Args;
 use crate::sys::exception::{Exception, PyResult, PyTypeError};
 pub(crate) use crate::sys::number::{
-    Slice, byte, clipped, int, is_index, item_index, item_value, limited, named_int, named_ssize, offset, plain,
+    Slice, byte, clipped, exact_int, int, is_index, item_index, item_value, limited, named_int, named_ssize, offset,
     python_int, python_uint, ssize,
 };
 use crate::sys::objects::{class_name, new_string, shortened};
+pub(crate) use crate::sys::trampoline::Args;
 
 type Object<'a, 'py> = Borrowed<'a, 'py, PyAny>;
 
@@ -39,7 +39,7 @@ pub(crate) fn optional_ssize(object: Option<Object<'_, '_>>) -> PyResult<Option<
 }
 
 /// The arguments of a constructor, taken one after the other as the standard library's own parser does.
-pub(crate) struct Constructor<'a, 'py> {
+pub(crate) struct ArgParser<'a, 'py> {
     args: &'a Bound<'py, PyTuple>,
     names: Option<&'a Bound<'py, PyDict>>,
     /// How many were given by position.
@@ -52,7 +52,7 @@ pub(crate) struct Constructor<'a, 'py> {
 /// More arguments than any constructor has.
 const MOST: usize = 8;
 
-impl<'a, 'py> Constructor<'a, 'py> {
+impl<'a, 'py> ArgParser<'a, 'py> {
     /// `positional` arguments can be given by position or name, `total` in all.
     pub(crate) fn new(
         args: &'a Bound<'py, PyTuple>,
@@ -66,8 +66,8 @@ impl<'a, 'py> Constructor<'a, 'py> {
             return Err(PyTypeError::new_err(format!("function takes at most {total} arguments ({given} given)")));
         }
         if placed > positional {
-            let words = format!("function takes at most {positional} positional arguments ({placed} given)");
-            return Err(PyTypeError::new_err(words));
+            let message = format!("function takes at most {positional} positional arguments ({placed} given)");
+            return Err(PyTypeError::new_err(message));
         }
         Ok(Self { args, names, placed, index: 0, used: 0, known: [""; MOST] })
     }
@@ -86,8 +86,8 @@ impl<'a, 'py> Constructor<'a, 'py> {
         match (placed, named) {
             (Some(_), Some(_)) => {
                 let place = index + 1;
-                let words = format!("argument for function given by name ('{name}') and position ({place})");
-                Err(PyTypeError::new_err(words))
+                let message = format!("argument for function given by name ('{name}') and position ({place})");
+                Err(PyTypeError::new_err(message))
             }
             (value, named) => Ok(value.or(named)),
         }
@@ -100,7 +100,7 @@ impl<'a, 'py> Constructor<'a, 'py> {
         self.next(name)?.ok_or_else(missing)
     }
 
-    /// Refuses names that nobody has asked for.
+    /// Refuses keyword arguments that were not asked for.
     pub(crate) fn finish(self) -> PyResult<()> {
         let Some(names) = self.names.filter(|names| names.len() > self.used) else { return Ok(()) };
         for (name, _) in names.iter() {
@@ -109,12 +109,12 @@ impl<'a, 'py> Constructor<'a, 'py> {
             };
             if !name.to_str().map_err(Exception::from).is_ok_and(|name| self.known[..self.index].contains(&name)) {
                 let name = shortened(name.as_borrowed());
-                let words = if names.py().version_info() >= (3, 13) {
+                let message = if names.py().version_info() >= (3, 13) {
                     format!("this function got an unexpected keyword argument '{name}'")
                 } else {
                     format!("'{name}' is an invalid keyword argument for this function")
                 };
-                return Err(PyTypeError::new_err(words));
+                return Err(PyTypeError::new_err(message));
             }
         }
         Ok(())

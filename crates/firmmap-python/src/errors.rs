@@ -2,16 +2,16 @@
 
 use firmmap::{Error, ErrorKind};
 
-use crate::faults;
-use crate::sys::exception::{Exception, MapFaultError, PyOSError, PyValueError};
+use crate::faults::{self, interpreter::MapFaultError};
+use crate::sys::exception::{Exception, PyOSError, PyValueError};
 
-/// The exception that the standard library raises in the same case, with its words where it has any.
+/// The exception that the standard library raises in the same case, with its message where it has one.
 #[cold]
 #[inline(never)]
 pub(crate) fn exception(error: Error) -> Exception {
     match error.kind() {
         ErrorKind::Fault => {
-            faults::told();
+            faults::reported();
             MapFaultError::new_err(error.fault_offset())
         }
         ErrorKind::Os if error.space().is_some() => no_space(&error),
@@ -28,12 +28,12 @@ pub(crate) fn exception(error: Error) -> Exception {
     }
 }
 
-/// ENOSPC, with how much was asked for and how much there is.
+/// ENOSPC, with the numbers of bytes that were needed and that are free.
 fn no_space(error: &Error) -> Exception {
     let system = std::io::Error::from_raw_os_error(NO_SPACE);
     let (wanted, free) = error.space().unwrap_or_default();
-    let words = format!("{}: {wanted} bytes were asked for, and the disk has {free} free", words_of(&system));
-    PyOSError::new_err((NO_SPACE, words))
+    let message = format!("{}: {wanted} bytes were asked for, and the disk has {free} free", message_of(&system));
+    PyOSError::new_err((NO_SPACE, message))
 }
 
 /// ENOSPC: the same number on every system that says how much room it has.
@@ -69,22 +69,22 @@ pub(crate) fn is_bad_descriptor(error: &std::io::Error) -> bool {
     error.raw_os_error() == Some(if cfg!(windows) { INVALID_HANDLE } else { BAD_DESCRIPTOR })
 }
 
-/// An `OSError` with a C error number and its usual words. Does not call into Python: the exception is made later.
+/// An `OSError` with a C error number and its usual message. Does not call into Python: the exception is made later.
 pub(crate) fn os_error(number: i32) -> Exception {
-    let words = match number {
-        // Windows has other numbers, with other words.
+    let message = match number {
+        // Windows has other numbers, with other messages.
         INVALID_ARGUMENT => "Invalid argument".to_owned(),
         BAD_DESCRIPTOR => "Bad file descriptor".to_owned(),
-        _ => words_of(&std::io::Error::from_raw_os_error(number)),
+        _ => message_of(&std::io::Error::from_raw_os_error(number)),
     };
-    PyOSError::new_err((number, words))
+    PyOSError::new_err((number, message))
 }
 
 /// What the system has refused.
 pub(crate) fn system_error(error: &std::io::Error) -> Exception {
     match error.raw_os_error() {
         #[cfg(windows)]
-        Some(number) => PyOSError::new_err(crate::sys::exception::Arguments::windows(number, words_of(error))),
+        Some(number) => PyOSError::new_err(crate::sys::exception::Arguments::windows(number, message_of(error))),
         #[cfg(not(windows))]
         Some(number) => os_error(number),
         // Not the system's: there was no memory for a copy.
@@ -93,11 +93,11 @@ pub(crate) fn system_error(error: &std::io::Error) -> Exception {
     }
 }
 
-/// The system's words, as Python has them: without the number, and on Windows without the full stop.
-fn words_of(error: &std::io::Error) -> String {
-    let words = error.to_string();
-    let words = words.rsplit_once(" (os error ").map_or(words.as_str(), |(words, _)| words);
-    if cfg!(windows) { words.trim_end_matches(['.', ' ']).to_owned() } else { words.to_owned() }
+/// The system's message, as Python has it: without the number, and on Windows without the full stop.
+fn message_of(error: &std::io::Error) -> String {
+    let message = error.to_string();
+    let message = message.rsplit_once(" (os error ").map_or(message.as_str(), |(message, _)| message);
+    if cfg!(windows) { message.trim_end_matches(['.', ' ']).to_owned() } else { message.to_owned() }
 }
 
 #[cold]

@@ -2,7 +2,7 @@
 
 use super::{This, error, none};
 use crate::args::{self, Args, Argument, Slice};
-use crate::mapped::{self, DETACHED_COPY, Job, Object, Returned, scatter};
+use crate::common::{self, DETACHED_COPY, Job, Object, Returned, scatter};
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyIndexError, PyResult, PyTypeError, PyValueError};
 use crate::sys::objects::class_name;
@@ -10,8 +10,8 @@ use crate::sys::objects::class_name;
 #[inline]
 pub(crate) fn subscript<'py>(this: This<'py>, key: Object<'_, 'py>) -> Returned<'py> {
     let py = this.py;
-    // A plain int needs no look at the map before it is converted.
-    if let Some(index) = args::plain(key) {
+    // Converting an exact int runs no Python code, so that the map need not be checked before.
+    if let Some(index) = args::exact_int(key) {
         return item(this, index);
     }
     this.check_open(py)?;
@@ -19,7 +19,7 @@ pub(crate) fn subscript<'py>(this: This<'py>, key: Object<'_, 'py>) -> Returned<
         return item(this, args::item_index(key)?);
     }
     let slice = Slice::unpack(key)?.ok_or_else(|| wrong_key(key))?;
-    mapped::slice(this, slice)
+    common::slice(this, slice)
 }
 
 #[inline]
@@ -28,10 +28,10 @@ fn item(this: This<'_>, index: isize) -> Returned<'_> {
     args::python_int(this.py, byte.into())
 }
 
-/// The place in the map that an index from Python names.
+/// The position in the map that an index from Python names.
 #[inline]
 fn place(map: &firmmap::Mmap, index: isize) -> PyResult<usize> {
-    mapped::place(map.len(), index).ok_or_else(|| out_of_range(index, map.len()))
+    common::resolve_index(map.len(), index).ok_or_else(|| out_of_range(index, map.len()))
 }
 
 #[cold]
@@ -58,8 +58,8 @@ pub(crate) fn assign_subscript<'py>(
     if args::is_index(key) {
         let index = args::item_index(key)?;
         if !args::is_index(value) {
-            let words = format!("'{}' object cannot be interpreted as an integer", class_name(value));
-            return Err(PyTypeError::new_err(words));
+            let message = format!("'{}' object cannot be interpreted as an integer", class_name(value));
+            return Err(PyTypeError::new_err(message));
         }
         let number = args::clipped(value)?;
         let byte = u8::try_from(number).map_err(|_| PyValueError::new_err("byte must be in range(0, 256)"))?;
@@ -76,18 +76,18 @@ pub(crate) fn assign_subscript<'py>(
         let (start, step, count) = slice.fit(open.file.len());
         if bytes.len() != count {
             let given = bytes.len();
-            let words = format!("cannot assign {given} bytes to a slice of {count}: a map's slice keeps its length");
-            return Err(PyValueError::new_err(words));
+            let message = format!("cannot assign {given} bytes to a slice of {count}: a map's slice keeps its length");
+            return Err(PyValueError::new_err(message));
         }
         open.changes += 1;
-        // Byte by byte, a view of this very map would be written over before its turn.
+        // Copied byte by byte, a view of this very map would be overwritten before it is read.
         let distance = (bytes.as_ptr() as usize).wrapping_sub(open.file.as_ptr() as usize);
         if step != 1 && count > 0 && distance < open.file.len() {
             let copy = open.file.to_vec(distance..distance + count).map_err(error)?;
             return scatter(&open.file, &copy, start, step).map(Job::Done).map_err(error);
         }
         if count > DETACHED_COPY {
-            return Ok(Job::Large(open.file.share(), (start, step)));
+            return Ok(Job::Large(open.file.to_arc(), (start, step)));
         }
         scatter(&open.file, bytes, start, step).map(Job::Done).map_err(error)
     })?;
@@ -117,8 +117,8 @@ pub(crate) fn move_bytes<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py>
         check_assignable(this)?;
         let numbers = (usize::try_from(target), usize::try_from(source), usize::try_from(count));
         let (Ok(target), Ok(source), Ok(count)) = numbers else {
-            let words = format!("move of {count} bytes from {source} to {target}: a negative number");
-            return Err(PyValueError::new_err(words));
+            let message = format!("move of {count} bytes from {source} to {target}: a negative number");
+            return Err(PyValueError::new_err(message));
         };
         open.changes += 1;
         // Three numbers that each fit in an isize have a sum that fits in a usize.

@@ -4,48 +4,48 @@ use std::sync::Arc;
 
 use super::{MappedFile, Open, This, error, none, unsupported};
 use crate::args::{self, Args};
-use crate::mapped::{DETACHED_COPY, Returned, wait};
+use crate::common::{DETACHED_COPY, Returned, wait};
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyBufferError, PyOSError, PyResult, PyValueError};
 use firmmap::{ErrorKind, Mode};
 use pyo3::prelude::*;
 
-/// Whether the map has grown.
+/// Whether the map has been resized.
 pub(super) enum Grown {
     Done,
-    /// It will, by this, while other threads run: at that position, or at the end of a file that is only appended to.
+    /// It will be by an append without the GIL: at that position, or at the end of a file that is opened for appending.
     Append(Arc<firmmap::Mmap>, Option<usize>),
-    /// Others are using the map, which has to move.
+    /// Other threads have references to the mapping, which has to move.
     Busy,
 }
 
-/// The wish to move the map: others are let to it only when this is dropped.
-pub(super) struct Turn<'a>(&'a MappedFile, Python<'a>);
+/// A pending writer: a thread that wants to resize or move the map. Until this is dropped, other threads wait for it.
+pub(super) struct ResizeGuard<'a>(&'a MappedFile, Python<'a>);
 
-impl<'a> Turn<'a> {
-    /// Gives others the time to be done.
-    pub(super) fn wait(turn: &mut Option<Self>, this: &'a MappedFile, py: Python<'a>) -> PyResult<()> {
-        let is_new = turn.is_none();
+impl<'a> ResizeGuard<'a> {
+    /// Registers the writer, if it is not yet, and gives other threads time to finish.
+    pub(super) fn wait(guard: &mut Option<Self>, this: &'a MappedFile, py: Python<'a>) -> PyResult<()> {
+        let is_new = guard.is_none();
         this.open_now(py, |open| {
-            // Of those who are using it, some may be in the parent of this process.
-            open.file.forget_strays();
-            // Those who have waited for it too long may have forgotten the wish.
-            open.gate.set_movers((open.gate.movers() + usize::from(is_new)).max(1));
+            // Some references may be those of the parent process.
+            open.file.release_parent_references();
+            // Threads that have waited for too long may have reset the number.
+            open.pending.set_writers((open.pending.writers() + usize::from(is_new)).max(1));
             Ok(())
         })?;
-        // One only: its end takes the wish back.
+        // Once: its end counts it out again.
         if is_new {
-            *turn = Some(Self(this, py));
+            *guard = Some(Self(this, py));
         }
         wait(py)
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for ResizeGuard<'_> {
     fn drop(&mut self) {
         self.0.state.with(self.1, |state| {
             if let Some(open) = state {
-                open.gate.set_movers(open.gate.movers().saturating_sub(1));
+                open.pending.set_writers(open.pending.writers().saturating_sub(1));
             }
         });
     }
@@ -67,7 +67,7 @@ fn check_regular(open: &Open, operation: &str) -> PyResult<()> {
     Err(unsupported(format!("{operation}: what is mapped is not a regular file, and keeps its length")))
 }
 
-/// What is refused while views of the map exist, as it would move or make it shorter.
+/// Refuses, while views exist, what would move or shrink the map.
 fn check_exports(open: &Open, len: usize) -> PyResult<()> {
     let capacity = open.file.capacity();
     if open.file.exports == 0 || (open.file.len()..=capacity).contains(&len) {
@@ -97,11 +97,11 @@ pub(super) fn write(open: &mut Open, mode: Mode, bytes: &[u8]) -> PyResult<Grown
         check_exports(open, end)?;
     }
     if end <= open.file.capacity() && is_large && (appends || position == open.file.len()) {
-        return Ok(Grown::Append(open.file.share(), (!appends).then_some(position)));
+        return Ok(Grown::Append(open.file.to_arc(), (!appends).then_some(position)));
     }
     // It grows the map, and takes all of the bytes or none.
-    // While somebody else has a share, the map does not move.
-    let _stays = (open.file.exports > 0).then(|| open.file.share());
+    // While there is another reference, the map does not move.
+    let _stays = (open.file.exports > 0).then(|| open.file.to_arc());
     grown(open.file.write_growing(bytes))
 }
 
@@ -142,22 +142,22 @@ pub(crate) fn resize_method<'py>(this: This<'py>, args: Args<'py>) -> Returned<'
     Ok(none(py))
 }
 
-enum Step {
+enum ResizeStep {
     Done(usize),
-    /// To that length, while other threads run; then it may be cut off exactly.
+    /// To that length, without the GIL; after that it may be truncated exactly.
     Grow(Arc<firmmap::Mmap>, usize),
-    /// Others are using the map, which has to move or become shorter.
+    /// Other threads have references to the mapping, which has to move or shrink.
     Busy,
 }
 
 fn set_len(this: This<'_>, size: Option<isize>) -> PyResult<usize> {
     let py = this.py;
-    let mut turn = None;
+    let mut guard = None;
     loop {
         let done = this.open_now(py, |open| {
             if size.is_none() {
                 // The descriptor's position is ours.
-                open.take_in()?;
+                open.sync_from_descriptor()?;
             }
             let len = match size {
                 None => open.file.position(),
@@ -168,24 +168,28 @@ fn set_len(this: This<'_>, size: Option<isize>) -> PyResult<usize> {
             check_regular(open, "truncate")?;
             check_exports(open, len)?;
             if open.file.is_appended_to() {
-                return Ok(Step::Busy);
+                return Ok(ResizeStep::Busy);
             }
             open.changes += 1;
             if len <= open.file.capacity() && len > open.file.len().saturating_add(DETACHED_COPY) {
-                return Ok(Step::Grow(open.file.share(), len));
+                return Ok(ResizeStep::Grow(open.file.to_arc(), len));
             }
-            // While somebody else has a share, the map does not move. On Windows it would, also for the length that it has.
-            let _stays = (open.file.exports > 0).then(|| open.file.share());
-            Ok(if matches!(grown(open.file.truncate(len))?, Grown::Done) { Step::Done(len) } else { Step::Busy })
+            // While there is another reference, the map does not move. On Windows it would, even for the length that it has.
+            let _stays = (open.file.exports > 0).then(|| open.file.to_arc());
+            Ok(if matches!(grown(open.file.truncate(len))?, Grown::Done) {
+                ResizeStep::Done(len)
+            } else {
+                ResizeStep::Busy
+            })
         })?;
         match done {
-            Step::Done(len) => return Ok(len),
-            Step::Grow(map, len) => match detached(py, || map.grow(len)) {
+            ResizeStep::Done(len) => return Ok(len),
+            ResizeStep::Grow(map, len) => match detached(py, || map.grow(len)) {
                 // Another thread has made it longer than that, so that it becomes shorter now.
                 Err(failed) if failed.kind() != ErrorKind::InvalidInput => return Err(error(failed)),
                 _ => {}
             },
-            Step::Busy => Turn::wait(&mut turn, &this, py)?,
+            ResizeStep::Busy => ResizeGuard::wait(&mut guard, &this, py)?,
         }
     }
 }
@@ -196,7 +200,7 @@ pub(crate) fn capacity(this: This<'_>) -> Returned<'_> {
 }
 
 impl Open {
-    /// Where the file ends now.
+    /// The end of the file, asked for anew, as an index in the map.
     pub(super) fn end(&mut self) -> PyResult<usize> {
         let before = self.file.len();
         let end = self.file.end().map_err(error)?;
@@ -205,26 +209,26 @@ impl Open {
     }
 }
 
-/// Takes in what others have appended to the file, or cut off from it.
+/// Adapts the map to what others have appended to the file, or truncated.
 pub(crate) fn refresh(this: This<'_>) -> Returned<'_> {
     let py = this.py;
-    let mut turn = None;
+    let mut guard = None;
     while !matches!(this.open_now(py, refresh_open)?, Grown::Done) {
-        Turn::wait(&mut turn, &this, py)?;
+        ResizeGuard::wait(&mut guard, &this, py)?;
     }
-    drop(turn);
+    drop(guard);
     args::python_int(py, this.open(py, |open| Ok(open.file.len()))? as isize)
 }
 
 pub(super) fn refresh_open(open: &mut Open) -> PyResult<Grown> {
     open.changes += 1;
-    // Those of threads that are not in this process do not count.
-    open.file.forget_strays();
-    // While somebody else has a share, the map neither moves nor becomes shorter.
-    let _stays = (open.file.exports > 0).then(|| open.file.share());
-    let is_lent = open.file.exports > 0;
+    // References of the parent process do not count.
+    open.file.release_parent_references();
+    // While there is another reference, the map neither moves nor shrinks.
+    let _stays = (open.file.exports > 0).then(|| open.file.to_arc());
+    let has_writable_views = open.file.exports > 0;
     match open.file.refresh() {
-        Err(failed) if failed.kind() == ErrorKind::BeyondCapacity && !is_lent => Ok(Grown::Busy),
+        Err(failed) if failed.kind() == ErrorKind::BeyondCapacity && !has_writable_views => Ok(Grown::Busy),
         result => grown(result),
     }
 }

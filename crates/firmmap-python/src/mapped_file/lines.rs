@@ -1,44 +1,44 @@
 //! Lines: iteration, which moves the position, and `lines()`, which does not.
 //!
-//! Both copy the rest of a page into private memory and cut the lines from there: one guarded access for all lines of
-//! the page. Nothing is read ahead beyond the page, so that a page which is gone is found out where it would have been
-//! without. What was read ahead is dropped when something is written through the object, and nothing is read ahead
-//! while others hold views that can be written to.
+//! Both copy the rest of a page into private memory and split it into lines there: one guarded access for all lines of
+//! the page. Nothing is read ahead beyond the page, so that the fault of a missing page is raised at the same line as
+//! without reading ahead. What was read ahead is discarded when something is written through the object, and nothing is
+//! read ahead while writable views exist.
 
 use std::sync::Arc;
 
 use pyo3::prelude::*;
 
 use super::{MappedFile, Open, This, closed_error, error, write};
-use crate::mapped::{Returned, far_line, near_line, pass};
+use crate::common::newlines::ends_of_lines;
+use crate::common::shared_file::SharedFile;
+use crate::common::state_lock::StateLock;
+use crate::common::{Returned, advance, far_line, near_line};
 use crate::sys::buffer::{new_bytes, try_new_bytes};
-use crate::sys::cell::Exclusive;
 use crate::sys::exception::PyResult;
-use crate::sys::native::{Body, Held, Holder, Link, Receiver};
-use crate::sys::newlines::ends_of_lines;
 use crate::sys::owned::Owned;
-use crate::sys::shares::File;
+use crate::sys::typeobject::{Body, InstanceRef, RawRef, Receiver, Traverse};
 
-/// Lines that are longer than this many pages are looked for in the map itself.
+/// Lines that are longer than this many pages are searched for in the map itself.
 const PAGES: usize = 4;
 
 /// Bytes that were read ahead, and the lines in them.
 #[derive(Default)]
 pub(super) struct Block {
     bytes: Vec<u8>,
-    /// Where in the map they are from.
+    /// Their position in the map.
     start: usize,
     /// Where each of the lines ends, counted from the start of the block.
     ends: Vec<u32>,
-    /// The line that is due, and where in the map it begins.
+    /// The next line, as an index of `ends`, and its position in the map.
     next: usize,
     position: usize,
-    /// The count of changes that they were read at.
+    /// The number of changes when they were read.
     changes: u64,
 }
 
 impl Block {
-    /// The line at `position`, if it is here, as an object; the next line is due then.
+    /// The line at `position`, if it is here, as an object, and the position behind it; moves on to the next line.
     #[inline(always)]
     fn take<'py>(&mut self, py: Python<'py>, position: usize, changes: u64) -> Option<(Bound<'py, PyAny>, usize)> {
         if self.position != position || self.changes != changes {
@@ -46,25 +46,25 @@ impl Block {
         }
         let end = *self.ends.get(self.next)? as usize;
         let line = self.bytes.get(position - self.start..end)?;
-        // Where there is no memory for it the slow way says so.
+        // Without memory for it, the slow path raises the exception.
         let object = try_new_bytes(py, line)?;
         self.next += 1;
         self.position = self.start + end;
         Some((object, self.position))
     }
 
-    /// Whether there is the beginning of a line at `position`, and not its end.
+    /// Whether the block has the beginning of the line at `position`, and not its end.
     fn has_part(&self, position: usize, changes: u64) -> bool {
         self.position == position && self.changes == changes && position - self.start < self.bytes.len()
     }
 
-    /// Whether what was read reaches to the end of a map of `len` bytes.
+    /// Whether the block reaches to the end of a map of `len` bytes.
     fn reaches(&self, len: usize) -> bool {
         self.start + self.bytes.len() >= len
     }
 
     /// Reads the map from `position` to the end of its page, and `more` pages. A line that the end of the map cuts off is not among
-    /// them: it may have become longer when it is due.
+    /// its lines: it may have grown by the time it is returned.
     fn read(&mut self, source: &Source<'_>, position: usize, more: usize) -> firmmap::Result<()> {
         let page = firmmap::page_size();
         let len = source.map.len();
@@ -84,29 +84,29 @@ impl Block {
 struct Source<'a> {
     map: &'a firmmap::Mmap,
     changes: u64,
-    /// Others hold views of it that they can write to.
-    is_lent: bool,
-    /// Whether the map ends where the file does now, or for ever.
+    /// Whether writable views exist.
+    has_writable_views: bool,
+    /// Whether the end of the map is final: that of the file now, or that of a map with a length.
     is_end_known: bool,
 }
 
 enum Line<'py> {
     Found(Bound<'py, PyAny>),
-    /// Nothing more, or, while the end is not known, perhaps not the whole line.
+    /// No line, or, while the end is not known, perhaps not the whole line.
     End,
-    /// None within the next pages.
+    /// No end of the line within the next pages.
     Far,
 }
 
-/// The line at `position`, which then is behind it.
+/// The line at `position`, which then moves behind it.
 #[inline(never)]
 fn cut<'py>(py: Python<'py>, source: &Source<'_>, block: &mut Block, position: &mut usize) -> PyResult<Line<'py>> {
     if *position >= source.map.len() {
         source.map.check().map_err(error)?;
         return Ok(Line::End);
     }
-    if source.is_lent {
-        // What others change is not to be found here, in place of what it was changed to.
+    if source.has_writable_views {
+        // Reading ahead would return what was there before a change through a view.
         let Some((line, ended)) = near_line::<MappedFile>(py, source.map, *position, source.map.len() - *position)?
         else {
             return Ok(Line::Far);
@@ -138,33 +138,33 @@ fn cut<'py>(py: Python<'py>, source: &Source<'_>, block: &mut Block, position: &
     Ok(Line::Far)
 }
 
-/// As [`cut`], from a map that goes on with its file: at its end the file is asked for its length.
+/// As [`cut`], for a map that follows the end of its file too: at its end the length of the file is asked for.
 fn cut_to_end<'py>(
     py: Python<'py>,
-    file: &mut File,
+    file: &mut SharedFile,
     changes: u64,
-    is_lent: bool,
+    has_writable_views: bool,
     block: &mut Block,
     position: &mut usize,
 ) -> PyResult<Line<'py>> {
     let is_end_known = !file.follows();
-    let line = cut(py, &Source { map: file, changes, is_lent, is_end_known }, block, position)?;
+    let line = cut(py, &Source { map: file, changes, has_writable_views, is_end_known }, block, position)?;
     if is_end_known || !matches!(line, Line::End) {
         return Ok(line);
     }
     file.follow_end().map_err(error)?;
-    cut(py, &Source { map: file, changes, is_lent, is_end_known: true }, block, position)
+    cut(py, &Source { map: file, changes, has_writable_views, is_end_known: true }, block, position)
 }
 
 impl Open {
-    pub(super) fn is_lent(&self) -> bool {
+    pub(super) fn has_writable_views(&self) -> bool {
         self.file.exports > 0 && self.file.access() != firmmap::Access::Read
     }
 }
 
-/// The line at the position, if it was read ahead: `next(m)`.
+/// `next(m)`: the line at the position, if it was read ahead.
 #[inline(always)]
-pub(crate) fn ready(this: This<'_>) -> Option<Bound<'_, PyAny>> {
+pub(crate) fn try_next(this: This<'_>) -> Option<Bound<'_, PyAny>> {
     this.state.try_with(this.py, |state| {
         let open = state.as_mut()?;
         let (line, position) = open.block.take(this.py, open.file.position(), open.changes)?;
@@ -173,18 +173,19 @@ pub(crate) fn ready(this: This<'_>) -> Option<Bound<'_, PyAny>> {
     })?
 }
 
-/// The line at the position: `next(m)`.
+/// `next(m)`: the line at the position.
 pub(crate) fn next(this: This<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let py = this.py;
     loop {
-        if let Some(line) = ready(this) {
+        if let Some(line) = try_next(this) {
             return Ok(Some(line));
         }
         let (line, map) = this.open(py, |open| {
-            let is_lent = open.is_lent();
+            let has_writable_views = open.has_writable_views();
             let mut position = open.file.position();
-            let line = cut_to_end(py, &mut open.file, open.changes, is_lent, &mut open.block, &mut position)?;
-            let map = matches!(line, Line::Far).then(|| (open.file.share(), position));
+            let line =
+                cut_to_end(py, &mut open.file, open.changes, has_writable_views, &mut open.block, &mut position)?;
+            let map = matches!(line, Line::Far).then(|| (open.file.to_arc(), position));
             open.file.set_position(position);
             Ok((line, map))
         })?;
@@ -198,7 +199,7 @@ pub(crate) fn next(this: This<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
         if !ended && this.open(py, |open| open.file.follow_end().map_err(error))? {
             continue;
         }
-        if pass(this, position, bytes.len())? {
+        if advance(this, position, bytes.len())? {
             return Ok(Some(bytes.finish()));
         }
     }
@@ -211,29 +212,29 @@ pub(crate) fn iter(this: This<'_>) -> Returned<'_> {
 
 /// The iterator that `lines()` returns.
 pub(crate) struct Lines {
-    state: Exclusive<Cursor>,
+    state: StateLock<Cursor>,
 }
 
 struct Cursor {
-    /// An instance of our class; none at the end.
-    file: Option<Held<MappedFile>>,
+    /// The file; `None` once exhausted.
+    file: Option<InstanceRef<MappedFile>>,
     position: usize,
     block: Block,
 }
 
 impl Body for Lines {
     fn filename(&self, py: Python<'_>) -> Option<Owned> {
-        let held = self.state.with(py, |cursor| cursor.file.as_ref().map(|file| Held::new(file.receiver(py))));
+        let held = self.state.with(py, |cursor| cursor.file.as_ref().map(|file| InstanceRef::new(file.receiver(py))));
         super::filename_of(py, held)
     }
 }
 
-impl Holder for Lines {
-    fn held(&self, py: Python<'_>) -> Option<Link> {
-        self.state.look(py, |cursor| cursor.file.as_ref().map(Held::link))?
+impl Traverse for Lines {
+    fn referent(&self, py: Python<'_>) -> Option<RawRef> {
+        self.state.try_read(py, |cursor| cursor.file.as_ref().map(InstanceRef::raw))?
     }
 
-    fn give_up(&self, py: Python<'_>) {
+    fn clear(&self, py: Python<'_>) {
         let file = self.state.with(py, |cursor| cursor.file.take());
         drop(file);
     }
@@ -242,19 +243,19 @@ impl Holder for Lines {
 /// `m.lines()`.
 pub(crate) fn lines(this: This<'_>) -> Returned<'_> {
     this.check_open(this.py)?;
-    let file = Some(Held::new(this));
+    let file = Some(InstanceRef::new(this));
     let cursor = Cursor { file, position: 0, block: Block::default() };
-    crate::sys::mapped_file::new_lines(this, Lines { state: Exclusive::new(cursor) })
+    super::type_object::new_lines(this, Lines { state: StateLock::new(cursor) })
 }
 
-enum Step<'py> {
+enum LineStep<'py> {
     Done(Option<Bound<'py, PyAny>>),
     Far(Arc<firmmap::Mmap>, usize),
 }
 
 /// The next line, if it was read ahead.
 #[inline(always)]
-pub(crate) fn ready_of(lines: Receiver<'_, Lines>) -> Option<Bound<'_, PyAny>> {
+pub(crate) fn try_next_line(lines: Receiver<'_, Lines>) -> Option<Bound<'_, PyAny>> {
     let py = lines.py;
     // The state of the iterator is locked before that of its map, everywhere.
     lines.state.try_with(py, |cursor| {
@@ -267,14 +268,17 @@ pub(crate) fn ready_of(lines: Receiver<'_, Lines>) -> Option<Bound<'_, PyAny>> {
     })?
 }
 
-/// The file of an iterator, if what `writelines()` has gathered is to go first.
-pub(super) fn gathering(py: Python<'_>, file: Option<&Held<MappedFile>>) -> Option<Held<MappedFile>> {
+/// The file of an iterator, if `writelines()` has buffered something that has to be written first.
+pub(super) fn file_with_buffered(
+    py: Python<'_>,
+    file: Option<&InstanceRef<MappedFile>>,
+) -> Option<InstanceRef<MappedFile>> {
     let this = file?.receiver(py);
-    let has_gathered = this.state.with(py, |state| state.as_ref().is_some_and(|open| open.gate.has_gathered()));
-    has_gathered.then(|| Held::new(this))
+    let has_buffered = this.state.with(py, |state| state.as_ref().is_some_and(|open| open.pending.has_buffered()));
+    has_buffered.then(|| InstanceRef::new(this))
 }
 
-/// Takes in what others have appended to the map of an iterator, and says whether there was anything.
+/// Extends the map of an iterator by what others have appended, and returns whether there was anything.
 fn follow(lines: Receiver<'_, Lines>) -> PyResult<bool> {
     let py = lines.py;
     lines.state.with(py, |cursor| match &cursor.file {
@@ -286,33 +290,33 @@ fn follow(lines: Receiver<'_, Lines>) -> PyResult<bool> {
     })
 }
 
-pub(crate) fn next_of(lines: Receiver<'_, Lines>) -> PyResult<Option<Bound<'_, PyAny>>> {
+pub(crate) fn next_line(lines: Receiver<'_, Lines>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let py = lines.py;
-    write::write_gathered_for(py, || lines.state.with(py, |cursor| gathering(py, cursor.file.as_ref())))?;
+    write::write_buffered_for(py, || lines.state.with(py, |cursor| file_with_buffered(py, cursor.file.as_ref())))?;
     loop {
-        let step = lines.state.with(py, |cursor| -> PyResult<Step<'_>> {
-            let Some(file) = &cursor.file else { return Ok(Step::Done(None)) };
+        let step = lines.state.with(py, |cursor| -> PyResult<LineStep<'_>> {
+            let Some(file) = &cursor.file else { return Ok(LineStep::Done(None)) };
             let this = file.receiver(py);
             this.state.with(py, |state| {
                 let open = state.as_mut().ok_or_else(closed_error)?;
-                let is_lent = open.is_lent();
+                let has_writable_views = open.has_writable_views();
                 let Cursor { block, position, .. } = cursor;
-                match cut_to_end(py, &mut open.file, open.changes, is_lent, block, position)? {
-                    Line::Found(line) => Ok(Step::Done(Some(line))),
-                    Line::End => Ok(Step::Done(None)),
-                    Line::Far => Ok(Step::Far(open.file.share(), *position)),
+                match cut_to_end(py, &mut open.file, open.changes, has_writable_views, block, position)? {
+                    Line::Found(line) => Ok(LineStep::Done(Some(line))),
+                    Line::End => Ok(LineStep::Done(None)),
+                    Line::Far => Ok(LineStep::Far(open.file.to_arc(), *position)),
                 }
             })
         })?;
         let (map, position) = match step {
-            Step::Done(Some(line)) => return Ok(Some(line)),
-            Step::Done(None) => {
-                // At the end for ever, also if the file grows: as an iterator is.
+            LineStep::Done(Some(line)) => return Ok(Some(line)),
+            LineStep::Done(None) => {
+                // Exhausted for good, even if the file grows, as the iterator protocol demands.
                 let file = lines.state.with(py, |cursor| cursor.file.take());
                 drop(file);
                 return Ok(None);
             }
-            Step::Far(map, position) => (map, position),
+            LineStep::Far(map, position) => (map, position),
         };
         let (bytes, ended) = far_line::<MappedFile>(py, &map, position, map.len())?;
         drop(map);
@@ -326,7 +330,7 @@ pub(crate) fn next_of(lines: Receiver<'_, Lines>) -> PyResult<Option<Bound<'_, P
             }
             is_there
         });
-        // If not, another thread was faster, and the next line is ours.
+        // Otherwise another thread has returned this line, and the next one is looked for.
         if is_ours {
             return Ok(Some(bytes.finish()));
         }

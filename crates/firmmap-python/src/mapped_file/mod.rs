@@ -1,21 +1,26 @@
-//! The class `MappedFile`: a file that is mapped, to be used as a binary file and as a byte array. What `firmmap.open()` and
-//! `firmmap.anonymous()` return; how CPython comes here is in [`crate::sys::mapped_file`].
+//! The class `MappedFile`: a mapped file that is both a binary file and a byte array. `firmmap.open()` and `firmmap.anonymous()` return
+//! one; the slots and tables through which CPython calls it are in [`type_object`].
 //!
-//! As in [`crate::mmap`], every method converts all of its arguments first and looks at the map after that, and what
-//! touches the map is one closure under [`MappedFile::open`], from which Python cannot be called. Where the specification is
+//! As in [`crate::mmap`], every method converts all of its arguments before it looks at the map, and what accesses
+//! the map is one closure, passed to [`MappedFile::open`], from which Python must not be called. Where the specification is
 //! silent, the methods of a file do what those of `open(path, "r+b")` do, and the methods of a byte array do what those
 //! of `bytearray` do.
 
-pub(crate) mod bytes;
+mod bytes;
+mod descriptor;
 pub(crate) mod docs;
-pub(crate) mod growth;
-pub(crate) mod lines;
-pub(crate) mod open;
-pub(crate) mod pages;
-pub(crate) mod read;
+mod file;
+mod growth;
+mod lines;
+pub(crate) mod new;
+mod open;
+mod pages;
+#[allow(unsafe_code)]
 pub(crate) mod residency;
-pub(crate) mod search;
-pub(crate) mod write;
+mod search;
+#[allow(unsafe_code)]
+pub(crate) mod type_object;
+mod write;
 
 use std::sync::Arc;
 use std::thread::ThreadId;
@@ -25,79 +30,78 @@ use pyo3::prelude::*;
 use pyo3::types::PyBool;
 
 use crate::args::Args;
+use crate::common::leaf;
+use crate::common::shared_file::SharedFile;
+use crate::common::state_lock::StateLock;
+use crate::common::{self, DETACHED_COPY, Mapped, Returned, unmap};
 use crate::errors::exception;
-use crate::faults;
-use crate::mapped::{self, DETACHED_COPY, Mapped, Returned, unmap};
+use crate::faults::{self, interpreter::UnsupportedOperation};
 use crate::sys::buffer::Export;
-use crate::sys::cell::Exclusive;
 use crate::sys::detach::detached;
-use crate::sys::exception::{Exception, PyBufferError, PyResult, PyValueError, UnsupportedOperation};
-use crate::sys::leaf;
-use crate::sys::native::{Body, Held, Receiver};
+use crate::sys::exception::{Exception, PyBufferError, PyResult, PyValueError};
 use crate::sys::objects::{call_method, class_name, new_string};
 use crate::sys::owned::Owned;
-use crate::sys::shares::File;
+use crate::sys::typeobject::{Body, InstanceRef, Receiver};
 use lines::Block;
 use open::Name;
 
 pub(crate) type This<'py> = Receiver<'py, MappedFile>;
 
-/// What an instance is made of.
+/// What an instance holds.
 pub(crate) struct MappedFile {
     /// `None` when closed.
-    state: Exclusive<Option<Open>>,
+    state: StateLock<Option<Open>>,
     mode: Mode,
     name: Name,
-    /// What was asked for.
+    /// The argument `capacity`.
     capacity: Option<usize>,
 }
 
-/// What there is while the map is open.
+/// The state of an open map.
 pub(crate) struct Open {
-    file: File,
-    /// Counts what was written through this object, so that nothing which was read ahead outlives it.
+    file: SharedFile,
+    /// Counts changes made through this object: bytes that were read ahead before one are not used after it.
     changes: u64,
     /// What iteration has read ahead.
     block: Block,
-    /// What has to be done first.
-    gate: Gate,
-    /// What `writelines()` has gathered while its iterator runs, and the thread that it runs in.
-    gathered: Vec<u8>,
-    gatherer: Option<ThreadId>,
-    /// Where the descriptor's own position was put when it was handed out.
-    handed_out: Option<u64>,
-    /// When it was, the map reached to the end of the file: what is appended with it belongs to the map. A map of a part stays
-    /// one.
+    /// What goes before any other use of the map.
+    pending: Pending,
+    /// What `writelines()` has buffered while its iterator runs, and the thread that it runs in.
+    buffered: Vec<u8>,
+    buffering_thread: Option<ThreadId>,
+    /// The position of the descriptor when it was last set or read, once `fileno()` has returned it.
+    descriptor_position: Option<u64>,
+    /// Whether the map reached to the end of the file at that time: then it grows with what is appended through the descriptor.
     grows_with_file: bool,
 }
 
-/// What goes before any other use of the map: threads that wait for all others to be done with it, as it has to move, and what
-/// `writelines()` has gathered. In one number, as every call looks at it.
+/// What goes before any other use of the map: pending writers, which wait for a moment without other references to resize or move it,
+/// and what `writelines()` has buffered. One number, as every call tests it.
 #[derive(Default)]
-struct Gate(usize);
+struct Pending(usize);
 
-impl Gate {
-    const GATHERED: usize = 1 << (usize::BITS - 1);
+impl Pending {
+    const BUFFERED: usize = 1 << (usize::BITS - 1);
 
     #[inline(always)]
     fn is_free(&self) -> bool {
         self.0 == 0
     }
 
-    fn movers(&self) -> usize {
-        self.0 & !Self::GATHERED
+    fn writers(&self) -> usize {
+        self.0 & !Self::BUFFERED
     }
 
-    fn set_movers(&mut self, movers: usize) {
-        self.0 = (self.0 & Self::GATHERED) | movers;
+    fn set_writers(&mut self, writers: usize) {
+        self.0 = (self.0 & Self::BUFFERED) | writers;
     }
 
-    fn has_gathered(&self) -> bool {
-        self.0 & Self::GATHERED != 0
+    fn has_buffered(&self) -> bool {
+        self.0 & Self::BUFFERED != 0
     }
 
-    fn set_gathered(&mut self, gathered: bool) {
-        self.0 = self.movers() | if gathered { Self::GATHERED } else { 0 };
+    fn set_buffered(&mut self, buffered: bool) {
+        self.0 = self.writers() | if buffered { Self::BUFFERED } else { 0 };
     }
 }
 
@@ -105,43 +109,43 @@ impl MappedFile {
     fn new(file: firmmap::MappedFile, mode: Mode, name: Name, capacity: Option<usize>) -> Self {
         let block = Block::default();
         let open = Open {
-            file: File::following(file),
+            file: SharedFile::following(file),
             changes: 0,
             block,
-            gate: Gate::default(),
-            gathered: Vec::new(),
-            gatherer: None,
-            handed_out: None,
+            pending: Pending::default(),
+            buffered: Vec::new(),
+            buffering_thread: None,
+            descriptor_position: None,
             grows_with_file: false,
         };
-        Self { state: Exclusive::new(Some(open)), mode, name, capacity }
+        Self { state: StateLock::new(Some(open)), mode, name, capacity }
     }
 
     /// Runs `work` on what is open, or raises if it is closed. `work` must not call into Python.
     #[inline]
     fn open<R>(&self, py: Python<'_>, work: impl FnOnce(&mut Open) -> PyResult<R>) -> PyResult<R> {
         let done = self.state.with(py, |state| match state {
-            Some(open) if open.gate.is_free() => Ok(work(open)),
+            Some(open) if open.pending.is_free() => Ok(work(open)),
             Some(_) => Err(work),
             None => Ok(Err(closed_error())),
         });
         match done {
             Ok(result) => result,
             Err(work) => {
-                self.pass_gate(py)?;
+                self.finish_pending(py)?;
                 self.open_now(py, work)
             }
         }
     }
 
-    /// Has done what is to be done first: writes what `writelines()` has gathered in this thread, and lets others move the map.
+    /// Does what is pending: writes what `writelines()` has buffered in this thread, and waits for pending writers.
     #[cold]
-    fn pass_gate(&self, py: Python<'_>) -> PyResult<()> {
-        write::write_gathered(self, py)?;
-        if self.open_now(py, |open| Ok(open.gate.movers() == 0))? { Ok(()) } else { self.let_others_move(py) }
+    fn finish_pending(&self, py: Python<'_>) -> PyResult<()> {
+        write::write_buffered(self, py)?;
+        if self.open_now(py, |open| Ok(open.pending.writers() == 0))? { Ok(()) } else { self.wait_for_writers(py) }
     }
 
-    /// As [`open`](Self::open), without waiting for those who want to move the map.
+    /// As [`open`](Self::open), without waiting for pending writers.
     fn open_now<R>(&self, py: Python<'_>, work: impl FnOnce(&mut Open) -> PyResult<R>) -> PyResult<R> {
         self.state.with(py, |state| match state {
             Some(open) => work(open),
@@ -150,19 +154,19 @@ impl MappedFile {
     }
 
     #[cold]
-    fn let_others_move(&self, py: Python<'_>) -> PyResult<()> {
-        if mapped::give_way(py, || self.open_now(py, |open| Ok(open.gate.movers() == 0)))? {
+    fn wait_for_writers(&self, py: Python<'_>) -> PyResult<()> {
+        if common::yield_to_writers(py, || self.open_now(py, |open| Ok(open.pending.writers() == 0)))? {
             return Ok(());
         }
-        // Who is still here will say so again, and who is not has kept this process waiting for the last time.
+        // Those that still exist register again; those of the parent process are forgotten.
         self.open_now(py, |open| {
-            open.gate.set_movers(0);
+            open.pending.set_writers(0);
             Ok(())
         })
     }
 
     fn check_open(&self, py: Python<'_>) -> PyResult<()> {
-        if leaf::is_at_hand(self, py) { Ok(()) } else { self.open(py, |_| Ok(())) }
+        if leaf::is_available(self, py) { Ok(()) } else { self.open(py, |_| Ok(())) }
     }
 
     fn is_writable(&self) -> bool {
@@ -177,7 +181,7 @@ impl MappedFile {
         Err(unsupported(format!("{operation}: the file is mapped with mode 'r', which does not write")))
     }
 
-    /// The end of something that went over the whole map, or of the object itself.
+    /// Discards what was read ahead.
     fn changed(&self, py: Python<'_>) {
         self.state.with(py, |state| {
             if let Some(open) = state {
@@ -189,21 +193,21 @@ impl MappedFile {
 
 impl Mapped for MappedFile {
     #[inline]
-    fn open_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut File) -> PyResult<R>) -> PyResult<R> {
+    fn open_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut SharedFile) -> PyResult<R>) -> PyResult<R> {
         self.open(py, |open| work(&mut open.file))
     }
 
-    /// Not where the descriptor was handed out, whose position counts too.
+    /// Not once `fileno()` was called: the descriptor's own position counts too.
     #[inline(always)]
-    fn at_hand(state: &mut Option<Open>) -> Option<&mut File> {
-        let open = state.as_mut().filter(|open| open.gate.is_free() && open.handed_out.is_none())?;
+    fn try_file(state: &mut Option<Open>) -> Option<&mut SharedFile> {
+        let open = state.as_mut().filter(|open| open.pending.is_free() && open.descriptor_position.is_none())?;
         Some(&mut open.file)
     }
 
     type State = Option<Open>;
 
     #[inline(always)]
-    fn state(&self) -> &Exclusive<Option<Open>> {
+    fn state(&self) -> &StateLock<Option<Open>> {
         &self.state
     }
 
@@ -225,7 +229,7 @@ impl Mapped for MappedFile {
 }
 
 /// The path of the file that an iterator goes over.
-fn filename_of(py: Python<'_>, held: Option<Held<MappedFile>>) -> Option<Owned> {
+fn filename_of(py: Python<'_>, held: Option<InstanceRef<MappedFile>>) -> Option<Owned> {
     held.and_then(|file| file.receiver(py).filename(py))
 }
 
@@ -233,7 +237,7 @@ impl Open {
     /// Moves the position, and that of the descriptor with it.
     fn move_to(&mut self, position: usize) {
         self.file.set_position(position);
-        self.follow();
+        self.sync_to_descriptor();
     }
 }
 
@@ -256,11 +260,11 @@ fn closed_error() -> Exception {
 }
 
 #[cold]
-fn unsupported(words: String) -> Exception {
-    UnsupportedOperation::new_err(words)
+fn unsupported(message: String) -> Exception {
+    UnsupportedOperation::new_err(message)
 }
 
-/// The library's errors: their own words, which have the numbers in them, where no other class is asked for.
+/// The library's errors: some with their own messages, which have the numbers, the others as the class `mmap` raises them.
 fn error(error: firmmap::Error) -> Exception {
     use firmmap::ErrorKind;
     match error.kind() {
@@ -275,18 +279,18 @@ fn error(error: firmmap::Error) -> Exception {
 
 pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
     let py = this.py;
-    write::write_gathered(&this, py)?;
+    write::write_buffered(&this, py)?;
     let class = class_name(this.object().as_borrowed());
     let name = this.name.repr(py)?;
     let mode = this.mode.as_str();
     let numbers = this.state.with(py, |state| state.as_ref().map(|open| (open.file.len(), open.file.position())));
-    let words = match numbers {
+    let message = match numbers {
         Some((length, position)) => {
             format!("<firmmap.{class} {name} mode='{mode}' length={length} position={position}>")
         }
         None => format!("<firmmap.{class} {name} mode='{mode}' closed>"),
     };
-    new_string(py, &words)
+    new_string(py, &message)
 }
 
 pub(crate) fn closed(this: This<'_>) -> Returned<'_> {
@@ -296,7 +300,7 @@ pub(crate) fn closed(this: This<'_>) -> Returned<'_> {
 
 pub(crate) fn close(this: This<'_>) -> Returned<'_> {
     let py = this.py;
-    write::write_all_gathered(&this, py)?;
+    write::write_all_buffered(&this, py)?;
     let taken = this.state.with(py, |state| match state {
         Some(open) if open.file.exports > 0 => Err(exported("close", open.file.exports)),
         _ => Ok(state.take()),
@@ -309,11 +313,11 @@ pub(crate) fn close(this: This<'_>) -> Returned<'_> {
 
 #[cold]
 fn exported(operation: &str, exports: usize) -> Exception {
-    let words = format!("{operation} is not possible while {} (memoryview, numpy arrays)", views(exports));
-    PyBufferError::new_err(words)
+    let message = format!("{operation} is not possible while {} (memoryview, numpy arrays)", views(exports));
+    PyBufferError::new_err(message)
 }
 
-/// How many views of a map there are, in words that others follow.
+/// The beginning of a message about views.
 fn views(count: usize) -> String {
     if count == 1 { "1 view of the map exists".to_owned() } else { format!("{count} views of the map exist") }
 }
@@ -344,7 +348,7 @@ pub(crate) fn truth(_: This<'_>) -> PyResult<i32> {
     Ok(1)
 }
 
-/// Counts a view, so that the memory stays, and says what it shows.
+/// Counts a view, which keeps the memory mapped, and returns what it shows.
 pub(crate) fn export(this: This<'_>) -> PyResult<Export> {
     this.open(this.py, |open| {
         if !open.file.protection().intersects(Protection::READ | Protection::WRITE) {
@@ -352,14 +356,14 @@ pub(crate) fn export(this: This<'_>) -> PyResult<Export> {
         }
         open.file.check().map_err(exception)?;
         open.file.exports += 1;
-        // What was read ahead before can be changed from now on.
+        // What was read ahead before can be changed through the view from now on.
         open.changes += 1;
         let readonly = open.file.access() == firmmap::Access::Read;
         Ok(Export { start: open.file.as_mut_ptr(), len: open.file.len(), readonly })
     })
 }
 
-/// Counts a view less.
+/// Counts one view less.
 pub(crate) fn release(this: This<'_>) {
     let retired = this.state.with(this.py, |state| state.as_mut().map(|open| open.file.release()));
     for map in retired.into_iter().flatten() {

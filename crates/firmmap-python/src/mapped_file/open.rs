@@ -1,31 +1,19 @@
-//! Making a map: `firmmap.open()`, `firmmap.anonymous()`, the class itself; and what a pickle holds.
+//! Opening a file by its path or descriptor, and mapping it.
 
 use std::ffi::CStr;
-use std::io::{Seek, SeekFrom};
 
 use firmmap::{ErrorKind, MmapOptions, Mode};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
 
-use super::{MappedFile, This, error, none};
-use crate::args::{self, Constructor};
+use super::{MappedFile, error};
+use crate::args;
 use crate::constants::{ACCESS_COPY, ACCESS_READ, ACCESS_WRITE};
 use crate::errors::NO_SUCH_DEVICE;
-use crate::mapped::Returned;
 use crate::sys::detach::detached;
-use crate::sys::exception::{Exception, PyOSError, PyResult, PyTypeError, PyValueError};
-use crate::sys::objects::{attribute, call_method, class_name, digits, import, new_string, new_tuple, shortened};
+use crate::sys::exception::{PyOSError, PyResult, PyValueError};
+use crate::sys::objects::{attribute, call_method, import};
 use crate::sys::owned::Owned;
 use crate::sys::{audit, descriptor};
-
-/// What a plain binary file that is open in this way has as its `mode`.
-fn of_plain_file(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Read => "rb",
-        Mode::CreateNew => "xb+",
-        _ => "rb+",
-    }
-}
 
 /// What the map was made of.
 pub(super) enum Name {
@@ -40,7 +28,7 @@ pub(super) enum Name {
 
 impl Name {
     /// What the caller has given.
-    fn given<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+    pub(super) fn given<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         match self {
             Self::Path { given: name, .. } | Self::Descriptor(name) => Some(name.bind(py).clone()),
             Self::Anonymous => None,
@@ -60,106 +48,25 @@ impl Name {
     }
 }
 
-pub(crate) fn name(this: This<'_>) -> Returned<'_> {
-    let given = this.name.given(this.py);
-    given.map_or_else(|| new_string(this.py, "<anonymous>"), Ok)
-}
-
-pub(crate) fn mode(this: This<'_>) -> Returned<'_> {
-    new_string(this.py, of_plain_file(this.mode))
-}
-
-/// What the class's constructor and `open()` do.
-pub(crate) fn new<'py>(args: &Bound<'py, PyTuple>, names: Option<&Bound<'py, PyDict>>) -> PyResult<MappedFile> {
-    let mut args = Constructor::new(args, names, 2, 5)?;
-    let path = args.required("path")?;
-    let mode = args.next("mode")?;
-    let offset = args.next("offset")?;
-    let length = args.next("length")?;
-    let capacity = args.next("capacity")?;
-    args.finish()?;
-    Request::new(mode, offset, length, capacity)?.open(path)
-}
-
-/// `firmmap.open()`.
-pub(crate) fn open<'py>(
-    module: &Bound<'py, PyModule>,
-    args: &Bound<'py, PyTuple>,
-    names: Option<&Bound<'py, PyDict>>,
-) -> Returned<'py> {
-    crate::sys::mapped_file::new_file(module, new(args, names)?)
-}
-
-/// `firmmap.anonymous()`.
-pub(crate) fn anonymous<'py>(
-    module: &Bound<'py, PyModule>,
-    args: &Bound<'py, PyTuple>,
-    names: Option<&Bound<'py, PyDict>>,
-) -> Returned<'py> {
-    let mut args = Constructor::new(args, names, 1, 2)?;
-    let length = args.required("length")?;
-    let capacity = args.next("capacity")?;
-    args.finish()?;
-    crate::sys::mapped_file::new_file(module, map_anonymous(&length, capacity.as_ref())?)
-}
-
-fn map_anonymous(length: &Bound<'_, PyAny>, capacity: Option<&Bound<'_, PyAny>>) -> PyResult<MappedFile> {
-    let len = number("length", length)?;
-    let capacity = optional_number("capacity", capacity)?;
-    check_capacity(len, capacity)?;
-    audit::mmap_new(length.py(), -1, len, ACCESS_WRITE, 0)?;
-    let file = firmmap::MappedFile::anonymous(len, capacity).map_err(error)?;
-    Ok(MappedFile::new(file, Mode::ReadWrite, Name::Anonymous, capacity))
-}
-
 /// EISDIR: the same number on every system that opens directories.
 const IS_A_DIRECTORY: i32 = 21;
 
-fn check_capacity(length: usize, capacity: Option<usize>) -> PyResult<()> {
-    match capacity {
-        Some(capacity) if capacity < length => {
-            Err(PyValueError::new_err(format!("capacity {capacity} is less than length {length}")))
-        }
-        _ => Ok(()),
-    }
+/// The arguments of `open()` but the path.
+pub(super) struct OpenArgs {
+    pub(super) mode: Mode,
+    pub(super) offset: usize,
+    pub(super) length: Option<usize>,
+    pub(super) capacity: Option<usize>,
 }
 
-struct Request {
-    mode: Mode,
-    offset: usize,
-    length: Option<usize>,
-    capacity: Option<usize>,
-}
-
-impl Request {
-    fn new(
-        mode: Option<Bound<'_, PyAny>>,
-        offset: Option<Bound<'_, PyAny>>,
-        length: Option<Bound<'_, PyAny>>,
-        capacity: Option<Bound<'_, PyAny>>,
-    ) -> PyResult<Self> {
-        let mode = match &mode {
-            None => Mode::Read,
-            Some(name) => match name.cast::<PyString>() {
-                // No mode is so long that it would be cut.
-                Ok(name) => shortened(name.as_borrowed()).parse().map_err(error)?,
-                Err(_) => return Err(wrong_type("mode", "a str", name)),
-            },
-        };
-        let offset = offset.map_or(Ok(0), |offset| number("offset", &offset))?;
-        let length = optional_number("length", length.as_ref())?;
-        let capacity = optional_number("capacity", capacity.as_ref())?;
-        check_capacity(length.unwrap_or(0), capacity)?;
-        Ok(Self { mode, offset, length, capacity })
-    }
-
-    fn open(self, path: Bound<'_, PyAny>) -> PyResult<MappedFile> {
+impl OpenArgs {
+    pub(super) fn open(self, path: Bound<'_, PyAny>) -> PyResult<MappedFile> {
         let py = path.py();
         // As builtins.open(): whatever stands for an integer is a descriptor.
         if args::is_index(path.as_borrowed()) {
             if self.mode == Mode::CreateNew {
-                let words = "mode 'x+' creates a file, and needs a path: a descriptor is of a file that exists";
-                return Err(PyValueError::new_err(words));
+                let message = "mode 'x+' creates a file, and needs a path: a descriptor is of a file that exists";
+                return Err(PyValueError::new_err(message));
             }
             let descriptor = args::named_int("descriptor", path.as_borrowed())?;
             let number = args::python_int(py, descriptor as isize)?;
@@ -173,7 +80,7 @@ impl Request {
         let Opened { file: opened, created } = self.open_path(&os, &os_path, &given)?;
         let descriptor = args::int(opened.as_borrowed())?;
         let name = Name::Path { given: given.clone().into(), absolute: absolute.into() };
-        // That which creates has done so.
+        // The file has been created.
         let mode = if self.mode == Mode::CreateNew { Mode::ReadWrite } else { self.mode };
         let result = self.map(py, descriptor, name, mode);
         let unwanted = match created.filter(|_| result.is_err()) {
@@ -190,8 +97,8 @@ impl Request {
         Ok(file)
     }
 
-    /// Opens the file by `os.open()`, which raises the audit event and the exceptions that Python's own functions do. One that is
-    /// there already keeps its bytes, in every mode.
+    /// Opens the file by `os.open()`, which raises the audit event and the exceptions that Python's own functions do. An existing
+    /// file keeps its bytes, in every mode.
     fn open_path<'py>(
         &self,
         os: &Bound<'py, PyAny>,
@@ -306,140 +213,4 @@ fn is_regular(py: Python<'_>, descriptor: i32) -> PyResult<bool> {
 
 fn is_directory(py: Python<'_>, descriptor: i32) -> PyResult<bool> {
     ask_path(py, c"isdir", descriptor)
-}
-
-fn number(what: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> {
-    if !args::is_index(object.as_borrowed()) {
-        return Err(wrong_type(what, "an integer", object));
-    }
-    let number = args::ssize(object.as_borrowed()).map_err(|error| {
-        // More than an address can be is behind the end of every file.
-        if !error.is_overflow(object.py()) {
-            return error;
-        }
-        let number = digits(object.as_borrowed());
-        PyValueError::new_err(format!("{what} {number} is out of range: at most {}", isize::MAX))
-    })?;
-    usize::try_from(number).map_err(|_| PyValueError::new_err(format!("{what} {number} is negative")))
-}
-
-fn optional_number(what: &str, object: Option<&Bound<'_, PyAny>>) -> PyResult<Option<usize>> {
-    object.filter(|object| !object.is_none()).map(|object| number(what, object)).transpose()
-}
-
-fn wrong_type(what: &str, wanted: &str, object: &Bound<'_, PyAny>) -> Exception {
-    PyTypeError::new_err(format!("{what} must be {wanted}, not {}", class_name(object.as_borrowed())))
-}
-
-/// What a pickle holds: the class, the absolute path, the mode and the range.
-///
-/// It is not `__reduce_ex__`, which would be asked before the `__reduce__` of a subclass.
-pub(crate) fn reduce(this: This<'_>) -> Returned<'_> {
-    let py = this.py;
-    let path = match &this.name {
-        Name::Path { absolute, .. } => absolute.bind(py),
-        Name::Descriptor(_) => {
-            let words =
-                "cannot pickle a map that was made of a descriptor: it has no path by which another process finds it";
-            return Err(PyTypeError::new_err(words));
-        }
-        Name::Anonymous => {
-            let words = "cannot pickle anonymous memory: only processes that are forked later share it";
-            return Err(PyTypeError::new_err(words));
-        }
-    };
-    let (offset, length) = this.open(py, |open| Ok((open.file.offset(), open.file.len())))?;
-    // The map may have outgrown what was asked for.
-    let capacity = this.capacity.map(|capacity| capacity.max(length));
-    // What was created must not be created again.
-    let mode = match this.mode {
-        Mode::Create | Mode::CreateNew => Mode::ReadWrite,
-        mode => mode,
-    };
-    let restore = attribute(&import(py, c"firmmap._mapped_file")?, c"restore")?;
-    let class = this.object().get_type();
-    let capacity = capacity.map(|capacity| args::python_int(py, capacity as isize)).transpose()?;
-    let (offset, length) = (args::python_uint(py, offset)?, args::python_int(py, length as isize)?);
-    let mode = new_string(py, mode.as_str())?;
-    let capacity = capacity.unwrap_or_else(|| none(py));
-    let arguments = new_tuple(py, [class.into_any(), path.clone(), mode, offset, length, capacity])?.into_any();
-    // What subclasses add: their `__dict__` and their slots, or what they say themselves.
-    let state = call_method(&this.object(), c"__getstate__", [])?;
-    if state.is_none() || state.cast::<PyDict>().is_ok_and(|state| state.is_empty()) {
-        return Ok(new_tuple(py, [restore, arguments])?.into_any());
-    }
-    Ok(new_tuple(py, [restore, arguments, state])?.into_any())
-}
-
-pub(crate) fn fileno(this: This<'_>) -> Returned<'_> {
-    let py = this.py;
-    this.open(py, |open| {
-        if matches!(this.name, Name::Anonymous) {
-            return Err(super::unsupported("fileno: the memory is anonymous".to_owned()));
-        }
-        open.hand_out(matches!(this.name, Name::Path { .. }))
-    })
-    .and_then(|number| args::python_int(py, number as isize))
-}
-
-impl super::Open {
-    /// The descriptor of the file. Its own position is set to ours, so that who reads or writes with it does so here; unless
-    /// it shares that with a descriptor of the caller's, for whom it would move.
-    fn hand_out(&mut self, is_alone: bool) -> PyResult<i32> {
-        let no_descriptor = || super::unsupported("fileno: the map has no descriptor".to_owned());
-        let number = match self.file.tracked_file() {
-            Ok(file) => descriptor::number(file).ok_or_else(no_descriptor)?,
-            Err(failed) if failed.kind() == ErrorKind::NoFile => return Err(no_descriptor()),
-            Err(failed) => return Err(error(failed)),
-        };
-        self.take_in()?;
-        let end = self.file.offset() + self.file.len() as u64;
-        self.grows_with_file |= self.file.file().is_some_and(|file| file.metadata().is_ok_and(|now| now.len() <= end));
-        if is_alone {
-            self.place_descriptor();
-        }
-        Ok(number)
-    }
-
-    fn place_descriptor(&mut self) {
-        let position = self.file.offset() + self.file.position() as u64;
-        // Devices may have no position, and need none.
-        self.handed_out = self.file.file().and_then(|mut file| file.seek(SeekFrom::Start(position)).ok());
-    }
-
-    /// Takes in what was done with the descriptor since it was handed out: where it is now, and what was written with it.
-    pub(super) fn take_in(&mut self) -> PyResult<()> {
-        let Some(placed) = self.handed_out else { return Ok(()) };
-        let now = self.file.file().and_then(|mut file| file.stream_position().ok());
-        if let Some(now) = now.filter(|&now| now != placed) {
-            let position = now.saturating_sub(self.file.offset()) as usize;
-            self.file.set_position(position);
-            self.handed_out = Some(now);
-        }
-        self.changes += 1;
-        let file_len = self.file.file_len().map_err(error)?.saturating_sub(self.file.offset()) as usize;
-        // What does not fit stays outside, until the views are gone.
-        let fits = self.file.exports == 0 || file_len <= self.file.capacity();
-        if self.grows_with_file && self.file.is_growable() && file_len > self.file.len() && fits {
-            super::growth::refresh_open(self)?;
-        }
-        Ok(())
-    }
-
-    /// [`take_in`](Self::take_in), after which the position was changed by us.
-    pub(super) fn follow(&mut self) {
-        if self.handed_out.is_some() {
-            self.place_descriptor();
-        }
-    }
-}
-
-pub(crate) fn isatty(this: This<'_>) -> Returned<'_> {
-    this.check_open(this.py)?;
-    Ok(super::boolean(this.py, false))
-}
-
-pub(crate) fn offset(this: This<'_>) -> Returned<'_> {
-    let offset = this.open(this.py, |open| Ok(open.file.offset()))?;
-    args::python_uint(this.py, offset)
 }

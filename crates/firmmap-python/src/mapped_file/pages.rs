@@ -8,11 +8,11 @@ use firmmap::Advice;
 use firmmap::{FlushFlags, Protection};
 use pyo3::prelude::*;
 
-use super::growth::Turn;
+use super::growth::ResizeGuard;
 use super::residency::Residency;
 use super::{This, error, exported, none};
 use crate::args::{self, Args};
-use crate::mapped::Returned;
+use crate::common::Returned;
 use crate::sys::detach::detached as without_gil;
 use crate::sys::exception::{PyResult, PyTypeError, PyValueError};
 use crate::sys::objects::shortened;
@@ -39,14 +39,14 @@ fn check((start, length): (isize, Option<isize>), len: usize) -> PyResult<Range<
     })
 }
 
-/// Runs `work` on a range of the map, while other threads run.
+/// Runs `work` on a range of the map, without the GIL.
 fn detached<R: Send>(
     this: This<'_>,
     range: (isize, Option<isize>),
     work: impl FnOnce(&firmmap::Mmap, Range<usize>) -> firmmap::Result<R> + Send,
 ) -> PyResult<R> {
     let (map, range): (Arc<firmmap::Mmap>, _) =
-        this.open(this.py, |open| Ok((open.file.share(), check(range, open.file.len())?)))?;
+        this.open(this.py, |open| Ok((open.file.to_arc(), check(range, open.file.len())?)))?;
     without_gil(this.py, || work(&map, range)).map_err(error)
 }
 
@@ -64,8 +64,8 @@ pub(crate) fn flush<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         flags = if value.is_truthy()? { FlushFlags::ASYNC } else { FlushFlags::SYNC };
     }
     this.open(py, |open| {
-        open.take_in()?;
-        open.follow();
+        open.sync_from_descriptor()?;
+        open.sync_to_descriptor();
         Ok(())
     })?;
     detached(this, range, |map, range| map.flush_with(range, flags))?;
@@ -85,7 +85,7 @@ pub(crate) fn residency<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> 
     args.check("residency", 0, 2)?;
     let range = parse(args, 0)?;
     let residency = detached(this, range, |map, range| map.residency(range))?;
-    crate::sys::residency::new(this, Residency(residency))
+    super::residency::new(this, Residency(residency))
 }
 
 #[cfg(unix)]
@@ -118,10 +118,10 @@ pub(crate) fn protect<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let protection = protection.ok_or_else(|| {
         PyValueError::new_err("protection must be 0 (none) or a sum of PROT_READ (1), PROT_WRITE (2), PROT_EXEC (4)")
     })?;
-    let mut turn = None;
+    let mut guard = None;
     loop {
         let done = this.open_now(py, |open| {
-            // Whoever uses such a view would be ended by the system.
+            // Accessing such a view could be a segmentation fault.
             if open.file.exports > 0 {
                 return Err(exported("protect", open.file.exports));
             }
@@ -135,6 +135,6 @@ pub(crate) fn protect<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         if done {
             return Ok(none(py));
         }
-        Turn::wait(&mut turn, &this, py)?;
+        ResizeGuard::wait(&mut guard, &this, py)?;
     }
 }

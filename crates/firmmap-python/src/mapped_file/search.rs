@@ -1,7 +1,7 @@
 //! Searching as in a byte array: `find`, `index`, `count`, `in`, `startswith` and the like, and `find_all()`.
 //!
-//! As with `bytearray` and other than with the class `mmap`, a search without a start begins at the first byte: it is a
-//! question to the bytes, not to the file's position.
+//! As with `bytearray` and other than with the class `mmap`, a search without a start begins at the first byte, and not at the
+//! position.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -10,17 +10,17 @@ use memchr::memmem::Finder;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::lines::gathering;
+use super::lines::file_with_buffered;
 use super::{MappedFile, Open, This, boolean, closed_error, error, write};
 use crate::args::{self, Args, Argument};
-use crate::mapped::{DETACHED_SEARCH, Direction, Job, Object, Returned, clamp};
+use crate::common::state_lock::StateLock;
+use crate::common::{DETACHED_SEARCH, Direction, Job, Object, Returned, clamp};
 use crate::sys::buffer::copy;
-use crate::sys::cell::Exclusive;
 use crate::sys::detach::detached;
 use crate::sys::exception::{PyResult, PyTypeError, PyValueError};
-use crate::sys::native::{Body, Held, Holder, Link, Receiver};
 use crate::sys::objects::class_name;
 use crate::sys::owned::Owned;
+use crate::sys::typeobject::{Body, InstanceRef, RawRef, Receiver, Traverse};
 
 /// What is searched for: bytes, or an integer that stands for one.
 enum Needle<'a, 'py> {
@@ -47,7 +47,7 @@ impl<'a, 'py> Needle<'a, 'py> {
         }
     }
 
-    /// For work during which other threads run: they could change what is not a bytes object.
+    /// The bytes for work without the GIL: other threads could change what is not a bytes object.
     fn constant(&self) -> PyResult<Cow<'_, [u8]>> {
         match self {
             Self::Bytes(bytes) => bytes.constant(),
@@ -68,8 +68,8 @@ impl Bounds {
         let bound = |object: Option<Object<'_, '_>>| match object {
             Some(object) if !object.is_none() => {
                 if !args::is_index(object) {
-                    let words = "slice indices must be integers or None or have an __index__ method";
-                    return Err(PyTypeError::new_err(words));
+                    let message = "slice indices must be integers or None or have an __index__ method";
+                    return Err(PyTypeError::new_err(message));
                 }
                 args::clipped(object).map(Some)
             }
@@ -157,7 +157,7 @@ pub(crate) fn count<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let job = this.open(py, |open| {
         let Some(range) = bounds.fit(open.file.len()) else { return Ok(Job::Done(0)) };
         if range.len() > DETACHED_SEARCH {
-            return Ok(Job::Large(open.file.share(), range));
+            return Ok(Job::Large(open.file.to_arc(), range));
         }
         open.file.count(needle.bytes(), range).map(Job::Done).map_err(error)
     })?;
@@ -179,7 +179,7 @@ pub(crate) fn endswith<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     affix(this, args, "endswith", |range, len| range.end - len..range.end)
 }
 
-/// Whether the bytes begin or end with one of the affixes; `place` says where in a range it is to be.
+/// Whether the bytes begin or end with one of the affixes; `place` returns where in a range it would have to be.
 fn affix<'py>(
     this: This<'py>,
     args: Args<'py>,
@@ -198,7 +198,7 @@ fn affix<'py>(
             let Some(range) = bounds.fit(open.file.len()).filter(|range| bytes.len() <= range.len()) else {
                 return Ok(false);
             };
-            // Found at the only place where there is room for it.
+            // Searching a range of the affix's length compares the two.
             let found = open.file.find(bytes, place(&range, bytes.len())).map_err(error)?;
             Ok(found.is_some())
         })
@@ -212,8 +212,8 @@ fn affix<'py>(
         return Ok(boolean(py, false));
     }
     if !has_bytes(object) {
-        let words = format!("{name} first arg must be bytes or a tuple of bytes, not {}", class_name(object));
-        return Err(PyTypeError::new_err(words));
+        let message = format!("{name} first arg must be bytes or a tuple of bytes, not {}", class_name(object));
+        return Err(PyTypeError::new_err(message));
     }
     Ok(boolean(py, is_there(object)?))
 }
@@ -224,50 +224,50 @@ fn has_bytes(object: Object<'_, '_>) -> bool {
 
 /// The iterator that `find_all()` returns.
 pub(crate) struct Matches {
-    state: Exclusive<Cursor>,
+    state: StateLock<Cursor>,
     needle: Vec<u8>,
-    /// For a short needle: it keeps what it has found out about that. In a box, as it wants more alignment than an instance has.
+    /// The searcher, for a short needle. Boxed, as it needs more alignment than an instance has.
     finder: Option<Box<Finder<'static>>>,
 }
 
 struct Cursor {
-    /// An instance of our class; none at the end.
-    file: Option<Held<MappedFile>>,
-    place: Place,
+    /// The file; `None` once exhausted.
+    file: Option<InstanceRef<MappedFile>>,
+    lookahead: Lookahead,
 }
 
-struct Place {
+struct Lookahead {
     /// Where the next match may start.
     position: usize,
     end: usize,
-    /// Matches that were found ahead, the next one last.
+    /// Matches that were found ahead, in reverse order.
     ahead: Vec<usize>,
-    /// The count of changes that they were found at.
+    /// The number of changes when they were found.
     changes: u64,
 }
 
 impl Body for Matches {
     fn filename(&self, py: Python<'_>) -> Option<Owned> {
-        let held = self.state.with(py, |cursor| cursor.file.as_ref().map(|file| Held::new(file.receiver(py))));
+        let held = self.state.with(py, |cursor| cursor.file.as_ref().map(|file| InstanceRef::new(file.receiver(py))));
         super::filename_of(py, held)
     }
 }
 
-impl Holder for Matches {
-    fn held(&self, py: Python<'_>) -> Option<Link> {
-        self.state.look(py, |cursor| cursor.file.as_ref().map(Held::link))?
+impl Traverse for Matches {
+    fn referent(&self, py: Python<'_>) -> Option<RawRef> {
+        self.state.try_read(py, |cursor| cursor.file.as_ref().map(InstanceRef::raw))?
     }
 
-    fn give_up(&self, py: Python<'_>) {
+    fn clear(&self, py: Python<'_>) {
         let file = self.state.with(py, |cursor| cursor.file.take());
         drop(file);
     }
 }
 
-/// Bytes in which more than one match is looked for at a time, and how many there are at most.
+/// How many bytes are searched ahead at a time.
 const WINDOW: usize = 4096;
-/// Needles up to this length are looked for ahead.
-const SHORT: usize = WINDOW / 4;
+/// The longest needle that is searched for ahead.
+const LOOKAHEAD_NEEDLE: usize = WINDOW / 4;
 
 pub(crate) fn find_all<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
@@ -279,47 +279,47 @@ pub(crate) fn find_all<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     };
     let bounds = Bounds::new(args.get(1), args.get(2))?;
     let range = this.open(py, |open| Ok(bounds.fit(open.file.len())))?;
-    let file = range.is_some().then(|| Held::new(this));
+    let file = range.is_some().then(|| InstanceRef::new(this));
     let Range { start, end } = range.unwrap_or(0..0);
-    let cursor = Cursor { file, place: Place { position: start, end, ahead: Vec::new(), changes: 0 } };
-    let finder = (needle.len() <= SHORT).then(|| Box::new(Finder::new(&needle).into_owned()));
-    crate::sys::mapped_file::new_matches(this, Matches { state: Exclusive::new(cursor), needle, finder })
+    let cursor = Cursor { file, lookahead: Lookahead { position: start, end, ahead: Vec::new(), changes: 0 } };
+    let finder = (needle.len() <= LOOKAHEAD_NEEDLE).then(|| Box::new(Finder::new(&needle).into_owned()));
+    super::type_object::new_matches(this, Matches { state: StateLock::new(cursor), needle, finder })
 }
 
 /// The next match, if it was found ahead.
 #[inline(always)]
-pub(crate) fn ready_of(matches: Receiver<'_, Matches>) -> Option<Bound<'_, PyAny>> {
+pub(crate) fn try_next_match(matches: Receiver<'_, Matches>) -> Option<Bound<'_, PyAny>> {
     let py = matches.py;
     // The state of the iterator is locked before that of its map, everywhere.
     let index = matches.state.with(py, |cursor| {
-        let Cursor { file: Some(file), place } = cursor else { return None };
+        let Cursor { file: Some(file), lookahead } = cursor else { return None };
         let this = file.receiver(py);
         let changes = this.state.with(py, |state| state.as_ref().map(|open| open.changes))?;
-        let index = if changes == place.changes { place.ahead.pop()? } else { return None };
-        place.position = index + matches.needle.len().max(1);
+        let index = if changes == lookahead.changes { lookahead.ahead.pop()? } else { return None };
+        lookahead.position = index + matches.needle.len().max(1);
         Some(index)
     })?;
     args::python_int(py, index as isize).ok()
 }
 
-pub(crate) fn next_of(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'_, PyAny>>> {
+pub(crate) fn next_match(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let py = matches.py;
-    write::write_gathered_for(py, || matches.state.with(py, |cursor| gathering(py, cursor.file.as_ref())))?;
+    write::write_buffered_for(py, || matches.state.with(py, |cursor| file_with_buffered(py, cursor.file.as_ref())))?;
     let pass = |cursor: &mut Cursor, found: Option<usize>| match found {
         Some(index) => {
-            cursor.place.position = index + matches.needle.len().max(1);
+            cursor.lookahead.position = index + matches.needle.len().max(1);
             None
         }
-        // At the end for ever, also if the file grows: as an iterator is.
+        // Exhausted for good, even if the file grows, as the iterator protocol demands.
         None => cursor.file.take(),
     };
     let found = loop {
         let (job, position, ended) = matches.state.with(py, |cursor| -> PyResult<_> {
-            let Cursor { file: Some(file), place } = cursor else { return Ok((Job::Done(None), 0, None)) };
-            let (this, position) = (file.receiver(py), place.position);
+            let Cursor { file: Some(file), lookahead } = cursor else { return Ok((Job::Done(None), 0, None)) };
+            let (this, position) = (file.receiver(py), lookahead.position);
             let job = this.state.with(py, |state| {
                 let open = state.as_mut().ok_or_else(closed_error)?;
-                matches.near(open, place)
+                matches.near(open, lookahead)
             })?;
             let ended = if let Job::Done(found) = job { pass(cursor, found) } else { None };
             Ok((job, position, ended))
@@ -332,8 +332,8 @@ pub(crate) fn next_of(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'
         let needle = &matches.needle;
         let found = detached(py, || map.find(needle, range)).map_err(error)?;
         let passed = matches.state.with(py, |cursor| {
-            // If not, another thread has found it meanwhile.
-            (cursor.place.position == position).then(|| pass(cursor, found))
+            // Otherwise another thread has returned this match.
+            (cursor.lookahead.position == position).then(|| pass(cursor, found))
         });
         if passed.is_some() {
             break found;
@@ -343,25 +343,25 @@ pub(crate) fn next_of(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'
 }
 
 impl Matches {
-    /// Looks for all matches near the position at once; for one that is further away, there is the whole map.
-    fn near(&self, open: &mut Open, place: &mut Place) -> PyResult<Job<Option<usize>, Range<usize>>> {
-        let end = place.end.min(open.file.len());
-        let start = place.position;
-        place.ahead.clear();
-        place.changes = open.changes;
+    /// Finds all matches near the position at once, or else the next one in the rest of the map.
+    fn near(&self, open: &mut Open, lookahead: &mut Lookahead) -> PyResult<Job<Option<usize>, Range<usize>>> {
+        let end = lookahead.end.min(open.file.len());
+        let start = lookahead.position;
+        lookahead.ahead.clear();
+        lookahead.changes = open.changes;
         if start > end || self.needle.len() > end - start {
             return Ok(Job::Done(None));
         }
-        // What others change through views is not to be missed, so that nothing is looked for ahead.
-        if let Some(finder) = self.finder.as_ref().filter(|_| !open.is_lent()) {
+        // Nothing is searched ahead while writable views exist: their changes would be missed.
+        if let Some(finder) = self.finder.as_ref().filter(|_| !open.has_writable_views()) {
             let window = open.file.to_vec(start..end.min(start + WINDOW)).map_err(error)?;
             match &self.needle[..] {
-                [] => place.ahead.extend(start..=start + window.len()),
-                &[byte] => place.ahead.extend(memchr::memchr_iter(byte, &window).map(|index| start + index)),
-                _ => place.ahead.extend(finder.find_iter(&window).map(|index| start + index)),
+                [] => lookahead.ahead.extend(start..=start + window.len()),
+                &[byte] => lookahead.ahead.extend(memchr::memchr_iter(byte, &window).map(|index| start + index)),
+                _ => lookahead.ahead.extend(finder.find_iter(&window).map(|index| start + index)),
             }
-            place.ahead.reverse();
-            if let Some(index) = place.ahead.pop() {
+            lookahead.ahead.reverse();
+            if let Some(index) = lookahead.ahead.pop() {
                 return Ok(Job::Done(Some(index)));
             }
         }

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 
-use super::growth::{self, Grown, Turn};
+use super::growth::{self, Grown, ResizeGuard};
 use super::{MappedFile, Open, This, error, none};
 use crate::args::{self, Args, Argument};
-use crate::mapped::{DETACHED_COPY, Mapped, Returned};
+use crate::common::{DETACHED_COPY, Mapped, Returned};
 use crate::sys::detach::detached;
 use crate::sys::exception::PyResult;
-use crate::sys::native::Held;
+use crate::sys::typeobject::InstanceRef;
 
-/// How much `writelines()` gathers before it writes.
-const GATHERED: usize = 256 * 1024;
+/// How many bytes `writelines()` buffers before it writes.
+const BUFFER_SIZE: usize = 256 * 1024;
 
 pub(crate) fn write<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
@@ -29,30 +29,30 @@ pub(crate) fn write<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     args::python_int(py, data.bytes().len() as isize)
 }
 
-enum Step {
+enum WriteStep {
     Done,
-    /// Inside of the map, while other threads run.
+    /// Inside the map, without the GIL.
     Large(Arc<firmmap::Mmap>, usize),
-    /// Behind the end of the map, at the position or, without one, at the end of the file, while other threads run.
+    /// Behind the end of the map, at the position or, without one, at the end of the file, without the GIL.
     Append(Arc<firmmap::Mmap>, Option<usize>),
-    /// Others are using the map, which has to move.
+    /// Other threads have references to the mapping, which has to move.
     Busy,
 }
 
 /// Writes all bytes at the position, and moves it behind them; or nothing.
 fn write_all(this: &MappedFile, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
-    let mut turn = None;
+    let mut guard = None;
     loop {
         let step = this.open_now(py, |open| {
             if bytes.is_empty() {
-                return Ok(Step::Done);
+                return Ok(WriteStep::Done);
             }
             if open.file.is_appended_to() {
-                return Ok(Step::Busy);
+                return Ok(WriteStep::Busy);
             }
-            // What was written with the descriptor is not written over.
-            if open.handed_out.is_some() {
-                open.take_in()?;
+            // What was written through the descriptor must not be overwritten.
+            if open.descriptor_position.is_some() {
+                open.sync_from_descriptor()?;
             }
             let position = open.file.position();
             open.changes += 1;
@@ -60,27 +60,27 @@ fn write_all(this: &MappedFile, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
                 if bytes.len() > DETACHED_COPY {
                     // The position moves at once, so that another thread's write goes behind this one.
                     open.move_to(position + bytes.len());
-                    return Ok(Step::Large(open.file.share(), position));
+                    return Ok(WriteStep::Large(open.file.to_arc(), position));
                 }
                 open.file.write_all_at(bytes, position).map_err(error)?;
                 open.move_to(position + bytes.len());
-                return Ok(Step::Done);
+                return Ok(WriteStep::Done);
             }
             match growth::write(open, this.mode, bytes)? {
                 Grown::Done => {
-                    open.follow();
-                    Ok(Step::Done)
+                    open.sync_to_descriptor();
+                    Ok(WriteStep::Done)
                 }
                 Grown::Append(map, position) => {
                     open.file.appending = true;
-                    Ok(Step::Append(map, position))
+                    Ok(WriteStep::Append(map, position))
                 }
-                Grown::Busy => Ok(Step::Busy),
+                Grown::Busy => Ok(WriteStep::Busy),
             }
         })?;
         match step {
-            Step::Done => return Ok(()),
-            Step::Large(map, position) => {
+            WriteStep::Done => return Ok(()),
+            WriteStep::Large(map, position) => {
                 let result = detached(py, || map.write_all_at(bytes, position));
                 drop(map);
                 this.changed(py);
@@ -90,7 +90,7 @@ fn write_all(this: &MappedFile, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
                 }
                 return Ok(());
             }
-            Step::Append(map, position) => {
+            WriteStep::Append(map, position) => {
                 let result = detached(py, || match position {
                     Some(position) => map.write_growing_at(bytes, position).map(|()| position),
                     None => map.append(bytes),
@@ -107,15 +107,15 @@ fn write_all(this: &MappedFile, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
                     Ok(())
                 });
             }
-            Step::Busy => Turn::wait(&mut turn, this, py)?,
+            WriteStep::Busy => ResizeGuard::wait(&mut guard, this, py)?,
         }
     }
 }
 
-/// Gathers lines into large pieces, each of which is one write.
+/// Buffers lines, so that each write is a large one.
 ///
-/// Whatever Python code runs in between finds the file as if each line had been written at once: what is gathered is lent to the map's
-/// state meanwhile, and written before anything else is done with it.
+/// Python code that runs in between finds the file as if each line had been written at once: the buffer is lent to the map's
+/// state meanwhile, and written before anything else is done with the map.
 pub(crate) fn writelines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
     this.check_open(py)?;
@@ -124,13 +124,13 @@ pub(crate) fn writelines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py>
     let Some(lines) = args.get(0) else { unreachable!("the number of arguments was checked") };
     let mut iterator = lines.try_iter()?;
     // Going through these runs no Python code.
-    let is_plain = lines.is_exact_instance_of::<PyList>() || lines.is_exact_instance_of::<PyTuple>();
-    let mut gathered = Vec::new();
+    let is_builtin = lines.is_exact_instance_of::<PyList>() || lines.is_exact_instance_of::<PyTuple>();
+    let mut buffered = Vec::new();
     let mut result = Ok(());
     loop {
-        let line = if is_plain { Ok(iterator.next()) } else { lend(this, &mut gathered, || iterator.next()) };
+        let line = if is_builtin { Ok(iterator.next()) } else { lend(this, &mut buffered, || iterator.next()) };
         let added = match line.and_then(|line| Ok(line.transpose()?)) {
-            Ok(Some(line)) => gather(this, &mut gathered, line),
+            Ok(Some(line)) => buffer(this, &mut buffered, line),
             Ok(None) => break,
             Err(failed) => Err(failed),
         };
@@ -140,99 +140,102 @@ pub(crate) fn writelines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py>
         }
     }
     // The lines before a wrong one are written, as they are to a plain file.
-    let rest = if gathered.is_empty() { Ok(()) } else { write_all(&this, py, &gathered) };
+    let rest = if buffered.is_empty() { Ok(()) } else { write_all(&this, py, &buffered) };
     match (rest, result) {
-        // Neither hides the other.
+        // Both are raised, the first as the cause of the second.
         (Err(failed), Err(first)) => Err(failed.caused_by(py, first)),
         (rest, result) => rest.and(result).map(|()| none(py)),
     }
 }
 
-fn gather<'py>(this: This<'py>, gathered: &mut Vec<u8>, line: Bound<'py, PyAny>) -> PyResult<()> {
+fn buffer<'py>(this: This<'py>, buffered: &mut Vec<u8>, line: Bound<'py, PyAny>) -> PyResult<()> {
     if line.is_exact_instance_of::<PyBytes>() {
-        return add(this, gathered, Argument::new(line.as_borrowed())?.bytes());
+        return add(this, buffered, Argument::new(line.as_borrowed())?.bytes());
     }
-    // To get at its bytes, and to be done with it, may run Python code.
-    let bytes = lend(this, gathered, || Argument::new(line.as_borrowed()))??;
-    let added = add(this, gathered, bytes.bytes());
-    lend(this, gathered, || drop(bytes))?;
-    lend(this, gathered, || drop(line))?;
+    // Getting at its bytes, and releasing them, may run Python code.
+    let bytes = lend(this, buffered, || Argument::new(line.as_borrowed()))??;
+    let added = add(this, buffered, bytes.bytes());
+    lend(this, buffered, || drop(bytes))?;
+    lend(this, buffered, || drop(line))?;
     added
 }
 
-fn add(this: This<'_>, gathered: &mut Vec<u8>, bytes: &[u8]) -> PyResult<()> {
-    if gathered.len() + bytes.len() > GATHERED && !gathered.is_empty() {
-        write_all(&this, this.py, gathered)?;
-        gathered.clear();
+fn add(this: This<'_>, buffered: &mut Vec<u8>, bytes: &[u8]) -> PyResult<()> {
+    if buffered.len() + bytes.len() > BUFFER_SIZE && !buffered.is_empty() {
+        write_all(&this, this.py, buffered)?;
+        buffered.clear();
     }
-    if bytes.len() > GATHERED {
+    if bytes.len() > BUFFER_SIZE {
         return write_all(&this, this.py, bytes);
     }
-    gathered.try_reserve(bytes.len())?;
-    gathered.extend_from_slice(bytes);
+    buffered.try_reserve(bytes.len())?;
+    buffered.extend_from_slice(bytes);
     Ok(())
 }
 
-/// Runs `work`, which may run Python code, while the map's state has what is gathered.
-fn lend<R>(this: This<'_>, gathered: &mut Vec<u8>, work: impl FnOnce() -> R) -> PyResult<R> {
+/// Runs `work`, which may run Python code, while the map's state has the buffer.
+fn lend<R>(this: This<'_>, buffered: &mut Vec<u8>, work: impl FnOnce() -> R) -> PyResult<R> {
     let py = this.py;
-    if gathered.is_empty() {
+    if buffered.is_empty() {
         return Ok(work());
     }
     let me = std::thread::current().id();
-    let is_lent = this.state.with(py, |state| match state {
-        Some(open) if !open.gate.has_gathered() => {
-            std::mem::swap(gathered, &mut open.gathered);
-            open.gatherer = Some(me);
-            // What was read ahead is not given out past the gate.
+    let has_writable_views = this.state.with(py, |state| match state {
+        Some(open) if !open.pending.has_buffered() => {
+            std::mem::swap(buffered, &mut open.buffered);
+            open.buffering_thread = Some(me);
+            // Lines that were read ahead are not returned while this is pending.
             open.changes += 1;
-            open.gate.set_gathered(true);
+            open.pending.set_buffered(true);
             true
         }
         _ => false,
     });
-    if !is_lent {
-        // Another thread's are there, or the file is closed.
-        write_all(&this, py, gathered)?;
-        gathered.clear();
+    if !has_writable_views {
+        // Another thread's buffer is there, or the file is closed.
+        write_all(&this, py, buffered)?;
+        buffered.clear();
         return Ok(work());
     }
     let result = work();
     this.state.with(py, |state| {
         if let Some(open) = state
-            && open.gate.has_gathered()
-            && open.gatherer == Some(me)
+            && open.pending.has_buffered()
+            && open.buffering_thread == Some(me)
         {
-            std::mem::swap(gathered, &mut open.gathered);
-            open.gate.set_gathered(false);
+            std::mem::swap(buffered, &mut open.buffered);
+            open.pending.set_buffered(false);
         }
     });
     Ok(result)
 }
 
-/// Writes what `writelines()` has gathered in this thread, before anything else is done.
-pub(super) fn write_gathered(this: &MappedFile, py: Python<'_>) -> PyResult<()> {
+/// Writes what `writelines()` has buffered in this thread, before anything else is done.
+pub(super) fn write_buffered(this: &MappedFile, py: Python<'_>) -> PyResult<()> {
     let me = std::thread::current().id();
-    write_gathered_if(this, py, |open| open.gatherer == Some(me))
+    write_buffered_if(this, py, |open| open.buffering_thread == Some(me))
 }
 
-/// Writes what `writelines()` has gathered in whichever thread, before the end.
-pub(super) fn write_all_gathered(this: &MappedFile, py: Python<'_>) -> PyResult<()> {
-    write_gathered_if(this, py, |_| true)
+/// Writes what `writelines()` has buffered in any thread, before the map is closed.
+pub(super) fn write_all_buffered(this: &MappedFile, py: Python<'_>) -> PyResult<()> {
+    write_buffered_if(this, py, |_| true)
 }
 
-fn write_gathered_if(this: &MappedFile, py: Python<'_>, is_wanted: impl Fn(&Open) -> bool) -> PyResult<()> {
-    let gathered = this.state.with(py, |state| {
-        let open = state.as_mut().filter(|open| open.gate.has_gathered() && is_wanted(open))?;
-        open.gate.set_gathered(false);
-        Some(std::mem::take(&mut open.gathered))
+fn write_buffered_if(this: &MappedFile, py: Python<'_>, is_wanted: impl Fn(&Open) -> bool) -> PyResult<()> {
+    let buffered = this.state.with(py, |state| {
+        let open = state.as_mut().filter(|open| open.pending.has_buffered() && is_wanted(open))?;
+        open.pending.set_buffered(false);
+        Some(std::mem::take(&mut open.buffered))
     });
-    gathered.map_or(Ok(()), |gathered| write_all(this, py, &gathered))
+    buffered.map_or(Ok(()), |buffered| write_all(this, py, &buffered))
 }
 
-/// [`write_gathered`] to the file of an iterator.
-pub(super) fn write_gathered_for(py: Python<'_>, held: impl FnOnce() -> Option<Held<MappedFile>>) -> PyResult<()> {
-    held().map_or(Ok(()), |file| write_gathered(&file.receiver(py), py))
+/// [`write_buffered`] to the file of an iterator.
+pub(super) fn write_buffered_for(
+    py: Python<'_>,
+    held: impl FnOnce() -> Option<InstanceRef<MappedFile>>,
+) -> PyResult<()> {
+    held().map_or(Ok(()), |file| write_buffered(&file.receiver(py), py))
 }
 
 pub(crate) fn write_byte<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {

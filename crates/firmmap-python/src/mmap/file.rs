@@ -2,11 +2,10 @@
 
 use pyo3::types::PyBool;
 
-use super::none;
+use super::{This, none};
 use crate::args::{self, Args, Argument};
+use crate::common::{self, DETACHED_COPY, Job, Mapped, Returned};
 use crate::errors::exception;
-use crate::mapped::{self, DETACHED_COPY, Job, Mapped, Returned};
-use crate::sys::class::This;
 use crate::sys::detach::detached;
 use crate::sys::exception::PyValueError;
 
@@ -16,11 +15,11 @@ pub(crate) fn read<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     args.check("read", 0, 1)?;
     let count = args::optional_count(args.get(0))?;
     let count = count.and_then(|count| usize::try_from(count).ok());
-    mapped::take(this, count)
+    common::read_bytes(this, count)
 }
 
 pub(crate) fn readline(this: This<'_>) -> Returned<'_> {
-    mapped::take_line(this, None)
+    common::read_line(this, None)
 }
 
 pub(crate) fn read_byte(this: This<'_>) -> Returned<'_> {
@@ -73,7 +72,7 @@ pub(crate) fn write<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         }
         if bytes.len() > DETACHED_COPY {
             file.set_position(position + bytes.len());
-            return Ok(Job::Large(file.share(), position));
+            return Ok(Job::Large(file.to_arc(), position));
         }
         if !bytes.is_empty() {
             file.write_all_at(bytes, position).map_err(exception)?;

@@ -1,14 +1,18 @@
-//! The class `mmap`: what an instance is, its end, its views; in the other files what each method does. The constructor is in
-//! [`crate::create`]; how CPython comes here is in [`crate::sys::class`].
+//! The class `mmap`: an instance's state, closing, views. The other files have the methods; the slots and tables through which CPython
+//! calls them are in [`type_object`].
 //!
-//! Every method converts all of its arguments first and looks at the map after that, because a conversion can run
-//! Python code that closes or resizes the map (C15). What touches the map is one closure under [`Mmap::open`], from
-//! which Python cannot be called. Work on many bytes holds the map and lets go of the GIL.
+//! Every method converts all of its arguments before it looks at the map, because a conversion can run Python code that
+//! closes or resizes the map (C15). What accesses the map is one closure, passed to [`Mmap::open`], from which Python must not be
+//! called. Work on many bytes takes a reference to the mapping and releases the GIL.
 
+mod bytes;
+mod docs;
 mod file;
-mod items;
+mod new;
 mod pages;
 mod search;
+#[allow(unsafe_code)]
+pub(crate) mod type_object;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,53 +20,51 @@ use firmmap::MappedFile;
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
 
-pub(crate) use file::*;
-pub(crate) use items::*;
-pub(crate) use pages::*;
-pub(crate) use search::*;
-
 use crate::args::Args;
+use crate::common::leaf;
+use crate::common::shared_file::SharedFile;
+use crate::common::state_lock::StateLock;
+use crate::common::{self, DETACHED_COPY, Mapped, Returned, unmap};
 use crate::constants::{ACCESS_COPY, ACCESS_READ, ACCESS_WRITE};
 use crate::errors::{closed as closed_error, exception};
 use crate::faults;
-use crate::mapped::{self, DETACHED_COPY, Mapped, Returned, unmap};
 use crate::sys::buffer::Export;
-use crate::sys::cell::Exclusive;
-use crate::sys::class::{This, is_exact};
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyBufferError, PyResult, PyTypeError};
-use crate::sys::leaf;
-use crate::sys::native::Body;
 use crate::sys::objects::{new_string, shortened};
-use crate::sys::shares::File;
+use crate::sys::typeobject::{Body, Receiver};
+use type_object::is_exact;
 
-/// What an instance is made of.
+/// The receiver of a method call.
+pub(crate) type This<'py> = Receiver<'py, Mmap>;
+
+/// What an instance holds.
 pub(crate) struct Mmap {
-    state: Exclusive<State>,
+    state: StateLock<State>,
     /// One of the `ACCESS_*` numbers.
     access: i32,
-    /// Whether the file's descriptor was to be kept.
+    /// The argument `trackfd`: whether a duplicate of the file's descriptor is kept.
     track_file: bool,
-    /// Whether a thread waits to resize the map.
-    resizing: AtomicBool,
+    /// Whether there is a pending writer: a thread that waits to resize the map.
+    resize_pending: AtomicBool,
 }
 
 pub(crate) struct State {
     /// `None` when closed.
-    file: Option<File>,
-    /// Views that others hold.
+    file: Option<SharedFile>,
+    /// How many views (`Py_buffer`) exist.
     exports: usize,
 }
 
 impl Mmap {
     pub(crate) fn new(file: MappedFile, access: i32, track_file: bool) -> Self {
-        let state = Exclusive::new(State { file: Some(File::new(file)), exports: 0 });
-        Self { state, access, track_file, resizing: AtomicBool::new(false) }
+        let state = StateLock::new(State { file: Some(SharedFile::new(file)), exports: 0 });
+        Self { state, access, track_file, resize_pending: AtomicBool::new(false) }
     }
 
     /// Runs `work` on the map, or raises if it is closed. `work` must not call into Python.
     #[inline]
-    fn open<R>(&self, py: Python<'_>, work: impl FnOnce(&mut File) -> PyResult<R>) -> PyResult<R> {
+    fn open<R>(&self, py: Python<'_>, work: impl FnOnce(&mut SharedFile) -> PyResult<R>) -> PyResult<R> {
         self.state.with(py, |state| match &mut state.file {
             Some(file) => work(file),
             None => Err(closed_error()),
@@ -70,22 +72,22 @@ impl Mmap {
     }
 
     fn check_open(&self, py: Python<'_>) -> PyResult<()> {
-        self.give_way(py)?;
-        if leaf::is_at_hand(self, py) { Ok(()) } else { self.open(py, |_| Ok(())) }
+        self.yield_to_writers(py)?;
+        if leaf::is_available(self, py) { Ok(()) } else { self.open(py, |_| Ok(())) }
     }
 
-    /// Before work that may take a share of the map: waits for a thread that wants to resize it, which would never find it
-    /// without shares if others took them in turns.
+    /// Before work that may take a reference to the mapping: waits for a thread that wants to resize it, which would never find it
+    /// without references if others took them in turns.
     #[inline]
-    fn give_way(&self, py: Python<'_>) -> PyResult<()> {
-        if self.resizing.load(Ordering::Relaxed) { self.let_others_resize(py) } else { Ok(()) }
+    fn yield_to_writers(&self, py: Python<'_>) -> PyResult<()> {
+        if self.resize_pending.load(Ordering::Relaxed) { self.wait_for_writers(py) } else { Ok(()) }
     }
 
     #[cold]
-    fn let_others_resize(&self, py: Python<'_>) -> PyResult<()> {
-        if !mapped::give_way(py, || Ok(!self.resizing.load(Ordering::Relaxed)))? {
-            // A thread that is still there says so again.
-            self.resizing.store(false, Ordering::Relaxed);
+    fn wait_for_writers(&self, py: Python<'_>) -> PyResult<()> {
+        if !common::yield_to_writers(py, || Ok(!self.resize_pending.load(Ordering::Relaxed)))? {
+            // If it still exists, it sets this again.
+            self.resize_pending.store(false, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -100,20 +102,20 @@ impl Mmap {
 
 impl Mapped for Mmap {
     #[inline]
-    fn open_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut File) -> PyResult<R>) -> PyResult<R> {
-        self.give_way(py)?;
+    fn open_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut SharedFile) -> PyResult<R>) -> PyResult<R> {
+        self.yield_to_writers(py)?;
         self.open(py, work)
     }
 
     type State = State;
 
     #[inline(always)]
-    fn state(&self) -> &Exclusive<State> {
+    fn state(&self) -> &StateLock<State> {
         &self.state
     }
 
     #[inline(always)]
-    fn at_hand(state: &mut State) -> Option<&mut File> {
+    fn try_file(state: &mut State) -> Option<&mut SharedFile> {
         state.file.as_mut()
     }
 
@@ -135,7 +137,7 @@ impl Mapped for Mmap {
 }
 
 impl Body for Mmap {
-    /// The end of an object that was not closed. A last fault is reported as other errors in finalizers are.
+    /// Unmaps what was not closed. A last unreported fault is reported as other errors in finalizers are.
     fn finalize(&self, py: Python<'_>) {
         if let Err(error) = unmap(self.state.with(py, |state| state.file.take())) {
             exception(error).write_unraisable(py);
@@ -150,7 +152,7 @@ pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
     let name = if is_exact(&class) { "mmap.mmap".to_owned() } else { shortened(class.name()?.as_borrowed()) };
     let numbers =
         this.state.with(py, |state| state.file.as_ref().map(|file| (file.len(), file.position(), file.offset())));
-    let words = match numbers {
+    let message = match numbers {
         None => format!("<{name} closed=True>"),
         Some((length, pos, offset)) => {
             let access = match this.access {
@@ -162,7 +164,7 @@ pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
             format!("<{name} closed=False, access={access}, length={length}, pos={pos}, offset={offset}>")
         }
     };
-    new_string(py, &words)
+    new_string(py, &message)
 }
 
 pub(crate) fn closed(this: This<'_>) -> Returned<'_> {
@@ -195,7 +197,7 @@ pub(crate) fn len(this: This<'_>) -> PyResult<isize> {
     this.open(this.py, |file| Ok(file.len() as isize))
 }
 
-/// Counts a view, so that the memory stays, and says what it shows.
+/// Counts a view, which keeps the memory mapped, and returns what it shows.
 pub(crate) fn export(this: This<'_>) -> PyResult<Export> {
     this.state.with(this.py, |state| {
         let file = state.file.as_ref().ok_or_else(closed_error)?;
@@ -209,7 +211,7 @@ pub(crate) fn export(this: This<'_>) -> PyResult<Export> {
     })
 }
 
-/// Counts a view less.
+/// Counts one view less.
 pub(crate) fn release(this: This<'_>) {
     this.state.with(this.py, |state| state.exports = state.exports.saturating_sub(1));
     faults::after_release(this.py);

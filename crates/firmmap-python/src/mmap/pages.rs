@@ -8,14 +8,15 @@ use firmmap::FlushFlags;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use super::none;
+use super::{This, none};
 use crate::args::{self, Args};
+use crate::common::{Returned, wait};
 use crate::constants::{ACCESS_COPY, ACCESS_READ};
 use crate::errors::{self, closed as closed_error, exception, os_error};
-use crate::mapped::{Returned, wait};
-use crate::sys::class::This;
 use crate::sys::detach::detached;
-use crate::sys::exception::{PyBufferError, PyOverflowError, PyTypeError, PyValueError};
+#[cfg(unix)]
+use crate::sys::exception::PyOverflowError;
+use crate::sys::exception::{PyBufferError, PyTypeError, PyValueError};
 use crate::sys::objects::{class_name, shortened};
 
 pub(crate) fn flush<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
@@ -28,8 +29,8 @@ pub(crate) fn flush<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     for (name, value) in args.by_name() {
         if name != "flags" {
             let name = shortened(name.as_borrowed());
-            let words = format!("flush() got an unexpected keyword argument '{name}'");
-            return Err(PyTypeError::new_err(words));
+            let message = format!("flush() got an unexpected keyword argument '{name}'");
+            return Err(PyTypeError::new_err(message));
         }
         flags = FlushFlags::from_bits_retain(args::int(value)?);
     }
@@ -40,7 +41,7 @@ pub(crate) fn flush<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
             return Err(PyValueError::new_err("flush values out of range"));
         }
         if matches!(this.access, ACCESS_READ | ACCESS_COPY) {
-            // There is nothing to write, but there may be something to tell.
+            // There is nothing to write, but there may be an unreported fault.
             return file.check().map(|()| None).map_err(exception);
         }
         let (start, end) = (offset as usize, (offset + size) as usize);
@@ -48,7 +49,7 @@ pub(crate) fn flush<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         if cfg!(unix) && !start.is_multiple_of(firmmap::page_size()) {
             return Ok(Some(None));
         }
-        Ok(Some(Some((file.share(), start..end))))
+        Ok(Some(Some((file.to_arc(), start..end))))
     })?;
     match work {
         None => {}
@@ -76,7 +77,7 @@ pub(crate) fn madvise<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
             return Err(PyValueError::new_err("madvise length invalid"));
         }
         let end = start.checked_add(length).ok_or_else(|| PyOverflowError::new_err("madvise length too large"))?;
-        Ok((file.share(), start as usize, end.min(len) as usize))
+        Ok((file.to_arc(), start as usize, end.min(len) as usize))
     })?;
     if !start.is_multiple_of(firmmap::page_size()) {
         return Err(os_error(errors::INVALID_ARGUMENT));
@@ -90,7 +91,7 @@ pub(crate) fn resize<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     this.check_open(py)?;
     args.check("resize", 1, 1)?;
     let size = args.get(0).map_or(Ok(0), args::ssize)?;
-    let _wish = Wish(&this.resizing);
+    let _guard = ResizeGuard(&this.resize_pending);
     loop {
         let done = this.state.with(py, |state| {
             let file = state.file.as_mut().ok_or_else(closed_error)?;
@@ -122,19 +123,19 @@ pub(crate) fn resize<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         })?;
         match done {
             Some(result) => return result.map(|()| none(py)),
-            // Searches and copies in other threads are using the map. They end soon, and new ones give way.
+            // Other threads are searching or copying. They end soon, and new ones wait for this one.
             None => {
-                this.resizing.store(true, Ordering::Relaxed);
+                this.resize_pending.store(true, Ordering::Relaxed);
                 wait(py)?;
             }
         }
     }
 }
 
-/// The wish to resize a map, which is over when this is dropped. Another thread's, if there is one, is said again.
-struct Wish<'a>(&'a AtomicBool);
+/// A thread that wants to resize the map. Dropped, it is no longer pending; another one, if there is one, sets the flag again.
+struct ResizeGuard<'a>(&'a AtomicBool);
 
-impl Drop for Wish<'_> {
+impl Drop for ResizeGuard<'_> {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Relaxed);
     }
@@ -146,8 +147,8 @@ pub(crate) fn set_name<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     args.check("set_name", 1, 1)?;
     let Some(object) = args.get(0) else { unreachable!("the number of arguments was checked") };
     let Ok(name) = object.cast::<PyString>() else {
-        let words = format!("set_name() argument must be str, not {}", class_name(object));
-        return Err(PyTypeError::new_err(words));
+        let message = format!("set_name() argument must be str, not {}", class_name(object));
+        return Err(PyTypeError::new_err(message));
     };
     let name = name.to_str()?;
     if name.contains('\0') {

@@ -1,9 +1,9 @@
 //! `find` and `rfind`.
 
+use super::This;
 use crate::args::{self, Args, Argument};
+use crate::common::{Direction, Job, Returned, clamp};
 use crate::errors::exception;
-use crate::mapped::{Direction, Job, Returned, clamp};
-use crate::sys::class::This;
 use crate::sys::detach::detached;
 
 pub(crate) fn find<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {

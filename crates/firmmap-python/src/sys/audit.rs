@@ -1,6 +1,6 @@
 //! Audit events: PEP 578.
 //!
-//! `PySys_Audit` returns at once where nobody listens, without making objects of its arguments. It is in every CPython since 3.8, but
+//! `PySys_Audit` returns at once where there is no hook, without making objects of its arguments. It is in every CPython since 3.8, but
 //! in the stable ABI only since 3.13; so it is looked up, and `sys.audit` takes its place where it is not found.
 
 use std::ffi::c_int;
@@ -9,7 +9,9 @@ use std::ffi::{c_char, c_longlong};
 #[cfg(unix)]
 use std::sync::OnceLock;
 
-use super::exception::{Exception, PyResult};
+#[cfg(unix)]
+use super::exception::Exception;
+use super::exception::PyResult;
 use pyo3::prelude::*;
 
 #[cfg(unix)]

@@ -1,4 +1,4 @@
-//! The buffer protocol: bytes that Python lends us, bytes objects that we fill, and the views that we hand out.
+//! The buffer protocol: the bytes of arguments, new bytes objects, and views of our own memory.
 
 use std::borrow::Cow;
 use std::ffi::c_int;
@@ -19,10 +19,23 @@ pub(crate) enum Argument<'a, 'py> {
     View(View<'py>),
 }
 
-/// A view of another object's memory.
+/// A view of another object's memory, which is held while this value lives.
 pub(crate) struct View<'py> {
-    buffer: Pin<Box<ffi::Py_buffer>>,
+    pub(super) buffer: Pin<Box<ffi::Py_buffer>>,
     _py: Python<'py>,
+}
+
+impl<'py> View<'py> {
+    /// Asks `object` for its memory, as the flags say. This may run Python code.
+    pub(super) fn new(object: Borrowed<'_, 'py, PyAny>, flags: c_int) -> PyResult<Self> {
+        let py = object.py();
+        let mut buffer = Box::pin(ffi::Py_buffer::new());
+        // SAFETY: the object is alive while it is borrowed; the view stays where it is until it is released.
+        match unsafe { ffi::PyObject_GetBuffer(object.as_ptr(), &mut *buffer, flags) } {
+            0 => Ok(Self { buffer, _py: py }),
+            _ => Err(Exception::fetch(py)),
+        }
+    }
 }
 
 impl<'a, 'py> Argument<'a, 'py> {
@@ -33,17 +46,7 @@ impl<'a, 'py> Argument<'a, 'py> {
             // SAFETY: just checked.
             return Ok(Self::Bytes(unsafe { object.cast_unchecked() }));
         }
-        Self::view(object)
-    }
-
-    fn view(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        let py = object.py();
-        let mut buffer = Box::pin(ffi::Py_buffer::new());
-        // SAFETY: the object is alive while it is borrowed; the view stays where it is until it is released.
-        match unsafe { ffi::PyObject_GetBuffer(object.as_ptr(), &mut *buffer, ffi::PyBUF_SIMPLE) } {
-            0 => Ok(Self::View(View { buffer, _py: py })),
-            _ => Err(Exception::fetch(py)),
-        }
+        View::new(object, ffi::PyBUF_SIMPLE).map(Self::View)
     }
 
     #[inline]
@@ -83,7 +86,7 @@ impl Drop for View<'_> {
     }
 }
 
-/// Whether an object has bytes that it can show.
+/// Whether an object supports the buffer protocol.
 pub(crate) fn is_exporter(object: Borrowed<'_, '_, PyAny>) -> bool {
     // SAFETY: the object is alive while it is borrowed.
     unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) != 0 }
@@ -98,7 +101,7 @@ pub(crate) fn new_bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'p
     unsafe { Bound::from_owned_ptr_or_opt(py, object) }.ok_or_else(|| Exception::fetch(py))
 }
 
-/// As [`new_bytes`], for those who can go another way where there is no memory.
+/// As [`new_bytes`], for a fast path: `None`, and no exception, without memory for it.
 #[inline(always)]
 pub(crate) fn try_new_bytes<'py>(py: Python<'py>, bytes: &[u8]) -> Option<Bound<'py, PyAny>> {
     #[cold]
@@ -116,7 +119,7 @@ pub(crate) fn try_new_bytes<'py>(py: Python<'py>, bytes: &[u8]) -> Option<Bound<
     object
 }
 
-/// Drops the exception that says so, as it is made anew when nothing is locked.
+/// Clears the exception: it is made again when nothing is locked.
 #[cold]
 #[inline(never)]
 fn no_memory(py: Python<'_>) -> Exception {
@@ -213,10 +216,10 @@ const HUGE: usize = 4 << 20;
 fn advise_huge(memory: &mut [MaybeUninit<u8>]) {
     #[cfg(target_os = "linux")]
     {
-        let unit = firmmap::page_size();
+        let page = firmmap::page_size();
         let start = memory.as_mut_ptr().cast::<u8>();
-        let skip = start.align_offset(unit);
-        let len = memory.len().saturating_sub(skip) & !(unit - 1);
+        let skip = start.align_offset(page);
+        let len = memory.len().saturating_sub(skip) & !(page - 1);
         // Only advice: a kernel without huge pages refuses it, and nothing is lost.
         // SAFETY: whole pages inside of memory that is ours; the advice does not change them.
         unsafe { libc::madvise(start.wrapping_add(skip).cast(), len, libc::MADV_HUGEPAGE) };
@@ -238,7 +241,7 @@ pub(crate) struct Export {
 ///
 /// - `object` is a live Python object and `view` a buffer that CPython wants filled;
 /// - the memory of `export` stays until the view is released.
-pub(super) unsafe fn fill(
+pub(crate) unsafe fn fill(
     object: *mut ffi::PyObject,
     view: *mut ffi::Py_buffer,
     export: &Export,

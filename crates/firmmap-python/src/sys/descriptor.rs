@@ -1,5 +1,7 @@
-//! File descriptors as Python knows them: numbers that belong to somebody else.
+//! File descriptors as Python has them: numbers of files that are the caller's.
 
+#[cfg(unix)]
+use super::exception::PyOSError;
 use super::exception::PyResult;
 use pyo3::prelude::*;
 
@@ -12,7 +14,7 @@ pub(crate) type Source = std::os::windows::io::BorrowedHandle<'static>;
 #[cfg(unix)]
 pub(crate) fn borrow(_py: Python<'_>, fileno: i32) -> PyResult<Source> {
     if fileno < 0 {
-        return Err(crate::errors::system_error(&std::io::Error::from_raw_os_error(libc::EBADF)));
+        return Err(PyOSError::new_err((libc::EBADF, "Bad file descriptor")));
     }
     // SAFETY: used only in system calls before we return to Python; they check the number themselves.
     Ok(unsafe { std::os::fd::BorrowedFd::borrow_raw(fileno) })
@@ -29,13 +31,13 @@ pub(crate) fn borrow(py: Python<'_>, fileno: i32) -> PyResult<Source> {
     Ok(unsafe { std::os::windows::io::BorrowedHandle::borrow_raw(handle) })
 }
 
-/// The number of a file that is ours.
+/// The descriptor of a file of ours.
 #[cfg(unix)]
 pub(crate) fn number(file: &std::fs::File) -> Option<i32> {
     Some(std::os::fd::AsRawFd::as_raw_fd(file))
 }
 
-/// The number of a file that is ours. The system's handles have no numbers that the C library would know.
+/// The descriptor of a file of ours. The system's handles have no numbers that the C library would know.
 #[cfg(windows)]
 pub(crate) fn number(_: &std::fs::File) -> Option<i32> {
     None

@@ -1,18 +1,18 @@
-//! Work while other threads run: the one place that lets go of the GIL.
+//! Work without the GIL: the one place that releases it.
 //!
-//! Not PyO3's `Python::detach`, which at its end gives back the references that were dropped elsewhere. Their destructors would run
-//! while the caller holds a share of a map or a lock: one that forks would leave a child that frees what is in use, and one
+//! Not PyO3's `Python::detach`, which at its end releases the references that were dropped elsewhere. Their destructors would run
+//! while the caller holds a reference to a mapping or a lock: one that forks would leave a child that frees what is in use, and one
 //! that resizes the map would wait for its own thread. Here nothing runs but `work`.
 
 use pyo3::ffi;
 use pyo3::prelude::*;
 
 /// Takes the GIL again when it is dropped, in a panic too.
-pub(super) struct Detached(*mut ffi::PyThreadState);
+pub(crate) struct Detached(*mut ffi::PyThreadState);
 
 impl Detached {
-    /// Lets go of the GIL. Until the value is dropped the thread must not touch Python, `py` or not.
-    pub(super) fn new(_py: Python<'_>) -> Self {
+    /// Releases the GIL. Until the value is dropped the thread must not touch Python, `py` or not.
+    pub(crate) fn new(_py: Python<'_>) -> Self {
         // SAFETY: attached, as the token says.
         Self(unsafe { ffi::PyEval_SaveThread() })
     }

@@ -1,7 +1,7 @@
 //! Exceptions: made, set and dropped here, through CPython's C interface alone.
 //!
-//! PyO3's `PyErr` is not used for this. It gives references back through a pool wherever PyO3 has not counted the thread as attached, which
-//! our calls do not have it do: objects would live on, and their destructors run at some later moment. And it panics where
+//! PyO3's `PyErr` is not used for this. It releases references through a pool wherever PyO3 has not counted the thread as attached, which
+//! our calls do not make it do: objects would live on, and their destructors run at some later moment. And it panics where
 //! there is no memory for the exception.
 
 use std::borrow::Cow;
@@ -11,18 +11,17 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
+use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::{PyTypeInfo, ffi};
 
-use super::interpreter;
 use super::owned::Owned;
 
 pub(crate) type PyResult<T> = Result<T, Exception>;
 
 /// An exception on its way to the caller in Python.
 ///
-/// Until [`set`](Self::set) an exception of ours is only words: it can be made while a map's state is locked. One that
-/// Python code has raised holds that; dropped, it is given back at once, which can run Python code.
+/// Until [`set`](Self::set) an exception of ours is only its class and arguments: it can be made while a map's state is locked. One that
+/// Python code has raised holds a reference, which is released when it is dropped; that can run Python code.
 pub(crate) struct Exception {
     /// `None` is a `MemoryError`, for which nothing needs to be allocated. An array, as slices are what can be allocated fallibly.
     state: Option<Box<[State; 1]>>,
@@ -38,15 +37,15 @@ enum State {
 }
 
 /// Gives a class that CPython or the interpreter keeps.
-type Class = fn(Python<'_>) -> *mut ffi::PyObject;
+pub(crate) type Class = fn(Python<'_>) -> *mut ffi::PyObject;
 
 /// What an exception is made of.
 pub(crate) enum Arguments {
-    Words(Cow<'static, str>),
+    Message(Cow<'static, str>),
     /// `errno`, `strerror`, and where there are some `filename` and `winerror`.
     System {
         number: c_int,
-        words: Cow<'static, str>,
+        message: Cow<'static, str>,
         filename: Option<Owned>,
         winerror: Option<c_int>,
     },
@@ -63,6 +62,17 @@ struct Raised([*mut ffi::PyObject; 3]);
 impl Exception {
     fn new(class: Class, arguments: Arguments) -> Self {
         Self::boxed(State::New { class, arguments })
+    }
+
+    /// One of a class that is not built in.
+    ///
+    /// # Safety
+    ///
+    /// - `class` returns a class of exceptions that the interpreter keeps alive.
+    #[cold]
+    #[inline(never)]
+    pub(crate) unsafe fn of_class(class: Class, arguments: impl Into<Arguments>) -> Self {
+        Self::new(class, arguments.into())
     }
 
     fn boxed(state: State) -> Self {
@@ -194,16 +204,16 @@ impl Exception {
         Self::boxed(State::Raised(effect))
     }
 
-    /// Reports it where none can be raised, and leaves alone an exception that is just on its way.
+    /// Reports it where none can be raised, and keeps an exception that is just being raised.
     #[allow(deprecated, reason = "what replaces the functions is newer than CPython 3.11")]
     pub(crate) fn write_unraisable(self, py: Python<'_>) {
         let [mut class, mut value, mut traceback] = [ptr::null_mut(); 3];
-        // SAFETY: attached, as the token says; takes the exception that is on its way, if there is one.
+        // SAFETY: attached, as the token says; fetches the exception that is being raised, if there is one.
         unsafe { ffi::PyErr_Fetch(&mut class, &mut value, &mut traceback) };
         self.set(py);
         // SAFETY: attached; no object is named.
         unsafe { ffi::PyErr_WriteUnraisable(ptr::null_mut()) };
-        // SAFETY: attached; gives back what was taken.
+        // SAFETY: attached; restores what was fetched.
         unsafe { ffi::PyErr_Restore(class, value, traceback) };
     }
 }
@@ -230,21 +240,21 @@ fn make(py: Python<'_>, class: Class, arguments: Arguments) -> Option<()> {
     // SAFETY: the class is kept.
     let class = unsafe { Owned::from_borrowed(py, class(py)) };
     let arguments = match arguments {
-        Arguments::Words(words) => new_tuple(py, [new_string(py, &words)?])?,
+        Arguments::Message(message) => new_tuple(py, [new_string(py, &message)?])?,
         Arguments::Offset { offset, filename } => {
             // A map has at most `isize::MAX` bytes.
             let offset = offset.map_or_else(|| Some(none(py)), |offset| new_int(py, offset as i64))?;
             new_tuple(py, [offset, filename.unwrap_or_else(|| none(py))])?
         }
-        Arguments::System { number, words, filename, winerror } => {
+        Arguments::System { number, message, filename, winerror } => {
             let number = new_int(py, number.into())?;
-            let words = new_string(py, &words)?;
+            let message = new_string(py, &message)?;
             match (filename, winerror) {
-                (None, None) => new_tuple(py, [number, words])?,
-                (Some(filename), None) => new_tuple(py, [number, words, filename])?,
+                (None, None) => new_tuple(py, [number, message])?,
+                (Some(filename), None) => new_tuple(py, [number, message, filename])?,
                 (filename, Some(winerror)) => {
                     let winerror = new_int(py, winerror.into())?;
-                    new_tuple(py, [number, words, filename.unwrap_or_else(|| none(py)), winerror, none(py)])?
+                    new_tuple(py, [number, message, filename.unwrap_or_else(|| none(py)), winerror, none(py)])?
                 }
             }
         }
@@ -259,9 +269,9 @@ fn make(py: Python<'_>, class: Class, arguments: Arguments) -> Option<()> {
     Some(())
 }
 
-fn new_string(py: Python<'_>, words: &str) -> Option<Owned> {
+fn new_string(py: Python<'_>, message: &str) -> Option<Owned> {
     // SAFETY: reads as many bytes as there are.
-    let string = unsafe { ffi::PyUnicode_FromStringAndSize(words.as_ptr().cast(), words.len() as isize) };
+    let string = unsafe { ffi::PyUnicode_FromStringAndSize(message.as_ptr().cast(), message.len() as isize) };
     // SAFETY: a new reference, or null.
     unsafe { Owned::from_new(py, string) }
 }
@@ -292,14 +302,14 @@ fn new_tuple<const N: usize>(py: Python<'_>, items: [Owned; N]) -> Option<Owned>
 impl Arguments {
     /// Of the system's own number, from which CPython tells the C library's.
     #[cfg(windows)]
-    pub(crate) fn windows(winerror: c_int, words: String) -> Self {
-        Self::System { number: 0, words: words.into(), filename: None, winerror: Some(winerror) }
+    pub(crate) fn windows(winerror: c_int, message: String) -> Self {
+        Self::System { number: 0, message: message.into(), filename: None, winerror: Some(winerror) }
     }
 }
 
 impl From<&'static str> for Arguments {
-    fn from(words: &'static str) -> Self {
-        Self::Words(words.into())
+    fn from(message: &'static str) -> Self {
+        Self::Message(message.into())
     }
 }
 
@@ -310,20 +320,20 @@ impl From<Option<usize>> for Arguments {
 }
 
 impl From<String> for Arguments {
-    fn from(words: String) -> Self {
-        Self::Words(words.into())
+    fn from(message: String) -> Self {
+        Self::Message(message.into())
     }
 }
 
 impl<W: Into<Cow<'static, str>>> From<(c_int, W)> for Arguments {
-    fn from((number, words): (c_int, W)) -> Self {
-        Self::System { number, words: words.into(), filename: None, winerror: None }
+    fn from((number, message): (c_int, W)) -> Self {
+        Self::System { number, message: message.into(), filename: None, winerror: None }
     }
 }
 
 impl<W: Into<Cow<'static, str>>> From<(c_int, W, Option<Bound<'_, PyAny>>)> for Arguments {
-    fn from((number, words, filename): (c_int, W, Option<Bound<'_, PyAny>>)) -> Self {
-        Self::System { number, words: words.into(), filename: filename.map(Owned::from), winerror: None }
+    fn from((number, message, filename): (c_int, W, Option<Bound<'_, PyAny>>)) -> Self {
+        Self::System { number, message: message.into(), filename: filename.map(Owned::from), winerror: None }
     }
 }
 
@@ -371,7 +381,7 @@ impl fmt::Debug for Exception {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.state.as_deref() {
             None => formatter.write_str("MemoryError"),
-            Some([State::New { arguments: Arguments::Words(words), .. }]) => formatter.write_str(words),
+            Some([State::New { arguments: Arguments::Message(message), .. }]) => formatter.write_str(message),
             Some(_) => formatter.write_str("an exception"),
         }
     }
@@ -406,28 +416,4 @@ builtin! {
     PySystemError = system_error / PyExc_SystemError;
     PyTypeError = type_error / PyExc_TypeError;
     PyValueError = value_error / PyExc_ValueError;
-}
-
-macro_rules! kept {
-    ($($class:ident = $name:ident, $what:literal;)*) => {$(
-        #[doc = $what]
-        pub(crate) struct $class;
-
-        fn $name(py: Python<'_>) -> *mut ffi::PyObject {
-            interpreter::$class::type_object_raw(py).cast()
-        }
-
-        impl $class {
-            #[cold]
-            #[inline(never)]
-            pub(crate) fn new_err(arguments: impl Into<Arguments>) -> Exception {
-                Exception::new($name, arguments.into())
-            }
-        }
-    )*};
-}
-
-kept! {
-    UnsupportedOperation = unsupported_operation, "`io.UnsupportedOperation`.";
-    MapFaultError = map_fault_error, "`firmmap.MapFaultError`.";
 }

@@ -1,8 +1,7 @@
-//! The module `_firmmap`: its definition for multi-phase initialisation (PEP 489), and the state of each of its instances.
+//! The extension's module: its definition for multi-phase initialisation (PEP 489), and the state of each of its instances.
 //!
-//! It is not made with `#[pymodule]`, which can be imported in one interpreter of a process only. Nothing here, and no static
-//! elsewhere, holds an object: each import makes a module with classes of its own, which its state holds, and what belongs
-//! to an interpreter is in [`super::interpreter`].
+//! It is not made with `#[pymodule]`, which can be imported in one interpreter of a process only. No static here holds an object:
+//! each import makes a module with classes of its own, which its state holds.
 
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
@@ -12,22 +11,21 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
 
-use super::call::enter;
 use super::exception::{Exception, PyResult, PyRuntimeError};
-use super::native::{Receiver, Table, def, has_methods};
+use super::trampoline::enter;
+use super::typeobject::{Receiver, Table, has_methods};
 
-/// The classes that a module holds.
-#[derive(Clone, Copy)]
-pub(crate) enum Class {
-    Mmap,
-    MappedFile,
-    LineIterator,
-    MatchIterator,
-    Residency,
+/// How many classes a module can hold. Each has a number, below this.
+pub(crate) const CLASSES: usize = 8;
+
+/// What a module is made of.
+pub(crate) struct Description {
+    pub name: &'static CStr,
+    pub doc: &'static CStr,
+    pub functions: fn() -> Vec<ffi::PyMethodDef>,
+    /// Fills a new module; its functions are there already. CPython calls it for each import in each interpreter.
+    pub fill: fn(&Bound<'_, PyModule>) -> PyResult<()>,
 }
-
-/// How many there are.
-const CLASSES: usize = Class::Residency as usize + 1;
 
 /// What CPython allocates for each module, filled with zeros.
 #[repr(C)]
@@ -36,17 +34,17 @@ struct State {
 }
 
 /// Has the module hold a class.
-pub(super) fn hold(module: &Bound<'_, PyModule>, which: Class, class: Bound<'_, PyType>) -> PyResult<()> {
+pub(crate) fn hold(module: &Bound<'_, PyModule>, which: usize, class: Bound<'_, PyType>) -> PyResult<()> {
     // SAFETY: the module is alive, and of our definition.
     let state = unsafe { ffi::PyModule_GetState(module.as_ptr()) }.cast::<State>();
     // SAFETY: null, or the module's state, which nobody else uses while the module is being filled.
     let Some(state) = (unsafe { state.as_mut() }) else { return Err(Exception::fetch(module.py())) };
-    state.classes[which as usize] = class.into_ptr();
+    state.classes[which] = class.into_ptr();
     Ok(())
 }
 
 /// A class of the module.
-pub(crate) fn class<'py>(module: &Bound<'py, PyModule>, which: Class) -> PyResult<Bound<'py, PyType>> {
+pub(crate) fn class<'py>(module: &Bound<'py, PyModule>, which: usize) -> PyResult<Bound<'py, PyType>> {
     // SAFETY: the module is alive, and of our definition.
     let state = unsafe { ffi::PyModule_GetState(module.as_ptr()) };
     // SAFETY: it is that module's state.
@@ -55,10 +53,10 @@ pub(crate) fn class<'py>(module: &Bound<'py, PyModule>, which: Class) -> PyResul
 
 /// A class of the module that the receiver's class was made for. That class is the receiver's own or one of its bases: the one with
 /// the table of methods.
-pub(super) fn class_beside<'py, T>(
+pub(crate) fn sibling_class<'py, T>(
     receiver: Receiver<'py, T>,
     methods: *mut c_void,
-    which: Class,
+    which: usize,
 ) -> PyResult<Bound<'py, PyType>> {
     let mut class = receiver.class();
     while !has_methods(class, methods) {
@@ -78,10 +76,10 @@ pub(super) fn class_beside<'py, T>(
 /// # Safety
 ///
 /// - `state` is the state of a module of our definition, or null with an exception set.
-unsafe fn held(py: Python<'_>, state: *mut c_void, which: Class) -> PyResult<Bound<'_, PyType>> {
+unsafe fn held(py: Python<'_>, state: *mut c_void, which: usize) -> PyResult<Bound<'_, PyType>> {
     // SAFETY: the caller's promise; only `exec` and `clear` write to it, during which nobody calls here.
     let Some(state) = (unsafe { state.cast::<State>().as_ref() }) else { return Err(Exception::fetch(py)) };
-    let class = state.classes[which as usize];
+    let class = state.classes[which];
     // SAFETY: the module holds a class, or null before it was filled and after it was cleared.
     let class = unsafe { Bound::from_borrowed_ptr_or_opt(py, class) };
     Ok(class.ok_or_else(torn_down)?.cast_into::<PyType>()?)
@@ -92,15 +90,18 @@ fn torn_down() -> Exception {
     PyRuntimeError::new_err("the module firmmap is being torn down")
 }
 
-/// What CPython takes for the function that makes the module: here that gives the definition.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn PyInit__firmmap() -> *mut ffi::PyObject {
+/// What the extension's `PyInit_` function returns: the definition of its module.
+///
+/// # Safety
+///
+/// - The thread is attached, as it is where CPython calls that function.
+pub(crate) unsafe fn init(description: Description) -> *mut ffi::PyObject {
     let make = |py: Python<'_>| {
-        let definition = DEFINITION.get_or_init(|| Definition::new(py)).0;
+        let definition = DEFINITION.get_or_init(|| Definition::new(py, description)).definition;
         // SAFETY: the definition is complete, and lives as long as the process.
         Ok(unsafe { ffi::PyModuleDef_Init(definition) })
     };
-    // SAFETY: CPython calls this while attached.
+    // SAFETY: the caller's promise.
     unsafe { enter(ptr::null_mut(), make) }
 }
 
@@ -108,27 +109,32 @@ static DEFINITION: OnceLock<Definition> = OnceLock::new();
 static FUNCTIONS: Table<ffi::PyMethodDef> = Table::new();
 static SLOTS: Table<ffi::PyModuleDef_Slot> = Table::new();
 
-struct Definition(*mut ffi::PyModuleDef);
+struct Definition {
+    definition: *mut ffi::PyModuleDef,
+    fill: fn(&Bound<'_, PyModule>) -> PyResult<()>,
+}
 
 // SAFETY: only CPython uses what it points to, which is made for use by all interpreters.
 unsafe impl Send for Definition {}
-// SAFETY: as above.
+// SAFETY: only CPython uses what it points to, which is made for use by all interpreters.
 unsafe impl Sync for Definition {}
 
 impl Definition {
-    fn new(py: Python<'_>) -> Self {
+    fn new(py: Python<'_>, description: Description) -> Self {
         let version = version(py);
-        Self(Box::into_raw(Box::new(ffi::PyModuleDef {
+        let Description { name, doc, functions, fill } = description;
+        let definition = Box::into_raw(Box::new(ffi::PyModuleDef {
             m_base: ffi::PyModuleDef_HEAD_INIT,
-            m_name: c"_firmmap".as_ptr(),
-            m_doc: c"The native half of the package.".as_ptr(),
+            m_name: name.as_ptr(),
+            m_doc: doc.as_ptr(),
             m_size: size_of::<State>() as isize,
             m_methods: FUNCTIONS.get(functions).cast(),
             m_slots: SLOTS.get(|| slots(version)).cast(),
             m_traverse: Some(traverse),
             m_clear: Some(clear),
             m_free: Some(free),
-        })))
+        }));
+        Self { definition, fill }
     }
 }
 
@@ -161,7 +167,9 @@ unsafe extern "C" fn exec(module: *mut ffi::PyObject) -> c_int {
     let body = |py| {
         // SAFETY: CPython passes the live module that it has made.
         let module = unsafe { Bound::from_borrowed_ptr(py, module) }.cast_into::<PyModule>()?;
-        crate::fill(&module).map(|()| 0)
+        // It is there, as CPython has the module from it.
+        let definition = DEFINITION.get().ok_or_else(torn_down)?;
+        (definition.fill)(&module).map(|()| 0)
     };
     // SAFETY: CPython calls this while attached.
     unsafe { enter(-1, body) }
@@ -205,7 +213,7 @@ unsafe extern "C" fn free(module: *mut c_void) {
 /// # Safety
 ///
 /// - The arguments are those of a call with `METH_VARARGS | METH_KEYWORDS`, and the thread is attached.
-unsafe fn call<'py>(
+pub(crate) unsafe fn call<'py>(
     module: *mut ffi::PyObject,
     args: *mut ffi::PyObject,
     names: *mut ffi::PyObject,
@@ -238,40 +246,22 @@ macro_rules! function {
             names: *mut ffi::PyObject,
         ) -> *mut ffi::PyObject {
             // SAFETY: CPython calls this as the flags below say, and while attached.
-            unsafe { call(module, args, names, $function) }
+            unsafe { $crate::sys::module::call(module, args, names, $function) }
         }
         let entry = ffi::PyMethodDefPointer { PyCFunctionWithKeywords: entry };
-        def($name, entry, ffi::METH_VARARGS | ffi::METH_KEYWORDS, $doc)
+        $crate::sys::typeobject::def($name, entry, ffi::METH_VARARGS | ffi::METH_KEYWORDS, $doc)
     }};
 }
 
 /// As `function!`, for one without arguments.
-macro_rules! plain_function {
+macro_rules! noargs_function {
     ($name:literal, $function:path, $doc:expr) => {{
         unsafe extern "C" fn entry(_: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
             // SAFETY: CPython calls this while attached.
-            unsafe { enter(ptr::null_mut(), |py| $function(py).map(Bound::into_ptr)) }
+            unsafe { $crate::sys::trampoline::enter(std::ptr::null_mut(), |py| $function(py).map(Bound::into_ptr)) }
         }
-        def($name, ffi::PyMethodDefPointer { PyCFunction: entry }, ffi::METH_NOARGS, $doc)
+        $crate::sys::typeobject::def($name, ffi::PyMethodDefPointer { PyCFunction: entry }, ffi::METH_NOARGS, $doc)
     }};
 }
 
-fn functions() -> Vec<ffi::PyMethodDef> {
-    use crate::faults;
-    use crate::mapped_file::{docs, open};
-    const PRIVATE: &CStr = c"";
-    vec![
-        function!(c"open", open::open, docs::OPEN),
-        function!(c"anonymous", open::anonymous, docs::ANONYMOUS),
-        plain_function!(c"fault_guard", faults::fault_guard, faults::FAULT_GUARD),
-        function!(c"set_fault_guard", faults::set_fault_guard, faults::SET_FAULT_GUARD),
-        plain_function!(c"renew_fault_guard", faults::renew_fault_guard, faults::RENEW_FAULT_GUARD),
-        function!(c"_keep_fault_classes", faults::keep_classes, PRIVATE),
-        function!(c"_connect_faults", faults::connect, PRIVATE),
-        plain_function!(c"_faults_after_fork", faults::after_fork, PRIVATE),
-        plain_function!(c"_claim_faults", faults::claim, PRIVATE),
-        plain_function!(c"_fault_handler", faults::handler, PRIVATE),
-        function!(c"_forget_fault_handler", faults::forget_handler, PRIVATE),
-        ffi::PyMethodDef::zeroed(),
-    ]
-}
+pub(crate) use {function, noargs_function};

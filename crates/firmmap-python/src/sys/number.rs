@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PySlice;
 use pyo3::{Borrowed, ffi};
 
-/// A Python int. What is counted here fits: a map has at most `isize::MAX` bytes.
+/// A Python int. What is counted here fits an `isize`: a map has at most `isize::MAX` bytes.
 #[inline]
 pub(crate) fn python_int(py: Python<'_>, value: isize) -> PyResult<Bound<'_, PyAny>> {
     // SAFETY: attached, as the token says.
@@ -32,9 +32,9 @@ pub(crate) fn is_index(object: Borrowed<'_, '_, PyAny>) -> bool {
     unsafe { ffi::PyIndex_Check(object.as_ptr()) != 0 }
 }
 
-/// The value of an exact int that fits: what needs no Python code to run and raises nothing.
+/// The value of an exact int that fits: the conversion runs no Python code and raises nothing.
 #[inline]
-pub(crate) fn plain(object: Borrowed<'_, '_, PyAny>) -> Option<isize> {
+pub(crate) fn exact_int(object: Borrowed<'_, '_, PyAny>) -> Option<isize> {
     // SAFETY: the object is alive while it is borrowed.
     if unsafe { ffi::PyLong_CheckExact(object.as_ptr()) } == 0 {
         return None;
@@ -68,14 +68,14 @@ pub(crate) fn count(object: Borrowed<'_, '_, PyAny>) -> PyResult<isize> {
     as_ssize(object, unsafe { ffi::PyExc_OverflowError })
 }
 
-/// An integer of which only matters how far it is from zero: too large ones are cut to what there is.
+/// An integer, clipped to the range of `isize`.
 pub(crate) fn clipped(object: Borrowed<'_, '_, PyAny>) -> PyResult<isize> {
     as_ssize(object, std::ptr::null_mut())
 }
 
 #[inline]
 fn as_ssize(object: Borrowed<'_, '_, PyAny>, too_large: *mut ffi::PyObject) -> PyResult<isize> {
-    if let Some(value) = plain(object) {
+    if let Some(value) = exact_int(object) {
         return Ok(value);
     }
     // SAFETY: the object is alive while it is borrowed, the exception type always.
@@ -85,22 +85,22 @@ fn as_ssize(object: Borrowed<'_, '_, PyAny>, too_large: *mut ffi::PyObject) -> P
 /// The standard library's format `n`: an integer of the size of an address.
 #[inline]
 pub(crate) fn ssize(object: Borrowed<'_, '_, PyAny>) -> PyResult<isize> {
-    plain(object).map_or_else(|| indexed(object), Ok)
+    exact_int(object).map_or_else(|| indexed(object), Ok)
 }
 
-/// As [`ssize`], for what has a name: where it does not fit, the limit is told.
+/// As [`ssize`], for what has a name: where it does not fit, the message has the limits.
 #[inline]
 pub(crate) fn named_ssize(what: &str, object: Borrowed<'_, '_, PyAny>) -> PyResult<isize> {
-    plain(object)
+    exact_int(object)
         .map_or_else(|| indexed(object).map_err(|error| limited(error, what, object, isize::MIN, isize::MAX)), Ok)
 }
 
-/// As [`int`], for what has a name: where it does not fit, the limit is told.
+/// As [`int`], for what has a name: where it does not fit, the message has the limits.
 pub(crate) fn named_int(what: &str, object: Borrowed<'_, '_, PyAny>) -> PyResult<c_int> {
     int(object).map_err(|error| limited(error, what, object, c_int::MIN as isize, c_int::MAX as isize))
 }
 
-/// Has the limits in the words of an `OverflowError`.
+/// Puts the limits into the message of an `OverflowError`.
 #[cold]
 #[inline(never)]
 pub(crate) fn limited(

@@ -1,4 +1,4 @@
-//! New Python objects, made without PyO3's functions that panic where there is no memory; and Python's strings for the words of exceptions.
+//! New Python objects, made without PyO3's functions that panic where there is no memory; and strings of Python's for messages.
 
 use std::ffi::CStr;
 
@@ -8,10 +8,15 @@ use pyo3::{Borrowed, ffi};
 
 use super::exception::{Exception, PyResult};
 
+/// An object that the caller of a method holds.
+pub(crate) type Object<'a, 'py> = Borrowed<'a, 'py, PyAny>;
+/// What a method returns.
+pub(crate) type Returned<'py> = PyResult<Bound<'py, PyAny>>;
+
 /// A new string. PyO3's `PyString::new` panics where there is no memory.
-pub(crate) fn new_string<'py>(py: Python<'py>, words: &str) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn new_string<'py>(py: Python<'py>, message: &str) -> PyResult<Bound<'py, PyAny>> {
     // SAFETY: reads as many bytes as there are.
-    let string = unsafe { ffi::PyUnicode_FromStringAndSize(words.as_ptr().cast(), words.len() as isize) };
+    let string = unsafe { ffi::PyUnicode_FromStringAndSize(message.as_ptr().cast(), message.len() as isize) };
     // SAFETY: a new reference, or null with an exception set.
     unsafe { Bound::from_owned_ptr_or_opt(py, string) }.ok_or_else(|| Exception::fetch(py))
 }
@@ -70,30 +75,30 @@ pub(crate) fn call_method<'py, const N: usize>(
     unsafe { Bound::from_owned_ptr_or_opt(object.py(), result) }.ok_or_else(|| Exception::fetch(object.py()))
 }
 
-/// Longer strings than this are cut in the words of exceptions, as CPython cuts them.
+/// Longer strings than this are cut in messages, as CPython cuts them.
 const LONGEST: usize = 200;
 
-/// A string of the caller's for the words of an exception.
+/// A string of the caller's for a message.
 pub(crate) fn shortened(string: Borrowed<'_, '_, PyString>) -> String {
     let all = string.to_str().map_err(Exception::from).unwrap_or("?");
     let end = all.char_indices().nth(LONGEST).map_or(all.len(), |(end, _)| end);
     all[..end].to_owned()
 }
 
-/// The name of an object's class for the words of an exception.
+/// The name of an object's class for a message.
 pub(crate) fn class_name(object: Borrowed<'_, '_, PyAny>) -> String {
     let name = object.get_type().name().map_err(Exception::from);
     name.map_or_else(|_| "object".to_owned(), |name| shortened(name.as_borrowed()))
 }
 
-/// An integer for the words of an exception, or where it is from. Runs no Python code.
+/// An integer for a message, or where it is from. Runs no Python code.
 pub(crate) fn digits(object: Borrowed<'_, '_, PyAny>) -> String {
     let py = object.py();
     // SAFETY: the object is alive while it is borrowed.
     if unsafe { ffi::PyLong_Check(object.as_ptr()) } == 0 {
         return format!("from {}.__index__()", class_name(object));
     }
-    // SAFETY: as above; it is an int.
+    // SAFETY: the object is alive while it is borrowed, and is an int.
     let string = unsafe { ffi::PyNumber_ToBase(object.as_ptr(), 10) };
     // SAFETY: a new reference, or null with an exception set.
     match unsafe { Bound::from_owned_ptr_or_opt(py, string) }.map(Bound::cast_into::<PyString>) {

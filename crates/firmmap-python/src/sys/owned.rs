@@ -1,7 +1,7 @@
-//! References that are given back at once.
+//! References that are released at once.
 //!
-//! A `Py` that is dropped where PyO3 has not counted the thread as attached is given back later, at the next call that PyO3 itself takes
-//! care of; our own entries are none. A map would stay open until then, with its descriptor, after its last user is gone.
+//! A `Py` that is dropped where PyO3 has not counted the thread as attached is released later, at the next call that goes through PyO3's
+//! own trampolines, which ours do not. A map would stay open until then, with its descriptor, after its last user is gone.
 
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
@@ -18,23 +18,23 @@ impl Owned {
     /// # Safety
     ///
     /// - That is what `object` is.
-    pub(super) unsafe fn from_new(py: Python<'_>, object: *mut ffi::PyObject) -> Option<Self> {
+    pub(crate) unsafe fn from_new(py: Python<'_>, object: *mut ffi::PyObject) -> Option<Self> {
         // SAFETY: the caller's promise.
         unsafe { Bound::from_owned_ptr_or_opt(py, object) }.map(Self::from)
     }
 
-    /// A reference of our own to an object that somebody else keeps.
+    /// A new reference to an object that is alive.
     ///
     /// # Safety
     ///
     /// - `object` is alive.
-    pub(super) unsafe fn from_borrowed(py: Python<'_>, object: *mut ffi::PyObject) -> Self {
+    pub(crate) unsafe fn from_borrowed(py: Python<'_>, object: *mut ffi::PyObject) -> Self {
         // SAFETY: the caller's promise.
         unsafe { Bound::from_borrowed_ptr(py, object) }.into()
     }
 
     /// The reference, which is the caller's now.
-    pub(super) fn into_ptr(self) -> *mut ffi::PyObject {
+    pub(crate) fn into_ptr(self) -> *mut ffi::PyObject {
         let object = self.0.as_ptr();
         std::mem::forget(self);
         object

@@ -4,10 +4,10 @@ use firmmap::{MappedFile, MmapOptions};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use crate::args::{self, Constructor};
+use super::Mmap;
+use crate::args::{self, ArgParser};
 use crate::constants::{ACCESS_COPY, ACCESS_DEFAULT, ACCESS_READ, ACCESS_WRITE};
 use crate::errors::{self, exception};
-use crate::mmap::Mmap;
 use crate::sys::audit;
 use crate::sys::descriptor::{self, Source};
 use crate::sys::exception::{PyOverflowError, PyResult, PyValueError};
@@ -15,15 +15,15 @@ use crate::sys::exception::{PyOverflowError, PyResult, PyValueError};
 /// `mmap(fileno, length, …)`.
 pub(crate) fn new<'py>(args: &Bound<'py, PyTuple>, names: Option<&Bound<'py, PyDict>>) -> PyResult<Mmap> {
     let py = args.py();
-    let request = Request::parse(args, names)?;
-    let Request { fileno, length, offset, .. } = request;
+    let arguments = NewArgs::parse(args, names)?;
+    let NewArgs { fileno, length, offset, .. } = arguments;
     if length < 0 {
         return Err(PyOverflowError::new_err("memory mapped length must be positive"));
     }
     if offset < 0 {
         return Err(PyOverflowError::new_err("memory mapped offset must be positive"));
     }
-    let (options, access) = request.options()?;
+    let (options, access) = arguments.options()?;
     audit::mmap_new(py, fileno, length as usize, access, offset as u64)?;
     // On Windows 0 does the same, which much code there relies on.
     let map = if fileno == -1 || (cfg!(windows) && fileno == 0) {
@@ -38,7 +38,7 @@ pub(crate) fn new<'py>(args: &Bound<'py, PyTuple>, names: Option<&Bound<'py, PyD
     } else {
         map_file(&options, descriptor::borrow(py, fileno)?, length as usize, offset as u64)?
     };
-    Ok(Mmap::new(MappedFile::new(map), access, request.track_file))
+    Ok(Mmap::new(MappedFile::new(map), access, arguments.track_file))
 }
 
 /// Maps a file as the standard library does, which knows neither empty maps nor offsets that are not aligned.
@@ -71,7 +71,7 @@ fn map_file(options: &MmapOptions, source: Source, length: usize, offset: u64) -
         {
             Err(errors::os_error(errors::NO_SUCH_DEVICE))
         }
-        // The system looks at the offset before it looks at what the file allows.
+        // The system checks the offset before the permissions of the file.
         Err(error) if is_unaligned(offset) && refused_to_map(&error) => Err(errors::misaligned()),
         Err(error) => Err(exception(error)),
     }
@@ -87,7 +87,7 @@ fn is_unaligned(offset: u64) -> bool {
 }
 
 /// The arguments of the constructor.
-struct Request {
+struct NewArgs {
     fileno: i32,
     length: isize,
     #[cfg(unix)]
@@ -101,7 +101,7 @@ struct Request {
     track_file: bool,
 }
 
-impl Request {
+impl NewArgs {
     fn parse<'py>(args: &Bound<'py, PyTuple>, names: Option<&Bound<'py, PyDict>>) -> PyResult<Self> {
         let int = |object: Option<Bound<'py, PyAny>>, default: i32| match object {
             Some(object) => args::int(object.as_borrowed()),
@@ -111,8 +111,8 @@ impl Request {
         const POSITIONAL: usize = 6;
         #[cfg(not(unix))]
         const POSITIONAL: usize = 5;
-        let mut args = Constructor::new(args, names, POSITIONAL, POSITIONAL + 1)?;
-        let request = Self {
+        let mut args = ArgParser::new(args, names, POSITIONAL, POSITIONAL + 1)?;
+        let arguments = Self {
             fileno: args::int(args.required("fileno")?.as_borrowed())?,
             length: args::ssize(args.required("length")?.as_borrowed())?,
             #[cfg(unix)]
@@ -126,10 +126,10 @@ impl Request {
             track_file: args.next("trackfd")?.map_or(Ok(true), |object| object.is_truthy())?,
         };
         args.finish()?;
-        Ok(request)
+        Ok(arguments)
     }
 
-    /// What the library is asked for, and the `ACCESS_*` number that the map shows.
+    /// The library's options, and the `ACCESS_*` number that `repr` shows.
     #[cfg(unix)]
     fn options(&self) -> PyResult<(MmapOptions, i32)> {
         use firmmap::{MapFlags, Protection};
@@ -161,7 +161,7 @@ impl Request {
         Ok((options, access))
     }
 
-    /// What the library is asked for, and the `ACCESS_*` number that the map shows.
+    /// The library's options, and the `ACCESS_*` number that `repr` shows.
     #[cfg(windows)]
     fn options(&self) -> PyResult<(MmapOptions, i32)> {
         use firmmap::Access;

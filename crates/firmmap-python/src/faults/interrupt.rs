@@ -1,12 +1,12 @@
-//! From a signal handler to an exception in the thread that has met a fault.
+//! From the signal handler to an exception in the faulting thread.
 //!
-//! A thread that is attached to an interpreter (holds its GIL) asks for an exception in itself, which CPython raises at its
-//! next bytecode that looks for such requests (a call, a jump back). The main thread, and threads of the main interpreter that are
-//! detached, ask CPython to call us back in the main thread, in the same way.
+//! A thread that is attached to an interpreter (holds its GIL) requests an asynchronous exception in itself, which CPython raises at its
+//! next bytecode that checks for such requests (a call, a jump back). The main thread, and threads of the main interpreter that are
+//! detached, request a pending call in the main thread, which CPython makes in the same way.
 //!
-//! CPython has no such call for other interpreters, and from 3.13 on none in a child of fork(2) by a thread that is not the main
-//! one: it wakes the thread that was the main one in the parent. There a detached thread is remembered, and asked when
-//! it gives back the view that it has used.
+//! CPython has no pending calls for other interpreters, and from 3.13 on none in a child of fork(2) by a thread that is not the main
+//! one: it wakes the thread that was the main one in the parent. There a detached thread is recorded, and the exception requested when
+//! it releases the view that it has used.
 
 use std::ffi::{c_int, c_long, c_void};
 use std::ptr;
@@ -15,22 +15,23 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use super::call::enter;
 use super::interpreter::{self, Interpreter, Kept};
-use super::module::version;
+use crate::sys::module::version;
+use crate::sys::trampoline::enter;
 
-/// A request to be called back is waiting to be served: where it was made, or 0.
+/// Whether a pending call has been requested and not yet made: the address of the interpreter that was attached then, with the lowest bit
+/// set; or 0.
 static REQUESTED: AtomicUsize = AtomicUsize::new(0);
-/// Requests to be called back are served. See above for where they are not.
+/// Whether pending calls are made: see above for where they are not.
 static SERVED: AtomicBool = AtomicBool::new(true);
 /// The main thread, or 0 if it is not known.
 static MAIN: AtomicUsize = AtomicUsize::new(0);
 /// CPython's function that gives the state of the thread that is attached, or null.
 static ATTACHED: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
-/// How many threads are to be asked when they are attached again.
-static DUE: AtomicUsize = AtomicUsize::new(0);
+/// How many threads are recorded as deferred, in all interpreters.
+static DEFERRED: AtomicUsize = AtomicUsize::new(0);
 
-/// Prepares everything that a signal handler could not do, and has [`request`] called after each fault.
+/// Does what a signal handler could not do, and registers [`request`] to be called after each fault.
 pub(crate) fn connect(py: Python<'_>, here: &Interpreter, main: usize) {
     // Not in the limited API, but in all versions of CPython, under one of two names.
     #[cfg(unix)]
@@ -60,7 +61,7 @@ pub(crate) fn connect(py: Python<'_>, here: &Interpreter, main: usize) {
         MAIN.load(Ordering::Acquire)
     };
     MAIN.store(main, Ordering::Release);
-    // SAFETY: atomics, and functions of CPython's whose locks nobody holds who touches mapped memory. It does not unwind.
+    // SAFETY: atomics, and functions of CPython's whose locks no thread holds that accesses mapped memory. It does not unwind.
     unsafe { firmmap::on_fault(request) };
 }
 
@@ -70,7 +71,7 @@ pub(crate) fn after_fork(py: Python<'_>) {
     if MAIN.swap(here, Ordering::AcqRel) != here && version(py) >= (3, 13) {
         SERVED.store(false, Ordering::Release);
     }
-    // Whoever was about to make a request is not there any more.
+    // A thread that was about to make the call does not exist here.
     REQUESTED.store(0, Ordering::Release);
 }
 
@@ -97,10 +98,10 @@ fn is_first_of_process() -> bool {
     false
 }
 
-/// Requests that the thread be told. Runs in a signal handler, of a thread that was touching mapped memory.
+/// Requests an exception for the thread. Runs in the signal handler of a thread that was accessing mapped memory.
 ///
 /// CPython's functions here take locks of its own for a moment. That is allowed though it is not in every signal
-/// handler: the fault was raised by a load or a store of mapped bytes, and nobody does that while holding one of these
+/// handler: the fault was raised by a load or a store of mapped bytes, and no thread does that while holding one of these
 /// locks. If a request cannot be made nothing is lost: the fault stays with its map, whose next operation reports it.
 fn request() {
     // SAFETY: always works.
@@ -112,25 +113,25 @@ fn request() {
     let own = unsafe { ffi::PyGILState_GetThisThreadState() };
     let here = interpreter::find(interpreter_of(own));
     for other in interpreter::all().filter(|&other| here.is_none_or(|here| !ptr::eq(here, other))) {
-        // What it did not wait for while it ran that interpreter is over.
-        other.asked.remove(thread);
-        forget_due(other, thread);
+        // What it has left unreported in that interpreter is out of date.
+        other.requested.remove(thread);
+        forget_deferred(other, thread);
     }
     // Up to CPython 3.11 it is the state of whichever thread is attached.
     let attached = attached();
     let is_main = thread == MAIN.load(Ordering::Acquire);
-    // Threads that are not Python's have no interpreter: the main one is told. CPython 3.11 takes the interpreter of the thread that
+    // Threads that are not Python's have no interpreter: the main one is used. CPython 3.11 takes the interpreter of the thread that
     // is attached, whichever that is, and calls back in the main thread only.
     let elsewhere = !attached.is_null() && attached != own && !is_main && !is_of_main(attached);
     let has_callback = SERVED.load(Ordering::Acquire) && !elsewhere && (own.is_null() || is_of_main(own));
     let is_attached = !attached.is_null() && attached == own;
-    let can_be_asked = is_attached && !(has_callback && is_main);
-    if can_be_asked && here.is_some_and(|here| raise_in_thread(here, thread)) {
+    let can_raise_here = is_attached && !(has_callback && is_main);
+    if can_raise_here && here.is_some_and(|here| raise_in_thread(here, thread)) {
         return;
     }
     if !has_callback {
-        if here.is_some_and(|here| !here.due.contains(thread) && here.due.insert(thread)) {
-            DUE.fetch_add(1, Ordering::AcqRel);
+        if here.is_some_and(|here| !here.deferred.contains(thread) && here.deferred.insert(thread)) {
+            DEFERRED.fetch_add(1, Ordering::AcqRel);
         }
         return;
     }
@@ -169,7 +170,7 @@ fn is_of_main(thread: *mut ffi::PyThreadState) -> bool {
 
 extern "C" fn serve(_: *mut c_void) -> c_int {
     REQUESTED.store(0, Ordering::Release);
-    let deliver = |py: Python<'_>| match crate::faults::deliver(py) {
+    let deliver = |py: Python<'_>| match super::deliver(py) {
         // The program has ended, and CPython has no words of its own for that.
         Err(exception) if is_without_frame(py) => {
             exception.write_unraisable(py);
@@ -187,75 +188,75 @@ fn is_without_frame(_py: Python<'_>) -> bool {
     unsafe { ffi::PyEval_GetFrame() }.is_null()
 }
 
-/// Has the class raised in a thread of the interpreter that runs us, at the thread's next bytecode. `false` if the interpreter knows no
+/// Requests an exception in a thread of the interpreter that runs us, at the thread's next bytecode. `false` if the interpreter has no
 /// such thread. This thread is attached.
 pub(crate) fn raise_in_thread(here: &Interpreter, thread: usize) -> bool {
     let class = here.raw(Kept::LateFault);
     if class.is_null() {
         return false;
     }
-    // Where there is no place the exception is raised all the same; only it cannot be taken back.
-    here.asked.insert(thread);
+    // If the set is full, the exception is raised all the same; only it cannot be withdrawn.
+    here.requested.insert(thread);
     // SAFETY: attached; the exception is a class.
     let raised = unsafe { ffi::PyThreadState_SetAsyncExc(thread as c_long, class) } > 0;
     if !raised {
-        here.asked.remove(thread);
+        here.requested.remove(thread);
     }
     raised
 }
 
-/// Whether a thread has met a fault while it ran another interpreter than this.
+/// Whether a thread has faulted while it ran another interpreter than this.
 pub(crate) fn is_elsewhere(here: &Interpreter, thread: usize) -> bool {
     interpreter::all()
         .filter(|other| !ptr::eq(*other, here))
-        .any(|other| other.asked.contains(thread) || other.due.contains(thread))
+        .any(|other| other.requested.contains(thread) || other.deferred.contains(thread))
 }
 
-/// The exception that was to be raised in this thread is there.
+/// The exception that was requested in this thread is being raised.
 pub(crate) fn was_raised(py: Python<'_>) {
     if let Some(here) = interpreter::current(py) {
-        here.asked.remove(thread());
-        forget_due(here, thread());
+        here.requested.remove(thread());
+        forget_deferred(here, thread());
     }
 }
 
-/// Takes back what this thread was to be told: it is just being told in another way.
-pub(crate) fn retract(is_still_due: impl FnOnce(usize) -> bool) {
-    // SAFETY: it is told by an exception, which only attached threads make.
+/// Withdraws the exception that was requested in this thread: the fault is just being reported in another way.
+pub(crate) fn withdraw(is_still_waiting: impl FnOnce(usize) -> bool) {
+    // SAFETY: the other way is an exception too, which only attached threads make.
     let py = unsafe { Python::assume_attached() };
     let Some(here) = interpreter::current(py) else { return };
     let thread = thread();
-    let is_asked = here.asked.contains(thread) || here.due.contains(thread);
-    if !is_asked || is_still_due(thread) {
+    let is_requested = here.requested.contains(thread) || here.deferred.contains(thread);
+    if !is_requested || is_still_waiting(thread) {
         return;
     }
-    forget_due(here, thread);
-    if here.asked.remove(thread) {
-        // SAFETY: attached; null takes the exception back.
+    forget_deferred(here, thread);
+    if here.requested.remove(thread) {
+        // SAFETY: attached; null withdraws the exception.
         unsafe { ffi::PyThreadState_SetAsyncExc(thread as c_long, ptr::null_mut()) };
     }
 }
 
-/// Whether there is a thread that waits to be attached again.
+/// Whether any thread is recorded as deferred.
 #[inline]
-pub(crate) fn is_anyone_due() -> bool {
-    DUE.load(Ordering::Relaxed) > 0
+pub(crate) fn has_deferred() -> bool {
+    DEFERRED.load(Ordering::Relaxed) > 0
 }
 
-/// Asks for an exception in this thread, if it was to be done when it is attached again.
+/// Requests an exception in this thread, if that was deferred until it is attached again.
 #[cold]
-pub(crate) fn ask_if_due(py: Python<'_>, is_still_due: impl FnOnce(usize) -> bool) {
+pub(crate) fn request_if_deferred(py: Python<'_>, is_still_waiting: impl FnOnce(usize) -> bool) {
     let Some(here) = interpreter::current(py) else { return };
     let thread = thread();
-    if forget_due(here, thread) && is_still_due(thread) {
+    if forget_deferred(here, thread) && is_still_waiting(thread) {
         raise_in_thread(here, thread);
     }
 }
 
-fn forget_due(here: &Interpreter, thread: usize) -> bool {
-    let was_due = here.due.remove(thread);
-    if was_due {
-        DUE.fetch_sub(1, Ordering::AcqRel);
+fn forget_deferred(here: &Interpreter, thread: usize) -> bool {
+    let was_deferred = here.deferred.remove(thread);
+    if was_deferred {
+        DEFERRED.fetch_sub(1, Ordering::AcqRel);
     }
-    was_due
+    was_deferred
 }

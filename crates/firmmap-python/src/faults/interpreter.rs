@@ -1,17 +1,17 @@
-//! What the binding keeps for each interpreter of the process: objects that are needed where no module is at hand, and which of
-//! its threads are to be told of a fault.
+//! What the binding keeps for each interpreter of the process: objects that are needed where there is no module to get them from, and
+//! the threads in which an exception is to be raised for a fault.
 //!
 //! Interpreters can run at the same time, each with a GIL of its own, and signal handlers read here; so it is a list of atomics
-//! whose entries are never freed, but used again when their interpreter has ended.
+//! whose entries are never freed, but reused when their interpreter has ended.
 
 use std::ffi::CStr;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
+use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::{PyTypeInfo, ffi};
 
-use super::exception::{Exception, PyResult, PyRuntimeError};
+use crate::sys::exception::{Arguments, Exception, PyResult, PyRuntimeError};
 
 /// Objects of an interpreter.
 #[derive(Clone, Copy)]
@@ -24,7 +24,7 @@ pub(crate) enum Kept {
     UnsupportedOperation,
     /// `_faults.py`'s function that makes an exception for several faults.
     MakeError,
-    /// Names of modules in which threads wait for work, and hand over what they have done.
+    /// Names of modules in which threads wait for work, or hand over results.
     Machinery,
     /// `sys._current_frames`.
     CurrentFrames,
@@ -32,13 +32,13 @@ pub(crate) enum Kept {
 
 const KEPT: usize = Kept::CurrentFrames as usize + 1;
 
-/// How many threads of one interpreter are kept apart. A signal handler cannot make room for more.
+/// How many threads of one interpreter can be recorded. A signal handler cannot allocate memory for more.
 const THREADS: usize = 64;
 
-/// Some threads, by their numbers.
-pub(super) struct Threads([AtomicUsize; THREADS]);
+/// A set of threads, by their identifiers (`threading.get_ident()`).
+pub(super) struct ThreadSet([AtomicUsize; THREADS]);
 
-impl Threads {
+impl ThreadSet {
     const fn new() -> Self {
         Self([const { AtomicUsize::new(0) }; THREADS])
     }
@@ -47,7 +47,7 @@ impl Threads {
         self.0.iter().any(|place| place.load(Ordering::Acquire) == thread)
     }
 
-    /// Whether it is among them now: not where there is no room.
+    /// Returns whether it is in the set now: not if that is full.
     pub(super) fn insert(&self, thread: usize) -> bool {
         self.contains(thread) || self.0.iter().any(|place| exchange(place, 0, thread))
     }
@@ -75,10 +75,10 @@ pub(crate) struct Interpreter {
     state: AtomicPtr<ffi::PyInterpreterState>,
     /// References of the entry's own, or null.
     objects: [AtomicPtr<ffi::PyObject>; KEPT],
-    /// Threads in which an exception is going to be raised.
-    pub(super) asked: Threads,
-    /// Threads that have met a fault while they were detached, and cannot be asked before they are attached again.
-    pub(super) due: Threads,
+    /// Threads for which an exception has been requested.
+    pub(super) requested: ThreadSet,
+    /// Threads that have faulted while they were detached: an exception can be requested only when they are attached again.
+    pub(super) deferred: ThreadSet,
 }
 
 // SAFETY: all is atomic but `next`, which does not change.
@@ -104,7 +104,7 @@ pub(super) fn find(state: *mut ffi::PyInterpreterState) -> Option<&'static Inter
     all().find(|entry| entry.state.load(Ordering::Acquire) == state)
 }
 
-/// The interpreter that runs the caller, if it has imported the package and is not yet at its end.
+/// The interpreter that runs the caller, if it has imported the package and is not being torn down.
 pub(crate) fn current(_py: Python<'_>) -> Option<&'static Interpreter> {
     // SAFETY: attached, as the token says.
     find(unsafe { ffi::PyInterpreterState_Get() })
@@ -119,7 +119,7 @@ pub(crate) fn register(py: Python<'_>) -> PyResult<&'static Interpreter> {
     let state = unsafe { ffi::PyInterpreterState_Get() };
     let entry = take_entry(state);
     let end = |entry: &Interpreter| entry.state.store(ptr::null_mut(), Ordering::Release);
-    // It goes with the interpreter's dict, which is cleared at the interpreter's end.
+    // The capsule is freed with the interpreter's dict, at the interpreter's end.
     // SAFETY: attached; the pointer is not null.
     let capsule = unsafe { ffi::PyCapsule_New(ptr::from_ref(entry).cast_mut().cast(), NAME.as_ptr(), Some(release)) };
     if capsule.is_null() {
@@ -154,8 +154,8 @@ fn take_entry(state: *mut ffi::PyInterpreterState) -> &'static Interpreter {
         next: ptr::null(),
         state: AtomicPtr::new(state),
         objects: [const { AtomicPtr::new(ptr::null_mut()) }; KEPT],
-        asked: Threads::new(),
-        due: Threads::new(),
+        requested: ThreadSet::new(),
+        deferred: ThreadSet::new(),
     }));
     loop {
         let last = LAST.load(Ordering::Acquire);
@@ -170,12 +170,12 @@ fn take_entry(state: *mut ffi::PyInterpreterState) -> &'static Interpreter {
 unsafe extern "C" fn release(capsule: *mut ffi::PyObject) {
     // SAFETY: CPython passes the capsule, which has that name.
     let entry = unsafe { ffi::PyCapsule_GetPointer(capsule, NAME.as_ptr()) }.cast::<Interpreter>();
-    // SAFETY: it was made of an entry, which is never freed.
+    // SAFETY: the capsule was made with a pointer to an entry, which is never freed.
     let Some(entry) = (unsafe { entry.as_ref() }) else { return };
     let objects = [const { ptr::null_mut::<ffi::PyObject>() }; KEPT];
     let objects: [_; KEPT] = std::array::from_fn(|index| entry.objects[index].swap(objects[index], Ordering::AcqRel));
-    entry.asked.clear();
-    entry.due.clear();
+    entry.requested.clear();
+    entry.deferred.clear();
     entry.state.store(ptr::null_mut(), Ordering::Release);
     for object in objects {
         // SAFETY: a reference of the entry's own, or null; CPython calls this while attached to its interpreter.
@@ -184,7 +184,7 @@ unsafe extern "C" fn release(capsule: *mut ffi::PyObject) {
 }
 
 impl Interpreter {
-    /// Keeps an object, unless there is one already.
+    /// Keeps an object, unless one is kept already.
     pub(crate) fn keep(&self, which: Kept, object: Bound<'_, PyAny>) {
         let place = &self.objects[which as usize];
         if place.load(Ordering::Acquire).is_null() {
@@ -212,20 +212,26 @@ impl Interpreter {
 
 /// A class of exceptions that the interpreter keeps; `OSError`, its base, where the interpreter is at its end.
 macro_rules! kept_exception {
-    ($name:ident, $which:expr) => {
+    ($name:ident, $which:expr, $doc:literal) => {
+        #[doc = $doc]
         pub(crate) struct $name;
 
-        // SAFETY: it is a class, which `keep_class` has checked and the entry holds, or one that is static.
-        unsafe impl PyTypeInfo for $name {
-            fn type_object_raw(py: Python<'_>) -> *mut ffi::PyTypeObject {
+        impl $name {
+            fn class(py: Python<'_>) -> *mut ffi::PyObject {
                 let kept = current(py).map_or(ptr::null_mut(), |entry| entry.raw($which));
                 // SAFETY: a static of CPython's, which is set before any module is imported.
-                let kept = if kept.is_null() { unsafe { ffi::PyExc_OSError } } else { kept };
-                kept.cast()
+                if kept.is_null() { unsafe { ffi::PyExc_OSError } } else { kept }
+            }
+
+            #[cold]
+            #[inline(never)]
+            pub(crate) fn new_err(arguments: impl Into<Arguments>) -> Exception {
+                // SAFETY: a class, as was checked before it was kept, which the entry holds; or one that is static.
+                unsafe { Exception::of_class(Self::class, arguments) }
             }
         }
     };
 }
 
-kept_exception!(MapFaultError, Kept::FaultError);
-kept_exception!(UnsupportedOperation, Kept::UnsupportedOperation);
+kept_exception!(MapFaultError, Kept::FaultError, "`firmmap.MapFaultError`.");
+kept_exception!(UnsupportedOperation, Kept::UnsupportedOperation, "`io.UnsupportedOperation`.");

@@ -7,58 +7,60 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
 use pyo3::{Borrowed, ffi};
 
-use super::buffer;
-use super::call::enter;
-use super::exception::PyResult;
-use super::module::{self, Class};
-use super::native::{
-    self, Receiver, Table, keyword_method, method, plain_method, property, quick_call, quick_method, quick_property,
-    slot,
-};
-use crate::mapped;
-use crate::mapped_file::lines::{self, Lines};
-use crate::mapped_file::search::{self, Matches};
-use crate::mapped_file::{self as file, MappedFile, bytes, docs, growth, open, pages, read, write};
+use super::lines::{self, Lines};
+use super::search::{self, Matches};
+use super::{MappedFile, This, bytes, descriptor, docs, file, growth, new as constructor, pages, write};
 
-type This<'py> = Receiver<'py, MappedFile>;
+use crate::common::{self, Class, leaf::Leaf};
+use crate::mapped_file as class;
+use crate::sys::buffer;
+use crate::sys::exception::PyResult;
+use crate::sys::module;
+use crate::sys::trampoline::enter;
+use crate::sys::typeobject::{
+    self, Table, fast_call, fast_method, fast_property, keyword_method, method, noargs_method, property, slot,
+};
+
+// SAFETY: both read fields of the state.
+unsafe impl Leaf for MappedFile {}
 
 static METHODS: Table<ffi::PyMethodDef> = Table::new();
 static PROPERTIES: Table<ffi::PyGetSetDef> = Table::new();
 
 /// A new instance of the module's class.
 pub(crate) fn new_file<'py>(module: &Bound<'py, PyModule>, body: MappedFile) -> PyResult<Bound<'py, PyAny>> {
-    let class = module::class(module, Class::MappedFile)?;
+    let class = module::class(module, Class::MappedFile as usize)?;
     // SAFETY: the class was made for this body.
-    unsafe { native::new(&class, body) }
+    unsafe { typeobject::new(&class, body) }
 }
 
 /// The iterator of `lines()`.
 pub(crate) fn new_lines<'py>(file: This<'py>, body: Lines) -> PyResult<Bound<'py, PyAny>> {
-    let class = class_beside(file, Class::LineIterator)?;
+    let class = sibling_class(file, Class::LineIterator)?;
     // SAFETY: the class was made for this body.
-    unsafe { native::new(&class, body) }
+    unsafe { typeobject::new(&class, body) }
 }
 
 /// The iterator of `find_all()`.
 pub(crate) fn new_matches<'py>(file: This<'py>, body: Matches) -> PyResult<Bound<'py, PyAny>> {
-    let class = class_beside(file, Class::MatchIterator)?;
+    let class = sibling_class(file, Class::MatchIterator)?;
     // SAFETY: the class was made for this body.
-    unsafe { native::new(&class, body) }
+    unsafe { typeobject::new(&class, body) }
 }
 
 /// Another class of the module that a file's class belongs to.
-pub(super) fn class_beside<'py>(file: This<'py>, which: Class) -> PyResult<Bound<'py, PyType>> {
-    module::class_beside(file, METHODS.get(methods), which)
+pub(super) fn sibling_class<'py>(file: This<'py>, which: Class) -> PyResult<Bound<'py, PyType>> {
+    module::sibling_class(file, METHODS.get(methods), which as usize)
 }
 
 /// Makes the class of a module, and those of its iterators.
 pub(crate) fn create<'py>(module: &Bound<'py, PyModule>) -> PyResult<Bound<'py, PyType>> {
     // SAFETY: the function is for this body.
-    let lines = unsafe { native::iterator_class::<Lines>(module, c"firmmap.LineIterator", next_line) }?;
-    module::hold(module, Class::LineIterator, lines)?;
+    let lines = unsafe { typeobject::iterator_class::<Lines>(module, c"firmmap.LineIterator", next_line) }?;
+    module::hold(module, Class::LineIterator as usize, lines)?;
     // SAFETY: the function is for this body.
-    let matches = unsafe { native::iterator_class::<Matches>(module, c"firmmap.MatchIterator", next_match) }?;
-    module::hold(module, Class::MatchIterator, matches)?;
+    let matches = unsafe { typeobject::iterator_class::<Matches>(module, c"firmmap.MatchIterator", next_match) }?;
+    module::hold(module, Class::MatchIterator as usize, matches)?;
     let slots = vec![
         slot(ffi::Py_tp_new, new as *mut c_void),
         slot(ffi::Py_tp_repr, repr as *mut c_void),
@@ -78,17 +80,17 @@ pub(crate) fn create<'py>(module: &Bound<'py, PyModule>) -> PyResult<Bound<'py, 
     ];
     let flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_BASETYPE;
     // SAFETY: the slots are for this body.
-    let class = unsafe { native::class::<MappedFile>(module, c"firmmap.MappedFile", flags, slots) }?;
-    module::hold(module, Class::MappedFile, class.clone())?;
+    let class = unsafe { typeobject::class::<MappedFile>(module, c"firmmap.MappedFile", flags, slots) }?;
+    module::hold(module, Class::MappedFile as usize, class.clone())?;
     Ok(class)
 }
 
 fn properties() -> Vec<ffi::PyGetSetDef> {
     vec![
-        quick_property!(c"closed", mapped::ready_closed, file::closed, docs::CLOSED),
-        property!(c"name", open::name, docs::NAME),
-        property!(c"mode", open::mode, docs::MODE),
-        property!(c"offset", open::offset, docs::OFFSET),
+        fast_property!(c"closed", common::try_closed, class::closed, docs::CLOSED),
+        property!(c"name", constructor::name, docs::NAME),
+        property!(c"mode", constructor::mode, docs::MODE),
+        property!(c"offset", constructor::offset, docs::OFFSET),
         property!(c"capacity", growth::capacity, docs::CAPACITY),
         ffi::PyGetSetDef::default(),
     ]
@@ -96,34 +98,34 @@ fn properties() -> Vec<ffi::PyGetSetDef> {
 
 fn methods() -> Vec<ffi::PyMethodDef> {
     vec![
-        plain_method!(c"close", file::close, docs::CLOSE),
-        plain_method!(c"detach", file::detach, docs::DETACH),
-        plain_method!(c"fileno", open::fileno, docs::FILENO),
-        plain_method!(c"isatty", open::isatty, docs::ISATTY),
-        plain_method!(c"readable", read::readable, docs::READABLE),
-        plain_method!(c"writable", read::writable, docs::WRITABLE),
-        plain_method!(c"seekable", read::seekable, docs::SEEKABLE),
-        method!(c"read", read::read, docs::READ),
-        method!(c"read1", read::read1, docs::READ1),
-        method!(c"readinto", read::readinto, docs::READINTO),
-        method!(c"readinto1", read::readinto1, docs::READINTO1),
-        quick_call!(c"readline", mapped::ready_line, read::readline, docs::READLINE),
-        method!(c"readlines", read::readlines, docs::READLINES),
-        method!(c"peek", read::peek, docs::PEEK),
-        quick_method!(c"read_byte", mapped::ready_byte, read::read_byte, docs::READ_BYTE),
-        method!(c"seek", read::seek, docs::SEEK),
-        quick_method!(c"tell", mapped::ready_position, read::tell, docs::TELL),
-        plain_method!(c"size", read::size, docs::SIZE),
+        noargs_method!(c"close", class::close, docs::CLOSE),
+        noargs_method!(c"detach", class::detach, docs::DETACH),
+        noargs_method!(c"fileno", descriptor::fileno, docs::FILENO),
+        noargs_method!(c"isatty", descriptor::isatty, docs::ISATTY),
+        noargs_method!(c"readable", file::readable, docs::READABLE),
+        noargs_method!(c"writable", file::writable, docs::WRITABLE),
+        noargs_method!(c"seekable", file::seekable, docs::SEEKABLE),
+        method!(c"read", file::read, docs::READ),
+        method!(c"read1", file::read1, docs::READ1),
+        method!(c"readinto", file::readinto, docs::READINTO),
+        method!(c"readinto1", file::readinto1, docs::READINTO1),
+        fast_call!(c"readline", common::try_line, file::readline, docs::READLINE),
+        method!(c"readlines", file::readlines, docs::READLINES),
+        method!(c"peek", file::peek, docs::PEEK),
+        fast_method!(c"read_byte", common::try_byte, file::read_byte, docs::READ_BYTE),
+        method!(c"seek", file::seek, docs::SEEK),
+        fast_method!(c"tell", common::try_position, file::tell, docs::TELL),
+        noargs_method!(c"size", file::size, docs::SIZE),
         method!(c"write", write::write, docs::WRITE),
         method!(c"writelines", write::writelines, docs::WRITELINES),
         method!(c"write_byte", write::write_byte, docs::WRITE_BYTE),
         method!(c"truncate", growth::truncate, docs::TRUNCATE),
         method!(c"resize", growth::resize_method, docs::RESIZE),
-        plain_method!(c"refresh", growth::refresh, docs::REFRESH),
+        noargs_method!(c"refresh", growth::refresh, docs::REFRESH),
         keyword_method!(c"flush", pages::flush, docs::FLUSH),
         method!(c"prefetch", pages::prefetch, docs::PREFETCH),
-        plain_method!(c"lock", pages::lock, docs::LOCK),
-        plain_method!(c"unlock", pages::unlock, docs::UNLOCK),
+        noargs_method!(c"lock", pages::lock, docs::LOCK),
+        noargs_method!(c"unlock", pages::unlock, docs::UNLOCK),
         method!(c"protect", pages::protect, docs::PROTECT),
         method!(c"residency", pages::residency, docs::RESIDENCY),
         #[cfg(unix)]
@@ -137,10 +139,10 @@ fn methods() -> Vec<ffi::PyMethodDef> {
         method!(c"startswith", search::startswith, docs::STARTSWITH),
         method!(c"endswith", search::endswith, docs::ENDSWITH),
         method!(c"find_all", search::find_all, docs::FIND_ALL),
-        plain_method!(c"lines", lines::lines, docs::LINES),
-        plain_method!(c"__reduce__", open::reduce, docs::REDUCE),
-        plain_method!(c"__enter__", file::enter, docs::ENTER),
-        method!(c"__exit__", file::exit, docs::EXIT),
+        noargs_method!(c"lines", lines::lines, docs::LINES),
+        noargs_method!(c"__reduce__", constructor::reduce, docs::REDUCE),
+        noargs_method!(c"__enter__", class::enter, docs::ENTER),
+        method!(c"__exit__", class::exit, docs::EXIT),
         ffi::PyMethodDef::zeroed(),
     ]
 }
@@ -156,9 +158,9 @@ unsafe extern "C" fn new(
         // SAFETY: CPython passes a live dict, or null.
         let names = unsafe { Bound::from_borrowed_ptr_or_opt(py, names) };
         let names = names.map(Bound::cast_into).transpose()?;
-        let body = open::new(&args.cast_into::<PyTuple>()?, names.as_ref() as Option<&Bound<'_, PyDict>>)?;
+        let body = constructor::new(&args.cast_into::<PyTuple>()?, names.as_ref() as Option<&Bound<'_, PyDict>>)?;
         // SAFETY: the class is ours or a subclass, as CPython has checked.
-        unsafe { native::allocate(py, class, body) }
+        unsafe { typeobject::allocate(py, class, body) }
     };
     // SAFETY: CPython calls this while attached.
     unsafe { enter(ptr::null_mut(), body) }
@@ -166,37 +168,37 @@ unsafe extern "C" fn new(
 
 unsafe extern "C" fn repr(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { native::object(this, file::repr) }
+    unsafe { typeobject::object(this, class::repr) }
 }
 
 unsafe extern "C" fn iter(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { native::object(this, lines::iter) }
+    unsafe { typeobject::object(this, lines::iter) }
 }
 
 unsafe extern "C" fn next(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { native::next(this, lines::ready, lines::next) }
+    unsafe { typeobject::next(this, lines::try_next, lines::next) }
 }
 
 unsafe extern "C" fn next_line(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { native::next(this, lines::ready_of, lines::next_of) }
+    unsafe { typeobject::next(this, lines::try_next_line, lines::next_line) }
 }
 
 unsafe extern "C" fn next_match(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { native::next(this, search::ready_of, search::next_of) }
+    unsafe { typeobject::next(this, search::try_next_match, search::next_match) }
 }
 
 unsafe extern "C" fn truth(this: *mut ffi::PyObject) -> c_int {
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { native::number(this, file::truth) }
+    unsafe { typeobject::number(this, class::truth) }
 }
 
 unsafe extern "C" fn length(this: *mut ffi::PyObject) -> isize {
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { native::quick_number(this, mapped::ready_len, file::len) }
+    unsafe { typeobject::fast_number(this, common::try_len, class::len) }
 }
 
 unsafe extern "C" fn contains(this: *mut ffi::PyObject, object: *mut ffi::PyObject) -> c_int {
@@ -205,15 +207,15 @@ unsafe extern "C" fn contains(this: *mut ffi::PyObject, object: *mut ffi::PyObje
         search::contains(this, unsafe { Borrowed::from_ptr(this.py, object) })
     };
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { native::number(this, body) }
+    unsafe { typeobject::number(this, body) }
 }
 
 unsafe extern "C" fn subscript(this: *mut ffi::PyObject, key: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: CPython passes a live key.
     let key = |py| unsafe { Borrowed::from_ptr(py, key) };
-    let ready = |this| mapped::ready_subscript(this, key(this.py));
+    let fast = |this| common::try_subscript(this, key(this.py));
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { native::quick_object(this, ready, |this| bytes::subscript(this, key(this.py))) }
+    unsafe { typeobject::fast_object(this, fast, |this| bytes::subscript(this, key(this.py))) }
 }
 
 unsafe extern "C" fn assign_subscript(
@@ -228,27 +230,27 @@ unsafe extern "C" fn assign_subscript(
         bytes::assign_subscript(this, key, unsafe { Borrowed::from_ptr_or_opt(this.py, value) }).map(|()| 0)
     };
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { native::number(this, body) }
+    unsafe { typeobject::number(this, body) }
 }
 
 unsafe extern "C" fn get_buffer(this: *mut ffi::PyObject, view: *mut ffi::Py_buffer, flags: c_int) -> c_int {
     // SAFETY: CPython passes a buffer; without an owner it is one that was not filled.
     unsafe { (*view).obj = ptr::null_mut() };
     let body = |this: This<'_>| {
-        let export = file::export(this)?;
+        let export = class::export(this)?;
         // SAFETY: CPython wants this buffer filled; counting it as exported has made the memory stay.
         let result = unsafe { buffer::fill(this.as_ptr(), view, &export, flags) };
-        result.inspect_err(|_| file::release(this)).map(|()| 0)
+        result.inspect_err(|_| class::release(this)).map(|()| 0)
     };
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { native::number(this, body) }
+    unsafe { typeobject::number(this, body) }
 }
 
 unsafe extern "C" fn release_buffer(this: *mut ffi::PyObject, _: *mut ffi::Py_buffer) {
     let body = |this: This<'_>| {
-        file::release(this);
+        class::release(this);
         Ok(0)
     };
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    let _: c_int = unsafe { native::number(this, body) };
+    let _: c_int = unsafe { typeobject::number(this, body) };
 }

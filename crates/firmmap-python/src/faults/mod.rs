@@ -1,5 +1,10 @@
 //! Faults as exceptions: `MapFaultError`, and how it reaches code that uses the memory of a map directly.
 
+#[allow(unsafe_code)]
+pub(crate) mod interpreter;
+#[allow(unsafe_code)]
+mod interrupt;
+
 use std::ffi::CStr;
 
 use firmmap::{take_fault_of, waiting_faults};
@@ -7,18 +12,16 @@ use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyModule, PyTuple, PyType};
 
-use crate::args::Constructor;
-use crate::mapped::Returned;
+use crate::args::ArgParser;
 use crate::sys::exception::{Exception, PyResult, PyTypeError};
-use crate::sys::interpreter::{self, Kept};
-use crate::sys::interrupt;
-use crate::sys::objects::class_name;
+use crate::sys::objects::{Returned, class_name};
+use interpreter::Kept;
 
 type Module<'a, 'py> = &'a Bound<'py, PyModule>;
 type Arguments<'a, 'py> = &'a Bound<'py, PyTuple>;
 type Names<'a, 'py> = Option<&'a Bound<'py, PyDict>>;
 
-/// Makes room for what the interpreter keeps.
+/// Registers the interpreter, and keeps what is needed of its own modules.
 pub(crate) fn register(py: Python<'_>) -> PyResult<()> {
     let here = interpreter::register(py)?;
     here.keep(Kept::UnsupportedOperation, class(py.import("io")?.getattr("UnsupportedOperation")?)?);
@@ -41,7 +44,7 @@ pub(crate) fn keep_classes<'py>(
     names: Names<'_, 'py>,
 ) -> Returned<'py> {
     let py = module.py();
-    let mut args = Constructor::new(args, names, 2, 2)?;
+    let mut args = ArgParser::new(args, names, 2, 2)?;
     let given = (class(args.required("error")?)?, class(args.required("late")?)?);
     args.finish()?;
     let here = interpreter::register(py)?;
@@ -54,11 +57,11 @@ pub(crate) fn keep_classes<'py>(
 }
 
 /// `_connect_faults(make_error, machinery, main)` connects the library's faults to the interpreter, and returns whether that is done for
-/// the first time. `_faults.py` calls it, once all that is used later is there: later can be while another exception is on its way, or
+/// the first time. `_faults.py` calls it, once everything that is used later exists: faults may be delivered while another exception is being raised, or
 /// while the interpreter shuts down.
 pub(crate) fn connect<'py>(module: Module<'_, 'py>, args: Arguments<'_, 'py>, names: Names<'_, 'py>) -> Returned<'py> {
     let py = module.py();
-    let mut args = Constructor::new(args, names, 3, 3)?;
+    let mut args = ArgParser::new(args, names, 3, 3)?;
     let make_error = args.required("make_error")?;
     let machinery = args.required("machinery")?;
     let main = args.required("main")?.extract()?;
@@ -79,7 +82,7 @@ fn none(py: Python<'_>) -> Bound<'_, PyAny> {
     py.None().into_bound(py)
 }
 
-/// `_faults_after_fork()` tells the library's Python half that it is in a child process.
+/// `_faults_after_fork()`: this is a child process, and the calling thread its main thread.
 pub(crate) fn after_fork(py: Python<'_>) -> Returned<'_> {
     interrupt::after_fork(py);
     Ok(none(py))
@@ -90,20 +93,20 @@ pub(crate) fn handler(py: Python<'_>) -> Returned<'_> {
     Ok(firmmap::fault_handler().into_pyobject(py)?.into_any())
 }
 
-/// `_forget_fault_handler(handler)` takes a handler that was switched off out of the chain.
+/// `_forget_fault_handler(handler)` removes a handler that was disabled from the chain.
 pub(crate) fn forget_handler<'py>(
     module: Module<'_, 'py>,
     args: Arguments<'_, 'py>,
     names: Names<'_, 'py>,
 ) -> Returned<'py> {
-    let mut args = Constructor::new(args, names, 1, 1)?;
+    let mut args = ArgParser::new(args, names, 1, 1)?;
     let handler = args.required("handler")?.extract()?;
     args.finish()?;
     firmmap::forget_fault_handler(handler);
     Ok(none(module.py()))
 }
 
-/// `_claim_faults()`: where the faults were that this thread is just being told of.
+/// `_claim_faults()`: the offsets of the faults for which an exception is just being raised in this thread.
 pub(crate) fn claim(py: Python<'_>) -> Returned<'_> {
     interrupt::was_raised(py);
     Ok(own_faults().into_pyobject(py)?)
@@ -114,42 +117,42 @@ fn own_faults() -> Vec<usize> {
     std::iter::from_fn(|| take_fault_of(here)).map(|fault| fault.offset).collect()
 }
 
-/// An operation has told this thread of a fault: it need not be told a second time.
-pub(crate) fn told() {
-    interrupt::retract(is_waiting);
+/// An operation has reported a fault to this thread: no second exception is needed for it.
+pub(crate) fn reported() {
+    interrupt::withdraw(is_waiting);
 }
 
 fn is_waiting(thread: usize) -> bool {
     waiting_faults().iter().any(|fault| fault.thread == thread)
 }
 
-/// A view was given back: a thread that has met a fault in it while it was detached is asked for an exception now.
+/// A view was released: if this thread has faulted in it while it was detached, an exception is requested now.
 #[inline]
 pub(crate) fn after_release(py: Python<'_>) {
-    if interrupt::is_anyone_due() {
-        interrupt::ask_if_due(py, is_waiting);
+    if interrupt::has_deferred() {
+        interrupt::request_if_deferred(py, is_waiting);
     }
 }
 
-/// Raises the faults that their threads were not told of, in these threads. Runs in the main thread.
+/// Raises exceptions for unreported faults, in the faulting threads. Runs in the main thread.
 pub(crate) fn deliver(py: Python<'_>) -> PyResult<()> {
-    // Without the package there are no exceptions for it, and at the end of the interpreter nobody to raise them for: the faults stay
-    // with their maps.
+    // Without the Python half of the package there are no exceptions to raise, and at the end of the interpreter no thread to raise them in:
+    // the faults stay with their maps.
     let Some(interpreter) = interpreter::current(py) else { return Ok(()) };
     let Some(make_error) = interpreter.get(py, Kept::MakeError) else { return Ok(()) };
     let here = interrupt::thread();
     let mut offsets = own_faults();
     for fault in waiting_faults().into_iter().filter(|fault| fault.thread != here) {
-        // A thread that runs another interpreter is told there.
+        // To a thread that runs another interpreter it is reported there.
         if interrupt::is_elsewhere(interpreter, fault.thread) {
             continue;
         }
         let reachable = fault.thread_lives() && !has_moved_on(py, interpreter, fault.thread).unwrap_or(true);
-        // An operation without the GIL may have told the thread in the meantime.
+        // An operation without the GIL may have reported it in the meantime.
         if !is_waiting(fault.thread) {
             continue;
         }
-        // The fault stays with its map until the thread has been told.
+        // The fault stays with its map until it has been reported to the thread.
         if reachable && interrupt::raise_in_thread(interpreter, fault.thread) {
             continue;
         }
@@ -158,9 +161,9 @@ pub(crate) fn deliver(py: Python<'_>) -> PyResult<()> {
     if offsets.is_empty() { Ok(()) } else { Err(Exception::made(make_error.call1((offsets,))?)) }
 }
 
-/// Whether another thread has left what it was doing: it waits for work, or hands over what it has done. An exception would
-/// end the loop of a worker of a pool, say, and lose its next task. Runs no Python code, in which other threads and other
-/// signals could have their turn.
+/// Whether another thread has finished what it was doing: it waits for work, or hands over a result. An exception would
+/// end the loop of a worker of a pool, say, and lose its next task. Runs no Python code, which could switch threads or run signal
+/// handlers.
 fn has_moved_on(py: Python<'_>, here: &interpreter::Interpreter, thread: usize) -> PyResult<bool> {
     let current_frames = here.get(py, Kept::CurrentFrames);
     let (Some(current_frames), Some(machinery)) = (current_frames, here.get(py, Kept::Machinery)) else {
@@ -200,7 +203,7 @@ pub(crate) fn set_fault_guard<'py>(
     args: Arguments<'_, 'py>,
     names: Names<'_, 'py>,
 ) -> Returned<'py> {
-    let mut args = Constructor::new(args, names, 1, 1)?;
+    let mut args = ArgParser::new(args, names, 1, 1)?;
     let on = args.required("on")?;
     args.finish()?;
     let Ok(on) = on.cast::<PyBool>() else {

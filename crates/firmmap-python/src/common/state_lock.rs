@@ -1,12 +1,11 @@
-//! [`Exclusive`]: state that one thread at a time may change.
+//! [`StateLock`]: state that one thread at a time may change.
 //!
-//! With the GIL, whoever runs here is alone already, and a flag guards against calling back into itself. Without the
-//! GIL it is a mutex.
+//! With the GIL, the thread that runs here is the only one, and a flag guards against reentrance. Without the GIL it is a mutex.
 
 use pyo3::Python;
 
 /// State behind the GIL, or behind a mutex where there is none.
-pub(crate) struct Exclusive<T>(Inner<T>);
+pub(crate) struct StateLock<T>(Inner<T>);
 
 #[cfg(not(Py_GIL_DISABLED))]
 struct Inner<T> {
@@ -19,9 +18,9 @@ type Inner<T> = std::sync::Mutex<T>;
 
 // SAFETY: `with` needs the GIL, so that only one thread at a time gets at the value.
 #[cfg(not(Py_GIL_DISABLED))]
-unsafe impl<T: Send> Sync for Exclusive<T> {}
+unsafe impl<T: Send> Sync for StateLock<T> {}
 
-impl<T> Exclusive<T> {
+impl<T> StateLock<T> {
     pub(crate) fn new(value: T) -> Self {
         #[cfg(not(Py_GIL_DISABLED))]
         return Self(Inner { busy: std::cell::Cell::new(false), value: std::cell::UnsafeCell::new(value) });
@@ -29,18 +28,18 @@ impl<T> Exclusive<T> {
         return Self(Inner::new(value));
     }
 
-    /// Runs `work` with the state. `work` must not call into Python: that could come back here.
+    /// Runs `work` with the state. `work` must not call into Python, which could come back here.
     ///
     /// # Panics
     ///
-    /// If it did.
+    /// If `work` has come back here.
     #[inline(always)]
     #[cfg(not(Py_GIL_DISABLED))]
     pub(crate) fn with<R>(&self, py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> R {
         self.try_with(py, work).expect("a map was used from inside its own operation")
     }
 
-    /// As [`with`](Self::with), but `None` where that would panic: for those who can go another way.
+    /// As [`with`](Self::with), but `None` where that would panic.
     #[inline(always)]
     #[cfg(not(Py_GIL_DISABLED))]
     pub(crate) fn try_with<R>(&self, _py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> Option<R> {
@@ -55,11 +54,11 @@ impl<T> Exclusive<T> {
         }
         self.0.busy.set(true);
         let _busy = Busy(&self.0.busy);
-        // SAFETY: the token says that we hold the GIL, and the flag that nobody below us on this stack is in here.
+        // SAFETY: the token says that we hold the GIL, and the flag that no caller of ours is in here.
         Some(work(unsafe { &mut *self.0.value.get() }))
     }
 
-    /// As [`try_with`](Self::try_with), without marking the state as in use, which two instructions do.
+    /// As [`try_with`](Self::try_with), without marking the state as in use, which saves two instructions.
     ///
     /// # Safety
     ///
@@ -67,24 +66,24 @@ impl<T> Exclusive<T> {
     #[inline(always)]
     #[cfg(not(Py_GIL_DISABLED))]
     pub(super) unsafe fn try_unmarked<R>(&self, _py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> Option<R> {
-        // SAFETY: the token says that we hold the GIL, the flag that nobody below us on this stack is in here, and the caller that
-        // nobody above us will be.
+        // SAFETY: the token says that we hold the GIL, the flag that no caller of ours is in here, and our caller
+        // that nothing which `work` calls will be.
         (!self.0.busy.get()).then(|| work(unsafe { &mut *self.0.value.get() }))
     }
 
-    /// As [`try_with`](Self::try_with): there is no mark.
+    /// As [`try_with`](Self::try_with): a mutex needs no mark.
     ///
     /// # Safety
     ///
-    /// - None: the other one has some.
+    /// - None here, where the state has a mutex; see the variant for the GIL.
     #[inline]
     #[cfg(Py_GIL_DISABLED)]
     pub(super) unsafe fn try_unmarked<R>(&self, py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> Option<R> {
         self.try_with(py, work)
     }
 
-    /// As [`try_with`](Self::try_with), for the garbage collector, in which nobody can be waited for.
-    pub(crate) fn look<R>(&self, py: Python<'_>, work: impl FnOnce(&T) -> R) -> Option<R> {
+    /// As [`try_with`](Self::try_with), for the garbage collector, which must not wait for another thread.
+    pub(crate) fn try_read<R>(&self, py: Python<'_>, work: impl FnOnce(&T) -> R) -> Option<R> {
         #[cfg(not(Py_GIL_DISABLED))]
         return self.try_with(py, |value| work(value));
         #[cfg(Py_GIL_DISABLED)]
@@ -101,11 +100,11 @@ impl<T> Exclusive<T> {
         Some(self.with(py, work))
     }
 
-    /// Runs `work` with the state. `work` must not call into Python: that could come back here.
+    /// Runs `work` with the state. `work` must not call into Python, which could come back here.
     #[inline]
     #[cfg(Py_GIL_DISABLED)]
     pub(crate) fn with<R>(&self, py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> R {
-        use super::detach::Detached;
+        use crate::sys::detach::Detached;
         use std::sync::TryLockError::{Poisoned, WouldBlock};
         // A panic inside leaves nothing half done: every change of the state is one assignment.
         let mut state = match self.0.try_lock() {

@@ -2,18 +2,18 @@
 
 use pyo3::prelude::*;
 
-use super::growth::Turn;
+use super::growth::ResizeGuard;
 use super::{This, boolean, error};
 use crate::args::{self, Args};
+use crate::common::{self, DETACHED_COPY, Job, Mapped, Returned};
 use crate::errors::INVALID_ARGUMENT;
-use crate::mapped::{self, DETACHED_COPY, Job, Mapped, Returned};
 use crate::sys::buffer::NewBytes;
 use crate::sys::detach::detached;
 use crate::sys::exception::{PyOSError, PyResult, PyValueError};
 use crate::sys::objects::new_list;
 use crate::sys::target::Target;
 
-/// What `peek()` shows at least, where there is as much: `io.DEFAULT_BUFFER_SIZE`.
+/// How many bytes `peek()` returns without an argument, if there are as many: `io.DEFAULT_BUFFER_SIZE`.
 const PEEK: usize = 8192;
 
 /// A number of bytes: `None`, a negative one, and nothing at all, mean all of them.
@@ -29,19 +29,19 @@ fn limit(args: Args<'_>, function: &str) -> PyResult<Option<usize>> {
 pub(crate) fn read<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     this.check_open(this.py)?;
     let count = limit(args, "read")?;
-    mapped::take(this, count)
+    common::read_bytes(this, count)
 }
 
 pub(crate) fn read1<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     this.check_open(this.py)?;
     let count = limit(args, "read1")?;
-    mapped::take(this, count)
+    common::read_bytes(this, count)
 }
 
 pub(crate) fn readline<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     this.check_open(this.py)?;
     let limit = limit(args, "readline")?;
-    mapped::take_line(this, limit)
+    common::read_line(this, limit)
 }
 
 pub(crate) fn readlines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
@@ -84,7 +84,7 @@ fn fill<'py>(this: This<'py>, args: Args<'py>, function: &str) -> Returned<'py> 
         let count = open.file.remaining().min(target.len());
         if count > DETACHED_COPY {
             open.file.set_position(position + count);
-            return Ok(Job::Large(open.file.share(), (position, count)));
+            return Ok(Job::Large(open.file.to_arc(), (position, count)));
         }
         if count > 0 {
             copy(&open.file, position, count, &mut target).map_err(error)?;
@@ -171,14 +171,14 @@ pub(crate) fn seek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     args.check("seek", 1, 2)?;
     let distance = args.get(0).map_or(Ok(0), |distance| args::named_ssize("position", distance))?;
     let whence = args.get(1).map_or(Ok(0), |whence| args::named_int("whence", whence))?;
-    let mut turn = None;
-    // The end is there when the thread that is appending is done.
+    let mut guard = None;
+    // The end is not known before a thread that is appending has finished.
     while whence == 2 && this.open_now(py, |open| Ok(open.file.is_appended_to()))? {
-        Turn::wait(&mut turn, &this, py)?;
+        ResizeGuard::wait(&mut guard, &this, py)?;
     }
-    drop(turn);
+    drop(guard);
     let position = this.open(py, |open| {
-        open.take_in()?;
+        open.sync_from_descriptor()?;
         let base = match whence {
             0 => 0,
             1 => open.file.position(),
@@ -187,11 +187,11 @@ pub(crate) fn seek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         };
         let target = base.checked_add_signed(distance).filter(|&target| isize::try_from(target).is_ok());
         let target = target.ok_or_else(|| {
-            let words = format!("Invalid argument: {distance} from {base} is not a position in a file");
-            PyOSError::new_err((INVALID_ARGUMENT, words))
+            let message = format!("Invalid argument: {distance} from {base} is not a position in a file");
+            PyOSError::new_err((INVALID_ARGUMENT, message))
         })?;
         open.file.set_position(target);
-        open.follow();
+        open.sync_to_descriptor();
         Ok(target)
     })?;
     args::python_int(py, position as isize)
@@ -200,7 +200,7 @@ pub(crate) fn seek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
 #[inline]
 pub(crate) fn tell(this: This<'_>) -> Returned<'_> {
     let position = this.open(this.py, |open| {
-        open.take_in()?;
+        open.sync_from_descriptor()?;
         Ok(open.file.position())
     })?;
     args::python_int(this.py, position as isize)

@@ -1,4 +1,4 @@
-//! How CPython calls us: arguments in, a result or an exception out, never a panic.
+//! Trampolines: what CPython calls. Arguments in, a result or an exception out, never a panic.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,7 +14,7 @@ use pyo3::{Borrowed, ffi};
 ///
 /// - The thread is attached to the interpreter, as it is in every function that CPython calls.
 #[inline]
-pub(super) unsafe fn enter<'py, T>(failed: T, body: impl FnOnce(Python<'py>) -> PyResult<T>) -> T {
+pub(crate) unsafe fn enter<'py, T>(failed: T, body: impl FnOnce(Python<'py>) -> PyResult<T>) -> T {
     // SAFETY: the caller's promise.
     let py = unsafe { Python::assume_attached() };
     match catch_unwind(AssertUnwindSafe(|| body(py))) {
@@ -30,11 +30,11 @@ pub(super) unsafe fn enter<'py, T>(failed: T, body: impl FnOnce(Python<'py>) -> 
     }
 }
 
-/// The one place where an exception of ours becomes CPython's. What the call has locked and held is free by now, so that Python code can
-/// run. Apart, so that calls that succeed set up nothing for it.
+/// The one place where an exception of ours becomes CPython's. What the call has locked and held is released by now, so that Python code can
+/// run. Out of line, so that calls that succeed set up nothing for it.
 #[cold]
 #[inline(never)]
-pub(super) fn raise(py: Python<'_>, exception: Exception) {
+pub(crate) fn raise(py: Python<'_>, exception: Exception) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| exception.set(py))) {
         raise_panic(py, &*panic);
     }
@@ -43,14 +43,14 @@ pub(super) fn raise(py: Python<'_>, exception: Exception) {
 #[cold]
 #[inline(never)]
 fn raise_panic(py: Python<'_>, panic: &(dyn Any + Send)) {
-    let words = panic.downcast_ref::<String>().map(String::as_str);
-    let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
-    let exception = match words {
+    let message = panic.downcast_ref::<String>().map(String::as_str);
+    let message = message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
+    let exception = match message {
         // PyO3 panics so where CPython has no memory for a small object.
         "PyObject pointer is null" => Exception::no_memory(),
-        _ => PySystemError::new_err(format!("error inside firmmap: {words}")),
+        _ => PySystemError::new_err(format!("error inside firmmap: {message}")),
     };
-    // What panics here as well leaves the exception that it has met.
+    // If this panics as well, the exception that was set before stays.
     let _ = catch_unwind(AssertUnwindSafe(|| exception.set(py)));
 }
 
@@ -68,7 +68,7 @@ impl<'py> Args<'py> {
     ///
     /// - `values` points to `positional` objects and those that `names` names, all alive for `'py`.
     #[inline]
-    pub(super) unsafe fn new(
+    pub(crate) unsafe fn new(
         py: Python<'py>,
         values: *mut *mut ffi::PyObject,
         positional: isize,
@@ -121,7 +121,7 @@ impl<'py> Args<'py> {
         })
     }
 
-    /// Refuses a wrong number of arguments, in the standard library's words.
+    /// Refuses a wrong number of arguments, with the standard library's message.
     #[inline]
     pub(crate) fn check(&self, function: &str, min: usize, max: usize) -> PyResult<()> {
         let given = self.len();

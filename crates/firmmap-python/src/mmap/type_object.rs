@@ -7,25 +7,26 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 use pyo3::{Borrowed, ffi};
 
-use super::buffer;
-use super::call::enter;
-use super::exception::PyResult;
-use super::module::{self, Class};
-use super::native::{
-    self, Receiver, Table, keyword_method, method, object, plain_method, quick_method, quick_property, slot,
+use super::{Mmap, This, bytes, docs, file, new as constructor, pages, search};
+use crate::common::{self, Class, leaf::Leaf};
+use crate::mmap as class;
+use crate::sys::buffer;
+use crate::sys::exception::PyResult;
+use crate::sys::module;
+use crate::sys::trampoline::enter;
+use crate::sys::typeobject::{
+    self, Table, fast_method, fast_property, keyword_method, method, noargs_method, object, slot,
 };
-use crate::mmap::{self, Mmap};
-use crate::{create, docs, mapped};
 
-/// The receiver of a method call.
-pub(crate) type This<'py> = Receiver<'py, Mmap>;
+// SAFETY: both read one field of the state.
+unsafe impl Leaf for Mmap {}
 
 static METHODS: Table<ffi::PyMethodDef> = Table::new();
 static PROPERTIES: Table<ffi::PyGetSetDef> = Table::new();
 
 /// Whether `class` is ours and not a subclass.
 pub(crate) fn is_exact(class: &Bound<'_, PyType>) -> bool {
-    native::has_methods(class.as_type_ptr(), METHODS.get(methods))
+    typeobject::has_methods(class.as_type_ptr(), METHODS.get(methods))
 }
 
 /// Makes the class of a module.
@@ -45,43 +46,43 @@ pub(crate) fn create<'py>(module: &Bound<'py, PyModule>) -> PyResult<Bound<'py, 
         slot(ffi::Py_bf_getbuffer, get_buffer as *mut c_void),
         slot(ffi::Py_bf_releasebuffer, release_buffer as *mut c_void),
     ];
-    // The name in the words of exceptions, as programs that import us in place of the standard module know it.
+    // The name in messages, as programs know it that import this class in place of the standard one.
     let name = c"mmap.mmap";
     let flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_BASETYPE;
     // SAFETY: the slots are for this body.
-    let class = unsafe { native::class::<Mmap>(module, name, flags, slots) }?;
-    // Where the class is to be found: by pickle, by help().
+    let class = unsafe { typeobject::class::<Mmap>(module, name, flags, slots) }?;
+    // Where pickle and help() find the class.
     class.setattr("__module__", "firmmap")?;
-    module::hold(module, Class::Mmap, class.clone())?;
+    module::hold(module, Class::Mmap as usize, class.clone())?;
     Ok(class)
 }
 
 fn properties() -> Vec<ffi::PyGetSetDef> {
-    vec![quick_property!(c"closed", mapped::ready_closed, mmap::closed, docs::CLOSED), ffi::PyGetSetDef::default()]
+    vec![fast_property!(c"closed", common::try_closed, class::closed, docs::CLOSED), ffi::PyGetSetDef::default()]
 }
 
 fn methods() -> Vec<ffi::PyMethodDef> {
     vec![
-        plain_method!(c"close", mmap::close, docs::CLOSE),
-        method!(c"find", mmap::find, docs::FIND),
-        method!(c"rfind", mmap::rfind, docs::RFIND),
-        keyword_method!(c"flush", mmap::flush, docs::FLUSH),
+        noargs_method!(c"close", class::close, docs::CLOSE),
+        method!(c"find", search::find, docs::FIND),
+        method!(c"rfind", search::rfind, docs::RFIND),
+        keyword_method!(c"flush", pages::flush, docs::FLUSH),
         #[cfg(unix)]
-        method!(c"madvise", mmap::madvise, docs::MADVISE),
-        method!(c"move", mmap::move_bytes, docs::MOVE),
-        method!(c"read", mmap::read, docs::READ),
-        quick_method!(c"read_byte", mapped::ready_byte, mmap::read_byte, docs::READ_BYTE),
-        quick_method!(c"readline", mapped::ready_line, mmap::readline, docs::READLINE),
-        method!(c"resize", mmap::resize, docs::RESIZE),
-        method!(c"seek", mmap::seek, docs::SEEK),
-        plain_method!(c"seekable", mmap::seekable, docs::SEEKABLE),
-        method!(c"set_name", mmap::set_name, docs::SET_NAME),
-        plain_method!(c"size", mmap::size, docs::SIZE),
-        quick_method!(c"tell", mapped::ready_position, mmap::tell, docs::TELL),
-        method!(c"write", mmap::write, docs::WRITE),
-        method!(c"write_byte", mmap::write_byte, docs::WRITE_BYTE),
-        plain_method!(c"__enter__", mmap::enter, docs::ENTER),
-        method!(c"__exit__", mmap::exit, docs::EXIT),
+        method!(c"madvise", pages::madvise, docs::MADVISE),
+        method!(c"move", bytes::move_bytes, docs::MOVE),
+        method!(c"read", file::read, docs::READ),
+        fast_method!(c"read_byte", common::try_byte, file::read_byte, docs::READ_BYTE),
+        fast_method!(c"readline", common::try_line, file::readline, docs::READLINE),
+        method!(c"resize", pages::resize, docs::RESIZE),
+        method!(c"seek", file::seek, docs::SEEK),
+        noargs_method!(c"seekable", file::seekable, docs::SEEKABLE),
+        method!(c"set_name", pages::set_name, docs::SET_NAME),
+        noargs_method!(c"size", pages::size, docs::SIZE),
+        fast_method!(c"tell", common::try_position, file::tell, docs::TELL),
+        method!(c"write", file::write, docs::WRITE),
+        method!(c"write_byte", file::write_byte, docs::WRITE_BYTE),
+        noargs_method!(c"__enter__", class::enter, docs::ENTER),
+        method!(c"__exit__", class::exit, docs::EXIT),
         ffi::PyMethodDef::zeroed(),
     ]
 }
@@ -94,7 +95,7 @@ fn methods() -> Vec<ffi::PyMethodDef> {
 #[inline]
 unsafe fn status<'py>(this: *mut ffi::PyObject, body: impl FnOnce(This<'py>) -> PyResult<()>) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe { native::number(this, |this: This<'py>| body(this).map(|()| 0)) }
+    unsafe { typeobject::number(this, |this: This<'py>| body(this).map(|()| 0)) }
 }
 
 unsafe extern "C" fn new(
@@ -108,9 +109,9 @@ unsafe extern "C" fn new(
         // SAFETY: CPython passes a live dict, or null.
         let names = unsafe { Bound::from_borrowed_ptr_or_opt(py, names) };
         let names = names.map(Bound::cast_into).transpose()?;
-        let body = create::new(&args.cast_into()?, names.as_ref())?;
+        let body = constructor::new(&args.cast_into()?, names.as_ref())?;
         // SAFETY: the class is ours or a subclass, as CPython has checked.
-        unsafe { native::allocate(py, class, body) }
+        unsafe { typeobject::allocate(py, class, body) }
     };
     // SAFETY: CPython calls this while attached.
     unsafe { enter(ptr::null_mut(), body) }
@@ -118,23 +119,23 @@ unsafe extern "C" fn new(
 
 unsafe extern "C" fn repr(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { object(this, mmap::repr) }
+    unsafe { object(this, class::repr) }
 }
 
 unsafe extern "C" fn length(this: *mut ffi::PyObject) -> isize {
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { native::quick_number(this, mapped::ready_len, mmap::len) }
+    unsafe { typeobject::fast_number(this, common::try_len, class::len) }
 }
 
 unsafe extern "C" fn sequence_item(this: *mut ffi::PyObject, index: isize) -> *mut ffi::PyObject {
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { object(this, |this| mmap::sequence_item(this, index)) }
+    unsafe { object(this, |this| bytes::sequence_item(this, index)) }
 }
 
 unsafe extern "C" fn sequence_assign(this: *mut ffi::PyObject, index: isize, value: *mut ffi::PyObject) -> c_int {
     let body = |this: This<'_>| {
         // SAFETY: CPython passes a live object, or null for a deletion.
-        mmap::sequence_assign(this, index, unsafe { Borrowed::from_ptr_or_opt(this.py, value) })
+        bytes::sequence_assign(this, index, unsafe { Borrowed::from_ptr_or_opt(this.py, value) })
     };
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
     unsafe { status(this, body) }
@@ -143,9 +144,9 @@ unsafe extern "C" fn sequence_assign(this: *mut ffi::PyObject, index: isize, val
 unsafe extern "C" fn subscript(this: *mut ffi::PyObject, key: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: CPython passes a live key.
     let key = |py| unsafe { Borrowed::from_ptr(py, key) };
-    let ready = |this| mapped::ready_subscript(this, key(this.py));
+    let fast = |this| common::try_subscript(this, key(this.py));
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { native::quick_object(this, ready, |this| mmap::subscript(this, key(this.py))) }
+    unsafe { typeobject::fast_object(this, fast, |this| bytes::subscript(this, key(this.py))) }
 }
 
 unsafe extern "C" fn assign_subscript(
@@ -157,7 +158,7 @@ unsafe extern "C" fn assign_subscript(
         // SAFETY: CPython passes a live object.
         let key = unsafe { Borrowed::from_ptr(this.py, key) };
         // SAFETY: CPython passes a live object, or null for a deletion.
-        mmap::assign_subscript(this, key, unsafe { Borrowed::from_ptr_or_opt(this.py, value) })
+        bytes::assign_subscript(this, key, unsafe { Borrowed::from_ptr_or_opt(this.py, value) })
     };
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
     unsafe { status(this, body) }
@@ -167,10 +168,10 @@ unsafe extern "C" fn get_buffer(this: *mut ffi::PyObject, view: *mut ffi::Py_buf
     // SAFETY: CPython passes a buffer; without an owner it is one that was not filled.
     unsafe { (*view).obj = ptr::null_mut() };
     let body = |this: This<'_>| {
-        let export = mmap::export(this)?;
+        let export = class::export(this)?;
         // SAFETY: CPython wants this buffer filled; counting it as exported has made the memory stay.
         let result = unsafe { buffer::fill(this.as_ptr(), view, &export, flags) };
-        result.inspect_err(|_| mmap::release(this))
+        result.inspect_err(|_| class::release(this))
     };
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
     unsafe { status(this, body) }
@@ -178,9 +179,9 @@ unsafe extern "C" fn get_buffer(this: *mut ffi::PyObject, view: *mut ffi::Py_buf
 
 unsafe extern "C" fn release_buffer(this: *mut ffi::PyObject, _: *mut ffi::Py_buffer) {
     let body = |this: This<'_>| {
-        mmap::release(this);
+        class::release(this);
         Ok(0)
     };
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    let _: c_int = unsafe { native::number(this, body) };
+    let _: c_int = unsafe { typeobject::number(this, body) };
 }

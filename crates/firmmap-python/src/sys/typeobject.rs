@@ -1,6 +1,6 @@
-//! Native classes: the memory of an instance, its receiver in Rust, and the entries that CPython calls.
+//! Type objects of our own: the memory of an instance, its receiver in Rust, and the entries that CPython calls.
 //!
-//! A class is a type `T` of ours (its body) and a list of slots. [`sys::mapped_file`](super::mapped_file) has them.
+//! A class is a type `T` of ours (its body) and a list of slots.
 
 use std::ffi::{CStr, c_int, c_ulong, c_void};
 use std::mem::offset_of;
@@ -12,32 +12,33 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-use super::call::{Args, enter, raise};
 use super::exception::{Exception, PyResult};
 use super::owned::Owned;
+use super::trampoline::{Args, enter, raise};
 
 /// What the instances of a class hold.
 pub(crate) trait Body {
-    /// The end of an instance that nobody holds any more.
+    /// Called when an instance is deallocated.
     fn finalize(&self, py: Python<'_>) {
         let _ = py;
     }
 
-    /// The path of its file, which an `OSError` of ours has as its `filename`. Nothing may be locked.
+    /// The path of its file, for the `filename` of an `OSError`. Nothing may be locked.
     fn filename(&self, py: Python<'_>) -> Option<Owned> {
         let _ = py;
         None
     }
 }
 
-/// What the instances of a class hold that can hold another object, which may lead back to them: the garbage collector has to know.
-pub(crate) trait Holder: Body {
-    /// The object that it holds: no reference may be taken, and nobody waited for. None if it cannot be said now, which
-    /// keeps it alive.
-    fn held(&self, py: Python<'_>) -> Option<Link>;
+/// The body of a class whose instances hold another object, which may refer back to them: `tp_traverse` and `tp_clear` for the garbage
+/// collector.
+pub(crate) trait Traverse: Body {
+    /// The object that it holds. Must neither take a reference nor wait for another thread; `None` if the state is in use, which keeps
+    /// the object alive.
+    fn referent(&self, py: Python<'_>) -> Option<RawRef>;
 
-    /// Gives the object back, so that the instance leads to nothing any more.
-    fn give_up(&self, py: Python<'_>);
+    /// Drops the reference to that object.
+    fn clear(&self, py: Python<'_>);
 }
 
 /// The memory of an instance.
@@ -71,7 +72,7 @@ impl<'py, T> Receiver<'py, T> {
     ///
     /// - `object` is an instance of the class whose body is `T`, and alive for `'py`.
     #[inline]
-    pub(super) unsafe fn new(py: Python<'py>, object: *mut ffi::PyObject) -> Self {
+    pub(crate) unsafe fn new(py: Python<'py>, object: *mut ffi::PyObject) -> Self {
         // SAFETY: the caller's promise; `allocate` has written the body before anybody saw the instance.
         let body = unsafe { &(*object.cast::<Instance<T>>()).body };
         Self { py, object, body }
@@ -82,21 +83,21 @@ impl<'py, T> Receiver<'py, T> {
         unsafe { Bound::from_borrowed_ptr(self.py, self.object) }
     }
 
-    pub(super) fn as_ptr(self) -> *mut ffi::PyObject {
+    pub(crate) fn as_ptr(self) -> *mut ffi::PyObject {
         self.object
     }
 
-    pub(super) fn class(self) -> *mut ffi::PyTypeObject {
+    pub(crate) fn class(self) -> *mut ffi::PyTypeObject {
         // SAFETY: `new` was promised an object that is alive; every object has a type.
         unsafe { ffi::Py_TYPE(self.object) }
     }
 }
 
 impl<T: Body> Receiver<'_, T> {
-    /// Names its file in an exception of ours. Nothing may be locked.
+    /// Adds the `filename` to an exception of ours. Nothing may be locked.
     #[cold]
     #[inline(never)]
-    pub(crate) fn name_in(self, exception: Exception) -> Exception {
+    pub(crate) fn add_filename(self, exception: Exception) -> Exception {
         exception.with_filename(|| self.filename(self.py))
     }
 }
@@ -110,13 +111,13 @@ impl<T> std::ops::Deref for Receiver<'_, T> {
     }
 }
 
-/// An instance that somebody else holds.
-pub(crate) struct Held<T> {
+/// A reference to an instance.
+pub(crate) struct InstanceRef<T> {
     object: Owned,
     body: std::marker::PhantomData<T>,
 }
 
-impl<T> Held<T> {
+impl<T> InstanceRef<T> {
     pub(crate) fn new(receiver: Receiver<'_, T>) -> Self {
         Self { object: receiver.object().into(), body: std::marker::PhantomData }
     }
@@ -127,27 +128,27 @@ impl<T> Held<T> {
         unsafe { Receiver::new(py, self.object.as_ptr()) }
     }
 
-    pub(crate) fn link(&self) -> Link {
-        Link(self.object.as_ptr())
+    pub(crate) fn raw(&self) -> RawRef {
+        RawRef(self.object.as_ptr())
     }
 }
 
-/// An object that another one holds, without a reference of its own.
-pub(crate) struct Link(*mut ffi::PyObject);
+/// A pointer to an object that another one holds.
+pub(crate) struct RawRef(*mut ffi::PyObject);
 
 /// A table that CPython reads. It is made once and lives as long as the process: the classes of all interpreters point to it.
-pub(super) struct Table<T>(OnceLock<Box<[T]>>);
+pub(crate) struct Table<T>(OnceLock<Box<[T]>>);
 
 // SAFETY: nobody writes to it after it was made, and what it points to is static.
 unsafe impl<T> Sync for Table<T> {}
 
 impl<T> Table<T> {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self(OnceLock::new())
     }
 
     /// The table, which `make` makes and ends in the entry that CPython stops at.
-    pub(super) fn get(&self, make: impl FnOnce() -> Vec<T>) -> *mut c_void {
+    pub(crate) fn get(&self, make: impl FnOnce() -> Vec<T>) -> *mut c_void {
         self.0.get_or_init(|| make().into()).as_ptr().cast_mut().cast()
     }
 }
@@ -172,7 +173,7 @@ fn members() -> Vec<ffi::PyMemberDef> {
 ///
 /// - Every slot holds what its number asks for: a function with the right signature, whose receiver is an
 ///   instance of the class with the body `T`, or memory that lives as long as the process.
-pub(super) unsafe fn class<'py, T: Body>(
+pub(crate) unsafe fn class<'py, T: Body>(
     module: &Bound<'py, PyModule>,
     name: &'static CStr,
     flags: c_ulong,
@@ -198,12 +199,12 @@ pub(super) unsafe fn class<'py, T: Body>(
 }
 
 /// Whether a class was made with that table of methods, which its subclasses were not.
-pub(super) fn has_methods(class: *mut ffi::PyTypeObject, methods: *mut c_void) -> bool {
+pub(crate) fn has_methods(class: *mut ffi::PyTypeObject, methods: *mut c_void) -> bool {
     // SAFETY: the class is alive; the slot is one of a type.
     unsafe { ffi::PyType_GetSlot(class, ffi::Py_tp_methods) == methods }
 }
 
-pub(super) fn slot(slot: c_int, pfunc: *mut c_void) -> ffi::PyType_Slot {
+pub(crate) fn slot(slot: c_int, pfunc: *mut c_void) -> ffi::PyType_Slot {
     ffi::PyType_Slot { slot, pfunc }
 }
 
@@ -212,7 +213,7 @@ pub(super) fn slot(slot: c_int, pfunc: *mut c_void) -> ffi::PyType_Slot {
 /// # Safety
 ///
 /// - `class` was made by [`class`] for the body `T`, or is a subclass of such a one.
-pub(super) unsafe fn allocate<T>(
+pub(crate) unsafe fn allocate<T>(
     py: Python<'_>,
     class: *mut ffi::PyTypeObject,
     body: T,
@@ -225,7 +226,7 @@ pub(super) unsafe fn allocate<T>(
     }
     // SAFETY: the allocator gives the class's basic size, in which there is room for an `Instance`.
     let place = unsafe { &raw mut (*object.cast::<Instance<T>>()).body };
-    // SAFETY: as above; nobody has seen the instance yet.
+    // SAFETY: it points into the new instance, which nobody has seen yet.
     unsafe { place.write(body) };
     Ok(object)
 }
@@ -235,7 +236,7 @@ pub(super) unsafe fn allocate<T>(
 /// # Safety
 ///
 /// - As for [`allocate`].
-pub(super) unsafe fn new<'py, T>(class: &Bound<'py, PyType>, body: T) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) unsafe fn new<'py, T>(class: &Bound<'py, PyType>, body: T) -> PyResult<Bound<'py, PyAny>> {
     let py = class.py();
     // SAFETY: the caller's promise.
     let object = unsafe { allocate(py, class.as_type_ptr(), body) }?;
@@ -248,7 +249,7 @@ pub(super) unsafe fn new<'py, T>(class: &Bound<'py, PyType>, body: T) -> PyResul
 /// # Safety
 ///
 /// - As for [`class`]; `next` is the function of `tp_iternext`.
-pub(super) unsafe fn iterator_class<'py, T: Holder>(
+pub(crate) unsafe fn iterator_class<'py, T: Traverse>(
     module: &Bound<'py, PyModule>,
     name: &'static CStr,
     next: unsafe extern "C" fn(*mut ffi::PyObject) -> *mut ffi::PyObject,
@@ -265,12 +266,12 @@ pub(super) unsafe fn iterator_class<'py, T: Holder>(
 }
 
 /// Shows the garbage collector what an instance holds: its class and one object.
-unsafe extern "C" fn traverse<T: Holder>(this: *mut ffi::PyObject, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
+unsafe extern "C" fn traverse<T: Traverse>(this: *mut ffi::PyObject, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
     let held = || {
         // SAFETY: CPython calls this while attached.
         let py = unsafe { Python::assume_attached() };
         // SAFETY: CPython calls a slot with an instance of its class.
-        unsafe { Receiver::<T>::new(py, this) }.held(py)
+        unsafe { Receiver::<T>::new(py, this) }.referent(py)
     };
     // What panics here leaves the object where it is.
     let held = catch_unwind(AssertUnwindSafe(held)).ok().flatten();
@@ -280,14 +281,14 @@ unsafe extern "C" fn traverse<T: Holder>(this: *mut ffi::PyObject, visit: ffi::v
     let result = unsafe { visit(class.cast(), arg) };
     match held {
         // SAFETY: the instance owns a reference to it, and CPython has given the function.
-        Some(Link(object)) if result == 0 => unsafe { visit(object, arg) },
+        Some(RawRef(object)) if result == 0 => unsafe { visit(object, arg) },
         _ => result,
     }
 }
 
-unsafe extern "C" fn clear<T: Holder>(this: *mut ffi::PyObject) -> c_int {
+unsafe extern "C" fn clear<T: Traverse>(this: *mut ffi::PyObject) -> c_int {
     let body = |this: Receiver<'_, T>| {
-        this.give_up(this.py);
+        this.clear(this.py);
         Ok(0)
     };
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
@@ -298,9 +299,9 @@ unsafe extern "C" fn dealloc<T: Body>(this: *mut ffi::PyObject) {
     let instance = this.cast::<Instance<T>>();
     // SAFETY: every object has a type.
     let class = unsafe { ffi::Py_TYPE(this) };
-    // SAFETY: as above.
+    // SAFETY: a type, which is alive as long as its instance.
     if unsafe { ffi::PyType_GetFlags(class) } & ffi::Py_TPFLAGS_HAVE_GC != 0 {
-        // The garbage collector must not come by while it is taken apart. (That of a subclass is not among its objects by now.)
+        // The garbage collector must not see it while it is taken apart. (An instance of a subclass is untracked by now.)
         // SAFETY: instances of such a class are the garbage collector's objects.
         unsafe { ffi::PyObject_GC_UnTrack(this.cast()) };
     }
@@ -314,7 +315,7 @@ unsafe extern "C" fn dealloc<T: Body>(this: *mut ffi::PyObject) {
         let body = unsafe { &raw mut (*instance).body };
         // SAFETY: the body was written by `allocate`.
         unsafe { &*body }.finalize(py);
-        // SAFETY: as above; it is dropped once.
+        // SAFETY: the body was written by `allocate`, and is dropped once: nobody has the instance any more.
         unsafe { ptr::drop_in_place(body) };
         Ok(())
     };
@@ -330,7 +331,7 @@ unsafe extern "C" fn dealloc<T: Body>(this: *mut ffi::PyObject) {
     unsafe { ffi::Py_DECREF(class.cast()) };
 }
 
-pub(super) fn def(
+pub(crate) fn def(
     name: &'static CStr,
     entry: ffi::PyMethodDefPointer,
     flags: c_int,
@@ -343,24 +344,23 @@ pub(super) fn def(
 ///
 /// - `this` is an instance of the class whose body is `T`, and the thread is attached.
 #[inline]
-pub(super) unsafe fn object<'py, T: Body + 'py>(
+pub(crate) unsafe fn object<'py, T: Body + 'py>(
     this: *mut ffi::PyObject,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<Bound<'py, PyAny>>,
 ) -> *mut ffi::PyObject {
     let body = |py| {
         // SAFETY: the caller's promise.
         let receiver = unsafe { Receiver::new(py, this) };
-        body(receiver).map(Bound::into_ptr).map_err(|exception| receiver.name_in(exception))
+        body(receiver).map(Bound::into_ptr).map_err(|exception| receiver.add_filename(exception))
     };
     // SAFETY: the caller's promise.
     unsafe { enter(ptr::null_mut(), body) }
 }
 
-/// What the short way of a call ends in: a new reference, or null with an exception set. As CPython wants it, so that nothing
-/// is left to be done.
-pub(crate) struct Answer<'py>(*mut ffi::PyObject, std::marker::PhantomData<Python<'py>>);
+/// The result of a fast path, as CPython wants it: a new reference, or null with an exception set.
+pub(crate) struct RawResult<'py>(*mut ffi::PyObject, std::marker::PhantomData<Python<'py>>);
 
-impl<'py> Answer<'py> {
+impl<'py> RawResult<'py> {
     #[inline(always)]
     pub(crate) fn object(object: Bound<'py, PyAny>) -> Self {
         Self(object.into_ptr(), std::marker::PhantomData)
@@ -384,9 +384,9 @@ impl<'py> Answer<'py> {
         Self(unsafe { ffi::PyBool_FromLong(value.into()) }, std::marker::PhantomData)
     }
 
-    /// What the longer way ends in.
+    /// The result of a slow path.
     #[inline(never)]
-    pub(crate) fn of(py: Python<'py>, result: PyResult<Bound<'py, PyAny>>) -> Self {
+    pub(crate) fn from_result(py: Python<'py>, result: PyResult<Bound<'py, PyAny>>) -> Self {
         result.map_or_else(
             |error| {
                 raise(py, error);
@@ -397,59 +397,59 @@ impl<'py> Answer<'py> {
     }
 }
 
-/// Goes the short way, `ready`, or else, where that has no answer, the longer one, `body`.
+/// Takes the fast path, `fast`, or where that returns `None` the slow path, `body`.
 ///
 /// # Safety
 ///
 /// As [`object`].
 #[inline(always)]
-unsafe fn quick<'py, T: Body + 'py, R>(
+unsafe fn fast_or_slow<'py, T: Body + 'py, R>(
     this: *mut ffi::PyObject,
     failed: R,
-    ready: impl FnOnce(Receiver<'py, T>) -> Option<R>,
+    fast: impl FnOnce(Receiver<'py, T>) -> Option<R>,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<R>,
 ) -> R {
-    let ready = || {
+    let fast = || {
         // SAFETY: the caller's promise.
         let py = unsafe { Python::assume_attached() };
         // SAFETY: the caller's promise.
-        ready(unsafe { Receiver::new(py, this) })
+        fast(unsafe { Receiver::new(py, this) })
     };
-    // What panics on the short way does so on the longer one, where it is told.
-    match catch_unwind(AssertUnwindSafe(ready)) {
+    // What panics on the fast path panics on the slow one too, where it becomes an exception.
+    match catch_unwind(AssertUnwindSafe(fast)) {
         Ok(Some(value)) => value,
         // SAFETY: the caller's promise.
-        Ok(None) | Err(_) => unsafe { slowly(this, failed, body) },
+        Ok(None) | Err(_) => unsafe { slow_path(this, failed, body) },
     }
 }
 
-/// As [`object`], for what mostly has a short way.
+/// As [`object`], with a fast path.
 ///
 /// # Safety
 ///
 /// As [`object`].
 #[inline(always)]
-pub(super) unsafe fn quick_object<'py, T: Body + 'py>(
+pub(crate) unsafe fn fast_object<'py, T: Body + 'py>(
     this: *mut ffi::PyObject,
-    ready: impl FnOnce(Receiver<'py, T>) -> Option<Answer<'py>>,
+    fast: impl FnOnce(Receiver<'py, T>) -> Option<RawResult<'py>>,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<Bound<'py, PyAny>>,
 ) -> *mut ffi::PyObject {
-    let ready = |this| ready(this).map(|answer| answer.0);
+    let fast = |this| fast(this).map(|answer| answer.0);
     // SAFETY: the caller's promise.
-    unsafe { quick(this, ptr::null_mut(), ready, |this| body(this).map(Bound::into_ptr)) }
+    unsafe { fast_or_slow(this, ptr::null_mut(), fast, |this| body(this).map(Bound::into_ptr)) }
 }
 
-/// As [`quick_object`], with arguments on the longer way.
+/// As [`fast_object`], with arguments for the slow path.
 ///
 /// # Safety
 ///
 /// As [`call`].
 #[inline(always)]
-pub(super) unsafe fn quick_object_of<'py, T: Body + 'py>(
+pub(crate) unsafe fn fast_object_with_args<'py, T: Body + 'py>(
     this: *mut ffi::PyObject,
     values: *mut *mut ffi::PyObject,
     count: isize,
-    ready: impl FnOnce(Receiver<'py, T>) -> Option<Answer<'py>>,
+    fast: impl FnOnce(Receiver<'py, T>) -> Option<RawResult<'py>>,
     body: impl FnOnce(Receiver<'py, T>, Args<'py>) -> PyResult<Bound<'py, PyAny>>,
 ) -> *mut ffi::PyObject {
     let body = |this: Receiver<'py, T>| {
@@ -457,22 +457,22 @@ pub(super) unsafe fn quick_object_of<'py, T: Body + 'py>(
         body(this, unsafe { Args::new(this.py, values, count, ptr::null_mut()) })
     };
     // SAFETY: the caller's promise.
-    unsafe { quick_object(this, ready, body) }
+    unsafe { fast_object(this, fast, body) }
 }
 
-/// As [`number`], for one that mostly has a short way.
+/// As [`number`], with a fast path.
 ///
 /// # Safety
 ///
 /// As [`object`].
 #[inline(always)]
-pub(super) unsafe fn quick_number<'py, T: Body + 'py, N: From<i8>>(
+pub(crate) unsafe fn fast_number<'py, T: Body + 'py, N: From<i8>>(
     this: *mut ffi::PyObject,
-    ready: impl FnOnce(Receiver<'py, T>) -> Option<N>,
+    fast: impl FnOnce(Receiver<'py, T>) -> Option<N>,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<N>,
 ) -> N {
     // SAFETY: the caller's promise.
-    unsafe { quick(this, N::from(-1), ready, body) }
+    unsafe { fast_or_slow(this, N::from(-1), fast, body) }
 }
 
 /// The next value of an iterator: none is null without an exception.
@@ -481,25 +481,25 @@ pub(super) unsafe fn quick_number<'py, T: Body + 'py, N: From<i8>>(
 ///
 /// As [`object`].
 #[inline(always)]
-pub(super) unsafe fn next<'py, T: Body + 'py>(
+pub(crate) unsafe fn next<'py, T: Body + 'py>(
     this: *mut ffi::PyObject,
-    ready: impl FnOnce(Receiver<'py, T>) -> Option<Bound<'py, PyAny>>,
+    fast: impl FnOnce(Receiver<'py, T>) -> Option<Bound<'py, PyAny>>,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<Option<Bound<'py, PyAny>>>,
 ) -> *mut ffi::PyObject {
-    let ready = |this| ready(this).map(Bound::into_ptr);
+    let fast = |this| fast(this).map(Bound::into_ptr);
     let body = |this| Ok(body(this)?.map_or(ptr::null_mut(), Bound::into_ptr));
     // SAFETY: the caller's promise.
-    unsafe { quick(this, ptr::null_mut(), ready, body) }
+    unsafe { fast_or_slow(this, ptr::null_mut(), fast, body) }
 }
 
-/// Apart, so that what is at hand is given without setting up for all else.
+/// Out of line, so that the fast path sets up nothing for it.
 ///
 /// # Safety
 ///
 /// As [`object`].
 #[cold]
 #[inline(never)]
-unsafe fn slowly<'py, T: Body + 'py, R>(
+unsafe fn slow_path<'py, T: Body + 'py, R>(
     this: *mut ffi::PyObject,
     failed: R,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<R>,
@@ -507,7 +507,7 @@ unsafe fn slowly<'py, T: Body + 'py, R>(
     let body = |py| {
         // SAFETY: the caller's promise.
         let receiver = unsafe { Receiver::new(py, this) };
-        body(receiver).map_err(|exception| receiver.name_in(exception))
+        body(receiver).map_err(|exception| receiver.add_filename(exception))
     };
     // SAFETY: the caller's promise.
     unsafe { enter(failed, body) }
@@ -519,14 +519,14 @@ unsafe fn slowly<'py, T: Body + 'py, R>(
 ///
 /// As [`object`].
 #[inline]
-pub(super) unsafe fn number<'py, T: Body + 'py, N: From<i8>>(
+pub(crate) unsafe fn number<'py, T: Body + 'py, N: From<i8>>(
     this: *mut ffi::PyObject,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<N>,
 ) -> N {
     let body = |py| {
         // SAFETY: the caller's promise.
         let receiver = unsafe { Receiver::new(py, this) };
-        body(receiver).map_err(|exception| receiver.name_in(exception))
+        body(receiver).map_err(|exception| receiver.add_filename(exception))
     };
     // SAFETY: the caller's promise.
     unsafe { enter(N::from(-1), body) }
@@ -537,7 +537,7 @@ pub(super) unsafe fn number<'py, T: Body + 'py, N: From<i8>>(
 /// - `this` is an instance of the class whose body is `T`, `values`, `count` and `names` are as for METH_FASTCALL |
 ///   METH_KEYWORDS, and the thread is attached.
 #[inline]
-pub(super) unsafe fn call<'py, T: Body + 'py>(
+pub(crate) unsafe fn call<'py, T: Body + 'py>(
     this: *mut ffi::PyObject,
     values: *mut *mut ffi::PyObject,
     count: isize,
@@ -561,47 +561,57 @@ macro_rules! method {
             count: isize,
         ) -> *mut ffi::PyObject {
             // SAFETY: CPython calls a method with an instance of its class, and while attached.
-            unsafe { native::call(this, values, count, ptr::null_mut(), $function) }
+            unsafe { $crate::sys::typeobject::call(this, values, count, ptr::null_mut(), $function) }
         }
-        native::def($name, ffi::PyMethodDefPointer { PyCFunctionFast: entry }, ffi::METH_FASTCALL, $doc)
+        $crate::sys::typeobject::def(
+            $name,
+            ffi::PyMethodDefPointer { PyCFunctionFast: entry },
+            ffi::METH_FASTCALL,
+            $doc,
+        )
     }};
 }
 
 /// As `method!`, for one that takes no arguments.
-macro_rules! plain_method {
+macro_rules! noargs_method {
     ($name:literal, $function:path, $doc:expr) => {{
         unsafe extern "C" fn entry(this: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
             // SAFETY: CPython calls a method with an instance of its class, and while attached.
-            unsafe { native::object(this, |this| $function(this)) }
+            unsafe { $crate::sys::typeobject::object(this, |this| $function(this)) }
         }
-        native::def($name, ffi::PyMethodDefPointer { PyCFunction: entry }, ffi::METH_NOARGS, $doc)
+        $crate::sys::typeobject::def($name, ffi::PyMethodDefPointer { PyCFunction: entry }, ffi::METH_NOARGS, $doc)
     }};
 }
 
-/// As `plain_method!`, for a result that is mostly at hand.
-macro_rules! quick_method {
-    ($name:literal, $ready:path, $function:path, $doc:expr) => {{
+/// As `noargs_method!`, with a fast path.
+macro_rules! fast_method {
+    ($name:literal, $fast:path, $function:path, $doc:expr) => {{
         unsafe extern "C" fn entry(this: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
             // SAFETY: CPython calls a method with an instance of its class, and while attached.
-            unsafe { native::quick_object(this, |this| $ready(this), |this| $function(this)) }
+            unsafe { $crate::sys::typeobject::fast_object(this, |this| $fast(this), |this| $function(this)) }
         }
-        native::def($name, ffi::PyMethodDefPointer { PyCFunction: entry }, ffi::METH_NOARGS, $doc)
+        $crate::sys::typeobject::def($name, ffi::PyMethodDefPointer { PyCFunction: entry }, ffi::METH_NOARGS, $doc)
     }};
 }
 
-/// As `method!`, for a result that is mostly at hand if there are no arguments.
-macro_rules! quick_call {
-    ($name:literal, $ready:path, $function:path, $doc:expr) => {{
+/// As `method!`, with a fast path for calls without arguments.
+macro_rules! fast_call {
+    ($name:literal, $fast:path, $function:path, $doc:expr) => {{
         unsafe extern "C" fn entry(
             this: *mut ffi::PyObject,
             values: *mut *mut ffi::PyObject,
             count: isize,
         ) -> *mut ffi::PyObject {
-            let ready = |this| if count == 0 { $ready(this) } else { None };
+            let fast = |this| if count == 0 { $fast(this) } else { None };
             // SAFETY: CPython calls a method with an instance of its class and its arguments, and while attached.
-            unsafe { native::quick_object_of(this, values, count, ready, $function) }
+            unsafe { $crate::sys::typeobject::fast_object_with_args(this, values, count, fast, $function) }
         }
-        native::def($name, ffi::PyMethodDefPointer { PyCFunctionFast: entry }, ffi::METH_FASTCALL, $doc)
+        $crate::sys::typeobject::def(
+            $name,
+            ffi::PyMethodDefPointer { PyCFunctionFast: entry },
+            ffi::METH_FASTCALL,
+            $doc,
+        )
     }};
 }
 
@@ -615,15 +625,15 @@ macro_rules! keyword_method {
             names: *mut ffi::PyObject,
         ) -> *mut ffi::PyObject {
             // SAFETY: CPython calls a method with an instance of its class, and while attached.
-            unsafe { native::call(this, values.cast_mut(), count, names, $function) }
+            unsafe { $crate::sys::typeobject::call(this, values.cast_mut(), count, names, $function) }
         }
         let entry = ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: entry };
-        native::def($name, entry, ffi::METH_FASTCALL | ffi::METH_KEYWORDS, $doc)
+        $crate::sys::typeobject::def($name, entry, ffi::METH_FASTCALL | ffi::METH_KEYWORDS, $doc)
     }};
 }
 
 /// The entry of a property that can only be read.
-pub(super) fn getter(name: &'static CStr, get: ffi::getter, doc: &'static CStr) -> ffi::PyGetSetDef {
+pub(crate) fn getter(name: &'static CStr, get: ffi::getter, doc: &'static CStr) -> ffi::PyGetSetDef {
     let (name, doc) = (name.as_ptr(), doc.as_ptr());
     ffi::PyGetSetDef { name, get: Some(get), set: None, doc, closure: ptr::null_mut() }
 }
@@ -633,21 +643,21 @@ macro_rules! property {
     ($name:literal, $function:path, $doc:expr) => {{
         unsafe extern "C" fn entry(this: *mut ffi::PyObject, _: *mut c_void) -> *mut ffi::PyObject {
             // SAFETY: CPython calls a getter with an instance of its class, and while attached.
-            unsafe { native::object(this, |this| $function(this)) }
+            unsafe { $crate::sys::typeobject::object(this, |this| $function(this)) }
         }
-        native::getter($name, entry, $doc)
+        $crate::sys::typeobject::getter($name, entry, $doc)
     }};
 }
 
-/// As `property!`, for a value that is mostly at hand.
-macro_rules! quick_property {
-    ($name:literal, $ready:path, $function:path, $doc:expr) => {{
+/// As `property!`, with a fast path.
+macro_rules! fast_property {
+    ($name:literal, $fast:path, $function:path, $doc:expr) => {{
         unsafe extern "C" fn entry(this: *mut ffi::PyObject, _: *mut c_void) -> *mut ffi::PyObject {
             // SAFETY: CPython calls a getter with an instance of its class, and while attached.
-            unsafe { native::quick_object(this, |this| $ready(this), |this| $function(this)) }
+            unsafe { $crate::sys::typeobject::fast_object(this, |this| $fast(this), |this| $function(this)) }
         }
-        native::getter($name, entry, $doc)
+        $crate::sys::typeobject::getter($name, entry, $doc)
     }};
 }
 
-pub(super) use {keyword_method, method, plain_method, property, quick_call, quick_method, quick_property};
+pub(crate) use {fast_call, fast_method, fast_property, keyword_method, method, noargs_method, property};

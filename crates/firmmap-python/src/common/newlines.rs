@@ -1,6 +1,6 @@
-//! Where the lines of a block end, found in one pass: a search for each would set out anew for every line.
+//! The ends of all lines of a block, found in one pass: a search for each has a fixed cost per line.
 
-/// Adds the places behind each newline of `bytes` to `ends`.
+/// Appends the index behind each newline of `bytes` to `ends`.
 pub(crate) fn ends_of_lines(bytes: &[u8], ends: &mut Vec<u32>) {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("bmi1") {

@@ -1,26 +1,25 @@
-//! Bytes by their place: items, slices, the sequence that iteration sees, copies inside the map.
+//! Bytes by index: items, slices, the sequence that iteration sees, copies inside the map.
 
 use firmmap::MappedFile;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use super::none;
+use super::{This, none};
 use crate::args::{self, Args, Argument, Slice};
+use crate::common::{self, DETACHED_COPY, Job, Object, Returned, resolve_index, scatter};
 use crate::errors::exception;
-use crate::mapped::{self, DETACHED_COPY, Job, Object, Returned, place, scatter};
 use crate::sys::buffer::new_bytes;
-use crate::sys::class::This;
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyIndexError, PyResult, PyTypeError, PyValueError};
 
 pub(crate) fn subscript<'py>(this: This<'py>, key: Object<'_, 'py>) -> Returned<'py> {
-    // A plain int needs no look at the map before it is converted.
-    if let Some(index) = args::plain(key) {
+    // Converting an exact int runs no Python code, so that the map need not be checked before.
+    if let Some(index) = args::exact_int(key) {
         return this.item(index);
     }
     this.check_open(this.py)?;
     match Slice::unpack(key)? {
-        Some(slice) => mapped::slice(this, slice),
+        Some(slice) => common::slice(this, slice),
         None if args::is_index(key) => this.item(args::item_index(key)?),
         None => Err(PyTypeError::new_err("mmap indices must be integers")),
     }
@@ -34,10 +33,10 @@ impl<'py> This<'py> {
     }
 }
 
-/// The place in the map that an index from Python names.
+/// The position in the map that an index from Python names.
 #[inline]
 fn item(file: &MappedFile, index: isize) -> PyResult<usize> {
-    place(file.len(), index).ok_or_else(|| PyIndexError::new_err("mmap index out of range"))
+    resolve_index(file.len(), index).ok_or_else(|| PyIndexError::new_err("mmap index out of range"))
 }
 
 pub(crate) fn assign_subscript<'py>(
@@ -46,8 +45,8 @@ pub(crate) fn assign_subscript<'py>(
     value: Option<Object<'_, 'py>>,
 ) -> PyResult<()> {
     let py = this.py;
-    // Two plain ints need no look at the map before they are converted.
-    if let (Some(index), Some(value)) = (args::plain(key), value.and_then(args::plain)) {
+    // Converting exact ints runs no Python code, so that the map need not be checked before.
+    if let (Some(index), Some(value)) = (args::exact_int(key), value.and_then(args::exact_int)) {
         return this.open(py, |file| {
             this.check_writable()?;
             let index = item(file, index)?;
@@ -67,7 +66,7 @@ pub(crate) fn assign_subscript<'py>(
             return Err(PyIndexError::new_err("mmap slice assignment is wrong size"));
         }
         if count > DETACHED_COPY {
-            return Ok(Job::Large(file.share(), (start, step)));
+            return Ok(Job::Large(file.to_arc(), (start, step)));
         }
         scatter(file, bytes, start, step).map(Job::Done).map_err(exception)
     })?;

@@ -1,0 +1,120 @@
+//! Lines: those that end nearby, and those that are searched for without the GIL.
+
+use pyo3::prelude::*;
+
+use super::read::large;
+use super::shared_file::SharedFile;
+use super::{DETACHED_SEARCH, Mapped, Returned};
+use crate::sys::buffer::NewBytes;
+use crate::sys::detach::detached;
+use crate::sys::exception::PyResult;
+use crate::sys::typeobject::Receiver;
+
+/// The bytes through the next newline, but not more than `limit`; moves the position behind them.
+#[inline]
+pub(crate) fn read_line<M: Mapped>(this: Receiver<'_, M>, limit: Option<usize>) -> Returned<'_> {
+    let py = this.py;
+    let line = this.open_map(py, |file| {
+        let mut line = line_at::<M>(py, file, limit)?;
+        if file.follows()
+            && let Some((bytes, false)) = &line
+            && limit.is_none_or(|limit| bytes.len() < limit)
+            && file.follow_end().map_err(M::error)?
+        {
+            line = line_at::<M>(py, file, limit)?;
+        }
+        if let Some((bytes, _)) = &line
+            && bytes.len() > 0
+        {
+            let behind = file.position() + bytes.len();
+            file.set_position(behind);
+        }
+        Ok(line.map(|(bytes, _)| bytes))
+    })?;
+    match line {
+        Some(line) => Ok(line.finish()),
+        None => read_far_line(this, limit),
+    }
+}
+
+/// The line at the position, if it ends soon, and whether it ends in a newline.
+#[inline]
+fn line_at<'py, M: Mapped>(
+    py: Python<'py>,
+    file: &SharedFile,
+    limit: Option<usize>,
+) -> PyResult<Option<(NewBytes<'py>, bool)>> {
+    // After a resize the position can be behind the end.
+    let (start, remaining) = (file.position(), file.remaining());
+    let most = limit.map_or(remaining, |limit| limit.min(remaining));
+    if most == 0 {
+        return NewBytes::new(py, 0).map(|none| Some((none, false)));
+    }
+    near_line::<M>(py, file, start, most)
+}
+
+/// As [`read_line`], for a line that takes time to be found: without the GIL.
+#[cold]
+fn read_far_line<M: Mapped>(this: Receiver<'_, M>, limit: Option<usize>) -> Returned<'_> {
+    let py = this.py;
+    loop {
+        let (map, position) = this.open_map(py, |file| Ok((file.to_arc(), file.position())))?;
+        let start = position.min(map.len());
+        let end = limit.map_or(map.len(), |limit| start.saturating_add(limit).min(map.len()));
+        let (bytes, ended) = far_line::<M>(py, &map, start, end)?;
+        drop(map);
+        let is_limited = limit.is_some_and(|limit| bytes.len() >= limit);
+        if !ended && !is_limited && this.open_map(py, |file| file.follow_end().map_err(M::error))? {
+            continue;
+        }
+        if advance(this, position, bytes.len())? {
+            return Ok(bytes.finish());
+        }
+    }
+}
+
+/// Moves the position from `position` behind the `count` bytes that were read there without the GIL. Returns `false` if another thread
+/// has moved it meanwhile, and so has read them too.
+pub(crate) fn advance<M: Mapped>(this: Receiver<'_, M>, position: usize, count: usize) -> PyResult<bool> {
+    this.open_map(this.py, |file| {
+        let is_there = file.position() == position;
+        if is_there && count > 0 {
+            file.set_position(position + count);
+        }
+        Ok(is_there)
+    })
+}
+
+/// The line from `start` on, of at most `most` bytes, if it ends soon; and whether it ends in a newline.
+#[inline]
+pub(crate) fn near_line<'py, M: Mapped>(
+    py: Python<'py>,
+    map: &firmmap::Mmap,
+    start: usize,
+    most: usize,
+) -> PyResult<Option<(NewBytes<'py>, bool)>> {
+    let near = most.min(DETACHED_SEARCH);
+    let newline = map.find_byte(b'\n', start..start + near).map_err(M::error)?;
+    let count = match newline {
+        Some(newline) => newline + 1 - start,
+        None if near == most => near,
+        None => return Ok(None),
+    };
+    let mut bytes = NewBytes::new(py, count)?;
+    map.read_uninit_at(bytes.memory(), start).map_err(M::error)?;
+    Ok(Some((bytes, newline.is_some())))
+}
+
+/// The line from `start` on, up to `end`, found without the GIL; and whether it ends in a newline.
+pub(crate) fn far_line<'py, M: Mapped>(
+    py: Python<'py>,
+    map: &firmmap::Mmap,
+    start: usize,
+    end: usize,
+) -> PyResult<(NewBytes<'py>, bool)> {
+    let end = end.max(start);
+    let newline = detached(py, || map.find(b"\n", start..end)).map_err(M::error)?;
+    let count = newline.map_or(end, |newline| newline + 1) - start;
+    let bytes = large::<M>(py, count, |memory| map.read_uninit_at(memory, start).map(drop))?;
+    Ok((bytes, newline.is_some()))
+}

@@ -1,0 +1,123 @@
+//! What the two classes, `mmap` and `MappedFile`, do in the same way. Small work on a map is done while its state is locked; for large work
+//! a reference to the mapping is taken there, and the work is done without the GIL.
+
+#[allow(unsafe_code)]
+pub(crate) mod leaf;
+#[allow(unsafe_code)]
+pub(crate) mod newlines;
+#[allow(unsafe_code)]
+pub(crate) mod shared_file;
+#[allow(unsafe_code)]
+pub(crate) mod state_lock;
+
+mod fast;
+mod lines;
+mod read;
+mod search;
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+
+pub(crate) use fast::*;
+pub(crate) use lines::*;
+pub(crate) use read::*;
+pub(crate) use search::*;
+use shared_file::SharedFile;
+use state_lock::StateLock;
+
+use crate::sys::detach::detached;
+use crate::sys::exception::{Exception, PyResult};
+use crate::sys::module;
+pub(crate) use crate::sys::objects::{Object, Returned};
+use crate::sys::typeobject::Body;
+
+/// The classes that the module holds, by their numbers there.
+#[derive(Clone, Copy)]
+pub(crate) enum Class {
+    Mmap,
+    MappedFile,
+    LineIterator,
+    MatchIterator,
+    Residency,
+}
+
+const _: () = assert!((Class::Residency as usize) < module::CLASSES);
+
+/// Searches of more bytes than this are done without the GIL.
+pub(crate) const DETACHED_SEARCH: usize = 64 * 1024;
+/// Copies of more bytes than this are done without the GIL.
+pub(crate) const DETACHED_COPY: usize = 1024 * 1024;
+
+/// An instance of one of the classes.
+pub(crate) trait Mapped: Body {
+    /// Runs `work` on the map, or raises if it is closed. Pending writers, which want to resize or move it, go
+    /// first. `work` must not call into Python.
+    fn open_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut SharedFile) -> PyResult<R>) -> PyResult<R>;
+
+    /// The fast path: runs `work` on the map, if [`try_file`](Self::try_file) returns one. `work` must not call into Python,
+    /// and must not have changed anything where it returns `None`.
+    #[inline(always)]
+    fn try_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut SharedFile) -> Option<R>) -> Option<R> {
+        self.state().try_with(py, |state| work(Self::try_file(state)?))?
+    }
+
+    /// The state of an instance, open or closed.
+    type State;
+
+    fn state(&self) -> &StateLock<Self::State>;
+
+    /// The map, if it is open and no other thread has to be waited for. Only reads the state (see [`leaf::Leaf`]).
+    fn try_file(state: &mut Self::State) -> Option<&mut SharedFile>;
+
+    /// Whether the map is closed. Only reads the state (see [`leaf::Leaf`]).
+    fn is_closed(state: &Self::State) -> bool;
+
+    fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()>;
+
+    /// The exception that this class raises for an error of the library.
+    fn error(error: firmmap::Error) -> Exception;
+}
+
+/// The result of small work, or what large work needs once the state is unlocked.
+pub(crate) enum Job<R, S> {
+    Done(R),
+    Large(Arc<firmmap::Mmap>, S),
+}
+
+/// Gives other threads time to finish their work on the map.
+pub(crate) fn wait(py: Python<'_>) -> PyResult<()> {
+    detached(py, || std::thread::sleep(std::time::Duration::from_micros(200)));
+    Ok(py.check_signals()?)
+}
+
+/// Writer preference: waits until no thread wants to resize or move the map, which could otherwise be kept from it for ever. Returns
+/// `false` if there still is one after 500 waits: after fork(2) it may be a thread that does not exist in this process.
+pub(crate) fn yield_to_writers(py: Python<'_>, is_over: impl Fn() -> PyResult<bool>) -> PyResult<bool> {
+    for _ in 0..500 {
+        wait(py)?;
+        if is_over()? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Unmaps what was taken out of the state.
+pub(crate) fn unmap(file: Option<SharedFile>) -> firmmap::Result<()> {
+    file.map_or(Ok(()), SharedFile::unmap)
+}
+
+/// The position that an index from Python names in a map of `len` bytes: negative ones count from the end.
+#[inline]
+pub(crate) fn resolve_index(len: usize, index: isize) -> Option<usize> {
+    let len = len as isize;
+    let index = if index < 0 { index + len } else { index };
+    (0..len).contains(&index).then_some(index as usize)
+}
+
+/// A bound of a search: negative ones count from the end, and stop at zero.
+#[inline]
+pub(crate) fn clamp(bound: isize, len: usize) -> usize {
+    if bound < 0 { len.saturating_add_signed(bound) } else { bound as usize }
+}

@@ -1,0 +1,59 @@
+//! Searches, forward and backward.
+
+use std::ops::Range;
+
+use super::shared_file::SharedFile;
+use super::{DETACHED_SEARCH, Job};
+
+/// Which way a search goes.
+#[derive(Clone, Copy)]
+pub(crate) enum Direction {
+    Forward,
+    Backward,
+}
+
+impl Direction {
+    #[inline]
+    pub(crate) fn search(
+        self,
+        map: &firmmap::Mmap,
+        needle: &[u8],
+        range: Range<usize>,
+    ) -> firmmap::Result<Option<usize>> {
+        match self {
+            Self::Forward => map.find(needle, range),
+            Self::Backward => map.rfind(needle, range),
+        }
+    }
+
+    /// Divides a range into what is searched at once, and what is searched after that without the GIL. The two
+    /// overlap by what a match across their border needs.
+    #[inline]
+    fn divide(self, Range { start, end }: Range<usize>, needle: usize) -> (Range<usize>, Option<Range<usize>>) {
+        let near = DETACHED_SEARCH.max(needle.saturating_mul(2));
+        if end - start <= near {
+            return (start..end, None);
+        }
+        let shared = needle.saturating_sub(1);
+        match self {
+            Self::Forward => (start..start + near, Some(start + near - shared..end)),
+            Self::Backward => (end - near..end, Some(start..end - near + shared)),
+        }
+    }
+
+    /// Searches the near part of the range; the far part is left for when the state is unlocked.
+    #[inline]
+    pub(crate) fn begin(
+        self,
+        file: &mut SharedFile,
+        needle: &[u8],
+        range: Range<usize>,
+    ) -> firmmap::Result<Job<Option<usize>, Range<usize>>> {
+        let (near, far) = self.divide(range, needle.len());
+        let found = self.search(file, needle, near)?;
+        Ok(match far.filter(|_| found.is_none()) {
+            Some(far) => Job::Large(file.to_arc(), far),
+            None => Job::Done(found),
+        })
+    }
+}

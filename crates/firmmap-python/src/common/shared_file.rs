@@ -1,0 +1,137 @@
+//! Shared handles of a mapping, which threads hold while they work on it without the GIL; and what fork(2) leaves of those of the
+//! parent's other threads.
+
+use std::mem::ManuallyDrop;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+/// A mapped file that knows in which process references to its mapping were taken.
+pub(crate) struct SharedFile {
+    file: firmmap::MappedFile,
+    /// The [`fork_generation`](firmmap::fork_generation) in which the last one was taken; zero if none was. Not a process id: in a PID namespace of
+    /// its own, a child can have that of its parent.
+    generation: u32,
+    /// Whether the map grows with what others append to the file.
+    follows: bool,
+    /// How many views (`Py_buffer`) exist.
+    pub(crate) exports: usize,
+    /// Whether a thread is appending without the GIL: other writes at the position, and resizes, wait for it.
+    pub(crate) appending: bool,
+    /// Mappings that were replaced by longer ones, kept for the views that still show them.
+    retired: Vec<Arc<firmmap::Mmap>>,
+}
+
+impl SharedFile {
+    pub(crate) fn new(file: firmmap::MappedFile) -> Self {
+        Self { file, generation: 0, follows: false, exports: 0, appending: false, retired: Vec::new() }
+    }
+
+    /// One that follows the end of its file, unless it was made with a length.
+    pub(crate) fn following(file: firmmap::MappedFile) -> Self {
+        Self { follows: file.follows_end(), ..Self::new(file) }
+    }
+
+    #[inline]
+    pub(crate) fn follows(&self) -> bool {
+        self.follows
+    }
+
+    /// Extends the map by what other programs have appended, and returns whether there was anything.
+    pub(crate) fn follow_end(&mut self) -> firmmap::Result<bool> {
+        // What a thread of this process is appending becomes part of the map when it is done.
+        if !self.follows || self.is_appended_to() {
+            return Ok(false);
+        }
+        self.keep_views(firmmap::MappedFile::follow_end)
+    }
+
+    /// The end of the file, asked for anew, as an index in the map.
+    pub(crate) fn end(&mut self) -> firmmap::Result<usize> {
+        self.keep_views(firmmap::MappedFile::end)
+    }
+
+    /// Runs `work`, which may replace the mapping; existing views keep the old one.
+    fn keep_views<R>(
+        &mut self,
+        work: impl FnOnce(&mut firmmap::MappedFile) -> firmmap::Result<R>,
+    ) -> firmmap::Result<R> {
+        self.release_parent_references();
+        // While there is another reference, a mapping neither moves nor shrinks.
+        let before = (self.exports > 0).then(|| self.file.share());
+        let result = work(&mut self.file);
+        if let Some(before) = before.filter(|before| !std::ptr::eq(&raw const **before, &raw const *self.file)) {
+            self.retired.push(before);
+        }
+        result
+    }
+
+    /// Counts one view less. The caller drops the mappings returned, which only views have used.
+    pub(crate) fn release(&mut self) -> Vec<Arc<firmmap::Mmap>> {
+        self.exports = self.exports.saturating_sub(1);
+        if self.exports == 0 { std::mem::take(&mut self.retired) } else { Vec::new() }
+    }
+
+    /// Whether another thread is appending. Such a thread has a reference: if there is none, it was a thread of the parent process.
+    pub(crate) fn is_appended_to(&mut self) -> bool {
+        self.appending = self.appending && self.is_shared();
+        self.appending
+    }
+
+    /// A reference to the mapping. It must be dropped before Python code runs again, as that may call fork(2).
+    #[expect(clippy::wrong_self_convention, reason = "it records the process")]
+    pub(crate) fn to_arc(&mut self) -> Arc<firmmap::Mmap> {
+        self.release_parent_references();
+        self.generation = firmmap::fork_generation();
+        self.file.share()
+    }
+
+    /// Whether another thread of this process has a reference.
+    pub(crate) fn is_shared(&mut self) -> bool {
+        self.release_parent_references();
+        self.file.is_shared()
+    }
+
+    /// Unmaps, and reports a last unreported fault. If other threads are still using the mapping, the last of them unmaps it.
+    pub(crate) fn unmap(mut self) -> firmmap::Result<()> {
+        self.release_parent_references();
+        self.file.into_map().map_or(Ok(()), firmmap::Mmap::close)
+    }
+
+    /// Drops the references of the parent process: those that were held, at fork(2), by threads that this process does not have. Nobody
+    /// else would drop them, and the map could never be moved or unmapped.
+    pub(crate) fn release_parent_references(&mut self) {
+        if self.generation == 0 || !self.file.is_shared() || self.generation == firmmap::fork_generation() {
+            return;
+        }
+        let map = Arc::into_raw(self.file.share());
+        // All but that of `file` and `map` itself.
+        let parent_references = {
+            // SAFETY: it comes from `into_raw`, and is dropped below.
+            let map = ManuallyDrop::new(unsafe { Arc::from_raw(map) });
+            Arc::strong_count(&map).saturating_sub(2)
+        };
+        for _ in 0..parent_references {
+            // SAFETY: all references but those two were taken in the parent, as this process takes none before it comes here. Their
+            // threads do not exist in this process; the one that called fork(2) had none, as it ran Python code.
+            unsafe { Arc::decrement_strong_count(map) };
+        }
+        // SAFETY: it comes from `into_raw`, and is dropped once.
+        drop(unsafe { Arc::from_raw(map) });
+    }
+}
+
+impl Deref for SharedFile {
+    type Target = firmmap::MappedFile;
+
+    #[inline]
+    fn deref(&self) -> &firmmap::MappedFile {
+        &self.file
+    }
+}
+
+impl DerefMut for SharedFile {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut firmmap::MappedFile {
+        &mut self.file
+    }
+}

@@ -1,0 +1,80 @@
+//! The map's own descriptor of its file: `fileno()`, after which the descriptor's position and the map's are kept the same.
+
+use std::io::{Seek, SeekFrom};
+
+use firmmap::ErrorKind;
+
+use super::open::Name;
+use super::{Open, This, boolean, error, growth, unsupported};
+use crate::args;
+use crate::common::Returned;
+use crate::sys::descriptor;
+use crate::sys::exception::PyResult;
+
+pub(crate) fn fileno(this: This<'_>) -> Returned<'_> {
+    let py = this.py;
+    this.open(py, |open| {
+        if matches!(this.name, Name::Anonymous) {
+            return Err(unsupported("fileno: the memory is anonymous".to_owned()));
+        }
+        open.hand_out(matches!(this.name, Name::Path { .. }))
+    })
+    .and_then(|number| args::python_int(py, number as isize))
+}
+
+impl Open {
+    /// The descriptor of the file. Its position is set to the map's, so that reads and writes through it go on there; unless
+    /// `is_alone` is false: then a descriptor of the caller's shares the position, and would be moved.
+    fn hand_out(&mut self, is_alone: bool) -> PyResult<i32> {
+        let no_descriptor = || unsupported("fileno: the map has no descriptor".to_owned());
+        let number = match self.file.tracked_file() {
+            Ok(file) => descriptor::number(file).ok_or_else(no_descriptor)?,
+            Err(failed) if failed.kind() == ErrorKind::NoFile => return Err(no_descriptor()),
+            Err(failed) => return Err(error(failed)),
+        };
+        self.sync_from_descriptor()?;
+        let end = self.file.offset() + self.file.len() as u64;
+        self.grows_with_file |= self.file.file().is_some_and(|file| file.metadata().is_ok_and(|now| now.len() <= end));
+        if is_alone {
+            self.seek_descriptor();
+        }
+        Ok(number)
+    }
+
+    fn seek_descriptor(&mut self) {
+        let position = self.file.offset() + self.file.position() as u64;
+        // Devices may have no position, and need none.
+        self.descriptor_position = self.file.file().and_then(|mut file| file.seek(SeekFrom::Start(position)).ok());
+    }
+
+    /// Takes over what was done with the descriptor since `fileno()`: its position, and what was appended through it.
+    pub(super) fn sync_from_descriptor(&mut self) -> PyResult<()> {
+        let Some(placed) = self.descriptor_position else { return Ok(()) };
+        let now = self.file.file().and_then(|mut file| file.stream_position().ok());
+        if let Some(now) = now.filter(|&now| now != placed) {
+            let position = now.saturating_sub(self.file.offset()) as usize;
+            self.file.set_position(position);
+            self.descriptor_position = Some(now);
+        }
+        self.changes += 1;
+        let file_len = self.file.file_len().map_err(error)?.saturating_sub(self.file.offset()) as usize;
+        // What does not fit the capacity stays outside the map until all views are released.
+        let fits = self.file.exports == 0 || file_len <= self.file.capacity();
+        if self.grows_with_file && self.file.is_growable() && file_len > self.file.len() && fits {
+            growth::refresh_open(self)?;
+        }
+        Ok(())
+    }
+
+    /// [`sync_from_descriptor`](Self::sync_from_descriptor), after the position was changed through the map: moves the descriptor to it.
+    pub(super) fn sync_to_descriptor(&mut self) {
+        if self.descriptor_position.is_some() {
+            self.seek_descriptor();
+        }
+    }
+}
+
+pub(crate) fn isatty(this: This<'_>) -> Returned<'_> {
+    this.check_open(this.py)?;
+    Ok(boolean(this.py, false))
+}

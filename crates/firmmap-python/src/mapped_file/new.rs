@@ -1,0 +1,177 @@
+//! Making a map: `firmmap.open()`, `firmmap.anonymous()` and the constructor; what a pickle holds; and the properties that show the
+//! arguments.
+
+use firmmap::Mode;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple};
+
+use super::open::{Name, OpenArgs};
+use super::{MappedFile, This, error, none};
+use crate::args::{self, ArgParser};
+use crate::common::Returned;
+use crate::constants::ACCESS_WRITE;
+use crate::sys::audit;
+use crate::sys::exception::{Exception, PyResult, PyTypeError, PyValueError};
+use crate::sys::objects::{attribute, call_method, class_name, digits, import, new_string, new_tuple, shortened};
+
+/// What the class's constructor and `open()` do.
+pub(crate) fn new<'py>(args: &Bound<'py, PyTuple>, names: Option<&Bound<'py, PyDict>>) -> PyResult<MappedFile> {
+    let mut args = ArgParser::new(args, names, 2, 5)?;
+    let path = args.required("path")?;
+    let mode = args.next("mode")?;
+    let offset = args.next("offset")?;
+    let length = args.next("length")?;
+    let capacity = args.next("capacity")?;
+    args.finish()?;
+    OpenArgs::new(mode, offset, length, capacity)?.open(path)
+}
+
+/// `firmmap.open()`.
+pub(crate) fn open<'py>(
+    module: &Bound<'py, PyModule>,
+    args: &Bound<'py, PyTuple>,
+    names: Option<&Bound<'py, PyDict>>,
+) -> Returned<'py> {
+    super::type_object::new_file(module, new(args, names)?)
+}
+
+/// `firmmap.anonymous()`.
+pub(crate) fn anonymous<'py>(
+    module: &Bound<'py, PyModule>,
+    args: &Bound<'py, PyTuple>,
+    names: Option<&Bound<'py, PyDict>>,
+) -> Returned<'py> {
+    let mut args = ArgParser::new(args, names, 1, 2)?;
+    let length = args.required("length")?;
+    let capacity = args.next("capacity")?;
+    args.finish()?;
+    super::type_object::new_file(module, map_anonymous(&length, capacity.as_ref())?)
+}
+
+fn map_anonymous(length: &Bound<'_, PyAny>, capacity: Option<&Bound<'_, PyAny>>) -> PyResult<MappedFile> {
+    let len = number("length", length)?;
+    let capacity = optional_number("capacity", capacity)?;
+    check_capacity(len, capacity)?;
+    audit::mmap_new(length.py(), -1, len, ACCESS_WRITE, 0)?;
+    let file = firmmap::MappedFile::anonymous(len, capacity).map_err(error)?;
+    Ok(MappedFile::new(file, Mode::ReadWrite, Name::Anonymous, capacity))
+}
+
+impl OpenArgs {
+    /// Converts the arguments.
+    fn new(
+        mode: Option<Bound<'_, PyAny>>,
+        offset: Option<Bound<'_, PyAny>>,
+        length: Option<Bound<'_, PyAny>>,
+        capacity: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let mode = match &mode {
+            None => Mode::Read,
+            Some(name) => match name.cast::<PyString>() {
+                // No mode is so long that it would be cut.
+                Ok(name) => shortened(name.as_borrowed()).parse().map_err(error)?,
+                Err(_) => return Err(wrong_type("mode", "a str", name)),
+            },
+        };
+        let offset = offset.map_or(Ok(0), |offset| number("offset", &offset))?;
+        let length = optional_number("length", length.as_ref())?;
+        let capacity = optional_number("capacity", capacity.as_ref())?;
+        check_capacity(length.unwrap_or(0), capacity)?;
+        Ok(Self { mode, offset, length, capacity })
+    }
+}
+
+fn check_capacity(length: usize, capacity: Option<usize>) -> PyResult<()> {
+    match capacity {
+        Some(capacity) if capacity < length => {
+            Err(PyValueError::new_err(format!("capacity {capacity} is less than length {length}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn number(what: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> {
+    if !args::is_index(object.as_borrowed()) {
+        return Err(wrong_type(what, "an integer", object));
+    }
+    let number = args::ssize(object.as_borrowed()).map_err(|error| {
+        // More than an address can be is behind the end of every file.
+        if !error.is_overflow(object.py()) {
+            return error;
+        }
+        let number = digits(object.as_borrowed());
+        PyValueError::new_err(format!("{what} {number} is out of range: at most {}", isize::MAX))
+    })?;
+    usize::try_from(number).map_err(|_| PyValueError::new_err(format!("{what} {number} is negative")))
+}
+
+fn optional_number(what: &str, object: Option<&Bound<'_, PyAny>>) -> PyResult<Option<usize>> {
+    object.filter(|object| !object.is_none()).map(|object| number(what, object)).transpose()
+}
+
+fn wrong_type(what: &str, wanted: &str, object: &Bound<'_, PyAny>) -> Exception {
+    PyTypeError::new_err(format!("{what} must be {wanted}, not {}", class_name(object.as_borrowed())))
+}
+
+/// What a pickle holds: the class, the absolute path, the mode and the range.
+///
+/// It is not `__reduce_ex__`, which pickle would call before the `__reduce__` of a subclass.
+pub(crate) fn reduce(this: This<'_>) -> Returned<'_> {
+    let py = this.py;
+    let path = match &this.name {
+        Name::Path { absolute, .. } => absolute.bind(py),
+        Name::Descriptor(_) => {
+            let message =
+                "cannot pickle a map that was made of a descriptor: it has no path by which another process finds it";
+            return Err(PyTypeError::new_err(message));
+        }
+        Name::Anonymous => {
+            let message = "cannot pickle anonymous memory: only processes that are forked later share it";
+            return Err(PyTypeError::new_err(message));
+        }
+    };
+    let (offset, length) = this.open(py, |open| Ok((open.file.offset(), open.file.len())))?;
+    // The map may have outgrown the argument.
+    let capacity = this.capacity.map(|capacity| capacity.max(length));
+    // What was created must not be created again.
+    let mode = match this.mode {
+        Mode::Create | Mode::CreateNew => Mode::ReadWrite,
+        mode => mode,
+    };
+    let restore = attribute(&import(py, c"firmmap._mapped_file")?, c"restore")?;
+    let class = this.object().get_type();
+    let capacity = capacity.map(|capacity| args::python_int(py, capacity as isize)).transpose()?;
+    let (offset, length) = (args::python_uint(py, offset)?, args::python_int(py, length as isize)?);
+    let mode = new_string(py, mode.as_str())?;
+    let capacity = capacity.unwrap_or_else(|| none(py));
+    let arguments = new_tuple(py, [class.into_any(), path.clone(), mode, offset, length, capacity])?.into_any();
+    // What subclasses add: their `__dict__` and their slots, or what they say themselves.
+    let state = call_method(&this.object(), c"__getstate__", [])?;
+    if state.is_none() || state.cast::<PyDict>().is_ok_and(|state| state.is_empty()) {
+        return Ok(new_tuple(py, [restore, arguments])?.into_any());
+    }
+    Ok(new_tuple(py, [restore, arguments, state])?.into_any())
+}
+
+/// What a plain binary file that is open in this way has as its `mode`.
+fn of_plain_file(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Read => "rb",
+        Mode::CreateNew => "xb+",
+        _ => "rb+",
+    }
+}
+
+pub(crate) fn name(this: This<'_>) -> Returned<'_> {
+    let given = this.name.given(this.py);
+    given.map_or_else(|| new_string(this.py, "<anonymous>"), Ok)
+}
+
+pub(crate) fn mode(this: This<'_>) -> Returned<'_> {
+    new_string(this.py, of_plain_file(this.mode))
+}
+
+pub(crate) fn offset(this: This<'_>) -> Returned<'_> {
+    let offset = this.open(this.py, |open| Ok(open.file.offset()))?;
+    args::python_uint(this.py, offset)
+}
