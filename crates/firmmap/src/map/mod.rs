@@ -1,4 +1,4 @@
-//! [`Mmap`]: the mapped bytes, without a position. Searching them is in `search.rs`, control over them in `control.rs`.
+//! [`Mmap`]: the mapped bytes, without a position. Searching them is in `search.rs`, control over their pages in `pages.rs`.
 
 mod fast;
 mod find_iter;
