@@ -115,21 +115,24 @@ impl Undo<'_> {
         if over.is_empty() {
             return Ok(());
         }
-        self.save(offset, known);
+        // What could not be given back is not written over.
+        let unsaved = |error| WriteError { written: bytes.len() - known, error };
+        self.save(offset, known).map_err(unsaved)?;
         sys::write_all_at(self.file, over, offset)
     }
 
     /// Keeps the bytes that are about to be written over.
-    fn save(&mut self, offset: u64, len: usize) {
+    fn save(&mut self, offset: u64, len: usize) -> io::Result<()> {
         let known = self.before.saturating_sub(offset).min(len as u64) as usize;
+        if known == 0 {
+            return Ok(());
+        }
         let mut bytes = Vec::new();
-        if known == 0 || bytes.try_reserve_exact(known).is_err() {
-            return;
-        }
+        bytes.try_reserve_exact(known).map_err(|_| io::ErrorKind::OutOfMemory)?;
         bytes.resize(known, 0);
-        if sys::read_exact_at(self.file, &mut bytes, offset).is_ok() {
-            self.saved = (offset, bytes);
-        }
+        sys::read_exact_at(self.file, &mut bytes, offset)?;
+        self.saved = (offset, bytes);
+        Ok(())
     }
 
     /// Gives back the bytes that were written over, and the old length unless somebody else has made the file longer still. The
@@ -649,7 +652,8 @@ impl Mmap {
         }
         self.lengthen(file, file_len.max(undo.reached), end).map_err(writing)?;
         undo.reached = undo.reached.max(end);
-        undo.save(first, bytes.len());
+        // A file of blocks only (`O_DIRECT`) cannot be read at any place: there these bytes are not given back.
+        let _ = undo.save(first, bytes.len());
         Ok(self.region.write(bytes, start)?)
     }
 
