@@ -342,6 +342,48 @@ def test_first_exception_of_a_process_can_be_that_one() -> None:
     assert "panicked" not in err
 
 
+def test_fault_that_there_is_no_memory_to_tell_of() -> None:
+    """C16, F3: a MemoryError or the exception itself, at whichever allocation there is no more; never a panic."""
+    pytest.importorskip("_testcapi", reason="this CPython comes without _testcapi, which makes allocations fail")
+    out, err = lives(
+        """
+        import _testcapi, firmmap
+        file, m = mapped(firmmap)
+        view = memoryview(m)
+        file.truncate(0)
+        kinds = set()
+
+        def use():
+            view[5]
+            for _ in range(50):
+                len("")
+
+        def attempt(start, stop):
+            _testcapi.set_nomemory(start, stop)
+            try:
+                use()
+            finally:
+                _testcapi.remove_mem_hooks()
+            for _ in range(50):
+                len("")
+
+        for start in range(40):
+            for stop in (start + 1, 0):
+                try:
+                    attempt(start, stop)
+                except SystemError as error:
+                    # CPython 3.11 says so where there was no memory for an entry of the traceback.
+                    if str(error) != "error return without exception set":
+                        raise
+                except BaseException as error:
+                    kinds.add(type(error))
+        print(sorted(kind.__name__ for kind in kinds))
+        """
+    )
+    assert out == "['MapFaultError', 'MemoryError']\n"
+    assert "panicked" not in err
+
+
 def test_process_that_ends_with_an_untold_fault_says_so() -> None:
     """F3: it was the last thing that the program has done."""
     out, err = lives(

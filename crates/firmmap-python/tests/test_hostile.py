@@ -22,6 +22,8 @@ def run(program: str, *arguments: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1800)
     last = "\n".join(done.stderr.splitlines()[-3:])
     assert done.returncode == 0, f"{done.stdout}\n{last}"
+    panics = [line for line in done.stderr.splitlines() if "panicked" in line]
+    assert panics == []
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the processes are forked")

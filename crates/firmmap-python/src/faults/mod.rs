@@ -12,9 +12,9 @@ use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyModule, PyTuple, PyType};
 
-use crate::args::ArgParser;
+use crate::args::{ArgParser, python_int, python_uint};
 use crate::sys::exception::{Exception, PyResult, PyTypeError};
-use crate::sys::objects::{Returned, class_name};
+use crate::sys::objects::{Returned, call, class_name, new_list};
 use interpreter::Kept;
 
 type Module<'a, 'py> = &'a Bound<'py, PyModule>;
@@ -90,7 +90,7 @@ pub(crate) fn after_fork(py: Python<'_>) -> Returned<'_> {
 
 /// `_fault_handler()`: the signal handler that would be called now.
 pub(crate) fn handler(py: Python<'_>) -> Returned<'_> {
-    Ok(firmmap::fault_handler().into_pyobject(py)?.into_any())
+    python_uint(py, firmmap::fault_handler() as u64)
 }
 
 /// `_forget_fault_handler(handler)` removes a handler that was disabled from the chain.
@@ -109,7 +109,16 @@ pub(crate) fn forget_handler<'py>(
 /// `_claim_faults()`: the offsets of the faults for which an exception is just being raised in this thread.
 pub(crate) fn claim(py: Python<'_>) -> Returned<'_> {
     interrupt::was_raised(py);
-    Ok(own_faults().into_pyobject(py)?)
+    list(py, &own_faults())
+}
+
+/// A list of places in maps. PyO3's conversion panics where there is no memory.
+fn list<'py>(py: Python<'py>, offsets: &[usize]) -> Returned<'py> {
+    let list = new_list(py)?;
+    for &offset in offsets {
+        list.append(python_int(py, offset as isize)?)?;
+    }
+    Ok(list.into_any())
 }
 
 fn own_faults() -> Vec<usize> {
@@ -158,7 +167,7 @@ pub(crate) fn deliver(py: Python<'_>) -> PyResult<()> {
         }
         offsets.extend(take_fault_of(fault.thread).filter(|fault| !fault.reported).map(|fault| fault.offset));
     }
-    if offsets.is_empty() { Ok(()) } else { Err(Exception::made(make_error.call1((offsets,))?)) }
+    if offsets.is_empty() { Ok(()) } else { Err(Exception::made(call(&make_error, [list(py, &offsets)?])?)) }
 }
 
 /// Whether another thread has finished what it was doing: it waits for work, or hands over a result. An exception would

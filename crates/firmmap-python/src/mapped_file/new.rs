@@ -100,7 +100,11 @@ fn number(what: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> {
             return error;
         }
         let number = digits(object.as_borrowed());
-        PyValueError::new_err(format!("{what} {number} is out of range: at most {}", isize::MAX))
+        PyValueError::new_err(if number.starts_with('-') {
+            format!("{what} {number} is negative")
+        } else {
+            format!("{what} {number} is out of range: at most {}", isize::MAX)
+        })
     })?;
     usize::try_from(number).map_err(|_| PyValueError::new_err(format!("{what} {number} is negative")))
 }

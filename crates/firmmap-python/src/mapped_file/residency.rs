@@ -11,7 +11,7 @@ use super::type_object::sibling_class;
 use crate::common::{Class, Returned};
 use crate::sys::exception::PyResult;
 use crate::sys::module;
-use crate::sys::objects::{new_list, new_string};
+use crate::sys::objects::{call, new_list, new_string};
 use crate::sys::typeobject::{self, Body, Receiver, Table, property, slot};
 
 /// How many runs `repr` shows.
@@ -43,8 +43,10 @@ fn number(this: This<'_>, value: usize) -> Returned<'_> {
 
 pub(crate) fn runs(this: This<'_>) -> Returned<'_> {
     let runs = new_list(this.py)?;
+    // `PyRange::new` panics where there is no memory.
+    let range = this.py.get_type::<PyRange>().into_any();
     for run in this.0.runs() {
-        runs.append(PyRange::new(this.py, run.start as isize, run.end as isize)?)?;
+        runs.append(call(&range, [number(this, run.start)?, number(this, run.end)?])?)?;
     }
     Ok(runs.into_any())
 }

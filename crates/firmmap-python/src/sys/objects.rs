@@ -68,11 +68,19 @@ pub(crate) fn call_method<'py, const N: usize>(
     name: &CStr,
     arguments: [Bound<'py, PyAny>; N],
 ) -> PyResult<Bound<'py, PyAny>> {
-    let (function, arguments) = (attribute(object, name)?, new_tuple(object.py(), arguments)?);
+    call(&attribute(object, name)?, arguments)
+}
+
+/// Calls an object.
+pub(crate) fn call<'py, const N: usize>(
+    function: &Bound<'py, PyAny>,
+    arguments: [Bound<'py, PyAny>; N],
+) -> PyResult<Bound<'py, PyAny>> {
+    let arguments = new_tuple(function.py(), arguments)?;
     // SAFETY: both are alive.
     let result = unsafe { ffi::PyObject_CallObject(function.as_ptr(), arguments.as_ptr()) };
     // SAFETY: a new reference, or null with an exception set.
-    unsafe { Bound::from_owned_ptr_or_opt(object.py(), result) }.ok_or_else(|| Exception::fetch(object.py()))
+    unsafe { Bound::from_owned_ptr_or_opt(function.py(), result) }.ok_or_else(|| Exception::fetch(function.py()))
 }
 
 /// Longer strings than this are cut in messages, as CPython cuts them.
