@@ -198,7 +198,8 @@ def test_later_errors_have_the_name(path: Path) -> None:
     """G2: every OSError about the file has its name, from whatever method, and keeps it in a pickle."""
     with firmmap.anonymous(PAGE) as m:
         count = len(operations(m))
-    for given, number in itertools.product((path, str(path), os.fsencode(path)), range(count)):
+    paths: tuple[Path | str | bytes, ...] = (path, str(path), os.fsencode(path))
+    for given, number in itertools.product(paths, range(count)):
         path.write_bytes(b"line\n" * PAGE)
         with firmmap.open(given, "r+") as m:
             call = operations(m)[number]

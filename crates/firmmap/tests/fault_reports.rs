@@ -16,6 +16,7 @@ scenarios! {
     lives:
         forty_threads_are_told_each,
         forty_threads_wait_to_be_told,
+        writers_to_pages_of_their_own_are_told_each,
         a_check_in_another_thread_takes_nothing_away,
         a_thread_that_has_ended_is_forgotten_once_somebody_was_told,
         the_count_tells_every_reader,
@@ -75,6 +76,27 @@ fn forty_threads_are_told_each() {
     });
     map.check().unwrap();
     assert_eq!(map.fault_count(), 40);
+    map.close().unwrap();
+}
+
+/// F3: also where the library knows that the file ends before all of them.
+fn writers_to_pages_of_their_own_are_told_each() {
+    let pages = Pages::new(50);
+    let map = pages.map(Access::Write);
+    pages.truncate(1);
+    let (start, written) = (Barrier::new(40), Barrier::new(40));
+    std::thread::scope(|scope| {
+        for thread in 1..=40 {
+            let (map, start, written) = (&map, &start, &written);
+            scope.spawn(move || {
+                start.wait();
+                poke(map, thread * page() + 5, 77);
+                written.wait();
+                assert_fault(map.check(), thread * page() + 5..=thread * page() + 5);
+            });
+        }
+    });
+    map.check().unwrap();
     map.close().unwrap();
 }
 

@@ -17,7 +17,15 @@ use crate::sys::{self, FileInfo, MappingInfo, page_size};
 
 /// Puts zeros in place of what cannot be read at `address`: to `high` where the file is too short, else one page. There is
 /// nothing but the mapping's own pages between `low` and `high`. `None` if the system refuses.
-pub(crate) fn zero_fill(mapping: &MappingInfo, address: usize, low: usize, high: usize) -> Option<ZeroedRange> {
+///
+/// Where it cannot be written (`is_write`) it is one page: another thread that writes to the next one loses that too, and is to be told.
+pub(crate) fn zero_fill(
+    mapping: &MappingInfo,
+    address: usize,
+    is_write: bool,
+    low: usize,
+    high: usize,
+) -> Option<ZeroedRange> {
     let page = address & !(mapping.page_size - 1);
     // What the number stands for now can be another file.
     let file = own_file(mapping);
@@ -25,7 +33,7 @@ pub(crate) fn zero_fill(mapping: &MappingInfo, address: usize, low: usize, high:
     let one_page = ZeroedRange { start: page, len: mapping.page_size.min(high - page), stash: 0 };
     // Without the file nobody knows where it ends now.
     let rest = file.as_ref().map_or(Some(page), |file| behind_the_file(mapping, file));
-    let rest = rest.map(|start| start.max(low)).filter(|&start| start <= page);
+    let rest = rest.map(|start| start.max(low)).filter(|&start| start <= page && !is_write);
     let rest = rest.map(|start| ZeroedRange { start, len: high - start, stash: 0 });
     // Parts of the mapping that were given different advice cannot be moved together.
     let moved = rest.and_then(|rest| move_away(mapping, rest));

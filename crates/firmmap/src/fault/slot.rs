@@ -511,7 +511,7 @@ impl Slot {
     }
 
     /// In the handler: makes the page at `address` readable. `false` if it is not ours after all, or cannot be helped.
-    pub(super) fn zero_fill(&'static self, address: usize, thread: usize) -> bool {
+    pub(super) fn zero_fill(&'static self, address: usize, is_write: bool, thread: usize) -> bool {
         let _held = self.hold();
         if !self.contains(address) {
             return false;
@@ -530,7 +530,7 @@ impl Slot {
             Err(range) => range.start,
             Ok((low, high)) => {
                 let node = Pool::lock().node();
-                let Some(range) = os::zero_fill(&mapping, address, low, high) else {
+                let Some(range) = os::zero_fill(&mapping, address, is_write, low, high) else {
                     let _ = node.map(|node| Pool::lock().give_back(node));
                     return false;
                 };

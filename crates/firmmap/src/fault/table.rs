@@ -98,8 +98,8 @@ fn with_slot(address: usize, help: impl Fn(&'static Slot) -> bool) -> bool {
 }
 
 /// In the handler: whether `address` is in a guarded mapping, whose page there now can be read.
-pub(crate) fn zero_fill(address: usize, thread: usize) -> bool {
-    with_slot(address, |slot| slot.zero_fill(address, thread))
+pub(crate) fn zero_fill(address: usize, is_write: bool, thread: usize) -> bool {
+    with_slot(address, |slot| slot.zero_fill(address, is_write, thread))
 }
 
 /// In the handler: notes a fault at `address`, if that is in a guarded mapping and `help` says that it could be helped.

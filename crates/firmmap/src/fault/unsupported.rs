@@ -22,7 +22,13 @@ pub(crate) fn keep_handler() -> bool {
 }
 
 /// Never called, as no mapping is in the table.
-pub(crate) fn zero_fill(_mapping: &MappingInfo, _address: usize, _low: usize, _high: usize) -> Option<ZeroedRange> {
+pub(crate) fn zero_fill(
+    _mapping: &MappingInfo,
+    _address: usize,
+    _is_write: bool,
+    _low: usize,
+    _high: usize,
+) -> Option<ZeroedRange> {
     None
 }
 

@@ -368,7 +368,13 @@ mod operation {
 }
 
 /// Never called, as no page is replaced here.
-pub(crate) fn zero_fill(_mapping: &MappingInfo, _address: usize, _low: usize, _high: usize) -> Option<ZeroedRange> {
+pub(crate) fn zero_fill(
+    _mapping: &MappingInfo,
+    _address: usize,
+    _is_write: bool,
+    _low: usize,
+    _high: usize,
+) -> Option<ZeroedRange> {
     None
 }
 
