@@ -65,14 +65,15 @@ impl Block {
 
     /// Reads the map from `position` to the end of its page, and `more` pages. A line that the end of the map cuts off is not among
     /// its lines: it may have grown by the time it is returned.
-    fn read(&mut self, source: &Source<'_>, position: usize, more: usize) -> firmmap::Result<()> {
+    fn read(&mut self, source: &Source<'_>, position: usize, more: usize) -> PyResult<()> {
         let page = firmmap::page_size();
         let len = source.map.len();
         let to_border = page - (source.map.offset() as usize).wrapping_add(position) % page;
         let count = (to_border + more * page).min(len - position);
         self.ends.clear();
+        self.bytes.try_reserve(count.saturating_sub(self.bytes.len()))?;
         self.bytes.resize(count, 0);
-        source.map.read_exact_at(&mut self.bytes, position)?;
+        source.map.read_exact_at(&mut self.bytes, position).map_err(error)?;
         ends_of_lines(&self.bytes, &mut self.ends);
         (self.start, self.next, self.position) = (position, 0, position);
         self.changes = source.changes;
@@ -119,7 +120,7 @@ fn cut<'py>(py: Python<'py>, source: &Source<'_>, block: &mut Block, position: &
     }
     let known = usize::from(block.has_part(*position, source.changes));
     for more in known..PAGES {
-        block.read(source, *position, more).map_err(error)?;
+        block.read(source, *position, more)?;
         if let Some(&end) = block.ends.first() {
             let line = new_bytes(py, &block.bytes[..end as usize])?;
             *position += end as usize;

@@ -23,7 +23,6 @@ pub(crate) mod type_object;
 mod write;
 
 use std::sync::Arc;
-use std::thread::ThreadId;
 
 use firmmap::{Mode, Protection};
 use pyo3::prelude::*;
@@ -68,7 +67,7 @@ pub(crate) struct Open {
     pending: Pending,
     /// What `writelines()` has buffered while its iterator runs, and the thread that it runs in.
     buffered: Vec<u8>,
-    buffering_thread: Option<ThreadId>,
+    buffering_thread: Option<usize>,
     /// The position of the descriptor when it was last set or read, once `fileno()` has returned it.
     descriptor_position: Option<u64>,
     /// Whether the map reached to the end of the file at that time: then it grows with what is appended through the descriptor.

@@ -9,6 +9,7 @@ use super::growth::{self, Grown, ResizeGuard};
 use super::{MappedFile, Open, This, error, none};
 use crate::args::{self, Args, Argument};
 use crate::common::{DETACHED_COPY, Mapped, Returned};
+use crate::faults::thread;
 use crate::sys::detach::detached;
 use crate::sys::exception::PyResult;
 use crate::sys::typeobject::InstanceRef;
@@ -179,7 +180,7 @@ fn lend<R>(this: This<'_>, buffered: &mut Vec<u8>, work: impl FnOnce() -> R) -> 
     if buffered.is_empty() {
         return Ok(work());
     }
-    let me = std::thread::current().id();
+    let me = thread();
     let has_writable_views = this.state.with(py, |state| match state {
         Some(open) if !open.pending.has_buffered() => {
             std::mem::swap(buffered, &mut open.buffered);
@@ -212,7 +213,7 @@ fn lend<R>(this: This<'_>, buffered: &mut Vec<u8>, work: impl FnOnce() -> R) -> 
 
 /// Writes what `writelines()` has buffered in this thread, before anything else is done.
 pub(super) fn write_buffered(this: &MappedFile, py: Python<'_>) -> PyResult<()> {
-    let me = std::thread::current().id();
+    let me = thread();
     write_buffered_if(this, py, |open| open.buffering_thread == Some(me))
 }
 

@@ -4,6 +4,7 @@
 //! bytes where `m[i]` gives an int (so that iteration does what the standard class does), the messages of argument errors
 //! are the standard library's, and a call costs no more than one into C.
 
+mod allocator;
 pub(crate) mod audit;
 pub(crate) mod buffer;
 pub(crate) mod descriptor;
