@@ -366,9 +366,11 @@ impl Mmap {
             let page = sys::page_size();
             let used = (self.offset() % page as u64) as usize + old;
             let mut rest = vec![0; (used.next_multiple_of(page) - used).min(len - old)];
-            sys::read_exact_at(file, &mut rest, self.end(old)?)
-                .map_err(|error| Error::os("reading the file", error))?;
-            self.region.write(&rest, old)?;
+            if !rest.is_empty() {
+                let read = sys::read_exact_at(file, &mut rest, self.end(old)?);
+                read.map_err(|error| Error::os("reading the file", error))?;
+                self.region.write(&rest, old)?;
+            }
         }
         self.region.grow(len);
         Ok(())
