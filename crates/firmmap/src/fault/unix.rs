@@ -272,7 +272,7 @@ unsafe fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     unsafe { *errno = saved };
 }
 
-/// Whether the access was a write, where the processor's part of the context says so plainly: x86-64. Elsewhere all may be writes.
+/// Whether the access was a write, where the processor's part of the context says so plainly: x86-64. Elsewhere all count as reads.
 ///
 /// # Safety
 ///
@@ -289,7 +289,7 @@ unsafe fn is_write(context: *const c_void) -> bool {
     #[cfg(not(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64")))]
     {
         let _ = context;
-        true
+        false
     }
 }
 
