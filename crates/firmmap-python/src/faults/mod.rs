@@ -16,7 +16,7 @@ pub(crate) use interrupt::thread;
 
 use crate::args::{ArgParser, python_int, python_uint};
 use crate::sys::exception::{Exception, PyResult, PyTypeError};
-use crate::sys::objects::{Returned, call, class_name, new_list};
+use crate::sys::objects::{Returned, boolean, call, class_name, new_list, none};
 use interpreter::Kept;
 
 type Module<'a, 'py> = &'a Bound<'py, PyModule>;
@@ -74,14 +74,6 @@ pub(crate) fn connect<'py>(module: Module<'_, 'py>, args: Arguments<'_, 'py>, na
     here.keep(Kept::MakeError, make_error);
     interrupt::connect(py, here, main);
     Ok(boolean(py, is_first))
-}
-
-fn boolean(py: Python<'_>, value: bool) -> Bound<'_, PyAny> {
-    PyBool::new(py, value).to_owned().into_any()
-}
-
-fn none(py: Python<'_>) -> Bound<'_, PyAny> {
-    py.None().into_bound(py)
 }
 
 /// `_faults_after_fork()`: this is a child process, and the calling thread its main thread.

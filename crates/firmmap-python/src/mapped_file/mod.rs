@@ -26,7 +26,6 @@ use std::sync::Arc;
 
 use firmmap::{Mode, Protection};
 use pyo3::prelude::*;
-use pyo3::types::PyBool;
 
 use crate::args::Args;
 use crate::common::leaf;
@@ -38,7 +37,7 @@ use crate::faults::{self, interpreter::UnsupportedOperation};
 use crate::sys::buffer::Export;
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyBufferError, PyResult, PyValueError};
-use crate::sys::objects::{call_method, class_name, new_string};
+use crate::sys::objects::{boolean, call_method, class_name, new_string, none};
 use crate::sys::owned::Owned;
 use crate::sys::typeobject::{Body, InstanceRef, Receiver};
 use lines::Block;
@@ -371,13 +370,4 @@ pub(crate) fn release(this: This<'_>) {
         }
     }
     faults::after_release(this.py);
-}
-
-#[inline]
-fn none(py: Python<'_>) -> Bound<'_, PyAny> {
-    py.None().into_bound(py)
-}
-
-fn boolean(py: Python<'_>, value: bool) -> Bound<'_, PyAny> {
-    PyBool::new(py, value).to_owned().into_any()
 }

@@ -31,7 +31,7 @@ use crate::faults;
 use crate::sys::buffer::Export;
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyBufferError, PyResult, PyTypeError};
-use crate::sys::objects::{new_string, shortened};
+use crate::sys::objects::{new_string, none, shortened};
 use crate::sys::typeobject::{Body, Receiver};
 use type_object::is_exact;
 
@@ -215,9 +215,4 @@ pub(crate) fn export(this: This<'_>) -> PyResult<Export> {
 pub(crate) fn release(this: This<'_>) {
     this.state.with(this.py, |state| state.exports = state.exports.saturating_sub(1));
     faults::after_release(this.py);
-}
-
-#[inline]
-fn none(py: Python<'_>) -> Bound<'_, PyAny> {
-    py.None().into_bound(py)
 }

@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyList, PyString, PyTuple};
 use pyo3::{Borrowed, ffi};
 
 use super::exception::{Exception, PyResult};
@@ -12,6 +12,17 @@ use super::exception::{Exception, PyResult};
 pub(crate) type Object<'a, 'py> = Borrowed<'a, 'py, PyAny>;
 /// What a method returns.
 pub(crate) type Returned<'py> = PyResult<Bound<'py, PyAny>>;
+
+/// `None`.
+#[inline]
+pub(crate) fn none(py: Python<'_>) -> Bound<'_, PyAny> {
+    py.None().into_bound(py)
+}
+
+/// `True` or `False`.
+pub(crate) fn boolean(py: Python<'_>, value: bool) -> Bound<'_, PyAny> {
+    PyBool::new(py, value).to_owned().into_any()
+}
 
 /// A new string. PyO3's `PyString::new` panics where there is no memory.
 pub(crate) fn new_string<'py>(py: Python<'py>, message: &str) -> PyResult<Bound<'py, PyAny>> {
