@@ -36,7 +36,7 @@ def test_example(example: str, tmp_path: Path) -> None:
     command = [sys.executable, "example.py"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    assert result.stdout.splitlines() == PRINTS.findall(example)
+    assert (result.stderr, result.stdout.splitlines()) == ("", PRINTS.findall(example))
 
 
 def test_readme_has_examples() -> None:
