@@ -128,6 +128,12 @@ fn a_private_map_keeps_its_changes() {
     }
 }
 
+/// mmap(2), as the C library calls it.
+#[cfg(target_pointer_width = "64")]
+const SYS_MMAP: libc::c_long = libc::SYS_mmap;
+#[cfg(target_pointer_width = "32")]
+const SYS_MMAP: libc::c_long = libc::SYS_mmap2;
+
 /// Has system calls fail from now on, in all threads.
 struct Filter(Vec<libc::sock_filter>);
 
@@ -152,7 +158,7 @@ impl Filter {
     /// mmap(2) of a file.
     fn refuse_files(mut self) -> Self {
         const LOW_HALF_OF_THE_DESCRIPTOR: u32 = 16 + 4 * 8;
-        self.push(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, libc::SYS_mmap as u32, 0, 4);
+        self.push(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, SYS_MMAP as u32, 0, 4);
         self.push(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, LOW_HALF_OF_THE_DESCRIPTOR, 0, 0);
         self.push(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, u32::MAX, 1, 0);
         self.push(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32, 0, 0);
@@ -214,7 +220,7 @@ fn broken_and_whole_without_looking(pages: &Pages, map: &Mmap, rounds: usize) {
 fn without_mmap() {
     let pages = Pages::new(5);
     let maps = maps(&pages);
-    Filter::new().refuse(libc::SYS_mmap).install();
+    Filter::new().refuse(SYS_MMAP).install();
     maps.iter().for_each(|map| broken_and_whole_without_looking(&pages, map, 2));
 }
 
@@ -224,7 +230,7 @@ fn without_either_after_the_fault() {
     let map = pages.map(Access::Write);
     pages.truncate(2);
     peek(&map, 3 * page());
-    Filter::new().refuse(libc::SYS_mmap).refuse(libc::SYS_mremap).install();
+    Filter::new().refuse(SYS_MMAP).refuse(libc::SYS_mremap).install();
     pages.restore();
     assert_fault(map.get(0), 3 * page()..=3 * page());
     for _ in 0..3 {

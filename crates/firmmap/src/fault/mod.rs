@@ -31,6 +31,8 @@
 
 #![cfg_attr(not(unix), allow(dead_code, reason = "only the Unix handler replaces pages"))]
 
+#[cfg(unix)]
+mod access;
 mod busy;
 mod drop_hook;
 #[cfg(unix)]

@@ -258,7 +258,7 @@ unsafe fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
         // SAFETY: signals with these codes carry an address.
         let address = unsafe { detail.si_addr() } as usize;
         // SAFETY: the caller's promise.
-        let is_write = unsafe { is_write(context) };
+        let is_write = unsafe { super::access::is_write(context) };
         if is_about_a_page(detail.si_code) && table::zero_fill(address, is_write, thread()) {
             super::notify();
         } else {
@@ -271,27 +271,6 @@ unsafe fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     }
     // SAFETY: as above.
     unsafe { *errno = saved };
-}
-
-/// Whether the access was a write, where the processor's part of the context says so plainly: x86-64. Elsewhere all count as reads.
-///
-/// # Safety
-///
-/// - `context` is that of a signal handler.
-unsafe fn is_write(context: *const c_void) -> bool {
-    #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
-    {
-        // The page fault error code of the Intel manual (volume 3, 4.7): W/R.
-        const WRITE: i64 = 1 << 1;
-        // SAFETY: the caller's promise: the kernel passes a whole context.
-        let context = unsafe { &*context.cast::<libc::ucontext_t>() };
-        context.uc_mcontext.gregs[libc::REG_ERR as usize] & WRITE != 0
-    }
-    #[cfg(not(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64")))]
-    {
-        let _ = context;
-        false
-    }
 }
 
 /// Whether zeros in place of the page help: not where an access should have been aligned.
