@@ -467,8 +467,8 @@ impl MmapOptions {
         let Some(file) = changed.map(|file| TrackedFile::new(file, &info)) else {
             return Ok((Mmap::new(origin, source, self.offset, len)?, info.regular));
         };
-        if let Some(how) = extend {
-            let longer = FileLenChange { file: Some(&file), old: info.len, new: end, how };
+        let longer = extend.map(|how| FileLenChange { file: Some(&file), old: info.len, new: end, how });
+        if let Some(longer) = &longer {
             longer.apply().map_err(|error| Error::os("making the file longer", error))?;
         }
         let emptied = || if empty { empty_file(&file, info.len.max(end), end) } else { Ok(()) };
@@ -481,13 +481,8 @@ impl MmapOptions {
             let tried = if empty { Mmap::new(origin.clone(), old, self.offset, len).map(drop) } else { Ok(()) };
             tried.and_then(|()| emptied()).and_then(|()| Mmap::new(origin, source, self.offset, len))
         };
-        if map.is_err()
-            && extend.is_some()
-            && let Ok((file, now)) = file.with_len()
-            && now == end
-        {
-            // The error to report is that of the mapping.
-            let _ = file.set_len(info.len);
+        if let (true, Some(longer)) = (map.is_err(), longer) {
+            longer.undo();
         }
         Ok((map?, info.regular))
     }

@@ -80,11 +80,11 @@ pub(crate) fn write<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         }
         Ok(Job::Done(()))
     })?;
-    if let Job::Large(map, position) = job
-        && let Err(error) = detached(py, || map.write_all_at(bytes, position))
-    {
-        this.set_position(py, position)?;
-        return Err(exception(error));
+    if let Job::Large(map, position) = job {
+        if let Err(error) = detached(py, || map.write_all_at(bytes, position)) {
+            this.set_position(py, position)?;
+            return Err(exception(error));
+        }
     }
     args::python_int(py, bytes.len() as isize)
 }

@@ -46,7 +46,7 @@ pub(crate) fn flush<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         }
         let (start, end) = (offset as usize, (offset + size) as usize);
         // Windows takes any offset, and starts with its page.
-        if cfg!(unix) && !start.is_multiple_of(firmmap::page_size()) {
+        if cfg!(unix) && start % firmmap::page_size() != 0 {
             return Ok(Some(None));
         }
         Ok(Some(Some((file.to_arc(), start..end))))
@@ -79,7 +79,7 @@ pub(crate) fn madvise<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         let end = start.checked_add(length).ok_or_else(|| PyOverflowError::new_err("madvise length too large"))?;
         Ok((file.to_arc(), start as usize, end.min(len) as usize))
     })?;
-    if !start.is_multiple_of(firmmap::page_size()) {
+    if start % firmmap::page_size() != 0 {
         return Err(os_error(errors::INVALID_ARGUMENT));
     }
     detached(py, || map.advise_range(start..end, Advice::from_raw(option))).map_err(exception)?;

@@ -140,8 +140,8 @@ impl Undo<'_> {
     fn take_back(self) {
         let (offset, bytes) = &self.saved;
         let _ = sys::write_all_at(self.file, bytes, *offset);
-        if sys::file_len(self.file).is_ok_and(|now| now > self.before && now <= self.reached) {
-            let _ = self.file.set_len(self.before);
+        if self.reached > self.before {
+            sys::restore_len(self.file, self.before, self.before + 1..=self.reached);
         }
     }
 }
@@ -586,11 +586,11 @@ impl Mmap {
             let end = position.checked_add(bytes.len());
             end.ok_or_else(|| range::too_large("the length", u64::MAX))
         };
-        if let Some(position) = position
-            && end_of(position)? <= len
-        {
-            // Another thread has made the map that long.
-            return Ok(self.region.write(bytes, position).map(|()| position)?);
+        if let Some(position) = position {
+            if end_of(position)? <= len {
+                // Another thread has made the map that long.
+                return Ok(self.region.write(bytes, position).map(|()| position)?);
+            }
         }
         let Some((file, file_len)) = self.whole_file("writing")? else {
             let position = position.unwrap_or(len);
