@@ -104,10 +104,10 @@ impl Lines<'_> {
     /// # Examples
     ///
     /// ```
-    /// let map = firmmap::MmapOptions::new().open("Cargo.toml")?;
+    /// let map = firmmap::MmapOptions::new().open("LICENSE-MIT")?;
     /// let mut lines = map.lines(..);
-    /// assert_eq!(lines.next_line()?, Some(&b"[package]\n"[..]));
-    /// assert_eq!(lines.position(), 10);
+    /// assert_eq!(lines.next_line()?, Some(&b"MIT License\n"[..]));
+    /// assert_eq!(lines.position(), 12);
     /// # Ok::<(), std::io::Error>(())
     /// ```
     #[must_use]

@@ -423,10 +423,10 @@ impl Mmap {
     /// # Examples
     ///
     /// ```
-    /// let map = firmmap::MmapOptions::new().open("Cargo.toml")?;
-    /// let mut head = [0; 9];
+    /// let map = firmmap::MmapOptions::new().open("LICENSE-MIT")?;
+    /// let mut head = [0; 3];
     /// map.read_exact_at(&mut head, 0)?;
-    /// assert_eq!(&head, b"[package]");
+    /// assert_eq!(&head, b"MIT");
     /// # Ok::<(), std::io::Error>(())
     /// ```
     #[inline]

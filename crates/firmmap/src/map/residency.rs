@@ -35,7 +35,7 @@ impl Mmap {
     /// # Examples
     ///
     /// ```
-    /// let map = firmmap::MmapOptions::new().open("Cargo.toml")?;
+    /// let map = firmmap::MmapOptions::new().open("LICENSE-MIT")?;
     /// map.get(0)?;
     /// # #[cfg(target_os = "linux")] {
     /// let residency = map.residency(..)?;

@@ -77,10 +77,10 @@ impl Mmap {
     /// # Examples
     ///
     /// ```
-    /// let map = firmmap::MmapOptions::new().open("Cargo.toml")?;
+    /// let map = firmmap::MmapOptions::new().open("LICENSE-MIT")?;
     /// // SAFETY: nobody edits this file while the test runs.
     /// let bytes = unsafe { map.as_slice() };
-    /// assert!(bytes.starts_with(b"[package]"));
+    /// assert!(bytes.starts_with(b"MIT License"));
     /// # Ok::<(), std::io::Error>(())
     /// ```
     #[inline]
