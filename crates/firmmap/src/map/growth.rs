@@ -465,7 +465,7 @@ impl Mmap {
         let keeps_mapping = self.origin.reserves() && (len >= old_len || self.origin.capacity > 0);
         // What a private map of a file has changed must go with the pages.
         if !keeps_mapping || len > self.capacity() || self.is_private_file() {
-            return self.remap(self.origin.capacity_for(len), len, how, old, new);
+            return self.remap_file(self.origin.capacity_for(len), len, how, old, new);
         }
         if len < old_len && self.backing().is_none() {
             self.region.fill(range::checked("resize", len.., old_len)?, 0)?;
@@ -508,8 +508,8 @@ impl Mmap {
         self.region.check()?;
         let (now, file_len) = (self.len(), self.file_len()?);
         let generous = len.saturating_mul(2).max(MIN_CAPACITY).max(self.origin.capacity);
-        let result = self.remap(generous, now, FileResize::Keep, file_len, file_len);
-        result.or_else(|_| self.remap(len, now, FileResize::Keep, file_len, file_len))
+        let result = self.remap_file(generous, now, FileResize::Keep, file_len, file_len);
+        result.or_else(|_| self.remap_file(len, now, FileResize::Keep, file_len, file_len))
     }
 
     /// [`refresh`](Self::refresh) for who has the map alone: it may move, and become shorter.
@@ -520,7 +520,7 @@ impl Mmap {
                 let file_len = self.file_len()?;
                 let len = self.len_in(file_len)?;
                 if len < self.len() || len > self.capacity() {
-                    self.remap(
+                    self.remap_file(
                         self.origin.capacity_for(len),
                         len.min(self.len()),
                         FileResize::Keep,
@@ -546,7 +546,14 @@ impl Mmap {
         self.refresh_alone()
     }
 
-    fn remap(&mut self, capacity: usize, len: usize, how: FileResize, old: u64, new: u64) -> Result<()> {
+    pub(crate) fn remap_file(
+        &mut self,
+        capacity: usize,
+        len: usize,
+        how: FileResize,
+        old: u64,
+        new: u64,
+    ) -> Result<()> {
         // It will be copied.
         #[cfg(windows)]
         if self.origin.anonymous {

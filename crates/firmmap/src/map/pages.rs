@@ -7,6 +7,7 @@ use crate::advice::Advice;
 use crate::error::{Detail, Error, Result};
 use crate::map::Mmap;
 use crate::range::{self, Span};
+use crate::sys;
 
 impl Mmap {
     /// Reports a fault in memory that was used through [`as_slice`](Self::as_slice), [`as_atomic`](Self::as_atomic) or an address:
@@ -343,5 +344,25 @@ impl Mmap {
         let name = std::ffi::CString::new(name);
         let name = name.map_err(|_| Detail::InvalidInput { what: "the name of a map holds no zero byte" })?;
         self.region.set_name(&name).map_err(|error| Error::os("naming the map", error))
+    }
+}
+
+impl Advice {
+    /// Whether the system knows this advice. It can still refuse it for a certain map.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// Unix asks madvise(2), with no bytes. Windows knows the four kinds that exist everywhere, of which three do nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use firmmap::Advice;
+    /// assert!(Advice::WILL_NEED.is_supported());
+    /// assert!(!Advice::from_raw(4711).is_supported());
+    /// ```
+    #[must_use]
+    pub fn is_supported(self) -> bool {
+        sys::knows_advice(self)
     }
 }

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::map::Mmap;
 
 impl Mmap {
-    /// The address of the first byte; dangling if there is none.
+    /// The address of the first byte. Where the map has none, an address that is no memory's, a multiple of the page size.
     ///
     /// It is valid until the map is resized or dropped. Whoever reads through it shares the bytes with others.
     ///
@@ -42,10 +42,12 @@ impl Mmap {
     }
 
     /// The bytes as a slice of atomics: the zero-copy view that needs no promise, as everybody may write to it.
+    /// [`atomics`](Self::atomics) gives larger ones, and of a range.
     ///
     /// # Errors
     ///
-    /// [`AccessDenied`](crate::ErrorKind::AccessDenied) on a map that is not writable: an atomic can be stored to.
+    /// [`AccessDenied`](crate::ErrorKind::AccessDenied) on a map that is not writable, as an atomic can be stored to:
+    /// [`atomics_read_only`](Self::atomics_read_only) is for those.
     ///
     /// # Examples
     ///

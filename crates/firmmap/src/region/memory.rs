@@ -246,6 +246,14 @@ pub(crate) fn as_uninit(buffer: &mut [u8]) -> &mut [MaybeUninit<u8>] {
     unsafe { std::slice::from_raw_parts_mut(start, len) }
 }
 
+/// The memory of a value, to be filled with bytes.
+#[cfg(any(feature = "bytemuck", feature = "zerocopy"))]
+#[inline]
+pub(crate) fn value_bytes<T>(value: &mut MaybeUninit<T>) -> &mut [MaybeUninit<u8>] {
+    // SAFETY: the same memory, which need not be initialised by either type.
+    unsafe { std::slice::from_raw_parts_mut(value.as_mut_ptr().cast(), size_of::<T>()) }
+}
+
 /// Appends `len` bytes, which `fill` writes in full, to `bytes`. If it fails, `bytes` stays as it was.
 pub(crate) fn append(
     bytes: &mut Vec<u8>,

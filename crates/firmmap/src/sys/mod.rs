@@ -21,6 +21,8 @@ mod growth;
 #[cfg(not(unix))]
 #[path = "growth_windows.rs"]
 mod growth;
+mod immutable;
+mod mapped_path;
 mod tracked_file;
 
 use std::fs::File;
@@ -33,13 +35,16 @@ pub(crate) use growth::{
     RESERVES, allocate, append_all, appending, check_space, extend, generation, has_hidden_bytes, is_pseudo,
     read_exact_at, shared_memory, write_all_at, zero,
 };
+pub(crate) use immutable::why_mutable;
+pub(crate) use mapped_path::mapped_path;
 pub use os::AsSource;
 #[cfg(unix)]
 pub(crate) use os::is_private;
 #[cfg(windows)]
 pub(crate) use os::{COPY, page_protection};
 pub(crate) use os::{
-    Mapping, SUPPORTED, Source, duplicate, file_info, granularity, page_size, resize, source, sync_before_mapping,
+    Mapping, SUPPORTED, Source, duplicate, file_info, granularity, knows_advice, page_size, resize, source,
+    sync_before_mapping,
 };
 pub(crate) use tracked_file::{FileId, TrackedFile};
 

@@ -148,6 +148,16 @@ impl Mapping {
         }
     }
 
+    /// `info`, which was this mapping's before it has got another length.
+    pub(crate) fn moved(&self, info: &MappingInfo, start: usize) -> MappingInfo {
+        MappingInfo { start: self.base() as usize, len: self.view.len, origin: self.base() as usize + start, ..*info }
+    }
+
+    /// A view keeps its length.
+    pub(crate) fn change_len(&mut self, _len: usize, _may_move: bool) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// `FlushViewOfFile`, and unless it is to be asynchronous `FlushFileBuffers`.
     pub(crate) fn flush(&self, span: Span, flags: FlushFlags, file: Option<&TrackedFile>) -> io::Result<()> {
         if span.len == 0 {
@@ -214,6 +224,11 @@ impl Mapping {
         debug_assert!(span.end() <= self.view.len);
         self.base().wrapping_add(span.start).cast()
     }
+}
+
+/// Whether advice is followed or does nothing: the four kinds that there are.
+pub(crate) fn knows_advice(advice: Advice) -> bool {
+    matches!(advice, Advice::NORMAL | Advice::RANDOM | Advice::SEQUENTIAL | Advice::WILL_NEED)
 }
 
 /// Changes the length of a mapping, and of its file. `None` stands for a mapping of zero bytes.
