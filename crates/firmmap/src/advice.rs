@@ -120,8 +120,26 @@ advice! {
     POPULATE_READ = libc::MADV_POPULATE_READ;
     /// Fault the pages in for writing, now (Linux 5.14).
     POPULATE_WRITE = libc::MADV_POPULATE_WRITE;
+    /// The pages are broken: whoever touches them gets SIGBUS. For tests, and for root only.
+    HW_POISON = libc::MADV_HWPOISON;
     /// As `DONT_NEED`, for locked pages too (Linux 5.18).
     DONT_NEED_LOCKED = libc::MADV_DONTNEED_LOCKED;
     /// Make huge pages of the range, now (Linux 6.1).
     COLLAPSE = 25; // `MADV_COLLAPSE`, which libc has not for musl
+}
+
+#[cfg(any(target_vendor = "apple", target_os = "freebsd", target_os = "netbsd", target_os = "openbsd"))]
+advice! {
+    /// The contents of these pages are not needed any more.
+    FREE = libc::MADV_FREE;
+}
+
+#[cfg(target_vendor = "apple")]
+advice! {
+    /// Pages that are locked are filled with zeros when they are unmapped.
+    ZERO_WIRED_PAGES = libc::MADV_ZERO_WIRED_PAGES;
+    /// The contents are not needed any more, and the pages do not count for the process until `FREE_REUSE`.
+    FREE_REUSABLE = libc::MADV_FREE_REUSABLE;
+    /// The pages are used again.
+    FREE_REUSE = libc::MADV_FREE_REUSE;
 }

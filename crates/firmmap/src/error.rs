@@ -23,13 +23,11 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// assert_eq!(error.to_string(), "read range 8..12 is outside the map of 10 bytes");
 /// # Ok::<(), firmmap::Error>(())
 /// ```
-#[derive(Debug)]
 pub struct Error {
     /// Boxed, so that results fit into registers: success should not pay for failure.
     inner: Box<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
     detail: Detail,
     /// The file that could not be opened or mapped.
@@ -156,6 +154,19 @@ pub(crate) enum Detail {
     InvalidInput {
         what: &'static str,
     },
+    /// A range that is to be cut into values.
+    PartialValue {
+        operation: &'static str,
+        len: usize,
+        size: usize,
+    },
+    /// The address of the byte at `start` is `excess` more than a multiple of `alignment`.
+    Misaligned {
+        operation: &'static str,
+        start: usize,
+        alignment: usize,
+        excess: usize,
+    },
     UnknownMode {
         mode: String,
     },
@@ -190,7 +201,10 @@ impl Error {
             Detail::StaleDescriptor => ErrorKind::StaleDescriptor,
             Detail::InUse { .. } => ErrorKind::InUse,
             Detail::Unsupported { .. } => ErrorKind::Unsupported,
-            Detail::InvalidInput { .. } | Detail::UnknownMode { .. } => ErrorKind::InvalidInput,
+            Detail::InvalidInput { .. }
+            | Detail::PartialValue { .. }
+            | Detail::Misaligned { .. }
+            | Detail::UnknownMode { .. } => ErrorKind::InvalidInput,
         }
     }
 
@@ -360,10 +374,32 @@ impl fmt::Display for Error {
             Detail::InUse { operation } => write!(f, "{operation} is not possible while others use the map"),
             Detail::Unsupported { what } => write!(f, "this system does not support {what}"),
             Detail::InvalidInput { what } => f.write_str(what),
+            Detail::PartialValue { operation, len, size } => {
+                write!(f, "{operation} range of {len} bytes is no whole number of values of {size} bytes")
+            }
+            Detail::Misaligned { operation, start, alignment, excess } => write!(
+                f,
+                "{operation} position {start} is not aligned: its address is {excess} more than a multiple of {alignment}"
+            ),
             Detail::UnknownMode { mode } => {
                 write!(f, "mode {mode:?} is none of \"r\", \"r+\", \"w+\", \"x+\", \"c\"")
             }
         }
+    }
+}
+
+/// What `main` prints of an error that it returns: the kind, the words of [`Display`](fmt::Display), the file, the system's number.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = f.debug_struct("Error");
+        fields.field("kind", &self.kind()).field("message", &self.to_string());
+        if let Some(path) = self.path() {
+            fields.field("path", &path);
+        }
+        if let Some(code) = self.os_error().and_then(io::Error::raw_os_error) {
+            fields.field("code", &code);
+        }
+        fields.finish()
     }
 }
 
@@ -382,6 +418,8 @@ impl From<Error> for io::Error {
             Detail::Os { .. } | Detail::NoSpace { .. } => unreachable!("was returned"),
             Detail::OutOfRange { .. }
             | Detail::InvalidInput { .. }
+            | Detail::PartialValue { .. }
+            | Detail::Misaligned { .. }
             | Detail::UnknownMode { .. }
             | Detail::Shorter { .. }
             | Detail::TooLarge { .. } => io::ErrorKind::InvalidInput,

@@ -81,7 +81,10 @@ pub use fault::{
     take_fault, take_fault_of, waiting_faults,
 };
 pub use file::MappedFile;
-pub use map::{FindIter, Lines, Mmap, Residency};
+pub use map::{
+    Atomic, FaultMonitor, FindIter, Lines, Mmap, MmapBytes, Number, ReadOnly, Residency, SliceFault, check_immutable,
+    set_slice_fault_hook,
+};
 pub use mode::Mode;
 pub use options::MmapOptions;
 pub use sys::AsSource;

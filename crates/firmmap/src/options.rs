@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::access::{Access, Protection};
 use crate::error::{Detail, Error, Result};
-use crate::map::{MapSource, Mmap, Origin};
+use crate::map::{MapSource, Mmap, MmapBytes, Origin, check_immutable};
 use crate::range;
 use crate::sys::{self, AsSource, FileInfo, FileLenChange, FileResize, Source, TrackedFile};
 
@@ -47,6 +47,7 @@ pub struct MmapOptions {
     access: Access,
     pub(crate) track_file: bool,
     extend: bool,
+    beyond_end: bool,
     pub(crate) follow_end: Option<bool>,
     protection: Option<Protection>,
     #[cfg(unix)]
@@ -81,6 +82,7 @@ impl MmapOptions {
             access: Access::Read,
             track_file: true,
             extend: false,
+            beyond_end: false,
             follow_end: None,
             protection: None,
             #[cfg(unix)]
@@ -192,6 +194,33 @@ impl MmapOptions {
     /// ```
     pub fn extend(mut self, extend: bool) -> Self {
         self.extend = extend;
+        self
+    }
+
+    /// Whether a map can be made that reaches behind the end of a regular file, which stays as it is. The default is `false`: an
+    /// error.
+    ///
+    /// Bytes behind the end are a [`Fault`](crate::ErrorKind::Fault) when they are touched, until the file has them.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// On Windows, and for files of huge pages, it is always an error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(unix)] {
+    /// use firmmap::{ErrorKind, MmapOptions};
+    /// let file = tempfile::tempfile()?;
+    /// let map = MmapOptions::new().len(100).beyond_end(true).map(&file)?;
+    /// assert_eq!(map.get(99).unwrap_err().kind(), ErrorKind::Fault);
+    /// file.set_len(100)?;
+    /// assert_eq!(map.get(99)?, 0);
+    /// # }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn beyond_end(mut self, beyond_end: bool) -> Self {
+        self.beyond_end = beyond_end;
         self
     }
 
@@ -422,6 +451,29 @@ impl MmapOptions {
         self.map_source(source, self.file_change()).map(|(map, _)| map)
     }
 
+    /// Maps a file that nobody can change or truncate any more as a plain slice: no promise is needed.
+    ///
+    /// Such are files in memory that are sealed against writing and shrinking (`F_SEAL_WRITE`, `F_SEAL_SHRINK`), and files with
+    /// fs-verity.
+    ///
+    /// # Errors
+    ///
+    /// As [`map`](Self::map), and as [`check_immutable`](crate::check_immutable).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let file = std::fs::File::open("Cargo.toml")?;
+    /// assert!(firmmap::MmapOptions::new().map_immutable(&file).is_err()); // anybody can change it
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn map_immutable<F: AsSource>(&self, file: &F) -> Result<MmapBytes> {
+        check_immutable(file)?;
+        // What lies behind its end can come.
+        let map = self.clone().access(Access::Read).beyond_end(false).extend(false).map(file)?;
+        Ok(MmapBytes::new(map))
+    }
+
     /// What may be done to the file, without a mode.
     fn file_change(&self) -> FileChange {
         FileChange { extend: self.extend.then_some(FileResize::Length), empty: false }
@@ -446,16 +498,17 @@ impl MmapOptions {
         };
         let beyond_end = || Detail::LengthBeyondEnd { offset: self.offset, len, file_len: info.len };
         let end = self.offset.checked_add(len as u64).ok_or_else(beyond_end)?;
+        let origin = self.origin(Some(file.source()), info.granularity);
         let extend = match change.extend {
             _ if !info.regular || end <= info.len => None,
             Some(_) if i64::try_from(end).is_err() => {
                 return Err(range::too_large("the end of the map in its file", end));
             }
             Some(how) => Some(how),
+            None if self.beyond_end && origin.reserves() => None,
             None => return Err(beyond_end().into()),
         };
         let empty = change.empty && info.regular && info.len > 0;
-        let origin = self.origin(Some(file.source()), info.granularity);
         let changed = if extend.is_some() || empty { Some(duplicate(file.source())?) } else { None };
         let source = match file {
             OpenFile::Lent(source) => MapSource::Borrowed(source),
@@ -467,8 +520,8 @@ impl MmapOptions {
         let Some(file) = changed.map(|file| TrackedFile::new(file, &info)) else {
             return Ok((Mmap::new(origin, source, self.offset, len)?, info.regular));
         };
-        if let Some(how) = extend {
-            let longer = FileLenChange { file: Some(&file), old: info.len, new: end, how };
+        let longer = extend.map(|how| FileLenChange { file: Some(&file), old: info.len, new: end, how });
+        if let Some(longer) = &longer {
             longer.apply().map_err(|error| Error::os("making the file longer", error))?;
         }
         let emptied = || if empty { empty_file(&file, info.len.max(end), end) } else { Ok(()) };
@@ -481,13 +534,8 @@ impl MmapOptions {
             let tried = if empty { Mmap::new(origin.clone(), old, self.offset, len).map(drop) } else { Ok(()) };
             tried.and_then(|()| emptied()).and_then(|()| Mmap::new(origin, source, self.offset, len))
         };
-        if map.is_err()
-            && extend.is_some()
-            && let Ok((file, now)) = file.with_len()
-            && now == end
-        {
-            // The error to report is that of the mapping.
-            let _ = file.set_len(info.len);
+        if let (true, Some(longer)) = (map.is_err(), longer) {
+            longer.undo();
         }
         Ok((map?, info.regular))
     }

@@ -69,6 +69,13 @@ pub(crate) fn no_such_index(operation: &'static str, index: usize, map_len: usiz
     out_of_range(operation, index, None, map_len)
 }
 
+/// The error for `len` bytes from `start`, of which not all are there.
+#[cold]
+#[inline(never)]
+pub(crate) fn outside(operation: &'static str, start: usize, len: usize, map_len: usize) -> Error {
+    out_of_range(operation, start, Some(start.saturating_add(len)), map_len)
+}
+
 /// The part of `len` bytes from `start` that lies in a map of `map_len` bytes: the span of a read or write that may be short.
 #[inline]
 pub(crate) fn clipped(start: usize, len: usize, map_len: usize) -> Span {

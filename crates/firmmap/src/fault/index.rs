@@ -52,9 +52,7 @@ impl Index {
         let mut node = load(&self.root);
         let mut nearest = None;
         let mut steps = 0;
-        while let Some(slot) = node
-            && steps < STEPS
-        {
+        while let Some(slot) = node.filter(|_| steps < STEPS) {
             if slot.start() <= address {
                 nearest = Some(slot);
                 node = load(&slot.links.right);
@@ -75,9 +73,7 @@ impl Index {
     pub(super) fn insert(&self, new: &'static Slot) {
         self.changing();
         let mut link = &self.root;
-        while let Some(slot) = load(link)
-            && priority(slot) > priority(new)
-        {
+        while let Some(slot) = load(link).filter(|slot| priority(slot) > priority(new)) {
             link = if is_before(new, slot) { &slot.links.left } else { &slot.links.right };
         }
         // The subtree of this link is split into the two subtrees of the new slot.
@@ -104,9 +100,7 @@ impl Index {
     pub(super) fn remove(&self, old: &'static Slot) {
         self.changing();
         let mut link = &self.root;
-        while let Some(slot) = load(link)
-            && !ptr::eq(slot, old)
-        {
+        while let Some(slot) = load(link).filter(|slot| !ptr::eq(*slot, old)) {
             link = if is_before(old, slot) { &slot.links.left } else { &slot.links.right };
         }
         let (mut before, mut after) = (load(&old.links.left), load(&old.links.right));

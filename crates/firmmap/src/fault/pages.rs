@@ -41,9 +41,7 @@ pub(crate) fn zero_fill(
         return Some(range);
     }
     // Zeros for all of the rest may be more than the system allows.
-    if let Some(rest) = rest.filter(|_| mapping.fd >= 0)
-        && let Some(range) = replace(mapping, rest)
-    {
+    if let Some(range) = rest.filter(|_| mapping.fd >= 0).and_then(|rest| replace(mapping, rest)) {
         return Some(range);
     }
     // A page that the disk has not provided.

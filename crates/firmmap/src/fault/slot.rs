@@ -162,7 +162,8 @@ impl Slot {
         address.wrapping_sub(self.start.load(Ordering::Acquire)) < self.len.load(Ordering::Acquire)
     }
 
-    fn mapping(&self) -> MappingInfo {
+    /// What the slot stands for.
+    pub(crate) fn mapping(&self) -> MappingInfo {
         MappingInfo {
             start: self.start.load(Ordering::Relaxed),
             len: self.len.load(Ordering::Relaxed),

@@ -63,13 +63,14 @@ pub(crate) fn current_handler() -> usize {
 
 /// Removes `handler` from the chain. Only the newest previous handler can be removed: the older ones are called by others too.
 pub(crate) fn forget_handler(handler: usize) {
+    if matches!(handler, libc::SIG_DFL | libc::SIG_IGN) {
+        return;
+    }
     for previous in &PREVIOUS {
         let newest = previous.load(Ordering::Acquire);
         // SAFETY: nodes are never freed.
-        if let Some(node) = unsafe { newest.as_ref() }
-            && node.action.sa_sigaction == handler
-            && !matches!(handler, libc::SIG_DFL | libc::SIG_IGN)
-        {
+        let node = unsafe { newest.as_ref() };
+        if let Some(node) = node.filter(|node| node.action.sa_sigaction == handler) {
             let older = if node.older.is_null() { &raw const DEFAULT } else { node.older };
             let _ = previous.compare_exchange(newest, older.cast_mut(), Ordering::AcqRel, Ordering::Relaxed);
         }

@@ -135,12 +135,12 @@ impl Iterator for FindIter<'_> {
         if let Some(error) = self.refused.take() {
             return Some(Err(error));
         }
-        if self.given == self.found.len()
-            && let Err(error) = self.search()
-        {
-            self.rest = None;
-            self.found.clear();
-            return Some(Err(error));
+        if self.given == self.found.len() {
+            if let Err(error) = self.search() {
+                self.rest = None;
+                self.found.clear();
+                return Some(Err(error));
+            }
         }
         let place = self.found.get(self.given)?;
         self.given += 1;

@@ -140,8 +140,8 @@ impl Undo<'_> {
     fn take_back(self) {
         let (offset, bytes) = &self.saved;
         let _ = sys::write_all_at(self.file, bytes, *offset);
-        if sys::file_len(self.file).is_ok_and(|now| now > self.before && now <= self.reached) {
-            let _ = self.file.set_len(self.before);
+        if self.reached > self.before {
+            sys::restore_len(self.file, self.before, self.before + 1..=self.reached);
         }
     }
 }
@@ -468,7 +468,7 @@ impl Mmap {
         let keeps_mapping = self.origin.reserves() && (len >= old_len || self.origin.capacity > 0);
         // The changes of a private map of a file must move with its pages.
         if !keeps_mapping || len > self.capacity() || self.is_private_file() {
-            return self.remap(self.origin.capacity_for(len), len, how, old, new);
+            return self.remap_file(self.origin.capacity_for(len), len, how, old, new);
         }
         if len < old_len && self.backing().is_none() {
             self.region.fill(range::checked("resize", len.., old_len)?, 0)?;
@@ -511,8 +511,8 @@ impl Mmap {
         self.region.check()?;
         let (now, file_len) = (self.len(), self.file_len()?);
         let generous = len.saturating_mul(2).max(MIN_CAPACITY).max(self.origin.capacity);
-        let result = self.remap(generous, now, FileResize::Keep, file_len, file_len);
-        result.or_else(|_| self.remap(len, now, FileResize::Keep, file_len, file_len))
+        let result = self.remap_file(generous, now, FileResize::Keep, file_len, file_len);
+        result.or_else(|_| self.remap_file(len, now, FileResize::Keep, file_len, file_len))
     }
 
     /// [`refresh`](Self::refresh) with exclusive access: the map may move, and shrink.
@@ -523,7 +523,7 @@ impl Mmap {
                 let file_len = self.file_len()?;
                 let len = self.len_in(file_len)?;
                 if len < self.len() || len > self.capacity() {
-                    self.remap(
+                    self.remap_file(
                         self.origin.capacity_for(len),
                         len.min(self.len()),
                         FileResize::Keep,
@@ -549,7 +549,14 @@ impl Mmap {
         self.refresh_alone()
     }
 
-    fn remap(&mut self, capacity: usize, len: usize, how: FileResize, old: u64, new: u64) -> Result<()> {
+    pub(crate) fn remap_file(
+        &mut self,
+        capacity: usize,
+        len: usize,
+        how: FileResize,
+        old: u64,
+        new: u64,
+    ) -> Result<()> {
         // The bytes will be copied.
         #[cfg(windows)]
         if self.origin.anonymous {
@@ -589,11 +596,11 @@ impl Mmap {
             let end = position.checked_add(bytes.len());
             end.ok_or_else(|| range::too_large("the length", u64::MAX))
         };
-        if let Some(position) = position
-            && end_of(position)? <= len
-        {
-            // Another thread has extended the map so far.
-            return Ok(self.region.write(bytes, position).map(|()| position)?);
+        if let Some(position) = position {
+            if end_of(position)? <= len {
+                // Another thread has extended the map so far.
+                return Ok(self.region.write(bytes, position).map(|()| position)?);
+            }
         }
         let Some((file, file_len)) = self.whole_file("writing")? else {
             let position = position.unwrap_or(len);

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::map::Mmap;
 use crate::memmem;
-use crate::range::Span;
+use crate::range::{self, Span};
 use crate::region;
 
 /// The number of bytes that are copied out of the map at a time: few enough for the first-level cache.
@@ -58,6 +58,35 @@ impl Mmap {
             fault: None,
             refused,
         }
+    }
+}
+
+impl Mmap {
+    /// Where the line is that the byte at `index` belongs to, with its newline if it has one: from a match to its line.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfRange`](crate::ErrorKind::OutOfRange), [`AccessDenied`](crate::ErrorKind::AccessDenied) on a map that cannot be read,
+    /// [`Fault`](crate::ErrorKind::Fault).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().len(14).map_anonymous()?;
+    /// map.write_all_at(b"one\ntwo\nthree.", 0)?;
+    /// let index = map.find(b"wo", ..)?.expect("it is there");
+    /// assert_eq!(map.to_vec(map.line_at(index)?)?, b"two\n");
+    /// assert_eq!(map.line_at(13)?, 8..14);
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn line_at(&self, index: usize) -> Result<Range<usize>> {
+        if index >= self.len() {
+            return Err(range::no_such_index("line", index, self.len()));
+        }
+        let start = self.rfind(b"\n", ..index)?.map_or(0, |newline| newline + 1);
+        // A match is often near the end of its line, and a line is often short.
+        let end = self.find_byte(b'\n', index..)?.map_or(self.len(), |newline| newline + 1);
+        Ok(start..end)
     }
 }
 

@@ -1,12 +1,22 @@
 //! [`Mmap`]: the mapped bytes, without a position. Searches are in `search.rs`, control over pages in `pages.rs`.
 
+#[allow(unsafe_code)]
+mod atomics;
 mod fast;
 mod find_iter;
 mod growth;
 mod lines;
+mod monitor;
+mod numbers;
+#[allow(unsafe_code)]
+mod owned;
 mod pages;
+mod remap;
 mod residency;
 mod search;
+#[cfg(any(feature = "bytemuck", feature = "zerocopy"))]
+mod structs;
+mod values;
 #[allow(unsafe_code)]
 mod views;
 
@@ -16,8 +26,12 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::ops::RangeBounds;
 
+pub use atomics::{Atomic, ReadOnly};
 pub use find_iter::FindIter;
 pub use lines::Lines;
+pub use monitor::{FaultMonitor, SliceFault, set_slice_fault_hook};
+pub use numbers::Number;
+pub use owned::{MmapBytes, check_immutable};
 pub use residency::Residency;
 
 use crate::access::{Access, Protection};

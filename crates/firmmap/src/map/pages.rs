@@ -7,10 +7,7 @@ use crate::access::{FlushFlags, Protection};
 use crate::advice::Advice;
 use crate::error::{Detail, Error, Result};
 use crate::map::Mmap;
-use crate::range;
-#[cfg(any(target_os = "linux", target_os = "android"))]
-use crate::range::Span;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+use crate::range::{self, Span};
 use crate::sys;
 
 impl Mmap {
@@ -193,9 +190,11 @@ impl Mmap {
     pub fn flush_with(&self, range: impl RangeBounds<usize>, flags: FlushFlags) -> Result<()> {
         let span = range::checked("flush", range, self.len())?;
         self.region.check()?;
-        if self.origin.private || !self.origin.written {
+        if !self.origin.written {
             return Ok(());
         }
+        // A private map has nothing to write; the system still looks at the flags.
+        let span = if self.origin.private { Span { len: 0, ..span } } else { span };
         self.region.flush(span, flags, self.file.as_ref()).map_err(|error| Error::os("flush", error))
     }
 
@@ -405,5 +404,25 @@ impl Mmap {
         let name = std::ffi::CString::new(name);
         let name = name.map_err(|_| Detail::InvalidInput { what: "the name of a map holds no zero byte" })?;
         self.region.set_name(&name).map_err(|error| Error::os("naming the map", error))
+    }
+}
+
+impl Advice {
+    /// Whether the system knows this advice. It can still refuse it for a certain map.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// Unix asks madvise(2), with no bytes. Windows knows the four kinds that exist everywhere, of which three do nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use firmmap::Advice;
+    /// assert!(Advice::WILL_NEED.is_supported());
+    /// assert!(!Advice::from_raw(4711).is_supported());
+    /// ```
+    #[must_use]
+    pub fn is_supported(self) -> bool {
+        sys::knows_advice(self)
     }
 }

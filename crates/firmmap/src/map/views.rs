@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::map::Mmap;
 
 impl Mmap {
-    /// Returns the address of the first byte, which dangles if the map is empty.
+    /// Returns the address of the first byte. For an empty map it dangles, and is a multiple of the page size.
     ///
     /// It is valid until the map is resized or dropped. The bytes behind it are shared, and may change at any time.
     ///
@@ -42,10 +42,12 @@ impl Mmap {
     }
 
     /// Returns the bytes as a slice of atomics: the view without a copy that needs no promise, because anybody may write to it.
+    /// [`atomics`](Self::atomics) gives larger ones, and of a range.
     ///
     /// # Errors
     ///
-    /// [`AccessDenied`](crate::ErrorKind::AccessDenied) on a map that is not writable: an atomic can be stored to.
+    /// [`AccessDenied`](crate::ErrorKind::AccessDenied) on a map that is not writable, as an atomic can be stored to:
+    /// [`atomics_read_only`](Self::atomics_read_only) is for those.
     ///
     /// # Examples
     ///

@@ -147,12 +147,24 @@ pub(super) unsafe fn copy_out(source: *const u8, target: &mut [MaybeUninit<u8>])
         // SAFETY: both sides are `len` bytes.
         unsafe { copy_short(source, start, len) };
         // SAFETY: the copy has written every byte of `target`.
-        return unsafe { std::slice::from_raw_parts_mut(start, len) };
+        return unsafe { assume_init(target) };
     }
     let copy: Copy = black_box(memcpy);
     // SAFETY: both sides are `len` bytes; private memory that is borrowed exclusively overlaps nothing.
     unsafe { copy(start.cast(), source.cast(), len) };
     // SAFETY: the copy has written every byte of `target`.
+    unsafe { assume_init(target) }
+}
+
+/// A buffer as initialised. As `assume_init_mut` of slices, which is newer than the Rust that the crate asks for.
+///
+/// # Safety
+///
+/// - Every byte of `buffer` has been written.
+#[inline(always)]
+pub(super) unsafe fn assume_init(buffer: &mut [MaybeUninit<u8>]) -> &mut [u8] {
+    let (start, len) = (buffer.as_mut_ptr().cast(), buffer.len());
+    // SAFETY: the same memory, initialised as the caller promises.
     unsafe { std::slice::from_raw_parts_mut(start, len) }
 }
 
@@ -232,6 +244,14 @@ pub(crate) fn as_uninit(buffer: &mut [u8]) -> &mut [MaybeUninit<u8>] {
     let (start, len) = (buffer.as_mut_ptr().cast(), buffer.len());
     // SAFETY: the same memory; the crate writes nothing but initialised bytes into it.
     unsafe { std::slice::from_raw_parts_mut(start, len) }
+}
+
+/// The memory of a value, to be filled with bytes.
+#[cfg(any(feature = "bytemuck", feature = "zerocopy"))]
+#[inline]
+pub(crate) fn value_bytes<T>(value: &mut MaybeUninit<T>) -> &mut [MaybeUninit<u8>] {
+    // SAFETY: the same memory, which need not be initialised by either type.
+    unsafe { std::slice::from_raw_parts_mut(value.as_mut_ptr().cast(), size_of::<T>()) }
 }
 
 /// Appends `len` bytes, which `fill` writes in full, to `bytes`. If it fails, `bytes` stays as it was.

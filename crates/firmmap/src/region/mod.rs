@@ -1,12 +1,15 @@
 //! [`Region`]: one mapping's bytes. Operations on mapped bytes go through it, each under the guard against faults.
 
 mod memory;
+mod word;
 
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
+#[cfg(any(feature = "bytemuck", feature = "zerocopy"))]
+pub(crate) use memory::value_bytes;
 pub(crate) use memory::{append, as_uninit};
 
 use crate::access::{Access, FlushFlags, Protection};
@@ -42,7 +45,7 @@ const SHORT: usize = 4096;
 impl Region {
     /// A region without bytes: what the system calls do not offer.
     pub(crate) fn empty() -> Self {
-        let first = AtomicPtr::new(ptr::dangling_mut());
+        let first = AtomicPtr::new(nowhere());
         Self { mapping: None, first, start: 0, len: AtomicUsize::new(0), capacity: 0, slot: None }
     }
 
@@ -51,7 +54,7 @@ impl Region {
     pub(crate) fn map(request: &Request<'_>, start: usize, len: usize, file: Option<&TrackedFile>) -> io::Result<Self> {
         let mapping = Mapping::new(request)?;
         let slot = fault::register(&mapping.info(request, file, start));
-        let first = AtomicPtr::new(ptr::dangling_mut());
+        let first = AtomicPtr::new(nowhere());
         let (len, capacity) = (AtomicUsize::new(len), request.len - start);
         let mut region = Self { mapping: Some(mapping), first, start, len, capacity, slot };
         region.place();
@@ -93,7 +96,7 @@ impl Region {
         *self.first.get_mut() = match &self.mapping {
             // `start` is at most the mapping's length, so this stays inside or one past the end.
             Some(mapping) => mapping.base().wrapping_add(self.start),
-            None => ptr::dangling_mut(),
+            None => nowhere(),
         };
     }
 
@@ -254,6 +257,30 @@ impl Region {
         Some(self.guard(span, span, || unsafe { memory::load(address) }))
     }
 
+    /// The `N` bytes from `start` on, of which each access takes as many at once as it can; `None` where there are fewer.
+    #[inline(always)]
+    pub(crate) fn load_word<const N: usize>(&self, start: usize) -> Option<Result<[u8; N], Fault>> {
+        if self.len().checked_sub(N).is_none_or(|last| start > last) {
+            return None;
+        }
+        let address = self.as_ptr().wrapping_add(start);
+        let span = Span { start, len: N };
+        // SAFETY: the bytes are mapped, as was just checked, and the mapping lives as long as `self`.
+        Some(self.guard(span, span, || unsafe { word::load_word(address) }))
+    }
+
+    /// Stores `bytes` at `start`, with one access where there is one for as many; `None` where the map has fewer.
+    #[inline(always)]
+    pub(crate) fn store_word<const N: usize>(&self, start: usize, bytes: [u8; N]) -> Option<Result<(), Fault>> {
+        if self.len().checked_sub(N).is_none_or(|last| start > last) {
+            return None;
+        }
+        let address = self.as_ptr().wrapping_add(start);
+        let span = Span { start, len: N };
+        // SAFETY: the bytes are mapped, as was just checked; callers have checked that the map is writable.
+        Some(self.guard(span, span, || unsafe { word::store_word(address, bytes) }))
+    }
+
     #[inline]
     pub(crate) fn store(&self, index: usize, value: u8) -> Result<(), Fault> {
         // SAFETY: as in `load`; callers have checked that the map is writable.
@@ -277,7 +304,7 @@ impl Region {
             unsafe { memory::copy_out(source, &mut buffer[done..done + len]) };
         })?;
         // SAFETY: the strides have covered all of it.
-        Ok(unsafe { buffer.assume_init_mut() })
+        Ok(unsafe { memory::assume_init(buffer) })
     }
 
     /// Copies every `step`th byte, from `start` on, into `buffer` and returns it as initialised.
@@ -296,7 +323,7 @@ impl Region {
             }
         })?;
         // SAFETY: the loop has written every byte.
-        Ok(unsafe { buffer.assume_init_mut() })
+        Ok(unsafe { memory::assume_init(buffer) })
     }
 
     /// Copies `bytes` to every `step`th place, from `start` on.
@@ -439,6 +466,34 @@ impl Region {
         result
     }
 
+    /// Changes the length of the mapping to `total` bytes, and that of the region to `len`: mremap(2). Whether the mapping may move
+    /// is said by `may_move`. `clears` says that the bytes behind the new end are to be zeros if the region grows again.
+    ///
+    /// [`Unsupported`](io::ErrorKind::Unsupported), and none of the system's, where there is no such call.
+    pub(crate) fn remap(&mut self, total: usize, len: usize, may_move: bool, clears: bool) -> io::Result<()> {
+        let old_len = self.len();
+        let Some(mapping) = &mut self.mapping else { return Err(io::ErrorKind::Unsupported.into()) };
+        let slot = self.slot.map(|slot| (slot, slot.mapping()));
+        if let Some((slot, _)) = slot {
+            // Its addresses may be somebody else's as soon as the mapping has moved.
+            slot.suspend();
+            fault::withdraw(slot);
+        }
+        let result = mapping.change_len(total, may_move);
+        if result.is_ok() {
+            self.capacity = total - self.start;
+            *self.len.get_mut() = len;
+        }
+        if let Some((slot, info)) = slot {
+            fault::renew(slot, &mapping.moved(&info, self.start));
+        }
+        self.place();
+        if result.is_ok() && len < old_len && clears {
+            self.clear_tail();
+        }
+        result
+    }
+
     /// Makes the rest of the last page zeros, which otherwise would come back when the mapping grows again. In a shared
     /// map of a file that is the system's work.
     fn clear_tail(&mut self) {
@@ -543,6 +598,11 @@ impl Drop for Region {
             fault::dropped(fault.offset, count);
         }
     }
+}
+
+/// The address of no bytes: a multiple of the page size, as that of every mapping.
+fn nowhere() -> *mut u8 {
+    ptr::without_provenance_mut(page_size())
 }
 
 /// The range that `count` places which lie `step` apart are in. The caller has checked that it is in the map.

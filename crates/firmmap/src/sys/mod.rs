@@ -21,10 +21,13 @@ mod growth;
 #[cfg(not(unix))]
 #[path = "growth_windows.rs"]
 mod growth;
+mod immutable;
+mod mapped_path;
 mod tracked_file;
 
 use std::fs::File;
 use std::io;
+use std::ops::RangeInclusive;
 
 #[cfg(unix)]
 pub(crate) use fork::register as at_fork;
@@ -32,13 +35,16 @@ pub(crate) use growth::{
     RESERVES, allocate, append_all, appending, check_space, extend, generation, has_hidden_bytes, is_pseudo,
     read_exact_at, shared_memory, write_all_at, zero,
 };
+pub(crate) use immutable::why_mutable;
+pub(crate) use mapped_path::mapped_path;
 pub use os::AsSource;
 #[cfg(unix)]
 pub(crate) use os::is_private;
 #[cfg(windows)]
 pub(crate) use os::{COPY, page_protection};
 pub(crate) use os::{
-    Mapping, SUPPORTED, Source, duplicate, file_info, granularity, page_size, resize, source, sync_before_mapping,
+    Mapping, SUPPORTED, Source, duplicate, file_info, granularity, knows_advice, page_size, resize, source,
+    sync_before_mapping,
 };
 pub(crate) use tracked_file::{FileId, TrackedFile};
 
@@ -167,14 +173,19 @@ impl FileLenChange<'_> {
     }
 
     /// The change could be made, but not the new mapping.
-    fn undo(&self) {
-        if self.how != FileResize::Keep
-            && let Some(Ok((file, now))) = self.file.map(TrackedFile::with_len)
-            && now <= self.old.max(self.new)
-        {
-            // The first error is the one to report.
-            let _ = file.set_len(self.old);
+    pub(crate) fn undo(&self) {
+        if let (Some(Ok(file)), true) = (self.file.map(TrackedFile::get), self.how != FileResize::Keep) {
+            restore_len(file, self.old, self.new..=self.new);
         }
+    }
+}
+
+/// Gives a file the length `old` again after a failed operation, if its length is one of `ours`, those that the operation can have left:
+/// any other is somebody else's.
+pub(crate) fn restore_len(file: &File, old: u64, ours: RangeInclusive<u64>) {
+    if file_len(file).is_ok_and(|now| ours.contains(&now)) {
+        // The first error is the one to report.
+        let _ = file.set_len(old);
     }
 }
 

@@ -193,6 +193,33 @@ impl Mapping {
         }
     }
 
+    /// `info`, which was this mapping's before it has moved or got another length.
+    pub(crate) fn moved(&self, info: &MappingInfo, start: usize) -> MappingInfo {
+        let base = self.base.as_ptr() as usize;
+        let len = round_up(self.mapped_len, self.page_size).unwrap_or(self.mapped_len);
+        MappingInfo { start: base, len, origin: base + start, ..*info }
+    }
+
+    /// Changes the length of the mapping: mremap(2), which needs no file. [`Unsupported`](io::ErrorKind::Unsupported), and none of
+    /// the system's, where there is none.
+    pub(crate) fn change_len(&mut self, len: usize, may_move: bool) -> io::Result<()> {
+        #[cfg(all(any(target_os = "linux", target_os = "android"), not(firmmap_no_mremap)))]
+        {
+            let mapped_len = round_up(len, self.page_size).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
+            let mapped_len = if self.page_size > page_size() { mapped_len } else { len };
+            let flags = if may_move { libc::MREMAP_MAYMOVE } else { 0 };
+            // SAFETY: the mapping is ours, and `&mut self` says that nobody holds an address in it.
+            let base = unsafe { libc::mremap(self.base.as_ptr().cast(), self.mapped_len, mapped_len, flags) };
+            (self.base, self.len, self.mapped_len) = (mapped(base)?, len, mapped_len);
+            Ok(())
+        }
+        #[cfg(not(all(any(target_os = "linux", target_os = "android"), not(firmmap_no_mremap))))]
+        {
+            let _ = (len, may_move);
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
     /// Makes the mapping what `request` says: the same file, offset and flags, another length.
     ///
     /// The mremap(2) of NetBSD has other arguments, and has no way to stay where it is if it cannot grow there. The other
@@ -338,6 +365,12 @@ impl Mapping {
     }
 }
 
+/// Whether the system knows `advice`: madvise(2) for no bytes.
+pub(crate) fn knows_advice(advice: Advice) -> bool {
+    // SAFETY: no bytes are advised, at an address that is a multiple of the page size.
+    check(unsafe { libc::madvise(std::ptr::null_mut(), 0, advice.as_raw()) }).is_ok()
+}
+
 /// Changes the length of a mapping, and of its file before it. `None` stands for a mapping of zero bytes.
 pub(crate) fn resize(
     mapping: &mut Option<Mapping>,
@@ -397,7 +430,14 @@ fn map(request: &Request<'_>, mapped_len: usize) -> io::Result<NonNull<u8>> {
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     const FIXED: libc::c_int = libc::MAP_FIXED;
     if request.flags.bits() & FIXED != 0 {
-        // Without an address of our choosing this could only map address zero.
+        // Without an address of our choosing this could only map address zero. The kind of mapping is found fault with before.
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if !matches!(
+            request.flags.bits() & libc::MAP_TYPE,
+            libc::MAP_SHARED | libc::MAP_PRIVATE | libc::MAP_SHARED_VALIDATE
+        ) {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
         return Err(io::Error::from_raw_os_error(libc::EPERM));
     }
     let (fd, flags) = match request.source {

@@ -80,6 +80,14 @@ impl Mapping {
         match *self {}
     }
 
+    pub(crate) fn moved(&self, _info: &MappingInfo, _start: usize) -> MappingInfo {
+        match *self {}
+    }
+
+    pub(crate) fn change_len(&mut self, _len: usize, _may_move: bool) -> io::Result<()> {
+        match *self {}
+    }
+
     pub(crate) fn flush(&self, _span: Span, _flags: FlushFlags, _file: Option<&TrackedFile>) -> io::Result<()> {
         match *self {}
     }
@@ -107,6 +115,11 @@ impl Mapping {
     pub(crate) fn set_name(&self, _name: &std::ffi::CStr) -> io::Result<()> {
         match *self {}
     }
+}
+
+/// There is nothing to advise.
+pub(crate) fn knows_advice(_advice: Advice) -> bool {
+    false
 }
 
 /// Never called, as there are no maps.

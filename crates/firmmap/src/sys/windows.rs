@@ -148,6 +148,16 @@ impl Mapping {
         }
     }
 
+    /// `info`, which was this mapping's before it has got another length.
+    pub(crate) fn moved(&self, info: &MappingInfo, start: usize) -> MappingInfo {
+        MappingInfo { start: self.base() as usize, len: self.view.len, origin: self.base() as usize + start, ..*info }
+    }
+
+    /// A view keeps its length.
+    pub(crate) fn change_len(&mut self, _len: usize, _may_move: bool) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// `FlushViewOfFile`, and unless it is to be asynchronous `FlushFileBuffers`.
     pub(crate) fn flush(&self, span: Span, flags: FlushFlags, file: Option<&TrackedFile>) -> io::Result<()> {
         if span.len == 0 {
@@ -216,6 +226,11 @@ impl Mapping {
     }
 }
 
+/// Whether advice is followed or does nothing: the four kinds that there are.
+pub(crate) fn knows_advice(advice: Advice) -> bool {
+    matches!(advice, Advice::NORMAL | Advice::RANDOM | Advice::SEQUENTIAL | Advice::WILL_NEED)
+}
+
 /// Changes the length of a mapping, and of its file. `None` stands for a mapping of zero bytes.
 ///
 /// Memory without a file is copied into a new mapping. A file is mapped again, and then the old view ends; but if it is
@@ -251,10 +266,10 @@ pub(crate) fn resize(
     match result {
         Ok(new) => *mapping = new,
         Err(error) => {
-            if let (Some(old), true) = (old, mapping.is_none() || tag.is_some())
-                && let Ok(again) = old.anew(mapping.as_ref(), file, tag)
-            {
-                *mapping = Some(again);
+            if let (Some(old), true) = (old, mapping.is_none() || tag.is_some()) {
+                if let Ok(again) = old.anew(mapping.as_ref(), file, tag) {
+                    *mapping = Some(again);
+                }
             }
             return Err(error);
         }
