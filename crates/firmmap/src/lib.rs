@@ -1,9 +1,13 @@
-//! Memory-mapped files that behave like byte arrays and like files.
+//! Memory-mapped files that behave like byte arrays and like files, without `unsafe`.
 //!
-//! - [`MmapOptions`] makes mappings: of files, of parts of them at any offset, of anonymous memory.
-//! - [`Mmap`] is the mapped bytes: read, write, search, resize, flush, advise, all without `unsafe`.
+//! - [`MmapOptions`] creates mappings: of files, of parts of them at any offset, of anonymous memory.
+//! - [`Mmap`] is the mapped bytes: read, write, search, resize, flush, advise.
 //! - [`MappedFile`] is an `Mmap` with a position: [`Read`](std::io::Read), [`BufRead`](std::io::BufRead),
 //!   [`Write`](std::io::Write), [`Seek`](std::io::Seek). Opened for writing, it grows as files do.
+//!
+//! A file that is truncated while it is mapped, or whose disk fails, does not end the process: the operation that needs the missing
+//! bytes returns an error of kind [`ErrorKind::Fault`]. For that purpose the first map installs a handler for SIGBUS in the process;
+//! [`fault`] describes it, and [`set_fault_guard`] switches it off.
 //!
 //! # Examples
 //!
@@ -24,9 +28,9 @@
 //!
 //! # Files that grow
 //!
-//! [`MappedFile::open`] opens a file as numpy's `memmap` does, and what is written behind its end makes it longer. With
-//! [`MmapOptions::capacity`] addresses are set aside, so that the map grows in its place: under views, and while other threads
-//! use it. The file is as long as what was written, at every moment.
+//! [`MappedFile::open`] opens a file in the modes of numpy's `memmap`, and a write past the end extends it. With
+//! [`MmapOptions::capacity`] addresses are reserved, so that the map grows in place, while views exist and other threads use it. At
+//! every moment the file is as long as what was written to it.
 //!
 //! ```
 //! use std::io::Write;
@@ -44,10 +48,10 @@
 //!
 //! # Why it is safe
 //!
-//! A mapped byte can be changed at any time by another process. So nothing here hands out a `&[u8]` without
-//! `unsafe`: single bytes are relaxed atomics, copies are made by code that the compiler does not look into,
-//! searches check what they found. [`Mmap::as_atomic`] is the safe view without a copy; [`Mmap::as_slice`] is the plain one,
-//! with the promise that it needs. `docs/safety.md` in the repository has the whole argument.
+//! Another process can change a mapped byte at any time. So no safe function returns a `&[u8]` of the map: single bytes are read and
+//! written by relaxed atomics, copies are made by code that the compiler does not look into, and searches validate what they find.
+//! [`Mmap::as_atomic`] is the safe view without a copy; [`Mmap::as_slice`] is the plain one, for which the caller has to make a
+//! promise. `docs/safety.md` in the repository has the whole argument.
 
 mod access;
 mod advice;
@@ -85,7 +89,7 @@ pub use mode::Mode;
 pub use options::MmapOptions;
 pub use sys::AsSource;
 
-/// The system's page size in bytes: the unit in which memory is mapped, flushed and protected. A power of two.
+/// Returns the system's page size in bytes: the unit in which memory is mapped, flushed and protected. A power of two.
 ///
 /// # Examples
 ///
@@ -97,7 +101,7 @@ pub fn page_size() -> usize {
     sys::page_size()
 }
 
-/// What the system wants the offset of a mapping to be a multiple of, in bytes. This library takes any offset.
+/// Returns the number of bytes of which the system requires a mapping's offset to be a multiple. This library accepts any offset.
 ///
 /// # Platform-specific behavior
 ///
@@ -113,14 +117,14 @@ pub fn allocation_granularity() -> usize {
     sys::granularity()
 }
 
-/// A number that each forked child finds changed: it is greater there than it was in its parent. Never zero.
+/// Returns a number that is greater in a forked child than it was in its parent. Never zero.
 ///
-/// It tells whether what was noted earlier was noted in this process, which a process id does not: in a PID namespace of its own a
-/// child can have the id of its parent.
+/// By it a program can tell whether a note was made in this process. A process id does not tell: in a PID namespace of its own a child
+/// can have the id of its parent.
 ///
 /// # Platform-specific behavior
 ///
-/// Counted by pthread_atfork(3), so that a child made without it (by a bare clone(2)) has its parent's number. Always the same on Windows.
+/// Counted by pthread_atfork(3), which a bare clone(2) does not call: such a child has its parent's number. Constant on Windows.
 ///
 /// # Examples
 ///
