@@ -34,9 +34,9 @@ impl Mmap {
     ///
     /// ```
     /// use firmmap::MmapOptions;
-    /// let mut map = MmapOptions::new().len(3).open("Cargo.toml")?;
+    /// let mut map = MmapOptions::new().len(3).open("LICENSE-MIT")?;
     /// map.remap(9)?;
-    /// assert_eq!(map.to_vec(..)?, b"[package]");
+    /// assert_eq!(map.to_vec(..)?, b"MIT Licen");
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn remap(&mut self, len: usize) -> Result<()> {

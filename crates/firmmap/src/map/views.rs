@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::map::Mmap;
 
 impl Mmap {
-    /// Returns the address of the first byte. If the map is empty, it is a multiple of the page size at which no memory is.
+    /// Returns the address of the first byte. For an empty map it dangles, and is a multiple of the page size.
     ///
     /// It is valid until the map is resized or dropped. The bytes behind it are shared, and may change at any time.
     ///
