@@ -12,6 +12,7 @@ for name; do
     cpython) lines='^test_mmap of CPython|^skipped:' ;;
     windows-extension) lines='^the Python' ;;
     bare) lines='^(nextest|doctest|resize|pytest|cpython): |^== Debian .* passed' ;;
+    interpreters) lines='^== Debian unstable: (CPython|Python|debug build|all of it)|^== CPython|^test_mmap of CPython|^(=+ )?[0-9]+ (passed|skipped).* in ' ;;
     release-profile) lines='^searches in the ' ;;
     repository | targets | wheel) lines='^(checked|ran|not run): ' ;;
     *) lines='^ *Summary \[|^left out: ' ;;
