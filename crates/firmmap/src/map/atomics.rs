@@ -14,15 +14,15 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// What [`Mmap::atomics`] gives: the atomic integers of the standard library of 8 to 64 bits.
+/// The element types of [`Mmap::atomics`]: the standard library's atomic integers of 8 to 64 bits.
 ///
-/// Not for other crates to implement.
+/// The trait is sealed.
 ///
 /// # Examples
 ///
 /// See [`Mmap::atomics`].
 pub trait Atomic: sealed::Sealed {
-    /// What it holds.
+    /// The integer type.
     type Value: Copy + fmt::Debug;
     #[doc(hidden)]
     fn get(&self, order: Ordering) -> Self::Value;
@@ -56,7 +56,7 @@ atomics! {
     AtomicI64: i64, "64";
 }
 
-/// An atomic that can be loaded and nothing else: what a map that is not writable consists of. A store to it would end the process.
+/// An atomic that can only be loaded, for maps that are not writable: a store would end the process.
 ///
 /// # Examples
 ///
@@ -65,7 +65,7 @@ atomics! {
 pub struct ReadOnly<A>(A);
 
 impl<A: Atomic> ReadOnly<A> {
-    /// The value, as `load` of the atomic gives it.
+    /// Loads the value, as `load` of the atomic does.
     ///
     /// # Panics
     ///
@@ -87,15 +87,16 @@ impl<A: Atomic> fmt::Debug for ReadOnly<A> {
 }
 
 impl Mmap {
-    /// The bytes of `range` as atomic integers in the processor's own order, without a copy. They may be shared with other threads and
-    /// processes that use atomics of the same size there.
+    /// Returns the bytes of `range` as atomic integers in native byte order, without a copy.
+    ///
+    /// They may be shared with other threads and processes that use atomics of the same size there.
     ///
     /// # Errors
     ///
-    /// - [`AccessDenied`](crate::ErrorKind::AccessDenied) on a map that is not writable, as an atomic can be stored to:
-    ///   [`atomics_read_only`](Self::atomics_read_only) is for those.
-    /// - [`InvalidInput`](crate::ErrorKind::InvalidInput): the first byte is not aligned for them (a map whose
-    ///   [`offset`](Self::offset) is a multiple of 8 is, at index 0), or the range is no whole number of them.
+    /// - [`AccessDenied`](crate::ErrorKind::AccessDenied) on a map that is not writable, because an atomic can be stored to;
+    ///   [`atomics_read_only`](Self::atomics_read_only) is for such maps.
+    /// - [`InvalidInput`](crate::ErrorKind::InvalidInput): the first byte is not aligned for them (index 0 is, if the map's
+    ///   [`offset`](Self::offset) is a multiple of 8), or the range is not a whole number of them.
     /// - [`OutOfRange`](crate::ErrorKind::OutOfRange).
     ///
     /// # Examples
@@ -123,7 +124,7 @@ impl Mmap {
         Ok(unsafe { std::slice::from_raw_parts(start, span.len / size_of::<A>()) })
     }
 
-    /// As [`atomics`](Self::atomics), of any map that can be read, for loads alone.
+    /// As [`atomics`](Self::atomics), for any readable map and for loads only.
     ///
     /// # Errors
     ///
@@ -138,9 +139,9 @@ impl Mmap {
     ///
     /// ```
     /// use std::sync::atomic::{AtomicU8, Ordering};
-    /// let map = firmmap::MmapOptions::new().open("Cargo.toml")?;
+    /// let map = firmmap::MmapOptions::new().open("LICENSE-MIT")?;
     /// let bytes = map.atomics_read_only::<AtomicU8>(..)?;
-    /// assert_eq!(bytes[1].load(Ordering::Relaxed), b'p');
+    /// assert_eq!(bytes[1].load(Ordering::Relaxed), b'I');
     /// # Ok::<(), std::io::Error>(())
     /// ```
     #[inline]

@@ -1,4 +1,4 @@
-//! [`FaultMonitor`]: faults in memory that was lent out as a plain slice are told, by a panic or as a hook has it.
+//! [`FaultMonitor`]: reports faults in memory that was lent as a plain slice, by a panic or a hook.
 
 use std::fmt;
 use std::io::Write;
@@ -10,7 +10,7 @@ use std::thread::ThreadId;
 use crate::map::Mmap;
 use crate::sys;
 
-/// A fault in memory that was lent out as a plain slice: what was read there is zeros, what was written there is lost.
+/// A fault in memory that was lent as a plain slice: what was read there was zeros, what was written there is lost.
 ///
 /// # Examples
 ///
@@ -18,17 +18,17 @@ use crate::sys;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SliceFault {
-    /// Where the bytes were missing: an index into the map, in bytes. `None` if only another thread has learned that.
+    /// The index in the map of the missing bytes. `None` if only another thread has learned it.
     pub offset: Option<usize>,
-    /// How many faults the map has met: its [`fault_count`](Mmap::fault_count).
+    /// The number of faults of the map: its [`fault_count`](Mmap::fault_count).
     pub count: u64,
-    /// The map's file.
+    /// The path of the map's file.
     ///
     /// # Platform-specific behavior
     ///
-    /// Linux tells it, with ` (deleted)` behind the path if the file has been removed. `None` elsewhere.
+    /// Known on Linux, with ` (deleted)` after the path if the file has been removed; `None` elsewhere.
     pub path: Option<PathBuf>,
-    /// Whether the map is being dropped: nobody will be told again.
+    /// Whether the map is being dropped, so that this is the last report.
     pub dropped: bool,
 }
 
@@ -55,11 +55,12 @@ type Hook = dyn Fn(&SliceFault) + Send + Sync;
 /// `None` for the default.
 static HOOK: RwLock<Option<Arc<Hook>>> = RwLock::new(None);
 
-/// Sets what is called when a [`FaultMonitor`] finds a fault: by [`MmapBytes`](crate::MmapBytes), and by every map of `firmmap-memmap2`.
+/// Sets the function that is called when a [`FaultMonitor`] finds a fault, as [`MmapBytes`](crate::MmapBytes) and the maps of
+/// `firmmap-memmap2` have one.
 ///
-/// The default panics with the words of the [`SliceFault`]; where the thread is unwinding already it writes them to standard error.
-/// A hook can abort, log or count in its place. If it returns, the program goes on with zeros that it has read.
-/// There is one hook for the process; it replaces the one before. It is called by the thread that is told.
+/// The default panics with the text of the [`SliceFault`]; if the thread is already unwinding, it writes the text to standard error. A
+/// hook can abort, log or count instead. If it returns, the program goes on with the zeros that it has read. There is one hook for the
+/// process; a new one replaces the previous one. It is called by the thread that is told.
 ///
 /// # Examples
 ///
@@ -87,12 +88,12 @@ pub fn set_slice_fault_hook(hook: impl Fn(&SliceFault) + Send + Sync + 'static) 
     *HOOK.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(hook));
 }
 
-/// Tells of the faults of one map whose memory is lent out as plain slices, so that none is silent: whoever lends asks it each
-/// time, and when the map ends.
+/// Reports the faults of one map whose memory is lent as plain slices, so that none is silent: the owner calls it each time that it lends
+/// the memory, and when the map is dropped.
 ///
-/// It is what [`MmapBytes`](crate::MmapBytes) and the maps of `firmmap-memmap2` are made with, for owners of your own.
-/// Every thread is told once of each fault, by a call of the hook that [`set_slice_fault_hook`] has set; a thread that comes later
-/// too, unless somebody has [acknowledged](Self::acknowledge) the fault.
+/// [`MmapBytes`](crate::MmapBytes) and the maps of `firmmap-memmap2` use it; it is public for owners of your own. Every thread is told
+/// once of each fault, by a call of the hook of [`set_slice_fault_hook`]; so is a thread that comes later, unless the fault was
+/// [acknowledged](Self::acknowledge).
 ///
 /// # Examples
 ///
@@ -109,20 +110,20 @@ pub fn set_slice_fault_hook(hook: impl Fn(&SliceFault) + Send + Sync + 'static) 
 /// assert_eq!(unsafe { map.as_slice() }[9_000], 0);
 /// let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| monitor.check(&map))).unwrap_err();
 /// assert!(told.downcast_ref::<String>().unwrap().contains("the byte at offset 9000 was not there"));
-/// monitor.check(&map); // this thread knows
+/// monitor.check(&map); // this thread has been told
 /// # }
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug, Default)]
 pub struct FaultMonitor {
-    /// Up to which count all threads know.
+    /// The fault count that all threads know.
     settled: AtomicU64,
     told: Mutex<Told>,
 }
 
 #[derive(Debug, Default)]
 struct Told {
-    /// Up to which count each thread was told.
+    /// The fault count that each thread was told of.
     threads: Vec<(ThreadId, u64)>,
     /// The highest of these counts.
     count: u64,
@@ -130,7 +131,7 @@ struct Told {
 }
 
 impl FaultMonitor {
-    /// One for a map that is new, or has met no fault.
+    /// Creates a monitor for a map without faults so far.
     ///
     /// # Examples
     ///
@@ -141,11 +142,11 @@ impl FaultMonitor {
         Self { settled: AtomicU64::new(0), told: Mutex::new(told) }
     }
 
-    /// Calls the hook if `map`, always the same one, has met a fault that this thread was not told of here.
+    /// Calls the hook if `map`, which must always be the same one, has a fault that this thread was not told of here.
     ///
     /// # Panics
     ///
-    /// As the hook does: by default with the words of the [`SliceFault`], unless the thread is unwinding.
+    /// If the hook does: by default with the text of the [`SliceFault`], unless the thread is unwinding.
     ///
     /// # Examples
     ///
@@ -166,7 +167,7 @@ impl FaultMonitor {
         }
     }
 
-    /// As [`check`](Self::check), with the fault as an error in place of a call of the hook.
+    /// As [`check`](Self::check), but returns the fault instead of calling the hook.
     ///
     /// # Errors
     ///
@@ -194,7 +195,7 @@ impl FaultMonitor {
         }
     }
 
-    /// Takes down that this thread knows of `count` faults. Gives where the newest was, if it did not know.
+    /// Records that this thread knows of `count` faults. Returns where the newest was, if it did not know.
     fn note(&self, map: &Mmap, count: u64) -> Option<Option<usize>> {
         let here = std::thread::current().id();
         let mut told = self.lock();
@@ -210,7 +211,7 @@ impl FaultMonitor {
         Some(told.offset)
     }
 
-    /// Says that the faults that `map` has met until now are known: no thread is told of them any more.
+    /// Acknowledges the faults of `map` so far: no thread is told of them any more.
     ///
     /// # Examples
     ///
@@ -226,12 +227,12 @@ impl FaultMonitor {
         let mut told = self.lock();
         told.threads.clear();
         told.count = told.count.max(count);
-        // What this thread has met, and what nobody was told of.
+        // This thread's own faults, and unreported ones.
         let _ = map.check();
         self.settled.store(count, Ordering::Relaxed);
     }
 
-    /// As [`acknowledge`](Self::acknowledge), for this thread alone: it was told in another way.
+    /// As [`acknowledge`](Self::acknowledge), for this thread only, which was told in another way.
     ///
     /// # Examples
     ///
@@ -247,7 +248,7 @@ impl FaultMonitor {
         }
     }
 
-    /// Drops `map`, and calls the hook if it has met a fault that no thread was told of here.
+    /// Drops `map`, and calls the hook if it has a fault that no thread was told of here.
     ///
     /// # Panics
     ///
@@ -276,7 +277,7 @@ impl FaultMonitor {
         let known = self.lock().count;
         let offset = if known < count { self.note(&map, count).flatten() } else { None };
         let path = if known < count { path(&map) } else { None };
-        // A fault that is left over was told here to another thread.
+        // Another thread was told here of a fault that is left.
         let _ = map.close();
         if known < count {
             call_hook(&SliceFault { offset, count, path, dropped: true });
@@ -284,7 +285,7 @@ impl FaultMonitor {
     }
 
     fn lock(&self) -> MutexGuard<'_, Told> {
-        // Nothing in it is half done while a panic could come.
+        // Nothing in it is half done where a panic is possible.
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -299,7 +300,7 @@ fn call_hook(fault: &SliceFault) {
     match hook {
         Some(hook) => hook(fault),
         None if std::thread::panicking() => {
-            // There is nobody to be told if that fails too.
+            // If that fails too, nobody is left to be told.
             let _ = writeln!(std::io::stderr(), "firmmap: {fault}");
         }
         None => panic!("{fault}"),

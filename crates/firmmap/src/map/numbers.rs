@@ -31,9 +31,9 @@ mod sealed {
 
 use sealed::{Order, Sealed};
 
-/// What [`Mmap::get_le`] and the like read and write: integers of 8 to 128 bits, `f32` and `f64`.
+/// The types that [`Mmap::get_le`] and the like read and write: integers of 8 to 128 bits, `f32` and `f64`.
 ///
-/// Not for other crates to implement.
+/// The trait is sealed.
 ///
 /// # Examples
 ///
@@ -89,7 +89,7 @@ macro_rules! numbers {
 numbers!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize f32 f64);
 
 impl Mmap {
-    /// The number at `index`, in little-endian order: its lowest byte comes first. Any index will do, aligned or not.
+    /// Reads the number at `index`, in little-endian byte order. The index need not be aligned.
     ///
     /// # Errors
     ///
@@ -98,8 +98,8 @@ impl Mmap {
     ///
     /// # Platform-specific behavior
     ///
-    /// On x86-64 and aarch64 numbers of up to 64 bits are read and written by one instruction: where they are aligned, one that
-    /// another thread or process writes comes out old or new, not half of each. Elsewhere each byte does on its own.
+    /// On x86-64 and aarch64 numbers of up to 64 bits are read and written by one instruction: an aligned one that another thread or
+    /// process writes is read as old or new, not half of each. Elsewhere that holds only for each byte.
     ///
     /// # Examples
     ///
@@ -116,7 +116,7 @@ impl Mmap {
         self.get_number(index, Order::Little)
     }
 
-    /// The number at `index`, in big-endian order: its highest byte comes first. In all else as [`get_le`](Self::get_le).
+    /// Reads the number at `index`, in big-endian byte order. Otherwise like [`get_le`](Self::get_le).
     ///
     /// # Errors
     ///
@@ -135,7 +135,7 @@ impl Mmap {
         self.get_number(index, Order::Big)
     }
 
-    /// The number at `index`, in the processor's own order. In all else as [`get_le`](Self::get_le).
+    /// Reads the number at `index`, in native byte order. Otherwise like [`get_le`](Self::get_le).
     ///
     /// # Errors
     ///
@@ -154,12 +154,12 @@ impl Mmap {
         self.get_number(index, Order::Native)
     }
 
-    /// Writes `value` at `index`, in little-endian order, or nothing. See [`get_le`](Self::get_le).
+    /// Writes `value` at `index`, in little-endian byte order. See [`get_le`](Self::get_le).
     ///
     /// # Errors
     ///
     /// [`OutOfRange`](crate::ErrorKind::OutOfRange) if not all of its bytes are in the map;
-    /// [`AccessDenied`](crate::ErrorKind::AccessDenied) on a read-only map.
+    /// [`AccessDenied`](crate::ErrorKind::AccessDenied) on a read-only map. Nothing is written then.
     ///
     /// # Examples
     ///
@@ -169,7 +169,7 @@ impl Mmap {
         self.set_number(index, value, Order::Little)
     }
 
-    /// Writes `value` at `index`, in big-endian order, or nothing.
+    /// Writes `value` at `index`, in big-endian byte order.
     ///
     /// # Errors
     ///
@@ -183,7 +183,7 @@ impl Mmap {
         self.set_number(index, value, Order::Big)
     }
 
-    /// Writes `value` at `index`, in the processor's own order, or nothing.
+    /// Writes `value` at `index`, in native byte order.
     ///
     /// # Errors
     ///
@@ -197,14 +197,14 @@ impl Mmap {
         self.set_number(index, value, Order::Native)
     }
 
-    /// The numbers of `range`, one behind the other, in little-endian order.
+    /// Returns an iterator over the numbers of `range`, in little-endian byte order.
     ///
-    /// They are read ahead, up to 16 KiB, as lines are. After an error there are no more.
+    /// They are read ahead by up to 16 KiB, as lines are. It ends after an error.
     ///
     /// # Errors
     ///
     /// [`OutOfRange`](crate::ErrorKind::OutOfRange), [`AccessDenied`](crate::ErrorKind::AccessDenied);
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a range that is no whole number of them. Each can be a
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a range that is not a whole number of them. The iterator can yield a
     /// [`Fault`](crate::ErrorKind::Fault).
     ///
     /// # Examples
@@ -220,7 +220,7 @@ impl Mmap {
         self.numbers::<T>(range, Order::Little)
     }
 
-    /// The numbers of `range` in big-endian order. In all else as [`iter_le`](Self::iter_le).
+    /// Returns an iterator over the numbers of `range`, in big-endian byte order. Otherwise like [`iter_le`](Self::iter_le).
     ///
     /// # Errors
     ///
@@ -238,7 +238,7 @@ impl Mmap {
         self.numbers::<T>(range, Order::Big)
     }
 
-    /// The numbers of `range` in the processor's own order. In all else as [`iter_le`](Self::iter_le).
+    /// Returns an iterator over the numbers of `range`, in native byte order. Otherwise like [`iter_le`](Self::iter_le).
     ///
     /// # Errors
     ///

@@ -11,21 +11,21 @@ use crate::sys::{self, AsSource};
 
 /// The bytes of a map, or a part of them, as a plain slice that owns the map: `AsRef<[u8]> + Send + Sync + 'static`.
 ///
-/// Clones and [parts](Self::slice) share the map, which ends with the last of them. [`Mmap::into_bytes`] makes one, and has the promise
-/// that it needs; [`MmapOptions::map_immutable`](crate::MmapOptions::map_immutable) makes one of a file that keeps the promise by itself.
+/// Clones and [parts](Self::slice) share the map, which is unmapped with the last of them. [`Mmap::into_bytes`] creates one, and states
+/// the promise that the caller makes; [`MmapOptions::map_immutable`](crate::MmapOptions::map_immutable) creates one from a file that
+/// cannot change.
 ///
 /// # Faults
 ///
-/// A page that is missing reads as zeros, and that is never silent: each use as a slice (`Deref`, `AsRef`) and the end of the map ask
-/// whether there was a fault, and panic with the offset and the path of the file, or do what
-/// [`set_slice_fault_hook`](crate::set_slice_fault_hook) says. Between the fault and the panic a program sees zeros: a function
-/// that was given the slice runs on to its end with them. [`with`](Self::with) cannot be wrong: it gives the result of a
-/// closure, or the fault.
+/// A missing page reads as zeros, and that is never silent: each use as a slice (`Deref`, `AsRef`), and the drop of the map, check for a
+/// fault, and panic with the offset and the path of the file or call the hook of
+/// [`set_slice_fault_hook`](crate::set_slice_fault_hook). Between the fault and the panic a program sees zeros: a function that was
+/// given the slice finishes its work on them. [`with`](Self::with) cannot be wrong: it returns the result of a closure, or the fault.
 ///
 /// # Features
 ///
-/// `stable_deref_trait`: it is `StableDeref` and `CloneStableDeref`. `bytes`: `bytes::Bytes` is made of one without a copy; that asks for
-/// faults only when the last of them is dropped.
+/// - `stable_deref_trait`: it is `StableDeref` and `CloneStableDeref`.
+/// - `bytes`: it converts into a `bytes::Bytes` without a copy, which checks for faults only when the last of its parts is dropped.
 ///
 /// # Examples
 ///
@@ -45,7 +45,7 @@ pub struct MmapBytes {
 }
 
 struct Owner {
-    /// `None` while it is being dropped only.
+    /// `None` only while this is being dropped.
     map: Option<Mmap>,
     monitor: FaultMonitor,
 }
@@ -66,16 +66,16 @@ impl Drop for Owner {
 }
 
 impl Mmap {
-    /// The map as an owner that is a plain slice.
+    /// Turns the map into an owner of a plain slice.
     ///
     /// # Panics
     ///
-    /// If the map has not [`Protection::READ`](crate::Protection::READ).
+    /// If the map does not have [`Protection::READ`](crate::Protection::READ).
     ///
     /// # Safety
     ///
-    /// As long as the result or something made of it lives, nobody changes the bytes: not this process through another map of the
-    /// same file, not any other process. A file that becomes shorter breaks no promise: see [`MmapBytes`].
+    /// While the result, or something derived from it, lives, nobody changes the bytes: neither this process, through another map of the
+    /// same file, nor another process. A file that is truncated does not break the promise: see [`MmapBytes`].
     ///
     /// # Examples
     ///
@@ -87,7 +87,7 @@ impl Mmap {
     }
 }
 
-/// Whether nobody can change or truncate `file` any more, as far as the system knows.
+/// Checks that nobody can change or truncate `file` any more, as far as the system knows.
 ///
 /// # Errors
 ///
@@ -120,7 +120,7 @@ impl MmapBytes {
         Self { owner: Arc::new(Owner { map: Some(map), monitor: FaultMonitor::new() }), span }
     }
 
-    /// A part of it, which shares the map.
+    /// Returns a part of the slice, which shares the map.
     ///
     /// # Errors
     ///
@@ -134,14 +134,14 @@ impl MmapBytes {
         Ok(Self { owner: self.owner.clone(), span: span.shift(self.span.start) })
     }
 
-    /// The map that it owns, with all its bytes.
+    /// Returns the map that it owns, with all its bytes.
     ///
     /// # Examples
     ///
     /// ```
     /// // SAFETY: nobody edits this file while the test runs.
-    /// let bytes = unsafe { firmmap::MmapOptions::new().open("Cargo.toml")?.into_bytes() };
-    /// assert_eq!(bytes.map().find(b"package", ..)?, Some(1));
+    /// let bytes = unsafe { firmmap::MmapOptions::new().open("LICENSE-MIT")?.into_bytes() };
+    /// assert_eq!(bytes.map().find(b"License", ..)?, Some(4));
     /// # Ok::<(), std::io::Error>(())
     /// ```
     #[must_use]
@@ -149,12 +149,12 @@ impl MmapBytes {
         self.owner.map()
     }
 
-    /// Runs `access` on the slice, and gives its result, or the fault if bytes of the map were missing meanwhile:
-    /// [`Mmap::with_slice`], without a promise, as that was made already.
+    /// Runs `access` on the slice, and returns its result, or the fault if bytes of the map were missing meanwhile:
+    /// [`Mmap::with_slice`], without its promise, which was made already.
     ///
     /// # Errors
     ///
-    /// [`Fault`](crate::ErrorKind::Fault), also for one that was met before and not told.
+    /// [`Fault`](crate::ErrorKind::Fault), also for an earlier unreported one.
     ///
     /// # Examples
     ///
@@ -172,7 +172,7 @@ impl MmapBytes {
         result.inspect_err(|_| self.owner.monitor.acknowledge_here(map))
     }
 
-    /// Says that the faults until now are known: no thread is told of them any more.
+    /// Acknowledges the faults so far: no thread is told of them any more.
     ///
     /// # Examples
     ///
@@ -224,7 +224,7 @@ unsafe impl stable_deref_trait::CloneStableDeref for MmapBytes {}
 
 #[cfg(feature = "bytes")]
 impl From<MmapBytes> for bytes::Bytes {
-    /// Without a copy. The bytes are used without asking for faults; the owner asks when the last part of them is dropped.
+    /// Without a copy. The bytes are used without checks for faults; the owner checks when the last part of them is dropped.
     fn from(owner: MmapBytes) -> Self {
         Self::from_owner(owner)
     }

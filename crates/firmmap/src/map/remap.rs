@@ -1,4 +1,4 @@
-//! [`Mmap::remap`]: another length for the map that leaves its file alone.
+//! [`Mmap::remap`]: changes the length of a map, and not that of its file.
 
 use std::io;
 
@@ -8,12 +8,11 @@ use crate::range;
 use crate::sys::{self, FileResize};
 
 impl Mmap {
-    /// Changes the length of the map to `len` bytes and leaves its file as it is, unlike [`resize`](Self::resize). The map moves if
-    /// it cannot grow where it is.
+    /// Changes the length of the map to `len` bytes and, unlike [`resize`](Self::resize), leaves the file alone.
     ///
-    /// Any map of a file will do, read-only and copy-on-write ones too; what was changed in a copy stays. Bytes behind the end of
-    /// the file are a [`Fault`](crate::ErrorKind::Fault) when they are touched, until the file has them. Memory without a file
-    /// gets zeros. The map does not follow the end of its file any more.
+    /// The map moves if it cannot grow in place. It may be any map, also a read-only or copy-on-write one, which keeps its changes.
+    /// Touching bytes past the end of the file is a [`Fault`](crate::ErrorKind::Fault), until the file has them. Anonymous memory grows
+    /// by zeros. The map no longer follows the end of its file.
     ///
     /// # Errors
     ///
@@ -43,11 +42,11 @@ impl Mmap {
         self.change_len(len, true)
     }
 
-    /// As [`remap`](Self::remap), for a map whose address must stay what it is.
+    /// As [`remap`](Self::remap), but never moves the map.
     ///
     /// # Errors
     ///
-    /// As [`remap`](Self::remap), and [`Os`](crate::ErrorKind::Os) where the addresses behind the map are in use.
+    /// As [`remap`](Self::remap), and [`Os`](crate::ErrorKind::Os) if the addresses after the map are in use.
     ///
     /// # Platform-specific behavior
     ///
@@ -87,7 +86,7 @@ impl Mmap {
         Ok(())
     }
 
-    /// Where there is no mremap(2), or no mapping yet.
+    /// Without mremap(2), or without a mapping.
     fn change_len_without_mremap(&mut self, len: usize, may_move: bool) -> Result<()> {
         if len == self.len() {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Plain structs at any offset of a map, by what zerocopy or bytemuck call plain.
+//! Plain structs at any offset of a map, as zerocopy or bytemuck define them.
 
 use std::iter::FusedIterator;
 use std::mem::MaybeUninit;
@@ -10,7 +10,7 @@ use crate::map::values::Values;
 use crate::region;
 
 impl Mmap {
-    /// Copies a value's bytes into private memory, and makes it of them.
+    /// Copies a value's bytes into private memory, and returns the value.
     #[inline]
     fn copy_value<T>(&self, offset: usize, make: impl FnOnce(&[u8]) -> T) -> Result<T> {
         let mut value = MaybeUninit::<T>::uninit();
@@ -21,8 +21,9 @@ impl Mmap {
 
 #[cfg(feature = "zerocopy")]
 impl Mmap {
-    /// A copy of the struct at `offset`, which need not be aligned. With the feature `zerocopy`, whose `FromBytes` says which types
-    /// any bytes are a value of.
+    /// Reads the struct at `offset`, which need not be aligned.
+    ///
+    /// With the feature `zerocopy`, whose `FromBytes` marks the types of which any bytes are a value.
     ///
     /// # Errors
     ///
@@ -51,11 +52,11 @@ impl Mmap {
         self.copy_value(offset, |bytes| T::read_from_bytes(bytes).expect("as many bytes as the value has"))
     }
 
-    /// Writes the bytes of `value` at `offset`, which need not be aligned, or nothing. With the feature `zerocopy`.
+    /// Writes the bytes of `value` at `offset`, which need not be aligned. With the feature `zerocopy`.
     ///
     /// # Errors
     ///
-    /// [`OutOfRange`](crate::ErrorKind::OutOfRange) if there is not enough room,
+    /// [`OutOfRange`](crate::ErrorKind::OutOfRange) if they do not fit,
     /// [`AccessDenied`](crate::ErrorKind::AccessDenied) on a read-only map; nothing is written then.
     ///
     /// # Examples
@@ -70,14 +71,14 @@ impl Mmap {
         self.write_all_at(value.as_bytes(), offset)
     }
 
-    /// The structs of `range`, one behind the other. With the feature `zerocopy`.
+    /// Returns an iterator over the structs of `range`. With the feature `zerocopy`.
     ///
-    /// They are read ahead, up to 16 KiB, as lines are. After an error there are no more.
+    /// They are read ahead by up to 16 KiB, as lines are. It ends after an error.
     ///
     /// # Errors
     ///
-    /// As [`read_struct_at`](Self::read_struct_at), and [`InvalidInput`](crate::ErrorKind::InvalidInput) for a range that is no whole
-    /// number of them, or a type without bytes. Each can be a [`Fault`](crate::ErrorKind::Fault).
+    /// As [`read_struct_at`](Self::read_struct_at), and [`InvalidInput`](crate::ErrorKind::InvalidInput) for a range that is not a whole
+    /// number of them, or a type without bytes. The iterator can yield a [`Fault`](crate::ErrorKind::Fault).
     ///
     /// # Examples
     ///
@@ -99,8 +100,9 @@ impl Mmap {
 
 #[cfg(feature = "bytemuck")]
 impl Mmap {
-    /// A copy of the plain value at `offset`, which need not be aligned. With the feature `bytemuck`, whose `AnyBitPattern` says which
-    /// types any bytes are a value of.
+    /// Reads the plain value at `offset`, which need not be aligned.
+    ///
+    /// With the feature `bytemuck`, whose `AnyBitPattern` marks the types of which any bytes are a value.
     ///
     /// # Errors
     ///
@@ -120,11 +122,11 @@ impl Mmap {
         self.copy_value(offset, bytemuck::pod_read_unaligned)
     }
 
-    /// Writes the bytes of `value` at `offset`, which need not be aligned, or nothing. With the feature `bytemuck`.
+    /// Writes the bytes of `value` at `offset`, which need not be aligned. With the feature `bytemuck`.
     ///
     /// # Errors
     ///
-    /// [`OutOfRange`](crate::ErrorKind::OutOfRange) if there is not enough room,
+    /// [`OutOfRange`](crate::ErrorKind::OutOfRange) if they do not fit,
     /// [`AccessDenied`](crate::ErrorKind::AccessDenied) on a read-only map; nothing is written then.
     ///
     /// # Examples
@@ -135,14 +137,14 @@ impl Mmap {
         self.write_all_at(bytemuck::bytes_of(value), offset)
     }
 
-    /// The plain values of `range`, one behind the other. With the feature `bytemuck`.
+    /// Returns an iterator over the plain values of `range`. With the feature `bytemuck`.
     ///
-    /// They are read ahead, up to 16 KiB, as lines are. After an error there are no more.
+    /// They are read ahead by up to 16 KiB, as lines are. It ends after an error.
     ///
     /// # Errors
     ///
-    /// As [`read_pod_at`](Self::read_pod_at), and [`InvalidInput`](crate::ErrorKind::InvalidInput) for a range that is no whole
-    /// number of them, or a type without bytes. Each can be a [`Fault`](crate::ErrorKind::Fault).
+    /// As [`read_pod_at`](Self::read_pod_at), and [`InvalidInput`](crate::ErrorKind::InvalidInput) for a range that is not a whole
+    /// number of them, or a type without bytes. The iterator can yield a [`Fault`](crate::ErrorKind::Fault).
     ///
     /// # Examples
     ///

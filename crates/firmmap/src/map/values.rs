@@ -1,4 +1,4 @@
-//! [`Values`]: what a range of a map holds, cut into values of one size.
+//! [`Values`]: the contents of a range of a map as values of one size.
 
 use std::iter::FusedIterator;
 use std::ops::RangeBounds;
@@ -7,21 +7,21 @@ use crate::error::{Detail, Error, Result};
 use crate::map::Mmap;
 use crate::region;
 
-/// How many bytes are copied out of the map at a time: few enough to stay in the processor's nearest cache.
+/// The number of bytes that are copied out of the map at a time: few enough for the first-level cache.
 const BLOCK: usize = 16 * 1024;
 
-/// An iterator over the values of a range, which `decode` makes of `size` bytes each.
+/// An iterator over the values of a range, each decoded from `size` bytes.
 pub(crate) struct Values<'a, D> {
     map: &'a Mmap,
     size: usize,
     decode: D,
-    /// What was not read yet.
+    /// The part that was not read yet.
     start: usize,
     end: usize,
-    /// What was read, and how much of it was given out.
+    /// The bytes that were read, and how many of them were yielded.
     buffer: Vec<u8>,
     used: usize,
-    /// What comes behind the buffer, if that is known already.
+    /// The fault that follows the buffer, if one is known.
     error: Option<Error>,
 }
 
@@ -41,7 +41,7 @@ impl<'a, D> Values<'a, D> {
         Ok(Self { map, size, decode, start, end, buffer: Vec::new(), used: 0, error: None })
     }
 
-    /// Reads as many whole values as a block has, or as are there.
+    /// Reads as many whole values as fit into a block.
     #[cold]
     fn fill(&mut self) -> Result<()> {
         self.buffer.clear();
@@ -94,7 +94,7 @@ impl<T, D: Fn(&[u8]) -> T> Iterator for Values<'_, D> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         let left = (self.buffer.len() - self.used + (self.end - self.start)) / self.size;
-        // One of them can be an error, after which there are no more.
+        // One of them can be an error, which is the last.
         (left.min(1), Some(left + usize::from(self.error.is_some())))
     }
 }
