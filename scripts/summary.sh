@@ -13,6 +13,7 @@ for name; do
     windows-extension) lines='^the Python' ;;
     bare) lines='^(nextest|doctest|resize|pytest|cpython): |^== Debian .* passed' ;;
     release-profile) lines='^searches in the ' ;;
+    rust-clients) lines='^(memmap2|blake3|cacache|grep-searcher|ndarray-npy|parity-db|safetensors|tantivy) |^[0-9]+ of [0-9]+ clients ' ;;
     repository | targets | wheel) lines='^(checked|ran|not run): ' ;;
     *) lines='^ *Summary \[|^left out: ' ;;
     esac

@@ -1,9 +1,19 @@
-//! Memory-mapped files that behave like byte arrays and like files.
+//! Memory-mapped files that behave like byte arrays and like files, and that survive what happens to their files.
 //!
 //! - [`MmapOptions`] makes mappings: of files, of parts of them at any offset, of anonymous memory.
 //! - [`Mmap`] is the mapped bytes: read, write, search, resize, flush, advise, all without `unsafe`.
 //! - [`MappedFile`] is an `Mmap` with a position: [`Read`](std::io::Read), [`BufRead`](std::io::BufRead),
 //!   [`Write`](std::io::Write), [`Seek`](std::io::Seek). Opened for writing, it grows as files do.
+//! - [`MmapBytes`] owns a map and is a plain slice. The crate `firmmap-memmap2` has memmap2's API.
+//!
+//! **A file that is truncated while it is mapped** does not end the process by SIGBUS, as it does with every other map. The operation that meets
+//! the missing bytes is an error of the kind [`Fault`](ErrorKind::Fault), with the offset; once the file is long enough again, so is the map. Memory
+//! that is used directly reads zeros, and the fault is told afterwards: see [`fault`].
+//!
+//! **For that the first map of a process installs a handler** of SIGBUS (on macOS of SIGSEGV too; on Windows one of exceptions). It passes on
+//! every signal that is not about a map of this crate, to the handler that was there before or to the default, which is death. Where nothing faults
+//! it costs two loads for each operation, and no system call. `FIRMMAP_FAULT_GUARD=0` in the environment or [`set_fault_guard`] switches it
+//! off: no handler is installed, and a missing page ends the process.
 //!
 //! # Examples
 //!
@@ -42,12 +52,52 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
+//! # Numbers, structs, atomics, slices
+//!
+//! | | |
+//! |---|---|
+//! | numbers at any offset | [`Mmap::get_le`], [`set_be`](Mmap::set_be), [`iter_ne`](Mmap::iter_ne) |
+//! | plain structs | `Mmap::read_struct_at`, `write_struct_at`, `structs` with the feature `zerocopy`; `read_pod_at`, `write_pod_at`, `pods` with `bytemuck` |
+//! | counters and rings that processes share | [`Mmap::atomics`], [`atomics_read_only`](Mmap::atomics_read_only) |
+//! | a plain slice for one call, and its fault | [`Mmap::with_slice`]: for `regex::bytes`, `memchr` and the like |
+//! | a plain slice that owns its map | [`Mmap::into_bytes`], with the features `stable_deref_trait` and `bytes` |
+//! | from a match to its line | [`Mmap::find`], [`Mmap::line_at`] |
+//!
+//! ```
+//! # let file = tempfile::tempfile()?;
+//! use firmmap::{Access, MmapOptions};
+//! let records = MmapOptions::new().access(Access::Write).len(240).extend(true).map(&file)?;
+//! records.set_le(24 + 16, 9.5_f64)?; // the price in the second record of 24 bytes
+//! assert_eq!(records.get_le::<f64>(40)?, 9.5);
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # Many files
+//!
+//! A map keeps a descriptor of its file, for [`Mmap::resize`], [`Mmap::file_len`] and the like, and a process may have 1,024 of them on most systems.
+//! [`MmapOptions::track_file`] does without: faults are reported as before, and on Linux repaired too; what needs the file is an error.
+//!
+//! ```
+//! use firmmap::MmapOptions;
+//! # let directory = tempfile::tempdir()?;
+//! # for number in 0..3000 { std::fs::write(directory.path().join(number.to_string()), "x")?; }
+//! let options = MmapOptions::new().track_file(false);
+//! let files = std::fs::read_dir(directory.path())?;
+//! let maps = files.map(|entry| Ok(options.open(entry?.path())?)).collect::<std::io::Result<Vec<_>>>()?;
+//! assert_eq!(maps.len(), 3000);
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
 //! # Why it is safe
 //!
 //! A mapped byte can be changed at any time by another process. So nothing here hands out a `&[u8]` without
 //! `unsafe`: single bytes are relaxed atomics, copies are made by code that the compiler does not look into,
 //! searches check what they found. [`Mmap::as_atomic`] is the safe view without a copy; [`Mmap::as_slice`] is the plain one,
-//! with the promise that it needs. `docs/safety.md` in the repository has the whole argument.
+//! with the promise that it needs.
+//!
+//! The whole argument is in [`docs/safety.md`](https://docs.rs/crate/firmmap/latest/source/docs/safety.md) of this package, how faults are handled
+//! in [`docs/faults.md`](https://docs.rs/crate/firmmap/latest/source/docs/faults.md), and what differs on which system in
+//! [`docs/platforms.md`](https://docs.rs/crate/firmmap/latest/source/docs/platforms.md).
 
 mod access;
 mod advice;
@@ -137,6 +187,11 @@ pub fn fork_generation() -> u32 {
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// The examples of the crate's own README, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct CrateReadme;
 
 /// The examples of the guide, as tests.
 #[cfg(doctest)]
