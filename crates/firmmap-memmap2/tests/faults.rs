@@ -71,12 +71,8 @@ fn panics<R>(run: impl FnOnce() -> R) -> String {
 #[test]
 fn each_use_tells() {
     let scratch = Scratch::new();
-    let uses: [fn(&mut MmapMut) -> usize; 4] = [
-        |map| map.len(),
-        |map| map.as_ref().len(),
-        |map| map.iter_mut().count(),
-        |map| map.as_mut().len(),
-    ];
+    let uses: [fn(&mut MmapMut) -> usize; 4] =
+        [|map| map.len(), |map| map.as_ref().len(), |map| map.iter_mut().count(), |map| map.as_mut().len()];
     for use_it in uses {
         let mut map = scratch.map_mut();
         scratch.truncate();
@@ -106,7 +102,7 @@ fn the_drop_tells() {
     let scratch = Scratch::new();
     let read = |map: &MmapRaw| {
         // SAFETY: the byte is in the map.
-        assert_eq!(unsafe { map.as_ptr().add(MISSING).read_volatile() }, 0);
+        assert_eq!(unsafe { map.as_ptr().wrapping_add(MISSING).read_volatile() }, 0);
     };
     let makers: [fn(&Scratch) -> MmapRaw; 3] = [
         |scratch| scratch.map().into(),

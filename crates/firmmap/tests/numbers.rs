@@ -15,7 +15,7 @@ macro_rules! agrees {
             let scratch = Scratch::new(&bytes);
             let map = scratch.map(Access::Write);
             for index in (0..40).chain(page() - size - 1..page() + 2).chain([bytes.len() - size]) {
-                let here = bytes[index..index + size].try_into().unwrap();
+                let here: [u8; size_of::<$type>()] = bytes[index..index + size].try_into().unwrap();
                 // Compared as bytes: a float may be none.
                 assert_eq!(map.get_le::<$type>(index).unwrap().to_le_bytes(), here);
                 assert_eq!(map.get_be::<$type>(index).unwrap().to_be_bytes(), here);
@@ -81,8 +81,8 @@ fn missing_numbers() {
     let end = 5 * page();
     assert_eq!(map.get_le::<u64>(end).unwrap_err().fault_offset(), Some(end));
     assert_eq!(map.get_le::<u64>(end - 3).unwrap_err().fault_offset(), Some(end));
-    assert_eq!(map.set_ne(end - 3, 1_u32).unwrap_err().fault_offset(), Some(end));
     assert_eq!(map.get_le::<u16>(end - 2).unwrap().to_le_bytes(), pattern(end)[end - 2..]);
+    assert_eq!(map.set_ne(end - 3, 1_u32).unwrap_err().fault_offset(), Some(end));
     let mut numbers = map.iter_le::<u32>(2..6 * page() - 2).unwrap();
     let whole = (end - 2) / 4;
     assert_eq!(numbers.by_ref().take_while(Result::is_ok).count(), whole);

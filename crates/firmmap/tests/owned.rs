@@ -127,7 +127,7 @@ fn sealed_files() {
     // SAFETY: it is new, and nobody else's.
     let mut file = unsafe { std::fs::File::from_raw_fd(fd) };
     file.write_all(b"for ever").unwrap();
-    let seal = |seals| {
+    let seal = |seals: libc::c_int| {
         // SAFETY: the descriptor is open.
         assert_eq!(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) }, 0);
     };

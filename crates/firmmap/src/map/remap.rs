@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::access::Protection;
 use crate::error::{Detail, Error, Result};
 use crate::map::Mmap;
 use crate::range;
@@ -74,8 +75,7 @@ impl Mmap {
             return Err(Detail::Unsupported { what: "shared anonymous memory that grows" }.into());
         }
         let (_, _, total) = range::aligned(self.offset(), len.max(1), self.origin.granularity)?;
-        let clears = self.origin.private || self.origin.anonymous;
-        let clears = clears && self.origin.protection.contains(crate::Protection::WRITE);
+        let clears = self.origin.anonymous && self.origin.protection.contains(Protection::WRITE);
         match self.region.remap(total, len, may_move, clears) {
             Ok(()) => self.origin.capacity = 0,
             Err(error) if error.kind() == io::ErrorKind::Unsupported && error.raw_os_error().is_none() => {
