@@ -48,7 +48,7 @@ test: lint test-rust test-resize test-python test-cpython ## run lint and the ne
 
 ##@ Tests, one by one
 
-# All that is optional; what the binding has is not.
+# All optional features of the libraries.
 FEATURES := --features firmmap/bytemuck,firmmap/bytes,firmmap/stable_deref_trait,firmmap/zerocopy,firmmap-memmap2/stable_deref_trait
 
 # The program that runs the Rust tests.
@@ -157,13 +157,17 @@ SUITE ?= trixie
 test-bare: ## run `make demo` and `make test` in a new Debian that has only what they need (SUITE=bookworm, trixie or sid; as root)
 	@$(LOGGED) bare scripts/test-bare.sh $(SUITE)
 
+.PHONY: test-interpreters
+test-interpreters: $(WHEEL) ## run the Python tests under CPython 3.13 to 3.15 and their debug builds, in a new Debian (as root)
+	@$(LOGGED) interpreters scripts/test-interpreters.sh
+
 .PHONY: check-targets
 check-targets: ## type-check for macOS, the BSDs, musl, 32 bits; run the program for WebAssembly (as test-i686)
 	@$(LOGGED) targets scripts/check-targets.sh
 
 .PHONY: summary
 summary: ## print the closing lines of all that .ci/run has run
-	@scripts/summary.sh nextest doctest resize pytest cpython release-profile rust-clients repository windows-nextest windows-doctest windows-extension aarch64 wheel bare
+	@scripts/summary.sh nextest doctest resize pytest cpython release-profile rust-clients repository windows-nextest windows-doctest windows-extension aarch64 i686 musl targets wheel bare interpreters
 
 ##@ Releases
 

@@ -47,7 +47,6 @@ class Client:
 MEMMAP2 = "[dependencies.memmap2]\n"
 CLIENTS = [
     Client("memmap2", "0.9.12", ["--lib", "--features", "stable_deref_trait"], examples=True),
-    Client("blake3", "1.8.7", ["--lib", "--features", "mmap,rayon"]),
     # It asks for a release of memmap2 whose API is the same.
     Client(
         "cacache",

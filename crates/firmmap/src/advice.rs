@@ -1,9 +1,9 @@
 //! [`Advice`]: what a program tells the system about how it will use a mapping.
 
-/// How a range of a mapping is going to be used, for [`Mmap::advise`](crate::Mmap::advise).
+/// How a range of a mapping is going to be used, an argument of [`Mmap::advise`](crate::Mmap::advise).
 ///
-/// The constants are those of madvise(2) on the system at hand; [`Advice::from_raw`] takes any other number, which
-/// the system then accepts or refuses.
+/// The constants are those of the system's madvise(2); [`Advice::from_raw`] makes any other, which the system then accepts or
+/// refuses.
 ///
 /// # Platform-specific behavior
 ///
@@ -26,7 +26,7 @@
 pub struct Advice(i32);
 
 impl Advice {
-    /// The advice with the system's own number.
+    /// Returns the advice with the given number.
     ///
     /// # Examples
     ///
@@ -39,7 +39,7 @@ impl Advice {
         Self(raw)
     }
 
-    /// The system's own number.
+    /// Returns the system's number.
     ///
     /// # Examples
     ///

@@ -1,19 +1,19 @@
-//! Memory-mapped files that behave like byte arrays and like files, and that survive what happens to their files.
+//! Memory-mapped files that behave like byte arrays and like files, without `unsafe`.
 //!
-//! - [`MmapOptions`] makes mappings: of files, of parts of them at any offset, of anonymous memory.
-//! - [`Mmap`] is the mapped bytes: read, write, search, resize, flush, advise, all without `unsafe`.
+//! - [`MmapOptions`] creates mappings: of files, of parts of them at any offset, of anonymous memory.
+//! - [`Mmap`] is the mapped bytes: read, write, search, resize, flush, advise.
 //! - [`MappedFile`] is an `Mmap` with a position: [`Read`](std::io::Read), [`BufRead`](std::io::BufRead),
 //!   [`Write`](std::io::Write), [`Seek`](std::io::Seek). Opened for writing, it grows as files do.
 //! - [`MmapBytes`] owns a map and is a plain slice. The crate `firmmap-memmap2` has memmap2's API.
 //!
-//! **A file that is truncated while it is mapped** does not end the process by SIGBUS, as it does with every other map. The operation that meets
-//! the missing bytes is an error of the kind [`Fault`](ErrorKind::Fault), with the offset; once the file is long enough again, so is the map. Memory
-//! that is used directly reads zeros, and the fault is told afterwards: see [`fault`].
+//! A file that is truncated while it is mapped, or whose disk fails, does not end the process: the operation that needs the missing
+//! bytes returns an error of kind [`ErrorKind::Fault`]. Once the file is long enough again, so is the map. Memory that is used directly
+//! reads zeros, and the fault is reported afterwards.
 //!
-//! **For that the first map of a process installs a handler** of SIGBUS (on macOS of SIGSEGV too; on Windows one of exceptions). It passes on
-//! every signal that is not about a map of this crate, to the handler that was there before or to the default, which is death. Where nothing faults
-//! it costs two loads for each operation, and no system call. `FIRMMAP_FAULT_GUARD=0` in the environment or [`set_fault_guard`] switches it
-//! off: no handler is installed, and a missing page ends the process.
+//! **For that purpose the first map installs a handler for SIGBUS** in the process (on macOS also for SIGSEGV, on Windows an exception
+//! handler). Signals that do not concern a map of this crate go to the previous handler. Where nothing faults, an operation costs two
+//! more loads and no system call. `FIRMMAP_FAULT_GUARD=0` in the environment or [`set_fault_guard`] switches it off: then no handler is
+//! installed, and a missing page kills the process. [`fault`] describes it.
 //!
 //! # Examples
 //!
@@ -34,9 +34,9 @@
 //!
 //! # Files that grow
 //!
-//! [`MappedFile::open`] opens a file as numpy's `memmap` does, and what is written behind its end makes it longer. With
-//! [`MmapOptions::capacity`] addresses are set aside, so that the map grows in its place: under views, and while other threads
-//! use it. The file is as long as what was written, at every moment.
+//! [`MappedFile::open`] opens a file in the modes of numpy's `memmap`, and a write past the end extends it. With
+//! [`MmapOptions::capacity`] addresses are reserved, so that the map grows in place, while views exist and other threads use it. At
+//! every moment the file is as long as what was written to it.
 //!
 //! ```
 //! use std::io::Write;
@@ -57,15 +57,16 @@
 //! | | |
 //! |---|---|
 //! | numbers at any offset | [`Mmap::get_le`], [`set_be`](Mmap::set_be), [`iter_ne`](Mmap::iter_ne) |
-//! | plain structs | `Mmap::read_struct_at`, `write_struct_at`, `structs` with the feature `zerocopy`; `read_pod_at`, `write_pod_at`, `pods` with `bytemuck` |
-//! | counters and rings that processes share | [`Mmap::atomics`], [`atomics_read_only`](Mmap::atomics_read_only) |
-//! | a plain slice for one call, and its fault | [`Mmap::with_slice`]: for `regex::bytes`, `memchr` and the like |
-//! | a plain slice that owns its map | [`Mmap::into_bytes`], with the features `stable_deref_trait` and `bytes` |
+//! | plain structs, feature `zerocopy` | `Mmap::read_struct_at`, `write_struct_at`, `structs` |
+//! | plain values, feature `bytemuck` | `Mmap::read_pod_at`, `write_pod_at`, `pods` |
+//! | counters and rings between processes | [`Mmap::atomics`], [`atomics_read_only`](Mmap::atomics_read_only) |
+//! | a slice for one call: `regex::bytes`, `memchr` | [`Mmap::with_slice`] |
+//! | a slice that owns its map | [`Mmap::into_bytes`], features `stable_deref_trait` and `bytes` |
 //! | from a match to its line | [`Mmap::find`], [`Mmap::line_at`] |
 //!
 //! ```
-//! # let file = tempfile::tempfile()?;
 //! use firmmap::{Access, MmapOptions};
+//! # let file = tempfile::tempfile()?;
 //! let records = MmapOptions::new().access(Access::Write).len(240).extend(true).map(&file)?;
 //! records.set_le(24 + 16, 9.5_f64)?; // the price in the second record of 24 bytes
 //! assert_eq!(records.get_le::<f64>(40)?, 9.5);
@@ -74,8 +75,8 @@
 //!
 //! # Many files
 //!
-//! A map keeps a descriptor of its file, for [`Mmap::resize`], [`Mmap::file_len`] and the like, and a process may have 1,024 of them on most systems.
-//! [`MmapOptions::track_file`] does without: faults are reported as before, and on Linux repaired too; what needs the file is an error.
+//! A map keeps a descriptor of its file, which [`Mmap::resize`], [`Mmap::file_len`] and the like need; a process usually may have 1,024.
+//! [`MmapOptions::track_file`] does without: faults are reported as before, and on Linux the pages are restored as well.
 //!
 //! ```
 //! use firmmap::MmapOptions;
@@ -90,14 +91,14 @@
 //!
 //! # Why it is safe
 //!
-//! A mapped byte can be changed at any time by another process. So nothing here hands out a `&[u8]` without
-//! `unsafe`: single bytes are relaxed atomics, copies are made by code that the compiler does not look into,
-//! searches check what they found. [`Mmap::as_atomic`] is the safe view without a copy; [`Mmap::as_slice`] is the plain one,
-//! with the promise that it needs.
+//! Another process can change a mapped byte at any time. So no safe function returns a `&[u8]` of the map: single bytes are read and
+//! written by relaxed atomics, copies are made by code that the compiler does not look into, and searches validate what they find.
+//! [`Mmap::as_atomic`] is the safe view without a copy; [`Mmap::as_slice`] is the plain one, for which the caller has to make a
+//! promise.
 //!
-//! The whole argument is in [`docs/safety.md`](https://docs.rs/crate/firmmap/latest/source/docs/safety.md) of this package, how faults are handled
-//! in [`docs/faults.md`](https://docs.rs/crate/firmmap/latest/source/docs/faults.md), and what differs on which system in
-//! [`docs/platforms.md`](https://docs.rs/crate/firmmap/latest/source/docs/platforms.md).
+//! This package contains the whole argument, [docs/safety.md](https://docs.rs/crate/firmmap/latest/source/docs/safety.md), how faults are
+//! handled, [docs/faults.md](https://docs.rs/crate/firmmap/latest/source/docs/faults.md), and what differs between systems,
+//! [docs/platforms.md](https://docs.rs/crate/firmmap/latest/source/docs/platforms.md).
 
 mod access;
 mod advice;
@@ -135,7 +136,7 @@ pub use mode::Mode;
 pub use options::MmapOptions;
 pub use sys::AsSource;
 
-/// The system's page size in bytes: the unit in which memory is mapped, flushed and protected. A power of two.
+/// Returns the system's page size in bytes: the unit in which memory is mapped, flushed and protected. A power of two.
 ///
 /// # Examples
 ///
@@ -147,7 +148,7 @@ pub fn page_size() -> usize {
     sys::page_size()
 }
 
-/// What the system wants the offset of a mapping to be a multiple of, in bytes. This library takes any offset.
+/// Returns the number of bytes of which the system requires a mapping's offset to be a multiple. This library accepts any offset.
 ///
 /// # Platform-specific behavior
 ///
@@ -163,14 +164,14 @@ pub fn allocation_granularity() -> usize {
     sys::granularity()
 }
 
-/// A number that each forked child finds changed: it is greater there than it was in its parent. Never zero.
+/// Returns a number that is greater in a forked child than it was in its parent. Never zero.
 ///
-/// It tells whether what was noted earlier was noted in this process, which a process id does not: in a PID namespace of its own a
-/// child can have the id of its parent.
+/// By it a program can tell whether a note was made in this process. A process id does not tell: in a PID namespace of its own a child
+/// can have the id of its parent.
 ///
 /// # Platform-specific behavior
 ///
-/// Counted by pthread_atfork(3), so that a child made without it (by a bare clone(2)) has its parent's number. Always the same on Windows.
+/// Counted by pthread_atfork(3), which a bare clone(2) does not call: such a child has its parent's number. Constant on Windows.
 ///
 /// # Examples
 ///
@@ -185,15 +186,5 @@ pub fn fork_generation() -> u32 {
 
 /// The examples of the README, as tests.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
-
-/// The examples of the crate's own README, as tests.
-#[cfg(doctest)]
 #[doc = include_str!("../README.md")]
-struct CrateReadme;
-
-/// The examples of the guide, as tests.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/guide.md")]
-struct Guide;
+struct Readme;

@@ -16,16 +16,14 @@ pub(crate) fn read_line<M: Mapped>(this: Receiver<'_, M>, limit: Option<usize>) 
     let py = this.py;
     let line = this.open_map(py, |file| {
         let mut line = line_at::<M>(py, file, limit)?;
+        let cut_off = |bytes: &NewBytes| limit.is_none_or(|limit| bytes.len() < limit);
         if file.follows()
-            && let Some((bytes, false)) = &line
-            && limit.is_none_or(|limit| bytes.len() < limit)
+            && matches!(&line, Some((bytes, false)) if cut_off(bytes))
             && file.follow_end().map_err(M::error)?
         {
             line = line_at::<M>(py, file, limit)?;
         }
-        if let Some((bytes, _)) = &line
-            && bytes.len() > 0
-        {
+        if let Some((bytes, _)) = line.as_ref().filter(|(bytes, _)| bytes.len() > 0) {
             let behind = file.position() + bytes.len();
             file.set_position(behind);
         }

@@ -10,12 +10,12 @@ pub(crate) fn ends_of_lines(bytes: &[u8], ends: &mut Vec<u32>) {
     ends_from(bytes, ends, |block| memchr::memchr_iter(b'\n', block).fold(0, |mask, index| mask | 1 << index));
 }
 
-/// `newlines` gives a bit for each byte that is a newline.
+/// `newlines` gives a bit for each byte of 64 that is a newline.
 #[inline(always)]
-fn ends_from(bytes: &[u8], ends: &mut Vec<u32>, newlines: impl Fn(&[u8; 64]) -> u64) {
-    let (blocks, rest) = bytes.as_chunks::<64>();
+fn ends_from(bytes: &[u8], ends: &mut Vec<u32>, newlines: impl Fn(&[u8]) -> u64) {
+    let mut blocks = bytes.chunks_exact(64);
     let mut start = 0;
-    for block in blocks {
+    for block in &mut blocks {
         let mut mask = newlines(block);
         while mask != 0 {
             ends.push(start + mask.trailing_zeros() + 1);
@@ -23,21 +23,41 @@ fn ends_from(bytes: &[u8], ends: &mut Vec<u32>, newlines: impl Fn(&[u8; 64]) -> 
         }
         start += 64;
     }
-    ends.extend(memchr::memchr_iter(b'\n', rest).map(|index| start + index as u32 + 1));
+    ends.extend(memchr::memchr_iter(b'\n', blocks.remainder()).map(|index| start + index as u32 + 1));
 }
 
+/// # Safety
+///
+/// - The processor has AVX2 and BMI1.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1")]
-fn ends_avx2(bytes: &[u8], ends: &mut Vec<u32>) {
-    use std::arch::x86_64::{_mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_set1_epi8};
-    let newline = _mm256_set1_epi8(b'\n' as i8);
-    let half = |half: &[u8; 32]| {
-        // SAFETY: reads the 32 bytes.
-        let bytes = unsafe { _mm256_loadu_si256(half.as_ptr().cast()) };
-        _mm256_movemask_epi8(_mm256_cmpeq_epi8(bytes, newline)) as u32
-    };
+unsafe fn ends_avx2(bytes: &[u8], ends: &mut Vec<u32>) {
     ends_from(bytes, ends, |block| {
-        let (halves, _) = block.as_chunks::<32>();
-        u64::from(half(&halves[1])) << 32 | u64::from(half(&halves[0]))
+        let (low, high) = block.split_at(32);
+        // SAFETY: the caller's promise.
+        let low = unsafe { newlines_avx2(low) };
+        // SAFETY: the caller's promise.
+        let high = unsafe { newlines_avx2(high) };
+        u64::from(high) << 32 | u64::from(low)
     });
+}
+
+/// A bit for each of the first 32 bytes that is a newline.
+///
+/// # Safety
+///
+/// - The processor has AVX2.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn newlines_avx2(bytes: &[u8]) -> u32 {
+    use std::arch::x86_64::{_mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_set1_epi8};
+    let bytes = bytes[..32].as_ptr();
+    // SAFETY: the caller's promise; these 32 bytes are there.
+    let bytes = unsafe { _mm256_loadu_si256(bytes.cast()) };
+    // SAFETY: the caller's promise.
+    let newline = unsafe { _mm256_set1_epi8(b'\n' as i8) };
+    // SAFETY: the caller's promise.
+    let equal = unsafe { _mm256_cmpeq_epi8(bytes, newline) };
+    // SAFETY: the caller's promise.
+    unsafe { _mm256_movemask_epi8(equal) as u32 }
 }

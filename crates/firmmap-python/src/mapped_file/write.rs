@@ -200,10 +200,8 @@ fn lend<R>(this: This<'_>, buffered: &mut Vec<u8>, work: impl FnOnce() -> R) -> 
     }
     let result = work();
     this.state.with(py, |state| {
-        if let Some(open) = state
-            && open.pending.has_buffered()
-            && open.buffering_thread == Some(me)
-        {
+        let ours = |open: &&mut Open| open.pending.has_buffered() && open.buffering_thread == Some(me);
+        if let Some(open) = state.as_mut().filter(ours) {
             std::mem::swap(buffered, &mut open.buffered);
             open.pending.set_buffered(false);
         }

@@ -56,55 +56,31 @@ Unmap the memory. Every later use raises ValueError; closing twice is fine.
 BufferError while views of the map exist (memoryview, numpy arrays); nothing
 changes then.";
 
-pub(crate) const FIND: &CStr = c"find($self, sub, start=None, end=None, /)
+pub(crate) const FIND: &CStr = c"find($self, view, start=None, end=None, /)
 --
 
-Return the lowest index in [start:end] at which the bytes sub begin, or -1.
+Return the lowest index in [start:end] at which the bytes of view begin, or -1.
 
 start defaults to the position, end to the end of the map; negative bounds count
 from the end. Other threads run during searches of more than 64 KiB.";
 
-pub(crate) const RFIND: &CStr = c"rfind($self, sub, start=None, end=None, /)
+pub(crate) const RFIND: &CStr = c"rfind($self, view, start=None, end=None, /)
 --
 
-Return the highest index in [start:end] at which the bytes sub begin, or -1.
+Return the highest index in [start:end] at which the bytes of view begin, or -1.
 
 start defaults to the position, end to the end of the map; negative bounds count
 from the end. Other threads run during searches of more than 64 KiB.";
 
-/// The words with the number of `MS_SYNC`: `inspect` cannot look a name up for a method.
-macro_rules! flush {
-    ($ms_sync:literal) => {
-        concat!(
-            "flush($self, offset=0, size=None, /, *, flags=",
-            $ms_sync,
-            ")
+pub(crate) const FLUSH: &CStr = c"flush($self, offset=0, size=-1, /, *, flags=0)
 --
 
 Write changes back to the file: all of them, or size bytes from offset on.
 
-offset is a multiple of PAGESIZE; without a size the range reaches to the end.
-flags is MS_SYNC (return when the disk has them) or MS_ASYNC, and MS_INVALIDATE.
-Does nothing on read-only and copy-on-write maps. OSError if the disk fails.\0"
-        )
-    };
-}
-
-pub(crate) const FLUSH: &CStr = match CStr::from_bytes_with_nul(
-    if cfg!(target_vendor = "apple") {
-        flush!("16")
-    } else if cfg!(target_os = "freebsd") {
-        flush!("0")
-    } else if cfg!(target_os = "openbsd") {
-        flush!("2")
-    } else {
-        flush!("4")
-    }
-    .as_bytes(),
-) {
-    Ok(words) => words,
-    Err(_) => panic!("the words end in a zero byte"),
-};
+offset is a multiple of PAGESIZE; with a size of -1 or None the range reaches to
+the end. flags is MS_SYNC (return when the disk has them; 0 means this too) or
+MS_ASYNC, and MS_INVALIDATE. Does nothing on read-only and copy-on-write maps.
+OSError if the disk fails.";
 
 #[cfg(unix)]
 pub(crate) const MADVISE: &CStr = c"madvise($self, option, start=0, length=None, /)
@@ -202,7 +178,7 @@ pub(crate) const ENTER: &CStr = c"__enter__($self, /)
 
 Return the map.";
 
-pub(crate) const EXIT: &CStr = c"__exit__($self, /, *args)
+pub(crate) const EXIT: &CStr = c"__exit__($self, exc_type, exc_value, traceback, /)
 --
 
 Close the map.";

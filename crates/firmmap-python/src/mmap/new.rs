@@ -83,7 +83,7 @@ fn refused_to_map(error: &firmmap::Error) -> bool {
 }
 
 fn is_unaligned(offset: u64) -> bool {
-    !offset.is_multiple_of(firmmap::allocation_granularity() as u64)
+    offset % firmmap::allocation_granularity() as u64 != 0
 }
 
 /// The arguments of the constructor.

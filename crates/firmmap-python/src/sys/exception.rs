@@ -170,9 +170,16 @@ impl Exception {
     #[cold]
     #[inline(never)]
     pub(crate) fn with_filename(mut self, name: impl FnOnce() -> Option<Owned>) -> Self {
-        if let Some([State::New { arguments, .. }]) = self.state.as_deref_mut()
-            && let Arguments::System { filename: filename @ None, .. }
-            | Arguments::Offset { filename: filename @ None, .. } = arguments
+        if let Some(
+            [
+                State::New {
+                    arguments:
+                        Arguments::System { filename: filename @ None, .. }
+                        | Arguments::Offset { filename: filename @ None, .. },
+                    ..
+                },
+            ],
+        ) = self.state.as_deref_mut()
         {
             *filename = name();
         }

@@ -147,12 +147,24 @@ pub(super) unsafe fn copy_out(source: *const u8, target: &mut [MaybeUninit<u8>])
         // SAFETY: both sides are `len` bytes.
         unsafe { copy_short(source, start, len) };
         // SAFETY: the copy has written every byte of `target`.
-        return unsafe { std::slice::from_raw_parts_mut(start, len) };
+        return unsafe { assume_init(target) };
     }
     let copy: Copy = black_box(memcpy);
     // SAFETY: both sides are `len` bytes; private memory that is borrowed exclusively overlaps nothing.
     unsafe { copy(start.cast(), source.cast(), len) };
     // SAFETY: the copy has written every byte of `target`.
+    unsafe { assume_init(target) }
+}
+
+/// A buffer as initialised. As `assume_init_mut` of slices, which is newer than the Rust that the crate asks for.
+///
+/// # Safety
+///
+/// - Every byte of `buffer` has been written.
+#[inline(always)]
+pub(super) unsafe fn assume_init(buffer: &mut [MaybeUninit<u8>]) -> &mut [u8] {
+    let (start, len) = (buffer.as_mut_ptr().cast(), buffer.len());
+    // SAFETY: the same memory, initialised as the caller promises.
     unsafe { std::slice::from_raw_parts_mut(start, len) }
 }
 

@@ -304,7 +304,7 @@ impl Region {
             unsafe { memory::copy_out(source, &mut buffer[done..done + len]) };
         })?;
         // SAFETY: the strides have covered all of it.
-        Ok(unsafe { buffer.assume_init_mut() })
+        Ok(unsafe { memory::assume_init(buffer) })
     }
 
     /// Copies every `step`th byte, from `start` on, into `buffer` and returns it as initialised.
@@ -323,7 +323,7 @@ impl Region {
             }
         })?;
         // SAFETY: the loop has written every byte.
-        Ok(unsafe { buffer.assume_init_mut() })
+        Ok(unsafe { memory::assume_init(buffer) })
     }
 
     /// Copies `bytes` to every `step`th place, from `start` on.

@@ -27,6 +27,7 @@ mod tracked_file;
 
 use std::fs::File;
 use std::io;
+use std::ops::RangeInclusive;
 
 #[cfg(unix)]
 pub(crate) use fork::register as at_fork;
@@ -172,14 +173,19 @@ impl FileLenChange<'_> {
     }
 
     /// The change could be made, but not the new mapping.
-    fn undo(&self) {
-        if self.how != FileResize::Keep
-            && let Some(Ok((file, now))) = self.file.map(TrackedFile::with_len)
-            && now <= self.old.max(self.new)
-        {
-            // The first error is the one to report.
-            let _ = file.set_len(self.old);
+    pub(crate) fn undo(&self) {
+        if let (Some(Ok(file)), true) = (self.file.map(TrackedFile::get), self.how != FileResize::Keep) {
+            restore_len(file, self.old, self.new..=self.new);
         }
+    }
+}
+
+/// Gives a file the length `old` again after a failed operation, if its length is one of `ours`, those that the operation can have left:
+/// any other is somebody else's.
+pub(crate) fn restore_len(file: &File, old: u64, ours: RangeInclusive<u64>) {
+    if file_len(file).is_ok_and(|now| ours.contains(&now)) {
+        // The first error is the one to report.
+        let _ = file.set_len(old);
     }
 }
 

@@ -430,7 +430,14 @@ fn map(request: &Request<'_>, mapped_len: usize) -> io::Result<NonNull<u8>> {
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     const FIXED: libc::c_int = libc::MAP_FIXED;
     if request.flags.bits() & FIXED != 0 {
-        // Without an address of our choosing this could only map address zero.
+        // Without an address of our choosing this could only map address zero. The kind of mapping is found fault with before.
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if !matches!(
+            request.flags.bits() & libc::MAP_TYPE,
+            libc::MAP_SHARED | libc::MAP_PRIVATE | libc::MAP_SHARED_VALIDATE
+        ) {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
         return Err(io::Error::from_raw_os_error(libc::EPERM));
     }
     let (fd, flags) = match request.source {

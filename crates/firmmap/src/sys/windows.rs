@@ -266,10 +266,10 @@ pub(crate) fn resize(
     match result {
         Ok(new) => *mapping = new,
         Err(error) => {
-            if let (Some(old), true) = (old, mapping.is_none() || tag.is_some())
-                && let Ok(again) = old.anew(mapping.as_ref(), file, tag)
-            {
-                *mapping = Some(again);
+            if let (Some(old), true) = (old, mapping.is_none() || tag.is_some()) {
+                if let Ok(again) = old.anew(mapping.as_ref(), file, tag) {
+                    *mapping = Some(again);
+                }
             }
             return Err(error);
         }
