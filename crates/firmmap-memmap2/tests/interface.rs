@@ -20,7 +20,12 @@ fn traits() {
     fn slices<T: std::ops::Deref<Target = [u8]> + AsRef<[u8]>>() {}
     fn changes<T: std::ops::DerefMut + AsMut<[u8]>>() {}
     fn options<T: Clone + std::fmt::Debug + Default>() {}
-    (all::<Mmap>(), all::<MmapMut>(), all::<MmapRaw>(), slices::<Mmap>(), slices::<MmapMut>(), changes::<MmapMut>());
+    all::<Mmap>();
+    all::<MmapMut>();
+    all::<MmapRaw>();
+    slices::<Mmap>();
+    slices::<MmapMut>();
+    changes::<MmapMut>();
     options::<MmapOptions>();
     #[cfg(target_os = "linux")]
     options::<firmmap_memmap2::RemapOptions>();
