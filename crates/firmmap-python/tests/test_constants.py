@@ -1,4 +1,4 @@
-"""Section D: the constants."""
+"""D1 to D3: the constants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Section C: the methods, one by one; C9 is in test_resize.py, C15 in test_callbacks.py."""
+"""C1 to C14: the methods, one by one; C9 is in test_resize.py, C15 in test_callbacks.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Section N: what newer standard libraries do, on every interpreter."""
+"""N1 to N4: what newer standard libraries do, on every interpreter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Section A: a map is a mutable byte array and a file object."""
+"""A1 to A6: a map is a mutable byte array and a file object."""
 
 from __future__ import annotations
 

@@ -33,12 +33,12 @@ fileno is a file descriptor, which stays the caller's: the map keeps a
 duplicate, unless trackfd is false; then size() and resize() fail. With -1 the
 map is zeroed memory without a file.
 
-length is in bytes; 0 maps to the end of the file, and a length beyond the end
-of the file makes the file longer. offset is where the map starts in the file, a
+length is in bytes; 0 maps to the end of the file, and a length past the end of
+the file extends it. offset is where the map starts in the file, a
 multiple of ALLOCATIONGRANULARITY.
 
-tagname names the mapping: an existing one of that name is opened, else it is
-created.
+tagname names the mapping: an existing one of that name is opened, otherwise it
+is created.
 
 access is ACCESS_READ, ACCESS_WRITE or ACCESS_DEFAULT (changes go to the file),
 or ACCESS_COPY (changes stay in memory).
@@ -86,7 +86,7 @@ OSError if the disk fails.";
 pub(crate) const MADVISE: &CStr = c"madvise($self, option, start=0, length=None, /)
 --
 
-Tell the system how length bytes from start on will be used: madvise(2).
+Advise the system how length bytes from start on will be used: madvise(2).
 
 option is one of the MADV_* constants, start a multiple of PAGESIZE; without a
 length the range reaches to the end.";
@@ -99,9 +99,9 @@ Copy count bytes from index src to index dest; the two may overlap.";
 pub(crate) const READ: &CStr = c"read($self, n=None, /)
 --
 
-Return up to n bytes from the position on, and move the position behind them.
+Return up to n bytes from the position on, and move the position past them.
 
-Without n, or if it is None or negative, all bytes to the end.";
+Without n, or if it is None or negative, return all bytes to the end.";
 
 pub(crate) const READ_BYTE: &CStr = c"read_byte($self, /)
 --
@@ -113,7 +113,7 @@ ValueError at the end of the map.";
 pub(crate) const READLINE: &CStr = c"readline($self, /)
 --
 
-Return the bytes from the position through the next newline or to the end.";
+Return the bytes from the position through the next newline, or to the end.";
 
 pub(crate) const RESIZE: &CStr = c"resize($self, newsize, /)
 --
@@ -149,7 +149,7 @@ where the system has no names (Linux before 5.17, other systems).";
 pub(crate) const SIZE: &CStr = c"size($self, /)
 --
 
-Return the length of the file now, which can be more than is mapped.
+Return the present length of the file, which can be more than is mapped.
 
 For memory without a file, the length of the map.";
 
@@ -161,9 +161,9 @@ Return the position.";
 pub(crate) const WRITE: &CStr = c"write($self, bytes, /)
 --
 
-Write all bytes at the position, move it behind them, and return their count.
+Write all bytes at the position, move it past them, and return their number.
 
-ValueError if there is not enough room: nothing is written then. TypeError on a
+ValueError if they do not fit: nothing is written then. TypeError on a
 read-only map.";
 
 pub(crate) const WRITE_BYTE: &CStr = c"write_byte($self, byte, /)

@@ -32,10 +32,10 @@ use crate::sys::{self, AsSource};
 /// ```
 /// use firmmap::MmapOptions;
 /// // SAFETY: nobody edits this file while the test runs.
-/// let bytes = unsafe { MmapOptions::new().open("Cargo.toml")?.into_bytes() };
-/// let name = bytes.slice(1..8)?;
-/// let thread = std::thread::spawn(move || name.eq_ignore_ascii_case(b"PACKAGE"));
-/// assert!(bytes.starts_with(b"[package]") && thread.join().unwrap());
+/// let bytes = unsafe { MmapOptions::new().open("LICENSE-MIT")?.into_bytes() };
+/// let name = bytes.slice(4..11)?;
+/// let thread = std::thread::spawn(move || name.eq_ignore_ascii_case(b"LICENSE"));
+/// assert!(bytes.starts_with(b"MIT License") && thread.join().unwrap());
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone)]
