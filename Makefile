@@ -13,7 +13,7 @@ DIST ?= dist
 ABI ?=
 # The file that the demo works on; without one it puts 200 MB together.
 FILE ?=
-# Which clients `make test-clients` runs; without names all.
+# Which clients `make test-clients` and `make test-rust-clients` run; without names all.
 CLIENTS ?=
 
 export TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
@@ -48,6 +48,9 @@ test: lint test-rust test-resize test-python test-cpython ## run lint and the ne
 
 ##@ Tests, one by one
 
+# All optional features of the libraries.
+FEATURES := --features firmmap/bytemuck,firmmap/bytes,firmmap/stable_deref_trait,firmmap/zerocopy,firmmap-memmap2/stable_deref_trait
+
 # The program that runs the Rust tests.
 .PHONY: nextest
 nextest:
@@ -55,8 +58,8 @@ nextest:
 
 .PHONY: test-rust
 test-rust: nextest ## run the Rust tests and the documentation's examples
-	@$(LOGGED) nextest cargo nextest run --workspace --locked
-	@$(LOGGED) doctest cargo test --quiet --doc --workspace --locked
+	@$(LOGGED) nextest cargo nextest run --workspace --locked $(FEATURES)
+	@$(LOGGED) doctest cargo test --quiet --doc --workspace --locked $(FEATURES)
 
 .PHONY: test-resize
 test-resize: nextest ## run the Rust tests once more, with maps that grow without mremap(2), as on macOS and the BSDs
@@ -79,6 +82,10 @@ test-release-profile: ## count the instructions of searches in a program of its 
 test-clients: $(WHEEL) ## run other projects' own tests with both modules, under every CPython from 3.11 on (about 15 minutes)
 	@$(LOGGED) clients scripts/each-python.sh --with clients --needs test._test_multiprocessing \
 		$(PACKAGE)/clients/run.py $(TARGET)/clients $(CLIENTS)
+
+.PHONY: test-rust-clients
+test-rust-clients: .venv/ready ## run memmap2's own tests and those of crates that use it, with memmap2 and with firmmap-memmap2 (an hour; CLIENTS='memmap2 truncated')
+	@$(LOGGED) rust-clients $(BIN)/python crates/firmmap-memmap2/clients/run.py $(TARGET)/rust-clients $(CLIENTS)
 
 ##@ Measurements
 
@@ -160,7 +167,7 @@ check-targets: ## type-check for macOS, the BSDs, musl, 32 bits; run the program
 
 .PHONY: summary
 summary: ## print the closing lines of all that .ci/run has run
-	@scripts/summary.sh nextest doctest resize pytest cpython release-profile repository windows-nextest windows-doctest windows-extension aarch64 i686 musl targets wheel bare interpreters
+	@scripts/summary.sh nextest doctest resize pytest cpython release-profile rust-clients repository windows-nextest windows-doctest windows-extension aarch64 i686 musl targets wheel bare interpreters
 
 ##@ Releases
 
@@ -175,8 +182,8 @@ sdist: .venvs/build/ready ## pack the source of a release into dist
 
 .PHONY: crate
 crate: ## pack the crate as for publishing it, and build what was packed
-	@for file in README.md LICENSE-MIT LICENSE-APACHE; do \
-		cargo package --package firmmap --locked --list | grep -x "$$file" >/dev/null || { echo "the crate lacks $$file" >&2; exit 1; }; done
+	@for crate in firmmap firmmap-memmap2; do for file in README.md LICENSE-MIT LICENSE-APACHE; do \
+		cargo package --package $$crate --locked --list | grep -x "$$file" >/dev/null || { echo "$$crate lacks $$file" >&2; exit 1; }; done; done
 	cargo publish --package firmmap --locked --dry-run
 
 .PHONY: test-wheel
@@ -191,8 +198,8 @@ test-wheel: ## build wheel and sdist, install each into an empty environment, an
 lint: build ## check formatting, clippy, rustdoc, ruff, mypy, the stubs against the package, links and numbers in documents
 	cargo fmt --all --check
 	cargo fmt --manifest-path bench/rust/Cargo.toml --check
-	cargo clippy --workspace --all-targets --locked -- -D warnings
-	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --locked
+	cargo clippy --workspace --all-targets --locked $(FEATURES) -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --locked $(FEATURES)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	PATH="$(BIN):$$PATH" scripts/check-types.sh

@@ -47,7 +47,7 @@ def tracked() -> list[Path]:
     # In a container of CI the folder belongs to somebody else.
     command = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return [path for name in listed.split("\0") if name and (path := ROOT / name).is_file()]
+    return [path for name in listed.split("\0") if name and (path := ROOT / name).is_file() and not path.is_symlink()]
 
 
 def blanked(text: str, pattern: re.Pattern[str]) -> str:

@@ -14,6 +14,7 @@ for name; do
     bare) lines='^(nextest|doctest|resize|pytest|cpython): |^== Debian .* passed' ;;
     interpreters) lines='^== Debian unstable: (CPython|Python|debug build|all of it)|^== CPython|^test_mmap of CPython|^(=+ )?[0-9]+ (passed|skipped).* in ' ;;
     release-profile) lines='^searches in the ' ;;
+    rust-clients) lines='^(memmap2|cacache|grep-searcher|ndarray-npy|parity-db|safetensors|tantivy) |^[0-9]+ of [0-9]+ clients ' ;;
     repository | targets | wheel) lines='^(checked|ran|not run): ' ;;
     *) lines='^ *Summary \[|^left out: ' ;;
     esac

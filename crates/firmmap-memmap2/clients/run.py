@@ -1,10 +1,10 @@
-"""Runs the own tests of crates that use memmap2, with memmap2 and with firmmap-memmap2 in its place, and programs whose file is
-truncated under way.
+"""Runs the own tests of crates that use memmap2, with it and with firmmap-memmap2, and programs that are truncated.
 
     python run.py FOLDER [CLIENT…]
 
-FOLDER is for the sources, as the registry gives them, and for what is built of them. Prints the counts side by side and each test
-that ends differently, and fails if there is one, or if a crate's tests did not use what they should.
+FOLDER is for the sources, as the registry gives them, and for what is built of them. Prints the counts side by side and
+each test that ends differently, and fails if there is one, or if a crate's tests did not use what they should. The last
+client, `truncated`, are programs whose file is truncated under way, each in a process of its own.
 """
 
 from __future__ import annotations
@@ -44,11 +44,15 @@ class Client:
     """What is replaced in `Cargo.toml`, with either library."""
 
 
+MEMMAP2 = "[dependencies.memmap2]\n"
 CLIENTS = [
     Client("memmap2", "0.9.12", ["--lib", "--features", "stable_deref_trait"], examples=True),
-    Client("blake3", "1.8.7", ["--lib", "--features", "mmap,rayon"]),
     # It asks for a release of memmap2 whose API is the same.
-    Client("cacache", "13.1.0", edits={'[dependencies.memmap2]\nversion = "0.5.8"': '[dependencies.memmap2]\nversion = "0.9"'}),
+    Client(
+        "cacache",
+        "13.1.0",
+        edits={'[dependencies.memmap2]\nversion = "0.5.8"': '[dependencies.memmap2]\nversion = "0.9"'},
+    ),
     Client("grep-searcher", "0.1.17"),
     Client("ndarray-npy", "0.10.0", ["--lib", "--tests"]),
     Client("parity-db", "0.5.7", ["--lib", "--tests"]),
@@ -61,7 +65,13 @@ def cargo(*arguments: str, folder: Path, target: Path, library: str) -> subproce
     """Runs cargo in `folder`, with memmap2 as the registry has it or with firmmap-memmap2 in its place."""
     patch = f"patch.crates-io.memmap2.path={json.dumps(str(PATCH))}"
     command = ["cargo", *(["--config", patch] if library == "firmmap" else []), *arguments]
-    environment = dict(os.environ, CARGO_TARGET_DIR=str(target), CARGO_PROFILE_DEV_DEBUG="0", RUST_BACKTRACE="0", CARGO_TERM_COLOR="never")
+    environment = dict(
+        os.environ,
+        CARGO_TARGET_DIR=str(target),
+        CARGO_PROFILE_DEV_DEBUG="0",
+        RUST_BACKTRACE="0",
+        CARGO_TERM_COLOR="never",
+    )
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -71,7 +81,8 @@ def source(client: Client, folder: Path) -> Path:
     (probe / "src").mkdir(parents=True, exist_ok=True)
     (probe / "src/lib.rs").touch()
     (probe / "Cargo.toml").write_text(
-        f'[package]\nname = "probe"\nversion = "0.0.0"\nedition = "2021"\n[workspace]\n[dependencies]\n{client.name} = "={client.version}"\n'
+        '[package]\nname = "probe"\nversion = "0.0.0"\nedition = "2021"\n[workspace]\n'
+        f'[dependencies]\n{client.name} = "={client.version}"\n'
     )
     (probe / "Cargo.lock").unlink(missing_ok=True)
     run = subprocess.run(
@@ -106,7 +117,8 @@ def put_under_test(copy: Path) -> None:
     manifest = copy / "Cargo.toml"
     text = manifest.read_text()
     dependency = f"[dependencies.firmmap-memmap2]\npath = {json.dumps(str(HERE.parent))}\n"
-    text += f'\n{dependency}\n[features]\nstable_deref_trait = ["dep:stable_deref_trait", "firmmap-memmap2/stable_deref_trait"]\n'
+    feature = '["dep:stable_deref_trait", "firmmap-memmap2/stable_deref_trait"]'
+    text += f"\n{dependency}\n[features]\nstable_deref_trait = {feature}\n"
     manifest.write_text(text)
     library = copy / "src/lib.rs"
     documentation = re.findall(r"^ *//[/!] ?(.*)$", library.read_text(), re.MULTILINE)
@@ -150,7 +162,10 @@ def run_tests(client: Client, copy: Path, folder: Path, library: str) -> dict[st
             raise SystemExit(f"{client.name}: no tests were run with {library}\n{run.stderr[-3000:]}")
         if arguments == ["--doc"]:
             # They are named by lines, which differ.
-            found = [(f"example {number}", result) for number, (_, result) in enumerate(sorted(found, key=lambda test: test[1]))]
+            found = [
+                (f"example {number}", result)
+                for number, (_, result) in enumerate(sorted(found, key=lambda test: test[1]))
+            ]
         results.update(found)
     return results
 
@@ -158,7 +173,7 @@ def run_tests(client: Client, copy: Path, folder: Path, library: str) -> dict[st
 def features(client: Client) -> list[str]:
     """The features among what `cargo test` is given."""
     arguments = client.arguments
-    return arguments[arguments.index("--features"):][:2] if "--features" in arguments else []
+    return arguments[arguments.index("--features") :][:2] if "--features" in arguments else []
 
 
 def run_client(client: Client, folder: Path) -> bool:
@@ -171,7 +186,9 @@ def run_client(client: Client, folder: Path) -> bool:
     names = sorted(set(ends["memmap2"]) | set(ends["firmmap"]))
     # A unit test of what only memmap2 has inside is none of its API.
     inside = {"advice::tests::test_is_supported"} if client.name == "memmap2" else set()
-    differing = [name for name in names if name not in inside and ends["memmap2"].get(name) != ends["firmmap"].get(name)]
+    differing = [
+        name for name in names if name not in inside and ends["memmap2"].get(name) != ends["firmmap"].get(name)
+    ]
     for name in differing:
         print(f"    {name}: {ends['memmap2'].get(name)} with memmap2, {ends['firmmap'].get(name)} with firmmap")
     return not differing and Counter(ends["firmmap"].values())["passed"] > 0
@@ -205,7 +222,8 @@ def run_truncated(folder: Path) -> bool:
                 else:
                     wanted = run.returncode == 0 and "lives on: " in run.stdout and "Ok: " not in run.stdout
                 ended = f"exit {run.returncode}" if run.returncode >= 0 else signal.Signals(-run.returncode).name
-                print(f"truncated {name:8} {way:7} {library:8} {ended:8} {'as it should' if wanted else 'NOT AS IT SHOULD'}", flush=True)
+                verdict = "as it should" if wanted else "NOT AS IT SHOULD"
+                print(f"truncated {name:8} {way:7} {library:8} {ended:8} {verdict}", flush=True)
                 if not wanted:
                     print("\n".join(f"    {line}" for line in said[-10:]))
                 good &= wanted

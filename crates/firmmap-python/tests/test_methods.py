@@ -201,6 +201,8 @@ def test_closed(use: Use) -> None:
 @pytest.mark.parametrize("use", USES.values(), ids=USES.keys())
 def test_closed_is_a_value_error(mmap: ModuleType, use: Use) -> None:
     """C1: with right arguments it is a ValueError."""
+    if use is USES["delete"]:
+        return  # N3: a deletion is refused before the map is looked at
     m = filled(mmap, b"0123456789")
     m.close()
     with pytest.raises(ValueError, match=r"^mmap closed or invalid$"):

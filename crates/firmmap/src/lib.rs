@@ -4,10 +4,16 @@
 //! - [`Mmap`] is the mapped bytes: read, write, search, resize, flush, advise.
 //! - [`MappedFile`] is an `Mmap` with a position: [`Read`](std::io::Read), [`BufRead`](std::io::BufRead),
 //!   [`Write`](std::io::Write), [`Seek`](std::io::Seek). Opened for writing, it grows as files do.
+//! - [`MmapBytes`] owns a map and is a plain slice. The crate `firmmap-memmap2` has memmap2's API.
 //!
 //! A file that is truncated while it is mapped, or whose disk fails, does not end the process: the operation that needs the missing
-//! bytes returns an error of kind [`ErrorKind::Fault`]. For that purpose the first map installs a handler for SIGBUS in the process;
-//! [`fault`] describes it, and [`set_fault_guard`] switches it off.
+//! bytes returns an error of kind [`ErrorKind::Fault`]. Once the file is long enough again, so is the map. Memory that is used directly
+//! reads zeros, and the fault is reported afterwards.
+//!
+//! **For that purpose the first map installs a handler for SIGBUS** in the process (on macOS also for SIGSEGV, on Windows an exception
+//! handler). Signals that do not concern a map of this crate go to the previous handler. Where nothing faults, an operation costs two
+//! more loads and no system call. `FIRMMAP_FAULT_GUARD=0` in the environment or [`set_fault_guard`] switches it off: then no handler is
+//! installed, and a missing page kills the process. [`fault`] describes it.
 //!
 //! # Examples
 //!
@@ -46,12 +52,53 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
+//! # Numbers, structs, atomics, slices
+//!
+//! | | |
+//! |---|---|
+//! | numbers at any offset | [`Mmap::get_le`], [`set_be`](Mmap::set_be), [`iter_ne`](Mmap::iter_ne) |
+//! | plain structs, feature `zerocopy` | `Mmap::read_struct_at`, `write_struct_at`, `structs` |
+//! | plain values, feature `bytemuck` | `Mmap::read_pod_at`, `write_pod_at`, `pods` |
+//! | counters and rings between processes | [`Mmap::atomics`], [`atomics_read_only`](Mmap::atomics_read_only) |
+//! | a slice for one call: `regex::bytes`, `memchr` | [`Mmap::with_slice`] |
+//! | a slice that owns its map | [`Mmap::into_bytes`], features `stable_deref_trait` and `bytes` |
+//! | from a match to its line | [`Mmap::find`], [`Mmap::line_at`] |
+//!
+//! ```
+//! use firmmap::{Access, MmapOptions};
+//! # let file = tempfile::tempfile()?;
+//! let records = MmapOptions::new().access(Access::Write).len(240).extend(true).map(&file)?;
+//! records.set_le(24 + 16, 9.5_f64)?; // the price in the second record of 24 bytes
+//! assert_eq!(records.get_le::<f64>(40)?, 9.5);
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # Many files
+//!
+//! A map keeps a descriptor of its file, which [`Mmap::resize`], [`Mmap::file_len`] and the like need; a process usually may have 1,024.
+//! [`MmapOptions::track_file`] does without: faults are reported as before, and on Linux the pages are restored as well.
+//!
+//! ```
+//! use firmmap::MmapOptions;
+//! # let directory = tempfile::tempdir()?;
+//! # for number in 0..3000 { std::fs::write(directory.path().join(number.to_string()), "x")?; }
+//! let options = MmapOptions::new().track_file(false);
+//! let files = std::fs::read_dir(directory.path())?;
+//! let maps = files.map(|entry| Ok(options.open(entry?.path())?)).collect::<std::io::Result<Vec<_>>>()?;
+//! assert_eq!(maps.len(), 3000);
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
 //! # Why it is safe
 //!
 //! Another process can change a mapped byte at any time. So no safe function returns a `&[u8]` of the map: single bytes are read and
 //! written by relaxed atomics, copies are made by code that the compiler does not look into, and searches validate what they find.
 //! [`Mmap::as_atomic`] is the safe view without a copy; [`Mmap::as_slice`] is the plain one, for which the caller has to make a
-//! promise. `docs/safety.md` in the repository has the whole argument.
+//! promise.
+//!
+//! This package contains the whole argument, [docs/safety.md](https://docs.rs/crate/firmmap/latest/source/docs/safety.md), how faults are
+//! handled, [docs/faults.md](https://docs.rs/crate/firmmap/latest/source/docs/faults.md), and what differs between systems,
+//! [docs/platforms.md](https://docs.rs/crate/firmmap/latest/source/docs/platforms.md).
 
 mod access;
 mod advice;

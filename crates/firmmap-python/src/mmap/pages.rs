@@ -41,7 +41,8 @@ pub(crate) fn flush<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         }
         let (start, end) = (offset as usize, (offset + size) as usize);
         // Windows takes any offset, and starts with its page.
-        if cfg!(unix) && start % firmmap::page_size() != 0 {
+        let is_misaligned = cfg!(unix) && start % firmmap::page_size() != 0;
+        if is_misaligned || are_refused(flags) {
             return Ok(Some(None));
         }
         Ok(Some(Some((file.to_arc(), start..end))))
@@ -52,6 +53,14 @@ pub(crate) fn flush<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         Some(Some((map, range))) => detached(py, || map.flush_with(range, flags)).map_err(exception)?,
     }
     Ok(none(py))
+}
+
+/// Whether Linux refuses the flags. The library does not ask it about a private map, of which there is nothing to write; the standard library
+/// does.
+fn are_refused(flags: FlushFlags) -> bool {
+    let both = FlushFlags::SYNC | FlushFlags::ASYNC;
+    let is_unknown = flags.bits() & !(both | FlushFlags::INVALIDATE).bits() != 0;
+    cfg!(any(target_os = "linux", target_os = "android")) && (flags.contains(both) || is_unknown)
 }
 
 #[cfg(unix)]

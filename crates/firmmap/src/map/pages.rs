@@ -190,11 +190,9 @@ impl Mmap {
     pub fn flush_with(&self, range: impl RangeBounds<usize>, flags: FlushFlags) -> Result<()> {
         let span = range::checked("flush", range, self.len())?;
         self.region.check()?;
-        if !self.origin.written {
+        if self.origin.private || !self.origin.written {
             return Ok(());
         }
-        // A private map has nothing to write; the system still looks at the flags.
-        let span = if self.origin.private { Span { len: 0, ..span } } else { span };
         self.region.flush(span, flags, self.file.as_ref()).map_err(|error| Error::os("flush", error))
     }
 

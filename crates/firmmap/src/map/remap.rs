@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::access::Protection;
 use crate::error::{Detail, Error, Result};
 use crate::map::Mmap;
 use crate::range;
@@ -55,10 +56,12 @@ impl Mmap {
     /// # Examples
     ///
     /// ```
+    /// # #[cfg(target_os = "linux")] {
     /// let mut map = firmmap::MmapOptions::new().open("Cargo.toml")?;
     /// let address = map.as_ptr();
     /// map.remap_in_place(9)?;
     /// assert_eq!((map.len(), map.as_ptr()), (9, address));
+    /// # }
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn remap_in_place(&mut self, len: usize) -> Result<()> {
@@ -73,8 +76,7 @@ impl Mmap {
             return Err(Detail::Unsupported { what: "shared anonymous memory that grows" }.into());
         }
         let (_, _, total) = range::aligned(self.offset(), len.max(1), self.origin.granularity)?;
-        let clears = self.origin.private || self.origin.anonymous;
-        let clears = clears && self.origin.protection.contains(crate::Protection::WRITE);
+        let clears = self.origin.anonymous && self.origin.protection.contains(Protection::WRITE);
         match self.region.remap(total, len, may_move, clears) {
             Ok(()) => self.origin.capacity = 0,
             Err(error) if error.kind() == io::ErrorKind::Unsupported && error.raw_os_error().is_none() => {

@@ -33,18 +33,18 @@ impl Mmap {
     /// # Examples
     ///
     /// ```
-    /// use zerocopy::byteorder::little_endian::{F64, U32};
+    /// use zerocopy::byteorder::little_endian::{U32, U64};
     /// #[derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable)]
     /// #[repr(C)]
     /// struct Record {
     ///     id: U32,
     ///     count: U32,
-    ///     price: F64,
+    ///     price: U64,
     /// }
     /// let map = firmmap::MmapOptions::new().len(100).map_anonymous()?;
-    /// map.write_struct_at(&Record { id: 7.into(), count: 1.into(), price: 2.5.into() }, 33)?;
+    /// map.write_struct_at(&Record { id: 7.into(), count: 1.into(), price: 25.into() }, 33)?;
     /// let record: Record = map.read_struct_at(33)?;
-    /// assert_eq!((record.id.get(), record.price.get()), (7, 2.5));
+    /// assert_eq!((record.id.get(), record.price.get()), (7, 25));
     /// # Ok::<(), firmmap::Error>(())
     /// ```
     #[inline]

@@ -6,7 +6,6 @@ use std::cell::Cell;
 use proptest::prelude::*;
 
 use super::*;
-use crate::memmem::find_byte;
 
 thread_local! {
     static KERNEL: Cell<Kernel> = const { Cell::new(Kernel::Best) };
@@ -188,7 +187,10 @@ fn nothing_is_read_outside() {
                 }
                 let haystack = &island.bytes()[start..start + len];
                 for byte in [b'x', b'.', b'!'] {
-                    assert_eq!(find_byte(haystack, byte), haystack.iter().position(|&other| other == byte));
+                    assert_eq!(
+                        crate::memmem::find_byte(haystack, byte),
+                        haystack.iter().position(|&other| other == byte)
+                    );
                 }
             }
         }

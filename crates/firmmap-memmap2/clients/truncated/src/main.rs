@@ -49,14 +49,14 @@ fn search(path: &Path, truncate: &dyn Fn()) -> Result<String, Box<dyn std::error
 
 /// The sum of a tensor in a file of safetensors, which is truncated after its header was read.
 fn tensors(path: &Path, truncate: &dyn Fn()) -> Result<String, Box<dyn std::error::Error>> {
-    let ones = 1f32.to_le_bytes().repeat(100_000);
-    let tensor = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![100_000], &ones)?;
+    let ones = 1_u64.to_le_bytes().repeat(100_000);
+    let tensor = safetensors::tensor::TensorView::new(safetensors::Dtype::U64, vec![100_000], &ones)?;
     std::fs::write(path, safetensors::serialize([("ones", tensor)], None)?)?;
     let map = unsafe { Mmap::map(&File::open(path)?)? };
     let all = safetensors::SafeTensors::deserialize(&map)?;
     truncate();
-    let values = all.tensor("ones")?.data().chunks_exact(4);
-    let sum: f32 = values.map(|bytes| f32::from_le_bytes(bytes.try_into().expect("four bytes"))).sum();
+    let values = all.tensor("ones")?.data().chunks_exact(8);
+    let sum: u64 = values.map(|bytes| u64::from_le_bytes(bytes.try_into().expect("eight bytes"))).sum();
     Ok(format!("{sum}"))
 }
 
