@@ -59,7 +59,6 @@ def test_defaults(name: str, make_file: MakeFile) -> None:
         "seek": (3,),
         "write": (b"a",),
         "write_byte": (65,),
-        "__exit__": (None, None, None),
     }
     if name == "set_name":
         return
