@@ -17,6 +17,10 @@ fn sum(bytes: &[u8]) -> u64 {
     bytes.iter().map(|&byte| u64::from(byte)).sum()
 }
 
+fn words(bytes: &[u8]) -> impl Iterator<Item = u64> {
+    bytes.chunks_exact(8).map(|word| u64::from_ne_bytes(word.try_into().unwrap()))
+}
+
 /// The sum of all bytes.
 fn sums(report: &mut Report, text: &Text) {
     if !report.group("sum of 256 MiB") {
@@ -29,7 +33,6 @@ fn sums(report: &mut Report, text: &Text) {
     let as_slice = repeat(|| assert_eq!(sum(black_box(unsafe { ours.as_slice() })), expected));
     report.row("as_slice", Some(0.98), as_slice, ("memmap2's slice", slice()));
     let atomics = ours.atomics_read_only::<AtomicU64>(..).unwrap();
-    let words = |slice: &[u8]| slice.chunks_exact(8).map(|word| u64::from_ne_bytes(word.try_into().unwrap()));
     let total = words(&theirs).fold(0, u64::wrapping_add);
     let view = repeat(|| {
         let words = black_box(atomics).iter().map(|word| word.load(Ordering::Relaxed));

@@ -35,8 +35,12 @@ pub struct MmapRawDescriptor(RawHandle);
 /// ```
 pub trait MmapAsRawDesc {
     /// The descriptor.
-    #[allow(elided_lifetimes_in_paths, reason = "it has one on some systems only")]
+    #[cfg(any(unix, windows))]
     fn as_raw_desc(&self) -> MmapRawDescriptor;
+
+    /// The file.
+    #[cfg(not(any(unix, windows)))]
+    fn as_raw_desc(&self) -> MmapRawDescriptor<'_>;
 }
 
 #[cfg(not(any(unix, windows)))]

@@ -8,6 +8,7 @@ use std::mem::MaybeUninit;
 use super::memory;
 
 /// A load of one register: the instruction, and how it spells the register.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! load {
     ($address:expr, $type:ty, $x86:literal, $aarch64:literal) => {{
         let value: $type;
@@ -26,6 +27,7 @@ macro_rules! load {
     }};
 }
 
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! store {
     ($address:expr, $value:expr, $x86:literal, $aarch64:literal) => {{
         let (address, value): (*mut u8, _) = ($address, $value);
