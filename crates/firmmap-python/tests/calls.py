@@ -178,8 +178,8 @@ def arguments(method: str, state: str) -> Iterator[tuple[tuple[Any, ...], dict[s
                 yield tuple(given), {}
     if method == "flush" and state in ("open", "closed", "private"):
         for flags in (0, 1, 4, 5, 64, -1, 2**31, "x", None, Index(4), Raising(1), Closing(4), Closing(64)):
-            for given in ((), (0, 0), ("x",), (-1,), (Raising(2),)):
-                yield given, {"flags": flags}
+            for positional in ((), (0, 0), ("x",), (-1,), (Raising(2),)):
+                yield positional, {"flags": flags}
         yield (0,), {"flags": 4, "wrong": 1}
 
 
