@@ -178,8 +178,8 @@ def arguments(method: str, state: str) -> Iterator[tuple[tuple[Any, ...], dict[s
                 yield tuple(given), {}
     if method == "flush" and state in ("open", "closed", "private"):
         for flags in (0, 1, 4, 5, 64, -1, 2**31, "x", None, Index(4), Raising(1), Closing(4), Closing(64)):
-            for given in ((), (0, 0), ("x",), (-1,), (Raising(2),)):
-                yield given, {"flags": flags}
+            for positional in ((), (0, 0), ("x",), (-1,), (Raising(2),)):
+                yield positional, {"flags": flags}
         yield (0,), {"flags": 4, "wrong": 1}
 
 
@@ -199,6 +199,8 @@ class Table:
     def __init__(self, module: ModuleType, directory: str) -> None:
         self.module = module
         self.path = os.path.join(directory, "file")
+        # The map of the last call, if that has left it as it was, and its state.
+        self.unchanged: tuple[Any, str] = (None, "")
 
     def make(self, state: str) -> Any:
         m = self.module
@@ -223,8 +225,13 @@ class Table:
             return made
 
     def call(self, state: str, work: Callable[[Any], Any]) -> str:
-        """What a call comes to, with a new map."""
-        m = self.make(state)
+        """What a call comes to, with a new map, or one that is as a new one."""
+        m, made = self.unchanged
+        if made != state:
+            if m is not None:
+                m.close()
+            m = self.make(state)
+        self.unchanged = (None, "")
         views = [memoryview(m)] if state == "exported" else []
         current[:] = [m]
         log.clear()
@@ -240,7 +247,10 @@ class Table:
         moved = "" if m.closed and state != "closed" and not log else self.state_of(m, state)
         for view in views:
             view.release()
-        m.close()
+        if log or moved or m.closed != (state == "closed"):
+            m.close()
+        else:
+            self.unchanged = (m, state)
         current.clear()
         return words + logged + moved
 

@@ -120,9 +120,8 @@ pub(crate) fn move_bytes<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py>
     args.check("move", 3, 3)?;
     let number = |index| args.get(index).map_or(Ok(0), args::ssize);
     let (target, source, count) = (number(0)?, number(1)?, number(2)?);
-    this.check_open(py)?;
-    this.check_writable()?;
-    this.open(py, |file| {
+    this.open_map(py, |file| {
+        this.check_writable()?;
         let len = file.len() as isize;
         if target < 0 || source < 0 || count < 0 || len - target < count || len - source < count {
             return Err(PyValueError::new_err("source, destination, or count out of range"));

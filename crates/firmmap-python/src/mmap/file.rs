@@ -36,9 +36,8 @@ pub(crate) fn read_byte(this: This<'_>) -> Returned<'_> {
 pub(crate) fn write_byte<'py>(this: This<'py>, byte: Object<'_, 'py>) -> Returned<'py> {
     let py = this.py;
     let byte = args::byte(byte)?;
-    this.check_open(py)?;
-    this.check_writable()?;
-    this.open(py, |file| {
+    this.open_map(py, |file| {
+        this.check_writable()?;
         let position = file.position();
         if position >= file.len() {
             return Err(PyValueError::new_err("write byte out of range"));
@@ -54,9 +53,8 @@ pub(crate) fn write<'py>(this: This<'py>, data: Object<'_, 'py>) -> Returned<'py
     let py = this.py;
     let data = Argument::new(data)?;
     let bytes = data.bytes();
-    this.check_open(py)?;
-    this.check_writable()?;
-    let job = this.open(py, |file| {
+    let job = this.open_map(py, |file| {
+        this.check_writable()?;
         let position = file.position();
         if position > file.len() || bytes.len() > file.remaining() {
             return Err(PyValueError::new_err("data out of range"));
