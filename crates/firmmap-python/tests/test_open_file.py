@@ -410,13 +410,15 @@ def test_writelines_hides_no_exception(path: Path) -> None:
 
 
 def test_fileno_of_the_callers_descriptor(path: Path) -> None:
-    """G1: the caller's position does not move."""
-    with path.open("rb") as file:
-        file.read(5)
+    """G1, G3: the caller's position moves once it is known to be the map's."""
+    with path.open("rb", buffering=0) as file:
         with firmmap.open(file.fileno()) as m:
-            m.seek(20)
+            m.seek(9)
+            assert file.read(5) == LINES[:5]
             assert os.fstat(m.fileno()).st_size == len(LINES)
-        assert file.read(5) == LINES[5:10]
+            assert file.read(2) == m[9:11]
+            assert m.tell() == 11
+        assert file.tell() == 11
 
 
 def test_fileno_of_memory() -> None:

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable, Iterator
 from io import BufferedIOBase
-from typing import BinaryIO, Final, Literal, NoReturn, Self, SupportsIndex, TypeAlias, final, overload
+from typing import Any, BinaryIO, Final, Literal, NoReturn, Self, SupportsIndex, TypeAlias, final, overload
 
 from _typeshed import FileDescriptorOrPath, ReadableBuffer, WriteableBuffer
 from typing_extensions import disjoint_base
@@ -313,7 +313,9 @@ class MappedFile(BufferedIOBase, BinaryIO):
     @property
     def closed(self) -> bool: ...
     @property
-    def name(self) -> str | bytes | int: ...
+    def name(self) -> Any: ...
+    @name.setter
+    def name(self, name: object, /) -> None: ...
     @property
     def mode(self) -> str: ...
     @property

@@ -14,14 +14,17 @@ use crate::sys::typeobject::Receiver;
 #[inline]
 pub(crate) fn read_line<M: Mapped>(this: Receiver<'_, M>, limit: Option<usize>) -> Returned<'_> {
     let py = this.py;
-    let line = this.open_map(py, |file| {
+    let line = this.open_at_position(py, |file| {
         let mut line = line_at::<M>(py, file, limit)?;
         if file.follows()
             && let Some((bytes, false)) = &line
             && limit.is_none_or(|limit| bytes.len() < limit)
-            && file.follow_end().map_err(M::error)?
         {
-            line = line_at::<M>(py, file, limit)?;
+            let before = file.len();
+            file.follow_end_of_read(Some(bytes.len())).map_err(M::error)?;
+            if file.len() > before {
+                line = line_at::<M>(py, file, limit)?;
+            }
         }
         if let Some((bytes, _)) = &line
             && bytes.len() > 0
@@ -58,7 +61,7 @@ fn line_at<'py, M: Mapped>(
 fn read_far_line<M: Mapped>(this: Receiver<'_, M>, limit: Option<usize>) -> Returned<'_> {
     let py = this.py;
     loop {
-        let (map, position) = this.open_map(py, |file| Ok((file.to_arc(), file.position())))?;
+        let (map, position) = this.open_at_position(py, |file| Ok((file.to_arc(), file.position())))?;
         let start = position.min(map.len());
         let end = limit.map_or(map.len(), |limit| start.saturating_add(limit).min(map.len()));
         let (bytes, ended) = far_line::<M>(py, &map, start, end)?;
@@ -76,7 +79,7 @@ fn read_far_line<M: Mapped>(this: Receiver<'_, M>, limit: Option<usize>) -> Retu
 /// Moves the position from `position` behind the `count` bytes that were read there without the GIL. Returns `false` if another thread
 /// has moved it meanwhile, and so has read them too.
 pub(crate) fn advance<M: Mapped>(this: Receiver<'_, M>, position: usize, count: usize) -> PyResult<bool> {
-    this.open_map(this.py, |file| {
+    this.open_at_position(this.py, |file| {
         let is_there = file.position() == position;
         if is_there && count > 0 {
             file.set_position(position + count);

@@ -11,9 +11,9 @@ firmmap.open() makes one, with the same arguments; firmmap.anonymous() makes one
 of memory without a file. The methods of a file do what those of
 open(path, 'r+b') do, unbuffered; the methods of a byte array do what those of
 bytearray do. A search without a start begins at the first byte, not at the
-position. Iteration gives lines, from the position on. It is always true, also
-when it is empty; len() is the number of mapped bytes. Two maps are equal only
-if they are the same object.
+position. Iteration gives lines, from the position on; reversed() gives bytes,
+as m[i] does. It is always true, also when it is empty; len() is the number of
+mapped bytes. Two maps are equal only if they are the same object.
 
 Opened without a length, the map ends where the file does: reading at the end,
 iteration, seek() from the end and writing behind it see what other programs
@@ -24,7 +24,7 @@ are a MapFaultError.";
 
 pub(crate) const CLOSED: &CStr = c"Whether the map was closed.";
 
-pub(crate) const NAME: &CStr = c"The path as it was given, the descriptor, or '<anonymous>'.";
+pub(crate) const NAME: &CStr = c"The path as it was given, the descriptor, or '<anonymous>'; or what it was set to.";
 
 pub(crate) const MODE: &CStr = c"The mode as plain files have it: 'rb' or 'rb+'; 'xb+' for mode 'x+'.";
 
@@ -33,6 +33,8 @@ pub(crate) const OFFSET: &CStr = c"Where in the file the first mapped byte lies.
 pub(crate) const CAPACITY: &CStr = c"How many bytes the map can have without being moved.
 
 Growth within it works while views exist (memoryview, numpy arrays).";
+
+pub(crate) const BLOCK_SIZE: &CStr = c"How much is read at a time by what buffers a raw file: io.DEFAULT_BUFFER_SIZE.";
 
 pub(crate) const CLOSE: &CStr = c"close($self, /)
 --
@@ -52,10 +54,10 @@ pub(crate) const FILENO: &CStr = c"fileno($self, /)
 
 Return the map's own descriptor of the file, whose position is set to the map's.
 
-After something was read or written with it, seek(), tell(), flush() and the
-methods that write take over its position and the file's new length; a map that
-ended before the file did keeps its length. The descriptor of a map that was
-made of a descriptor stays where it is, as the two share their position.
+From now on the two are one: what is read or written with the descriptor, by a
+child too, moves the position of the map, and takes in what was appended, unless
+the map ended before the file did. A descriptor of which the map was made has
+the same position. That is a system call for each use of the position.
 io.UnsupportedOperation for anonymous memory, and on Windows.";
 
 pub(crate) const ISATTY: &CStr = c"isatty($self, /)
@@ -125,7 +127,9 @@ pub(crate) const SEEK: &CStr = c"seek($self, offset, whence=0, /)
 --
 
 Set the position, and return it: relative to the start (whence 0 or
-os.SEEK_SET), the position (1, os.SEEK_CUR) or the end (2, os.SEEK_END).
+os.SEEK_SET), the position (1, os.SEEK_CUR) or the end (2, os.SEEK_END); or to
+the next byte from offset on that the file has on its disk (os.SEEK_DATA), or
+that is in a hole (os.SEEK_HOLE).
 
 The end is that of the file now, unless the map was opened with a length. The
 position may lie behind it: reading gives b'' there, and writing fills the gap

@@ -36,7 +36,7 @@ use crate::errors::exception;
 use crate::faults::{self, interpreter::UnsupportedOperation};
 use crate::sys::buffer::Export;
 use crate::sys::detach::detached;
-use crate::sys::exception::{Exception, PyBufferError, PyResult, PyValueError};
+use crate::sys::exception::{Exception, PyBufferError, PyResult, PyValueError, preserving, warn_resource};
 use crate::sys::objects::{boolean, call_method, class_name, new_string, none};
 use crate::sys::owned::Owned;
 use crate::sys::typeobject::{Body, InstanceRef, Receiver};
@@ -51,6 +51,8 @@ pub(crate) struct MappedFile {
     state: StateLock<Option<Open>>,
     mode: Mode,
     name: Name,
+    /// What `name` was set to.
+    renamed: StateLock<Option<Owned>>,
     /// The argument `capacity`.
     capacity: Option<usize>,
 }
@@ -116,7 +118,7 @@ impl MappedFile {
             descriptor_position: None,
             grows_with_file: false,
         };
-        Self { state: StateLock::new(Some(open)), mode, name, capacity }
+        Self { state: StateLock::new(Some(open)), mode, name, renamed: StateLock::new(None), capacity }
     }
 
     /// Runs `work` on what is open, or raises if it is closed. `work` must not call into Python.
@@ -134,6 +136,12 @@ impl MappedFile {
                 self.open_now(py, work)
             }
         }
+    }
+
+    /// As [`open`](Self::open), for work that uses or moves the position: that of the descriptor, once `fileno()` was called.
+    #[inline]
+    fn open_at_position<R>(&self, py: Python<'_>, work: impl FnOnce(&mut Open) -> PyResult<R>) -> PyResult<R> {
+        self.open(py, |open| open.at_position(work))
     }
 
     /// Does what is pending: writes what `writelines()` has buffered in this thread, and waits for pending writers.
@@ -195,9 +203,18 @@ impl Mapped for MappedFile {
         self.open(py, |open| work(&mut open.file))
     }
 
-    /// Not once `fileno()` was called: the descriptor's own position counts too.
+    fn open_at_position<R>(&self, py: Python<'_>, work: impl FnOnce(&mut SharedFile) -> PyResult<R>) -> PyResult<R> {
+        self.open_at_position(py, |open| work(&mut open.file))
+    }
+
     #[inline(always)]
     fn try_file(state: &mut Option<Open>) -> Option<&mut SharedFile> {
+        Some(&mut state.as_mut().filter(|open| open.pending.is_free())?.file)
+    }
+
+    /// Not once `fileno()` was called: others can have moved the position.
+    #[inline(always)]
+    fn try_file_at_position(state: &mut Option<Open>) -> Option<&mut SharedFile> {
         let open = state.as_mut().filter(|open| open.pending.is_free() && open.descriptor_position.is_none())?;
         Some(&mut open.file)
     }
@@ -215,8 +232,8 @@ impl Mapped for MappedFile {
     }
 
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()> {
-        self.open(py, |open| {
-            open.move_to(position);
+        self.open_at_position(py, |open| {
+            open.file.set_position(position);
             Ok(())
         })
     }
@@ -242,6 +259,8 @@ impl Open {
 impl Body for MappedFile {
     /// A last fault is reported as other errors in finalizers are.
     fn finalize(&self, py: Python<'_>) {
+        // Nobody may get a reference to the object any more, so that the warning does not have it as its source.
+        self.warn_unclosed(py, "MappedFile", None);
         if let Err(error) = unmap(self.state.with(py, Option::take).map(|open| open.file)) {
             exception(error).with_filename(|| self.filename(py)).write_unraisable(py);
         }
@@ -278,17 +297,50 @@ fn error(error: firmmap::Error) -> Exception {
 pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
     let py = this.py;
     write::write_buffered(&this, py)?;
-    let class = class_name(this.object().as_borrowed());
-    let name = this.name.repr(py)?;
-    let mode = this.mode.as_str();
-    let numbers = this.state.with(py, |state| state.as_ref().map(|open| (open.file.len(), open.file.position())));
-    let message = match numbers {
-        Some((length, position)) => {
-            format!("<firmmap.{class} {name} mode='{mode}' length={length} position={position}>")
+    new_string(py, &this.describe(py, &class_name(this.object().as_borrowed()))?)
+}
+
+impl MappedFile {
+    /// What `repr()` gives.
+    fn describe(&self, py: Python<'_>, class: &str) -> PyResult<String> {
+        let name = self.name.repr(py)?;
+        let mode = self.mode.as_str();
+        let numbers = self.state.with(py, |state| state.as_ref().map(|open| (open.file.len(), open.file.position())));
+        Ok(match numbers {
+            Some((length, position)) => {
+                format!("<firmmap.{class} {name} mode='{mode}' length={length} position={position}>")
+            }
+            None => format!("<firmmap.{class} {name} mode='{mode}' closed>"),
+        })
+    }
+
+    /// The `ResourceWarning` for a file that goes without having been closed. Memory without a file is none.
+    fn warn_unclosed(&self, py: Python<'_>, class: &str, source: Option<&Bound<'_, PyAny>>) {
+        if matches!(self.name, Name::Anonymous) || self.state.with(py, |state| state.is_none()) {
+            return;
         }
-        None => format!("<firmmap.{class} {name} mode='{mode}' closed>"),
-    };
-    new_string(py, &message)
+        preserving(py, || {
+            let warned =
+                self.describe(py, class).and_then(|file| warn_resource(py, &format!("unclosed file {file}"), source));
+            if let Err(error) = warned {
+                error.write_unraisable(py);
+            }
+        });
+    }
+}
+
+/// What `__del__` does: as the classes of `io`, closes the file by the method, which a subclass may have made its own.
+pub(crate) fn finalize(this: This<'_>) {
+    let py = this.py;
+    if this.state.with(py, |state| state.is_none()) {
+        return;
+    }
+    this.warn_unclosed(py, &class_name(this.object().as_borrowed()), Some(&this.object()));
+    preserving(py, || {
+        if let Err(error) = call_method(&this.object(), c"close", []) {
+            error.write_unraisable(py);
+        }
+    });
 }
 
 pub(crate) fn closed(this: This<'_>) -> Returned<'_> {
@@ -357,6 +409,9 @@ pub(crate) fn export(this: This<'_>) -> PyResult<Export> {
         // What was read ahead before can be changed through the view from now on.
         open.changes += 1;
         let readonly = open.file.access() == firmmap::Access::Read;
+        if !readonly {
+            open.file.note_view();
+        }
         Ok(Export { start: open.file.as_mut_ptr(), len: open.file.len(), readonly })
     })
 }

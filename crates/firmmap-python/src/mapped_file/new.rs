@@ -8,11 +8,12 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use super::open::{Name, OpenArgs};
 use super::{MappedFile, This, error, none};
 use crate::args::{self, ArgParser};
-use crate::common::Returned;
+use crate::common::{Object, Returned};
 use crate::constants::ACCESS_WRITE;
 use crate::sys::audit;
 use crate::sys::exception::{Exception, PyResult, PyTypeError, PyValueError};
 use crate::sys::objects::{attribute, call_method, class_name, digits, import, new_string, new_tuple, shortened};
+use crate::sys::owned::Owned;
 
 /// What the class's constructor and `open()` do.
 pub(crate) fn new<'py>(args: &Bound<'py, PyTuple>, names: Option<&Bound<'py, PyDict>>) -> PyResult<MappedFile> {
@@ -166,7 +167,26 @@ fn of_plain_file(mode: Mode) -> &'static str {
     }
 }
 
+/// How much is read at a time by what buffers a raw file.
+pub(crate) fn block_size(this: This<'_>) -> Returned<'_> {
+    attribute(&import(this.py, c"io")?, c"DEFAULT_BUFFER_SIZE")
+}
+
+/// As the raw files of `io` have it, whatever the name is to be good for.
+pub(crate) fn set_name(this: This<'_>, name: Option<Object<'_, '_>>) -> PyResult<()> {
+    let Some(name) = name else { return Err(PyTypeError::new_err("the name can be changed, not deleted")) };
+    let name = Owned::from(name.to_owned());
+    // Dropped when the state is unlocked: that can run Python code.
+    let before = this.renamed.with(this.py, |renamed| renamed.replace(name));
+    drop(before);
+    Ok(())
+}
+
 pub(crate) fn name(this: This<'_>) -> Returned<'_> {
+    let renamed = this.renamed.with(this.py, |renamed| renamed.as_ref().map(|name| name.bind(this.py).clone()));
+    if let Some(name) = renamed {
+        return Ok(name);
+    }
     let given = this.name.given(this.py);
     given.map_or_else(|| new_string(this.py, "<anonymous>"), Ok)
 }

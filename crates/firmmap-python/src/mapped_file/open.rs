@@ -166,13 +166,19 @@ impl OpenArgs {
             let name = name.given(py);
             return Err(PyOSError::new_err((IS_A_DIRECTORY, "Is a directory", name)));
         }
-        let file = result.map_err(|failed| {
+        let mut file = result.map_err(|failed| {
             // What is said of a device is about the arguments; this is about the file.
             let is_pseudo = failed.kind() == ErrorKind::UnknownLength && is_regular(py, descriptor).unwrap_or(false);
             let raised =
                 if is_pseudo { PyOSError::new_err((NO_SUCH_DEVICE, failed.to_string())) } else { error(failed) };
             raised.with_filename(|| name.filename(py))
         })?;
+        // As a file of a descriptor, a map of its whole file begins where that stands.
+        let is_whole = self.offset == 0 && self.length.is_none();
+        if is_whole && matches!(name, Name::Descriptor(_)) && self.mode != Mode::Create {
+            let position = file.descriptor_position().and_then(|position| usize::try_from(position).ok());
+            file.set_position(position.unwrap_or(0));
+        }
         Ok(MappedFile::new(file, self.mode, name, self.capacity))
     }
 }

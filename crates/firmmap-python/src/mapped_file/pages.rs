@@ -63,13 +63,10 @@ pub(crate) fn flush<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         }
         flags = if value.is_truthy()? { FlushFlags::ASYNC } else { FlushFlags::SYNC };
     }
-    this.open(py, |open| {
-        open.sync_from_descriptor()?;
-        open.sync_to_descriptor();
-        Ok(())
-    })?;
+    // Writing the pages back clears what is behind the end of the file.
+    let settled = this.open_at_position(py, |open| Ok(open.file.settle().map_err(error)))?;
     detached(this, range, |map, range| map.flush_with(range, flags))?;
-    Ok(none(py))
+    settled.map(|()| none(py))
 }
 
 pub(crate) fn prefetch<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {

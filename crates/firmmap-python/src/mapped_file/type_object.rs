@@ -70,7 +70,10 @@ pub(crate) fn create<'py>(module: &Bound<'py, PyModule>) -> PyResult<Bound<'py, 
         slot(ffi::Py_tp_iter, iter as *mut c_void),
         slot(ffi::Py_tp_iternext, next as *mut c_void),
         slot(ffi::Py_nb_bool, truth as *mut c_void),
+        slot(ffi::Py_tp_finalize, finalize as *mut c_void),
         slot(ffi::Py_sq_length, length as *mut c_void),
+        slot(ffi::Py_sq_item, sequence_item as *mut c_void),
+        slot(ffi::Py_sq_ass_item, sequence_assign as *mut c_void),
         slot(ffi::Py_sq_contains, contains as *mut c_void),
         slot(ffi::Py_mp_length, length as *mut c_void),
         slot(ffi::Py_mp_subscript, subscript as *mut c_void),
@@ -88,10 +91,11 @@ pub(crate) fn create<'py>(module: &Bound<'py, PyModule>) -> PyResult<Bound<'py, 
 fn properties() -> Vec<ffi::PyGetSetDef> {
     vec![
         fast_property!(c"closed", common::try_closed, class::closed, docs::CLOSED),
-        property!(c"name", constructor::name, docs::NAME),
+        ffi::PyGetSetDef { set: Some(set_name), ..property!(c"name", constructor::name, docs::NAME) },
         property!(c"mode", constructor::mode, docs::MODE),
         property!(c"offset", constructor::offset, docs::OFFSET),
         property!(c"capacity", growth::capacity, docs::CAPACITY),
+        property!(c"_blksize", constructor::block_size, docs::BLOCK_SIZE),
         ffi::PyGetSetDef::default(),
     ]
 }
@@ -166,6 +170,15 @@ unsafe extern "C" fn new(
     unsafe { enter(ptr::null_mut(), body) }
 }
 
+unsafe extern "C" fn set_name(this: *mut ffi::PyObject, value: *mut ffi::PyObject, _: *mut c_void) -> c_int {
+    let body = |this: This<'_>| {
+        // SAFETY: CPython passes a live object, or null for a deletion.
+        constructor::set_name(this, unsafe { Borrowed::from_ptr_or_opt(this.py, value) }).map(|()| 0)
+    };
+    // SAFETY: CPython calls a setter with an instance of its class, and while attached.
+    unsafe { typeobject::number(this, body) }
+}
+
 unsafe extern "C" fn repr(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
     unsafe { typeobject::object(this, class::repr) }
@@ -199,6 +212,30 @@ unsafe extern "C" fn truth(this: *mut ffi::PyObject) -> c_int {
 unsafe extern "C" fn length(this: *mut ffi::PyObject) -> isize {
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
     unsafe { typeobject::fast_number(this, common::try_len, class::len) }
+}
+
+unsafe extern "C" fn sequence_item(this: *mut ffi::PyObject, index: isize) -> *mut ffi::PyObject {
+    // SAFETY: CPython calls a slot with an instance of its class, and while attached.
+    unsafe { typeobject::object(this, |this| bytes::sequence_item(this, index)) }
+}
+
+unsafe extern "C" fn sequence_assign(this: *mut ffi::PyObject, index: isize, value: *mut ffi::PyObject) -> c_int {
+    let body = |this: This<'_>| {
+        // SAFETY: CPython passes a live object, or null for a deletion.
+        bytes::sequence_assign(this, index, unsafe { Borrowed::from_ptr_or_opt(this.py, value) }).map(|()| 0)
+    };
+    // SAFETY: CPython calls a slot with an instance of its class, and while attached.
+    unsafe { typeobject::number(this, body) }
+}
+
+/// Called for instances of subclasses, before they are taken apart; for those of the class itself `dealloc` does all.
+unsafe extern "C" fn finalize(this: *mut ffi::PyObject) {
+    let body = |this: This<'_>| {
+        class::finalize(this);
+        Ok(0)
+    };
+    // SAFETY: CPython calls a slot with an instance of its class, and while attached.
+    let _: c_int = unsafe { typeobject::number(this, body) };
 }
 
 unsafe extern "C" fn contains(this: *mut ffi::PyObject, object: *mut ffi::PyObject) -> c_int {

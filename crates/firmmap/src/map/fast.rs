@@ -22,6 +22,12 @@ impl Mmap {
         if self.is_readable() { self.region.try_read(start, buffer) } else { None }
     }
 
+    /// Where the map's descriptor stands, in one system call. Should the number have become another file's, it is the position of that one;
+    /// [`tracked_file`](Self::tracked_file) can tell.
+    pub fn descriptor_position(&self) -> Option<u64> {
+        self.file.as_ref()?.unchecked_position()
+    }
+
     /// Copies the bytes from `start` through the first `byte` into memory that `make` gives for as many, if there is one among
     /// the first `limit`.
     #[inline(always)]

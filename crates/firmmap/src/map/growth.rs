@@ -383,6 +383,28 @@ impl Mmap {
         self.len_in(len)
     }
 
+    /// The bytes of the map that its file does not have, in the page in which it ends. Reading them gives zeros, and writing them loses
+    /// what is written, without a fault. `None` if there are none, or if the file cannot be asked.
+    pub(crate) fn missing_in_last_page(&self) -> Option<std::ops::Range<usize>> {
+        let end = self.end_in_file().ok()?;
+        let page = sys::page_size();
+        let used = (self.offset() % page as u64) as usize + end;
+        let missing = (used.next_multiple_of(page) - used).min(self.len().saturating_sub(end));
+        (missing > 0).then_some(end..end + missing)
+    }
+
+    /// The file's time of modification.
+    pub(crate) fn modified(&self) -> Option<std::time::SystemTime> {
+        self.backing()?.get().ok()?.metadata().ok()?.modified().ok()
+    }
+
+    /// Sets the file's time of modification to now, as a write to it does. Where that is not allowed, it stays.
+    pub(crate) fn touch_file(&self) {
+        if let Some(Ok(file)) = self.backing().map(TrackedFile::get) {
+            let _ = sys::touch(file);
+        }
+    }
+
     /// The same file, mapped a second time to where it ends now, with some room. Not for private maps, whose changes would stay
     /// behind.
     pub(crate) fn map_again(&self) -> Result<Self> {
@@ -644,15 +666,15 @@ impl Mmap {
             if bytes.len() >= LARGE_WRITE {
                 sys::check_space(file, file_len, end).map_err(writing)?;
             }
-            // A gap before them needs room first.
-            self.lengthen(file, file_len, first).map_err(writing)?;
-            undo.reached = undo.reached.max(first);
+            // A gap before them becomes a hole.
             match undo.write(bytes, first) {
                 Err(failed) if failed.must_copy() => {}
                 result => return result.map_err(|failed| writing(failed.error)),
             }
         }
-        self.lengthen(file, file_len.max(undo.reached), end).map_err(writing)?;
+        let from = file_len.max(undo.reached).max(first);
+        undo.reached = from;
+        self.lengthen(file, from, end).map_err(writing)?;
         undo.reached = undo.reached.max(end);
         // A file of blocks only (`O_DIRECT`) cannot be read at any place: there these bytes are not given back.
         let _ = undo.save(first, bytes.len());

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 
-use super::{Appending, Source, WriteError};
+use super::{Appending, Found, Source, Sparse, WriteError};
 
 /// Whether a mapping can be longer than its file.
 pub(crate) const RESERVES: bool = false;
@@ -46,6 +46,16 @@ pub(crate) fn extend(file: &File, to: u64) -> io::Result<()> {
 /// Not known here: the file is emptied and made longer again.
 pub(crate) fn zero(_file: &File, _len: u64) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Not known here.
+pub(crate) fn seek_sparse(_file: &File, _offset: u64, _what: Sparse) -> io::Result<Option<Found>> {
+    Ok(None)
+}
+
+/// Sets the time of modification to now.
+pub(crate) fn touch(file: &File) -> io::Result<()> {
+    file.set_modified(std::time::SystemTime::now())
 }
 
 /// There are none.

@@ -30,7 +30,7 @@ use std::io;
 pub(crate) use fork::register as at_fork;
 pub(crate) use growth::{
     RESERVES, allocate, append_all, appending, check_space, extend, generation, has_hidden_bytes, is_pseudo,
-    read_exact_at, shared_memory, write_all_at, zero,
+    read_exact_at, seek_sparse, shared_memory, touch, write_all_at, zero,
 };
 pub use os::AsSource;
 #[cfg(unix)]
@@ -102,6 +102,28 @@ pub(crate) enum Appending {
     AtEnd,
     /// Through a map, after the file was made longer.
     Copied,
+}
+
+/// What [`seek_sparse`] looks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sparse {
+    Data,
+    Hole,
+}
+
+/// What [`seek_sparse`] has found.
+pub(crate) enum Found {
+    #[cfg_attr(
+        not(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_vendor = "apple")),
+        allow(dead_code, reason = "the others do not know their holes")
+    )]
+    At(u64),
+    /// There is no more data, or the file ends before.
+    #[cfg_attr(
+        not(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_vendor = "apple")),
+        allow(dead_code, reason = "the others do not know their holes")
+    )]
+    Nothing,
 }
 
 /// A write that failed, after so many bytes were written. The error is of the kind `Unsupported`, and none of the system's, where
