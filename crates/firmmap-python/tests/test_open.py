@@ -277,7 +277,7 @@ def test_beyond_the_end_grows(tmp_path: Path, mode: Any) -> None:
         ({"capacity": 1 << 70}, f"capacity {1 << 70}"),
         ({"length": 10, "capacity": 9}, "capacity 9 is less than length 10"),
         ({"mode": "rw"}, "rw"),
-        ({"mode": "rb"}, "rb"),
+        ({"mode": "rt"}, "rt"),
         ({"mode": ""}, "mode"),
     ],
 )

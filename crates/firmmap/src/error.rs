@@ -156,8 +156,10 @@ pub(crate) enum Detail {
     InvalidInput {
         what: &'static str,
     },
+    /// `meant`: what is wrong with it, and a mode in its place.
     UnknownMode {
         mode: String,
+        meant: Option<(&'static str, &'static str)>,
     },
 }
 
@@ -359,8 +361,11 @@ impl fmt::Display for Error {
             Detail::InUse { operation } => write!(f, "{operation} is not possible while others use the map"),
             Detail::Unsupported { what } => write!(f, "this system does not support {what}"),
             Detail::InvalidInput { what } => f.write_str(what),
-            Detail::UnknownMode { mode } => {
-                write!(f, "mode {mode:?} is none of \"r\", \"r+\", \"w+\", \"x+\", \"c\"")
+            Detail::UnknownMode { mode, meant: Some((what, meant)) } => {
+                write!(f, "mode {mode:?} {what}: use {meant:?}")
+            }
+            Detail::UnknownMode { mode, meant: None } => {
+                write!(f, "mode {mode:?} is none of \"r\", \"r+\", \"w+\", \"x+\", \"a+\", \"c\"")
             }
         }
     }

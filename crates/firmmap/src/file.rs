@@ -54,8 +54,8 @@ pub struct MappedFile {
     map: Arc<Mmap>,
     position: usize,
     growable: bool,
-    /// The file was opened to be appended to only.
-    appends: bool,
+    /// The file was opened to be appended to only, by its descriptor or by [`Mode::Append`].
+    appends: Option<Appends>,
     /// The file was shorter than the map when it was last looked at, and ended at `file_end`.
     short: bool,
     file_end: usize,
@@ -85,7 +85,7 @@ impl MappedFile {
     }
 
     pub(crate) fn with_growth(map: Mmap, growable: bool) -> Self {
-        let appends = growable && map.appends_only();
+        let appends = (growable && map.appends_only()).then_some(Appends::WhileFlagged);
         let unsettled = Unsettled::default();
         Self {
             map: Arc::new(map),
@@ -492,6 +492,15 @@ impl MappedFile {
     }
 }
 
+/// Why every write goes to the end of the file.
+#[derive(Clone, Copy, Debug)]
+enum Appends {
+    /// The descriptor had `O_APPEND`.
+    WhileFlagged,
+    /// It was opened so.
+    Always,
+}
+
 /// What was written into the map through it: stores to mapped pages, of which the system tells neither that they are behind the end of
 /// the file in its last page, nor, in a page that was written to before, when they were made.
 #[derive(Clone, Copy, Debug)]
@@ -615,10 +624,10 @@ impl MappedFile {
     #[inline]
     #[must_use]
     pub fn is_write_inside(&self, count: usize) -> bool {
-        !self.appends && !self.short && self.position <= self.map.len() && count <= self.remaining()
+        self.appends.is_none() && !self.short && self.position <= self.map.len() && count <= self.remaining()
     }
 
-    /// Whether each write goes to the end of the file, as its descriptor has `O_APPEND`.
+    /// Whether each write goes to the end of the file, as its descriptor has `O_APPEND`, or it was opened with [`Mode::Append`].
     ///
     /// # Examples
     ///
@@ -640,8 +649,12 @@ impl MappedFile {
     /// ```
     #[must_use]
     pub fn appends(&self) -> bool {
-        // The flag may have been taken away.
-        self.appends && self.map.appends_only()
+        match self.appends {
+            None => false,
+            Some(Appends::Always) => true,
+            // The flag may have been taken away.
+            Some(Appends::WhileFlagged) => self.map.appends_only(),
+        }
     }
 
     /// Writes all of `bytes` at the position, or at the end of a file that is only appended to, and moves the position behind them.
@@ -863,7 +876,7 @@ impl MmapOptions {
         let opened = open_file::open(path, mode).map_err(|error| opening(error).at(path))?;
         let (file, created) = opened;
         let source = if self.track_file { OpenFile::Own(file) } else { OpenFile::Lent(sys::source(&file)) };
-        let result = self.map_in_mode(source, mode);
+        let result = self.map_in_mode(source, mode, created.is_some());
         if let (Err(_), Some(created)) = (&result, created) {
             created.remove();
         }
@@ -896,14 +909,28 @@ impl MmapOptions {
         }
         let source = sys::source(file);
         let source = if self.track_file { OpenFile::Own(duplicate(source)?) } else { OpenFile::Lent(source) };
-        self.map_in_mode(source, mode)
+        self.map_in_mode(source, mode, false)
     }
 
-    fn map_in_mode(&self, source: OpenFile<'_>, mode: Mode) -> Result<MappedFile> {
+    fn map_in_mode(&self, source: OpenFile<'_>, mode: Mode, is_new: bool) -> Result<MappedFile> {
         let mut options = self.clone().access(mode.access());
         options.follow_end.get_or_insert(self.len.is_none());
-        let change = FileChange { extend: mode.writes().then_some(FileResize::Allocate), empty: mode.empties() };
+        if is_new {
+            // A new file ends before the offset, from which on it is to be mapped.
+            options.len.get_or_insert(0);
+        }
+        if mode == Mode::Copy {
+            // A file can be larger than memory: what is not written to is none.
+            options = options.no_reserve();
+        }
+        let how = if self.sparse { FileResize::Length } else { FileResize::Allocate };
+        let change = FileChange { extend: mode.writes().then_some(how), empty: mode.empties() };
         let (map, regular) = options.map_source(source, change)?;
-        Ok(MappedFile::with_growth(map, mode.writes() && self.track_file && regular))
+        let mut file = MappedFile::with_growth(map, mode.writes() && self.track_file && regular);
+        if mode == Mode::Append && file.growable {
+            file.appends = Some(Appends::Always);
+            file.position = file.map.len();
+        }
+        Ok(file)
     }
 }

@@ -305,3 +305,87 @@ fn emptied_where_the_length_is_sealed() {
         assert_eq!(map.file_len().unwrap(), 5000);
     }
 }
+
+// G1: modes in every spelling of files; what a map cannot be names the mode that was meant.
+#[test]
+fn modes_as_they_are_typed() {
+    for (mode, spellings) in [
+        (Mode::Read, &["r", "rb", "br"][..]),
+        (Mode::ReadWrite, &["r+", "r+b", "rb+", "+br"]),
+        (Mode::Create, &["w+", "w+b", "wb+"]),
+        (Mode::CreateNew, &["x+", "x+b", "xb+"]),
+        (Mode::Append, &["a+", "a+b", "ab+"]),
+        (Mode::Copy, &["c"]),
+    ] {
+        for spelling in spellings {
+            assert_eq!(spelling.parse::<Mode>().unwrap(), mode, "{spelling}");
+        }
+    }
+    for (wrong, meant) in [
+        ("w", "w+"),
+        ("wb", "w+b"),
+        ("a", "a+"),
+        ("ab", "a+b"),
+        ("x", "x+"),
+        ("xb", "x+b"),
+        ("rt", "rb"),
+        ("r+t", "r+b"),
+        ("wt", "w+b"),
+        ("at+", "a+b"),
+        ("rU", "rb"),
+        ("cb", "c"),
+        ("c+", "c"),
+        ("readonly", "r"),
+        ("copyonwrite", "c"),
+    ] {
+        refused(wrong.parse::<Mode>(), ErrorKind::InvalidInput, &format!("use \"{meant}\""));
+        assert!(meant.parse::<Mode>().is_ok());
+    }
+    for wrong in ["", "b", "+", "rw", "r++", "rbb", "rbt", "R", "r ", "q", "r\0"] {
+        refused(wrong.parse::<Mode>(), ErrorKind::InvalidInput, "is none of");
+    }
+}
+
+// G1: opened and made without emptying, where it is missing.
+#[test]
+fn open_or_create() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("database");
+    for expected in [&b""[..], b"bytes"] {
+        let mut file = MappedFile::open(&path, Mode::OpenOrCreate).unwrap();
+        assert_eq!(file.to_vec(..).unwrap(), expected);
+        file.write_all(b"bytes").unwrap();
+    }
+    let other = directory.path().join("part");
+    let mut part = MmapOptions::new().offset(5).open_mode(&other, Mode::OpenOrCreate).unwrap();
+    part.write_all(b"x").unwrap();
+    assert_eq!(std::fs::read(&other).unwrap(), b"\0\0\0\0\0x");
+    let third = directory.path().join("third");
+    assert!(MmapOptions::new().len(usize::MAX >> 1).open_mode(&third, Mode::OpenOrCreate).is_err());
+    assert!(!third.exists());
+}
+
+// G1, G10: every write goes to the end that the file has then.
+#[test]
+fn append() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    for round in 0..2 {
+        let mut log = MappedFile::open(&path, Mode::Append).unwrap();
+        assert!(log.appends());
+        assert_eq!(log.position(), 8 * round);
+        log.write_all(b"one\n").unwrap();
+        log.rewind().unwrap();
+        if cfg!(unix) {
+            // Windows lets nobody make a mapped file longer.
+            std::fs::File::options().append(true).open(&path).unwrap().write_all(b"two\n").unwrap();
+        } else {
+            log.write_all(b"two\n").unwrap();
+            log.rewind().unwrap();
+        }
+        let mut text = String::new();
+        log.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "one\ntwo\n".repeat(round + 1));
+        log.set(0, b'o').unwrap();
+    }
+}

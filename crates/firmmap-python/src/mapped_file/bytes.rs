@@ -143,7 +143,9 @@ fn check_assignable(this: This<'_>) -> PyResult<()> {
     if this.is_writable() {
         return Ok(());
     }
-    Err(PyTypeError::new_err("the map has mode 'r': its bytes cannot be changed"))
+    Err(PyTypeError::new_err(
+        "the map has mode 'r': its bytes cannot be changed; open it with 'r+', or 'c' to change them in memory only",
+    ))
 }
 
 pub(crate) fn move_bytes<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
@@ -156,7 +158,7 @@ pub(crate) fn move_bytes<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py>
         check_assignable(this)?;
         let numbers = (usize::try_from(target), usize::try_from(source), usize::try_from(count));
         let (Ok(target), Ok(source), Ok(count)) = numbers else {
-            let message = format!("move of {count} bytes from {source} to {target}: a negative number");
+            let message = format!("move of {count} bytes from {source} to {target}: no number may be negative");
             return Err(PyValueError::new_err(message));
         };
         open.changes += 1;

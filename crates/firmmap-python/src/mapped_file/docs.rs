@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-pub(crate) const CLASS: &CStr = c"MappedFile(path, mode='r', *, offset=0, length=None, capacity=None)
+pub(crate) const CLASS: &CStr = c"MappedFile(path, mode='r', *, offset=0, length=None, capacity=None, create=False, sparse=False, keep_file=True, load=False, closefd=None, opener=None)
 --
 
 A mapped file that is a whole binary file and a whole byte array.
@@ -26,7 +26,7 @@ pub(crate) const CLOSED: &CStr = c"Whether the map was closed.";
 
 pub(crate) const NAME: &CStr = c"The path as it was given, the descriptor, or '<anonymous>'; or what it was set to.";
 
-pub(crate) const MODE: &CStr = c"The mode as plain files have it: 'rb' or 'rb+'; 'xb+' for mode 'x+'.";
+pub(crate) const MODE: &CStr = c"The mode as plain files of this interpreter have it: 'rb', 'rb+', 'xb+', 'ab+'.";
 
 pub(crate) const OFFSET: &CStr = c"Where in the file the first mapped byte lies.";
 
@@ -34,15 +34,28 @@ pub(crate) const CAPACITY: &CStr = c"How many bytes the map can have without bei
 
 Growth within it works while views exist (memoryview, numpy arrays).";
 
+pub(crate) const CLOSEFD: &CStr = c"Whether close() closes the descriptor that the map was made of.";
+
+pub(crate) const READALL: &CStr = c"readall($self, /)
+--
+
+Return all bytes from the position on, as read() does.";
+
+pub(crate) const ANONYMOUS_OF_CLASS: &CStr = c"anonymous($type, /, length, *, capacity=None)
+--
+
+As firmmap.anonymous(), for an instance of this class or subclass.";
+
 pub(crate) const BLOCK_SIZE: &CStr = c"How much is read at a time by what buffers a raw file: io.DEFAULT_BUFFER_SIZE.";
 
 pub(crate) const CLOSE: &CStr = c"close($self, /)
 --
 
-Unmap the file. Every later use raises ValueError; closing twice is fine.
+Close the file. Every later use raises ValueError; closing twice is fine.
 
-BufferError while views of the map exist (memoryview, numpy arrays); nothing
-changes then. What was written is in the file; flush() brings it to the disk.";
+Views of the map (memoryview, numpy arrays) stay as they are, guarded too; the
+memory and the descriptor go with the last of them. What was written is in the
+file; flush() brings it to the disk. MapFaultError for a write that was lost.";
 
 pub(crate) const DETACH: &CStr = c"detach($self, /)
 --
@@ -340,17 +353,20 @@ pub(crate) const EXIT: &CStr = c"__exit__($self, /, *args)
 
 Close the map.";
 
-pub(crate) const OPEN: &CStr = c"open(path, mode='r', *, offset=0, length=None, capacity=None)
+pub(crate) const OPEN: &CStr = c"open(path, mode='r', *, offset=0, length=None, capacity=None, create=False, sparse=False, keep_file=True, load=False, closefd=None, opener=None)
 --
 
 Map a file, as a MappedFile: a whole binary file and a whole byte array.
 
-path is a path, or a descriptor, which stays the caller's. mode is:
+path is a path, or a descriptor, which stays the caller's, unless closefd is
+true: then close() closes it too. mode is, as for files also with a 'b':
 
 'r'   read; the file must exist
-'r+'  read and write
+'r+'  read and write; the file must exist, unless create is true
 'w+'  read and write; the file is created, or truncated
 'x+'  read and write; the file is created, and must not exist
+'a+'  read and append; the file is created if it is missing, and every write
+      goes to its end as it is then, whoever else appends
 'c'   read and change; changes stay in memory (copy-on-write)
 
 length bytes from offset on are mapped; without a length, to the end of the
@@ -363,6 +379,12 @@ it. capacity reserves addresses for so many bytes, no memory: growth up to there
 never moves the map, and works while memoryviews and numpy arrays of it exist.
 A capacity that the file has outgrown reserves nothing; one below a length that
 is given is a ValueError.
+
+Growing takes room on the disk, so that a full disk is an error then; with
+sparse=True it makes holes. keep_file=False keeps no descriptor: the map has no
+fileno(), does not grow, and does not follow its file. load=True reads the file
+into memory in place of mapping it, with mode 'r' or 'c': files of /proc, pipes.
+opener(path, flags) opens the file, as for open().
 
 An open that fails has changed no file and made none.";
 

@@ -31,6 +31,10 @@ pub(crate) fn read<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     common::read_bytes(this, count)
 }
 
+pub(crate) fn readall(this: This<'_>) -> Returned<'_> {
+    common::read_bytes(this, None)
+}
+
 pub(crate) fn read1<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let count = limit(args, "read1")?;
     common::read_bytes(this, count)

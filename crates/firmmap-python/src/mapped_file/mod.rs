@@ -37,7 +37,7 @@ use crate::faults::{self, interpreter::UnsupportedOperation};
 use crate::sys::buffer::Export;
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyBufferError, PyResult, PyValueError, preserving, warn_resource};
-use crate::sys::objects::{boolean, call_method, class_name, new_string, none};
+use crate::sys::objects::{boolean, call_method, class_name, import, new_string, none};
 use crate::sys::owned::Owned;
 use crate::sys::typeobject::{Body, InstanceRef, Receiver};
 use lines::Block;
@@ -49,12 +49,18 @@ pub(crate) type This<'py> = Receiver<'py, MappedFile>;
 pub(crate) struct MappedFile {
     /// `None` when closed.
     state: StateLock<Option<Open>>,
+    /// What `close()` has left to the views that existed: the last of them unmaps it. Locked after the state.
+    left: StateLock<Option<SharedFile>>,
     mode: Mode,
     name: Name,
     /// What `name` was set to.
     renamed: StateLock<Option<Owned>>,
     /// The argument `capacity`.
     capacity: Option<usize>,
+    /// The caller's descriptor, which `close()` is to close.
+    closes: StateLock<Option<i32>>,
+    /// The argument `closefd`.
+    closefd: bool,
 }
 
 /// The state of an open map.
@@ -118,7 +124,17 @@ impl MappedFile {
             descriptor_position: None,
             grows_with_file: false,
         };
-        Self { state: StateLock::new(Some(open)), mode, name, renamed: StateLock::new(None), capacity }
+        let closefd = !matches!(name, Name::Descriptor(_));
+        Self {
+            state: StateLock::new(Some(open)),
+            left: StateLock::new(None),
+            mode,
+            name,
+            renamed: StateLock::new(None),
+            capacity,
+            closes: StateLock::new(None),
+            closefd,
+        }
     }
 
     /// Runs `work` on what is open, or raises if it is closed. `work` must not call into Python.
@@ -184,7 +200,7 @@ impl MappedFile {
         if self.is_writable() {
             return Ok(());
         }
-        Err(unsupported(format!("{operation}: the file is mapped with mode 'r', which does not write")))
+        Err(read_only(operation))
     }
 
     /// Discards what was read ahead.
@@ -264,6 +280,9 @@ impl Body for MappedFile {
         if let Err(error) = unmap(self.state.with(py, Option::take).map(|open| open.file)) {
             exception(error).with_filename(|| self.filename(py)).write_unraisable(py);
         }
+        if let Err(error) = self.close_descriptor(py) {
+            error.write_unraisable(py);
+        }
     }
 
     fn filename(&self, py: Python<'_>) -> Option<Owned> {
@@ -279,6 +298,11 @@ fn closed_error() -> Exception {
 #[cold]
 fn unsupported(message: String) -> Exception {
     UnsupportedOperation::new_err(message)
+}
+
+#[cold]
+fn read_only(operation: &str) -> Exception {
+    unsupported(format!("{operation}: the file is mapped with mode 'r', which does not write; open it with 'r+'"))
 }
 
 /// The library's errors: some with their own messages, which have the numbers, the others as the class `mmap` raises them.
@@ -312,6 +336,12 @@ impl MappedFile {
             }
             None => format!("<firmmap.{class} {name} mode='{mode}' closed>"),
         })
+    }
+
+    /// Closes the descriptor that the caller has handed over, once.
+    fn close_descriptor(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(descriptor) = self.closes.with(py, Option::take) else { return Ok(()) };
+        call_method(&import(py, c"os")?, c"close", [crate::args::python_int(py, descriptor as isize)?]).map(drop)
     }
 
     /// The `ResourceWarning` for a file that goes without having been closed. Memory without a file is none.
@@ -351,14 +381,26 @@ pub(crate) fn closed(this: This<'_>) -> Returned<'_> {
 pub(crate) fn close(this: This<'_>) -> Returned<'_> {
     let py = this.py;
     write::write_all_buffered(&this, py)?;
-    let taken = this.state.with(py, |state| match state {
-        Some(open) if open.file.exports > 0 => Err(exported("close", open.file.exports)),
-        _ => Ok(state.take()),
-    })?;
-    let file = taken.map(|open| open.file);
+    let taken = this.state.with(py, |state| {
+        let mut file = state.take()?.file;
+        if file.exports == 0 {
+            return Some(Ok(file));
+        }
+        // What was lost until now; the rest is told when the last view is gone.
+        let settled = file.settle();
+        this.left.with(py, |left| *left = Some(file));
+        settled.err().map(Err)
+    });
+    let file = taken.transpose().map_err(exception)?;
     let large = file.as_ref().is_some_and(|file| file.len() > DETACHED_COPY);
     let result = if large { detached(py, || unmap(file)) } else { unmap(file) };
-    result.map(|()| none(py)).map_err(exception)
+    // Both are tried, and the first error is the one to report.
+    let closed = this.close_descriptor(py);
+    result.map_err(exception).and(closed).map(|()| none(py))
+}
+
+pub(crate) fn closefd(this: This<'_>) -> Returned<'_> {
+    Ok(boolean(this.py, this.closefd))
 }
 
 #[cold]
@@ -416,9 +458,19 @@ pub(crate) fn export(this: This<'_>) -> PyResult<Export> {
     })
 }
 
-/// Counts one view less.
+/// Counts one view less. The last one of a closed file unmaps it.
 pub(crate) fn release(this: This<'_>) {
-    let retired = this.state.with(this.py, |state| state.as_mut().map(|open| open.file.release()));
+    let py = this.py;
+    let (retired, last) = this.state.with(py, |state| match state {
+        Some(open) => (Some(open.file.release()), None),
+        None => this.left.with(py, |left| {
+            let retired = left.as_mut().map(SharedFile::release);
+            (retired, left.take_if(|file| file.exports == 0))
+        }),
+    });
+    if let Err(error) = unmap(last) {
+        exception(error).with_filename(|| this.filename(py)).write_unraisable(py);
+    }
     for map in retired.into_iter().flatten() {
         if let Some(Err(error)) = Arc::into_inner(map).map(firmmap::Mmap::close) {
             exception(error).with_filename(|| this.filename(this.py)).write_unraisable(this.py);

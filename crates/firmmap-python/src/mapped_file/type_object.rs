@@ -95,6 +95,7 @@ fn properties() -> Vec<ffi::PyGetSetDef> {
         property!(c"mode", constructor::mode, docs::MODE),
         property!(c"offset", constructor::offset, docs::OFFSET),
         property!(c"capacity", growth::capacity, docs::CAPACITY),
+        property!(c"closefd", class::closefd, docs::CLOSEFD),
         property!(c"_blksize", constructor::block_size, docs::BLOCK_SIZE),
         ffi::PyGetSetDef::default(),
     ]
@@ -145,6 +146,13 @@ fn methods() -> Vec<ffi::PyMethodDef> {
         method!(c"find_all", search::find_all, docs::FIND_ALL),
         noargs_method!(c"lines", lines::lines, docs::LINES),
         noargs_method!(c"__reduce__", constructor::reduce, docs::REDUCE),
+        noargs_method!(c"readall", file::readall, docs::READALL),
+        typeobject::def(
+            c"anonymous",
+            ffi::PyMethodDefPointer { PyCFunctionWithKeywords: anonymous },
+            ffi::METH_VARARGS | ffi::METH_KEYWORDS | ffi::METH_CLASS,
+            docs::ANONYMOUS_OF_CLASS,
+        ),
         noargs_method!(c"__enter__", class::enter, docs::ENTER),
         method!(c"__exit__", class::exit, docs::EXIT),
         ffi::PyMethodDef::zeroed(),
@@ -165,6 +173,26 @@ unsafe extern "C" fn new(
         let body = constructor::new(&args.cast_into::<PyTuple>()?, names.as_ref() as Option<&Bound<'_, PyDict>>)?;
         // SAFETY: the class is ours or a subclass, as CPython has checked.
         unsafe { typeobject::allocate(py, class, body) }
+    };
+    // SAFETY: CPython calls this while attached.
+    unsafe { enter(ptr::null_mut(), body) }
+}
+
+unsafe extern "C" fn anonymous(
+    class: *mut ffi::PyObject,
+    args: *mut ffi::PyObject,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    let body = |py| {
+        // SAFETY: CPython passes a live tuple.
+        let args = unsafe { Bound::from_borrowed_ptr(py, args) };
+        // SAFETY: CPython passes a live dict, or null.
+        let names = unsafe { Bound::from_borrowed_ptr_or_opt(py, names) };
+        let names = names.map(Bound::cast_into).transpose()?;
+        let args = args.cast_into::<PyTuple>()?;
+        let body = constructor::anonymous_of_class(&args, names.as_ref() as Option<&Bound<'_, PyDict>>)?;
+        // SAFETY: the class is ours or a subclass, as a method of the class is called on it.
+        unsafe { typeobject::allocate(py, class.cast(), body) }
     };
     // SAFETY: CPython calls this while attached.
     unsafe { enter(ptr::null_mut(), body) }

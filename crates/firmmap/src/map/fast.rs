@@ -28,6 +28,11 @@ impl Mmap {
         self.file.as_ref()?.unchecked_position()
     }
 
+    /// Whether the map keeps its file.
+    pub fn keeps_file(&self) -> bool {
+        self.file.is_some()
+    }
+
     /// Copies the bytes from `start` through the first `byte` into memory that `make` gives for as many, if there is one among
     /// the first `limit`.
     #[inline(always)]

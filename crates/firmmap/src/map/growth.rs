@@ -466,7 +466,8 @@ impl Mmap {
         self.check_resizable()?;
         self.file_of(len.min(self.len()), "truncating")?;
         // Memory has room on no disk, and is taken when it is used.
-        self.set_len(len, if self.origin.anonymous { FileResize::Length } else { FileResize::Allocate })
+        let is_taken_later = self.origin.anonymous || self.origin.sparse;
+        self.set_len(len, if is_taken_later { FileResize::Length } else { FileResize::Allocate })
     }
 
     fn set_len(&mut self, len: usize, how: FileResize) -> Result<()> {
@@ -711,6 +712,7 @@ impl Mmap {
     fn lengthen(&self, file: &File, file_len: u64, end: u64) -> io::Result<()> {
         match end > file_len {
             true if self.origin.anonymous => sys::extend(file, end),
+            true if self.origin.sparse => sys::set_longer(file, end),
             true => sys::allocate(file, file_len, end),
             false => Ok(()),
         }

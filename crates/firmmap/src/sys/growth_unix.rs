@@ -1,7 +1,7 @@
 //! Unix: files that become longer, and shared memory that can.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -184,7 +184,7 @@ pub(crate) fn extend(file: &File, to: u64) -> io::Result<()> {
 }
 
 /// ftruncate(2), unless others have made the file that long meanwhile: it would cut off what they have added.
-fn set_longer(file: &File, to: u64) -> io::Result<()> {
+pub(crate) fn set_longer(file: &File, to: u64) -> io::Result<()> {
     if file_len(file)? < to { file.set_len(to) } else { Ok(()) }
 }
 
@@ -336,6 +336,19 @@ pub(crate) fn is_pseudo(source: Source<'_>) -> bool {
         let _ = source;
         false
     }
+}
+
+/// The length of a block device, which is where its end is: lseek(2). The position of the descriptor stays.
+pub(crate) fn device_len(source: Source<'_>) -> Option<u64> {
+    use std::os::unix::fs::FileTypeExt;
+    let mut file = File::from(source.try_clone_to_owned().ok()?);
+    if !file.metadata().ok()?.file_type().is_block_device() {
+        return None;
+    }
+    let before = file.stream_position().ok()?;
+    let end = file.seek(SeekFrom::End(0)).ok();
+    file.seek(SeekFrom::Start(before)).ok()?;
+    end.filter(|&end| end > 0)
 }
 
 /// Whether a file that calls itself empty has bytes.

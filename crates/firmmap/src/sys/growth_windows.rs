@@ -43,6 +43,11 @@ pub(crate) fn extend(file: &File, to: u64) -> io::Result<()> {
     file.set_len(to)
 }
 
+/// Makes a file longer, unless others have made it that long meanwhile.
+pub(crate) fn set_longer(file: &File, to: u64) -> io::Result<()> {
+    if file.metadata()?.len() < to { file.set_len(to) } else { Ok(()) }
+}
+
 /// Not known here: the file is emptied and made longer again.
 pub(crate) fn zero(_file: &File, _len: u64) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
@@ -61,6 +66,11 @@ pub(crate) fn touch(file: &File) -> io::Result<()> {
 /// There are none.
 pub(crate) fn is_pseudo(_source: Source<'_>) -> bool {
     false
+}
+
+/// There are no such devices among what can be mapped.
+pub(crate) fn device_len(_source: Source<'_>) -> Option<u64> {
+    None
 }
 
 /// The length of a file is what it has.

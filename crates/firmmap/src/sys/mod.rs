@@ -29,8 +29,8 @@ use std::io;
 #[cfg(unix)]
 pub(crate) use fork::register as at_fork;
 pub(crate) use growth::{
-    RESERVES, allocate, append_all, appending, check_space, extend, generation, has_hidden_bytes, is_pseudo,
-    read_exact_at, seek_sparse, shared_memory, touch, write_all_at, zero,
+    RESERVES, allocate, append_all, appending, check_space, device_len, extend, generation, has_hidden_bytes,
+    is_pseudo, read_exact_at, seek_sparse, set_longer, shared_memory, touch, write_all_at, zero,
 };
 pub use os::AsSource;
 #[cfg(unix)]
