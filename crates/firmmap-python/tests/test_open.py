@@ -122,7 +122,7 @@ def test_descriptor(path: Path) -> None:
 
 
 def test_descriptor_has_a_position(path: Path) -> None:
-    """G1: as with a plain file, the position is where the descriptor stands; a map of a part begins at its own start."""
+    """G1: as with a plain file, the position is where the descriptor stands; a part begins at its own start."""
     with path.open("rb", buffering=0) as file:
         file.seek(4)
         with firmmap.open(file.fileno()) as m:

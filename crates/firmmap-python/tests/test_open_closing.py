@@ -1,4 +1,4 @@
-"""close() ends the object and not the views; files without a descriptor, read into memory, with holes; descriptors that are handed over."""
+"""close() ends the object and not the views; no descriptor, no mapping, holes; words of mistakes."""
 
 from __future__ import annotations
 
@@ -225,7 +225,9 @@ def test_load_what_cannot_be_mapped() -> None:
         assert m[:].split(b"\n")[0] == Path("/proc/cpuinfo").read_bytes().split(b"\n")[0]
     for arguments, expected in (({}, b"0123456789" * 100_000), ({"offset": 3, "length": 4}, b"3456")):
         read, write = os.pipe()
-        writer = threading.Thread(target=lambda end: (os.write(end, b"0123456789" * 100_000), os.close(end)), args=[write])
+        writer = threading.Thread(
+            target=lambda end: (os.write(end, b"0123456789" * 100_000), os.close(end)), args=[write]
+        )
         if arguments:
             os.write(write, b"0123456789")
             os.close(write)

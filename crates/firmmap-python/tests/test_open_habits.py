@@ -1,5 +1,5 @@
-"""What programs expect of a file without asking: where it is after others have used its descriptor, its time of modification, writes that
-are lost, warnings, finalizers, holes."""
+"""What programs expect of a file without asking: where it is after others have used its descriptor, its time of
+modification, writes that are lost, warnings, finalizers, holes."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_a_child_of_a_map_of_a_descriptor(path: Path) -> None:
     """G3, G10: what a child writes is where the map reads on, as with a file of that descriptor."""
     echo = [sys.executable, "-c", "print('from a child')"]
     seen = []
-    for opened in (lambda fd: open(fd, "r+b", buffering=0, closefd=False), lambda fd: firmmap.open(fd, "r+")):
+    for opened in (lambda fd: io.FileIO(fd, "r+b", closefd=False), lambda fd: firmmap.open(fd, "r+")):
         path.write_bytes(LINES)
         fd = os.open(path, os.O_RDWR)
         with opened(fd) as f:
@@ -141,7 +141,7 @@ CHANGES: dict[str, Callable[[Any], object]] = {
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("end", ["flush", "close"])
 def test_time_of_modification(path: Path, change: str, end: str) -> None:
-    """G3: a second change of a page, of which the system takes no note, shows in st_mtime after flush() or close(); none shows none."""
+    """G3: a second change of a page, of which the system takes no note, shows after flush() or close()."""
     m = firmmap.open(path, "r+")
     CHANGES[change](m)
     m.flush(asynchronous=True)
@@ -158,7 +158,7 @@ def test_time_of_modification(path: Path, change: str, end: str) -> None:
 
 
 def test_time_of_modification_of_views(path: Path) -> None:
-    """G3: looking at a file through a view leaves the time alone; changing it does not, also where the page was changed before."""
+    """G3: looking at a file through a view leaves the time alone; changing it does not."""
     with firmmap.open(path, "r+") as m:
         aged(path)
         with memoryview(m) as view:
@@ -180,7 +180,7 @@ def test_time_of_modification_of_views(path: Path) -> None:
 def test_a_write_behind_the_end_in_the_last_page(
     path: Path, change: str, end: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """F3, F8: what was written over bytes that others have cut off within the page is not in the file, and that is told, once."""
+    """F3, F8: what was written over bytes that others have cut off within the page is lost, and that is told, once."""
     told: list[Any] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: told.append(unraisable.exc_value))
     m = firmmap.open(path, "r+")
@@ -303,7 +303,7 @@ class Ours(firmmap.MappedFile):
 
 
 def test_unclosed(path: Path) -> None:
-    """G13: a file that goes without having been closed warns, a closed one and memory do not; a subclass's close() is called."""
+    """G13: a file that goes without having been closed warns, others do not; a subclass's close() is called."""
     (message,) = warned(lambda: firmmap.open(path))
     assert message.startswith("unclosed file <firmmap.MappedFile")
     assert "mode='r'" in message

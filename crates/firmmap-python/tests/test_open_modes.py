@@ -52,7 +52,16 @@ def test_spellings(path: Path, mode: str) -> None:
     ("mode", "meant"),
     [
         *(("w", "w+"), ("wb", "w+b"), ("bw", "w+b"), ("a", "a+"), ("ab", "a+b"), ("x", "x+"), ("xb", "x+b")),
-        *(("rt", "rb"), ("r+t", "r+b"), ("wt", "w+b"), ("w+t", "w+b"), ("at", "a+b"), ("rU", "rb"), ("cb", "c"), ("c+", "c")),
+        *(
+            ("rt", "rb"),
+            ("r+t", "r+b"),
+            ("wt", "w+b"),
+            ("w+t", "w+b"),
+            ("at", "a+b"),
+            ("rU", "rb"),
+            ("cb", "c"),
+            ("c+", "c"),
+        ),
         *(("readonly", "r"), ("readwrite", "r+"), ("write", "w+"), ("copyonwrite", "c")),
     ],
 )
@@ -72,7 +81,7 @@ def test_no_mode(path: Path, mode: str) -> None:
 
 
 def test_create(path: Path) -> None:
-    """G1: create=True makes a file that is missing, and keeps one that is there; it goes with no mode that does not write."""
+    """G1: create=True makes a file that is missing, and keeps one that is there; not where nothing is written."""
     with firmmap.open(path, "r+", create=True) as m:
         assert (m.read(), m.mode) == (TEXT, "rb+")
     new = path.with_name("new")

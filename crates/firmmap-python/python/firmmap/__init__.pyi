@@ -286,7 +286,7 @@ class mmap:
     def __buffer__(self, flags: int, /) -> memoryview: ...
     def __release_buffer__(self, buffer: memoryview, /) -> None: ...
 
-# The modes of files that can read, in their usual spellings, and "c". Any other string is a ValueError, or another spelling of these.
+# The modes of files that can read, in their usual spellings, and "c".
 _Mode: TypeAlias = Literal[
     "r", "rb", "r+", "r+b", "rb+", "w+", "w+b", "wb+", "x+", "x+b", "xb+", "a+", "a+b", "ab+", "c"
 ]
