@@ -53,7 +53,7 @@ pub(crate) struct ArgParser<'a, 'py> {
 }
 
 /// More arguments than any constructor has.
-const MOST: usize = 8;
+const MOST: usize = 16;
 
 impl<'a, 'py> ArgParser<'a, 'py> {
     /// `positional` arguments can be given by position or name, `total` in all.

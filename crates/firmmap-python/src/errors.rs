@@ -42,7 +42,9 @@ const NO_SPACE: i32 = 28;
 /// EINVAL, EBADF, EACCES: the same numbers on every system.
 pub(crate) const INVALID_ARGUMENT: i32 = 22;
 pub(crate) const BAD_DESCRIPTOR: i32 = 9;
-const PERMISSION_DENIED: i32 = 13;
+pub(crate) const PERMISSION_DENIED: i32 = 13;
+/// ENXIO.
+pub(crate) const NO_SUCH_ADDRESS: i32 = 6;
 /// ENODEV.
 pub(crate) const NO_SUCH_DEVICE: i32 = 19;
 

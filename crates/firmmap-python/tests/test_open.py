@@ -113,11 +113,25 @@ def test_descriptor(path: Path) -> None:
         m = firmmap.open(file.fileno(), "r+")
         assert m.name == file.fileno() != m.fileno()
     assert m[:] == TEXT
+    m.seek(0)
     m.write(b"abc")
     m.seek(0, 2)
     m.write(b"grown")
     m.close()
     assert path.read_bytes() == b"abc" + TEXT[3:] + b"grown"
+
+
+def test_descriptor_has_a_position(path: Path) -> None:
+    """G1: as with a plain file, the position is where the descriptor stands; a part begins at its own start."""
+    with path.open("rb", buffering=0) as file:
+        file.seek(4)
+        with firmmap.open(file.fileno()) as m:
+            assert (m.tell(), m.read(3), file.tell()) == (4, TEXT[4:7], 4)
+        with firmmap.open(file.fileno(), offset=2) as m:
+            assert (m.tell(), m.read(3)) == (0, TEXT[2:5])
+        file.seek(len(TEXT) + 9)
+        with firmmap.open(file.fileno()) as m:
+            assert (m.tell(), m.read()) == (len(TEXT) + 9, b"")
 
 
 def test_descriptor_is_truncated(path: Path) -> None:
@@ -263,7 +277,7 @@ def test_beyond_the_end_grows(tmp_path: Path, mode: Any) -> None:
         ({"capacity": 1 << 70}, f"capacity {1 << 70}"),
         ({"length": 10, "capacity": 9}, "capacity 9 is less than length 10"),
         ({"mode": "rw"}, "rw"),
-        ({"mode": "rb"}, "rb"),
+        ({"mode": "rt"}, "rt"),
         ({"mode": ""}, "mode"),
     ],
 )

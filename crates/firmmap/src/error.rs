@@ -167,8 +167,10 @@ pub(crate) enum Detail {
         alignment: usize,
         excess: usize,
     },
+    /// `meant`: what is wrong with it, and a mode in its place.
     UnknownMode {
         mode: String,
+        meant: Option<(&'static str, &'static str)>,
     },
 }
 
@@ -381,8 +383,11 @@ impl fmt::Display for Error {
                 f,
                 "{operation} position {start} is not aligned: its address is {excess} more than a multiple of {alignment}"
             ),
-            Detail::UnknownMode { mode } => {
-                write!(f, "mode {mode:?} is none of \"r\", \"r+\", \"w+\", \"x+\", \"c\"")
+            Detail::UnknownMode { mode, meant: Some((what, meant)) } => {
+                write!(f, "mode {mode:?} {what}: use {meant:?}")
+            }
+            Detail::UnknownMode { mode, meant: None } => {
+                write!(f, "mode {mode:?} is none of \"r\", \"r+\", \"w+\", \"x+\", \"a+\", \"c\"")
             }
         }
     }

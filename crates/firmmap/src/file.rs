@@ -4,6 +4,7 @@ use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::error::{Detail, ErrorKind, Result};
 use crate::map::Mmap;
@@ -53,10 +54,13 @@ pub struct MappedFile {
     map: Arc<Mmap>,
     position: usize,
     growable: bool,
-    /// The file was opened to be appended to only.
-    appends: bool,
-    /// The file was shorter than the map when it was last looked at.
+    /// The file was opened to be appended to only, by its descriptor or by [`Mode::Append`].
+    appends: Option<Appends>,
+    /// The file was shorter than the map when it was last looked at, and ended at `file_end`.
     short: bool,
+    file_end: usize,
+    /// What was written into the map and not settled yet.
+    unsettled: Unsettled,
     /// The copy that [`BufRead`] lends.
     lent: Vec<u8>,
 }
@@ -81,8 +85,18 @@ impl MappedFile {
     }
 
     pub(crate) fn with_growth(map: Mmap, growable: bool) -> Self {
-        let appends = growable && map.appends_only();
-        Self { map: Arc::new(map), position: 0, growable, appends, short: false, lent: Vec::new() }
+        let appends = (growable && map.appends_only()).then_some(Appends::WhileFlagged);
+        let unsettled = Unsettled::default();
+        Self {
+            map: Arc::new(map),
+            position: 0,
+            growable,
+            appends,
+            short: false,
+            file_end: 0,
+            unsettled,
+            lent: Vec::new(),
+        }
     }
 
     /// Opens the file at `path` as `mode` says and maps all of it. [`MmapOptions::open_mode`] can do more: a part
@@ -197,8 +211,9 @@ impl MappedFile {
     /// # Ok::<(), firmmap::Error>(())
     /// ```
     pub fn into_map(self) -> std::result::Result<Mmap, Self> {
-        let Self { map, position, growable, appends, short, lent } = self;
-        Arc::try_unwrap(map).map_err(|map| Self { map, position, growable, appends, short, lent })
+        let Self { map, position, growable, appends, short, file_end, unsettled, lent } = self;
+        let shared = |map| Self { map, position, growable, appends, short, file_end, unsettled, lent };
+        Arc::try_unwrap(map).map_err(shared)
     }
 
     /// Where the next read or write goes, in bytes from the start of the map.
@@ -305,6 +320,7 @@ impl MappedFile {
         }
         map.resize_allocated(len)?;
         self.short = false;
+        self.unsettled.cut(len);
         Ok(())
     }
 
@@ -339,7 +355,7 @@ impl MappedFile {
             return Ok(false);
         }
         let (end, len) = (self.map.end_in_file()?, self.map.len());
-        self.short = end < len;
+        (self.short, self.file_end) = (end < len, end);
         if end > len {
             self.take_in(end)?;
         }
@@ -476,17 +492,142 @@ impl MappedFile {
     }
 }
 
+/// Why every write goes to the end of the file.
+#[derive(Clone, Copy, Debug)]
+enum Appends {
+    /// The descriptor had `O_APPEND`.
+    WhileFlagged,
+    /// It was opened so.
+    Always,
+}
+
+/// What was written into the map through it: stores to mapped pages, of which the system tells neither that they are behind the end of
+/// the file in its last page, nor, in a page that was written to before, when they were made.
+#[derive(Clone, Copy, Debug)]
+struct Unsettled {
+    /// A range that holds all that was written; empty if nothing was.
+    start: usize,
+    end: usize,
+    /// Views that can be written to have existed.
+    views: Views,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Views {
+    None,
+    /// Since the file had that time of modification. Without a time they are taken to have changed it.
+    Since(Option<SystemTime>),
+}
+
+impl Default for Unsettled {
+    fn default() -> Self {
+        Self { start: usize::MAX, end: 0, views: Views::None }
+    }
+}
+
+impl Unsettled {
+    /// The file ends at `len`, as was asked for.
+    fn cut(&mut self, len: usize) {
+        self.end = self.end.min(len);
+        if self.start >= self.end {
+            (self.start, self.end) = (usize::MAX, 0);
+        }
+    }
+
+    /// What is missing was told.
+    fn forget(&mut self) {
+        (self.start, self.end) = (usize::MAX, 0);
+    }
+}
+
 impl MappedFile {
+    /// Notes that `len` bytes were written at `start`. Hidden, as it is for the Python class, which writes through the [`Mmap`].
+    #[doc(hidden)]
+    #[inline]
+    pub fn note_write(&mut self, start: usize, len: usize) {
+        if len > 0 {
+            self.unsettled.start = self.unsettled.start.min(start);
+            self.unsettled.end = self.unsettled.end.max(start + len);
+        }
+    }
+
+    /// Notes that there is a view that can be written to. Hidden, as it is for the Python class, which counts them.
+    #[doc(hidden)]
+    #[inline]
+    pub fn note_view(&mut self) {
+        if matches!(self.unsettled.views, Views::None) && self.is_file_written() {
+            self.unsettled.views = Views::Since(self.map.modified());
+        }
+    }
+
+    /// Notes that views which can be written to go on being used after [`settle`](Self::settle).
+    #[doc(hidden)]
+    pub fn keep_views(&mut self) {
+        if self.is_file_written() {
+            self.unsettled.views = Views::Since(None);
+        }
+    }
+
+    /// Whether writing into the map changes a regular file.
+    fn is_file_written(&self) -> bool {
+        self.growable && !self.map.is_anonymous()
+    }
+
+    /// After writes into the map: sets the file's time of modification, and looks whether others have cut the file off within the last
+    /// page, where such writes are lost without a fault. Hidden, as it is a part of `flush` and `close`.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`](crate::ErrorKind::Fault), once for what was written.
+    #[doc(hidden)]
+    pub fn settle(&mut self) -> Result<()> {
+        let Unsettled { start, end, views } = std::mem::take(&mut self.unsettled);
+        if (end == 0 && matches!(views, Views::None)) || !self.is_file_written() {
+            return Ok(());
+        }
+        let is_changed = end > 0
+            || match views {
+                Views::None => false,
+                Views::Since(before) => before.is_none() || before != self.map.modified(),
+            };
+        if is_changed {
+            self.map.touch_file();
+        }
+        let Some(tail) = self.map.missing_in_last_page() else { return Ok(()) };
+        if start < tail.end && end > tail.start {
+            return Err(Detail::Fault { offset: tail.start.max(start) }.into());
+        }
+        if matches!(views, Views::Since(_)) {
+            // The system has cleared these bytes when the file was cut.
+            let bytes = self.map.to_vec(tail.start..tail.end.min(self.map.len()))?;
+            if let Some(index) = bytes.iter().position(|&byte| byte != 0) {
+                return Err(Detail::Fault { offset: tail.start + index }.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses to read bytes of `start..end` that were not in the file when [`follow_end`](Self::follow_end) has just looked. Hidden, as
+    /// it is a part of reads up to the end.
+    #[doc(hidden)]
+    #[inline]
+    pub fn check_present(&self, start: usize, end: usize) -> Result<()> {
+        if self.short && end > self.file_end && start < end {
+            return Err(Detail::Fault { offset: self.file_end.max(start) }.into());
+        }
+        Ok(())
+    }
+
     /// Whether writing at the position changes bytes of the map, and neither its end nor the file's decides. Hidden, as it is the
     /// Python class's short way.
     #[doc(hidden)]
     #[inline]
     #[must_use]
     pub fn is_write_inside(&self, count: usize) -> bool {
-        !self.appends && !self.short && self.position <= self.map.len() && count <= self.remaining()
+        self.appends.is_none() && !self.short && self.position <= self.map.len() && count <= self.remaining()
     }
 
-    /// Whether each write goes to the end of the file, as its descriptor has `O_APPEND`.
+    /// Whether each write goes to the end of the file, as its descriptor has `O_APPEND`, or it was opened with [`Mode::Append`].
     ///
     /// # Examples
     ///
@@ -508,8 +649,12 @@ impl MappedFile {
     /// ```
     #[must_use]
     pub fn appends(&self) -> bool {
-        // The flag may have been taken away.
-        self.appends && self.map.appends_only()
+        match self.appends {
+            None => false,
+            Some(Appends::Always) => true,
+            // The flag may have been taken away.
+            Some(Appends::WhileFlagged) => self.map.appends_only(),
+        }
     }
 
     /// Writes all of `bytes` at the position, or at the end of a file that is only appended to, and moves the position behind them.
@@ -519,6 +664,15 @@ impl MappedFile {
         if bytes.is_empty() {
             return self.map.check();
         }
+        self.write_and_move(bytes).inspect_err(|error| {
+            // This tells of the bytes that are missing.
+            if error.kind() == ErrorKind::Fault {
+                self.unsettled.forget();
+            }
+        })
+    }
+
+    fn write_and_move(&mut self, bytes: &[u8]) -> Result<()> {
         if self.short {
             let end = self.end()?;
             if self.short {
@@ -533,6 +687,7 @@ impl MappedFile {
         let end = end.ok_or_else(|| range::too_large("the position", self.position as u64))?;
         if end <= self.map.len() {
             self.map.write_at(bytes, self.position)?;
+            self.note_write(self.position, bytes.len());
         } else {
             self.write_behind(bytes, end)?;
         }
@@ -596,8 +751,9 @@ impl From<Mmap> for MappedFile {
 
 impl Read for MappedFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if buffer.len() > self.remaining() {
+        if buffer.len() > self.remaining() && self.map.follows_end() {
             self.follow_end()?;
+            self.check_present(self.position, self.map.len())?;
         }
         let count = self.map.read_at(buffer, self.position)?;
         self.position += count;
@@ -605,7 +761,10 @@ impl Read for MappedFile {
     }
 
     fn read_to_end(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
-        self.follow_end()?;
+        if self.map.follows_end() {
+            self.follow_end()?;
+            self.check_present(self.position, self.map.len())?;
+        }
         let span = range::clipped(self.position, usize::MAX, self.map.len());
         region::append(bytes, span.len, |buffer| self.map.read_uninit_at(buffer, span.start))?;
         self.position = self.position.max(span.end());
@@ -655,9 +814,13 @@ impl Write for MappedFile {
         Ok(count)
     }
 
-    /// Brings all changes to the disk: [`Mmap::flush`].
+    /// Brings all changes to the disk: [`Mmap::flush`]. What was written through this value and is not in the file, as somebody has cut
+    /// it off within a page, is an error; and the file's time of modification is that of now, if something was written inside of it.
     fn flush(&mut self) -> io::Result<()> {
-        Ok(self.map.flush()?)
+        // Writing the page back clears what is behind the end of the file.
+        let settled = self.settle();
+        self.map.flush()?;
+        Ok(settled?)
     }
 }
 
@@ -713,7 +876,7 @@ impl MmapOptions {
         let opened = open_file::open(path, mode).map_err(|error| opening(error).at(path))?;
         let (file, created) = opened;
         let source = if self.track_file { OpenFile::Own(file) } else { OpenFile::Lent(sys::source(&file)) };
-        let result = self.map_in_mode(source, mode);
+        let result = self.map_in_mode(source, mode, created.is_some());
         if let (Err(_), Some(created)) = (&result, created) {
             created.remove();
         }
@@ -746,14 +909,28 @@ impl MmapOptions {
         }
         let source = sys::source(file);
         let source = if self.track_file { OpenFile::Own(duplicate(source)?) } else { OpenFile::Lent(source) };
-        self.map_in_mode(source, mode)
+        self.map_in_mode(source, mode, false)
     }
 
-    fn map_in_mode(&self, source: OpenFile<'_>, mode: Mode) -> Result<MappedFile> {
+    fn map_in_mode(&self, source: OpenFile<'_>, mode: Mode, is_new: bool) -> Result<MappedFile> {
         let mut options = self.clone().access(mode.access());
         options.follow_end.get_or_insert(self.len.is_none());
-        let change = FileChange { extend: mode.writes().then_some(FileResize::Allocate), empty: mode.empties() };
+        if is_new {
+            // A new file ends before the offset, from which on it is to be mapped.
+            options.len.get_or_insert(0);
+        }
+        if mode == Mode::Copy {
+            // A file can be larger than memory: what is not written to is none.
+            options = options.no_reserve();
+        }
+        let how = if self.sparse { FileResize::Length } else { FileResize::Allocate };
+        let change = FileChange { extend: mode.writes().then_some(how), empty: mode.empties() };
         let (map, regular) = options.map_source(source, change)?;
-        Ok(MappedFile::with_growth(map, mode.writes() && self.track_file && regular))
+        let mut file = MappedFile::with_growth(map, mode.writes() && self.track_file && regular);
+        if mode == Mode::Append && file.growable {
+            file.appends = Some(Appends::Always);
+            file.position = file.map.len();
+        }
+        Ok(file)
     }
 }

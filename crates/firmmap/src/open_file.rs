@@ -1,6 +1,6 @@
 //! Opening a file in such a way that it can be left as it was if mapping it fails.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -30,11 +30,12 @@ impl Created {
 
 /// Opens the file at `path`, and returns whether it was created. An existing file keeps its bytes, in every mode.
 pub(crate) fn open(path: &Path, mode: Mode) -> io::Result<(File, Option<Created>)> {
-    let existing = || File::options().read(true).write(mode.writes()).open(path);
+    let existing = || options(mode).open(path);
+    let create = |path: &Path| create(path, mode);
     match mode {
         Mode::Read | Mode::ReadWrite | Mode::Copy => existing().map(|file| (file, None)),
         Mode::CreateNew => create(path),
-        Mode::Create => {
+        Mode::Create | Mode::OpenOrCreate | Mode::Append => {
             let mut target = path.to_owned();
             // A symbolic link to a missing file is followed here, because otherwise the file would not be known to be new.
             for _ in 0..MOST_LINKS {
@@ -58,8 +59,18 @@ pub(crate) fn open(path: &Path, mode: Mode) -> io::Result<(File, Option<Created>
 /// The number of links in a row that Linux follows.
 const MOST_LINKS: usize = 40;
 
-fn create(path: &Path) -> io::Result<(File, Option<Created>)> {
-    let file = File::options().read(true).write(true).create_new(true).open(path)?;
+fn options(mode: Mode) -> OpenOptions {
+    let mut options = File::options();
+    options.read(true).write(mode.writes());
+    // Elsewhere it is a right to append and none to write, without which nothing can be mapped.
+    if mode == Mode::Append && cfg!(unix) {
+        options.append(true);
+    }
+    options
+}
+
+fn create(path: &Path, mode: Mode) -> io::Result<(File, Option<Created>)> {
+    let file = options(mode).create_new(true).open(path)?;
     let created = |file| Created { path: path.to_owned(), file };
     match file.try_clone() {
         Ok(other) => Ok((other, Some(created(file)))),

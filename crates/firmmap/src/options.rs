@@ -1,7 +1,7 @@
 //! [`MmapOptions`]: every way to create a mapping.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use crate::access::{Access, Protection};
@@ -49,6 +49,7 @@ pub struct MmapOptions {
     extend: bool,
     beyond_end: bool,
     pub(crate) follow_end: Option<bool>,
+    pub(crate) sparse: bool,
     protection: Option<Protection>,
     #[cfg(unix)]
     flags: Option<MapFlags>,
@@ -84,6 +85,7 @@ impl MmapOptions {
             extend: false,
             beyond_end: false,
             follow_end: None,
+            sparse: false,
             protection: None,
             #[cfg(unix)]
             flags: None,
@@ -244,6 +246,25 @@ impl MmapOptions {
     /// ```
     pub fn follow_end(mut self, follow_end: bool) -> Self {
         self.follow_end = Some(follow_end);
+        self
+    }
+
+    /// Lets the file grow by holes: what becomes part of it without being written takes no room on the disk until it is written to, as with
+    /// [`std::fs::File::set_len`]. Otherwise space is allocated, so that a full disk is an error when the file grows and not a
+    /// [`Fault`](crate::ErrorKind::Fault) when it is written to.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use firmmap::{MmapOptions, Mode};
+    /// let directory = tempfile::tempdir()?;
+    /// let path = directory.path().join("table");
+    /// let table = MmapOptions::new().len(1 << 30).sparse(true).open_mode(&path, Mode::Create)?;
+    /// table.set(1 << 29, 1)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn sparse(mut self, sparse: bool) -> Self {
+        self.sparse = sparse;
         self
     }
 
@@ -485,8 +506,10 @@ impl MmapOptions {
         self.check_tag()?;
         sys::sync_before_mapping(file.source());
         let info = info_of(file.source())?;
+        let device_len = if info.regular { None } else { sys::device_len(file.source()) };
+        let info = FileInfo { len: device_len.unwrap_or(info.len), ..info };
         let len = match self.len {
-            None | Some(0) if !info.regular => return Err(Detail::UnknownLength.into()),
+            None | Some(0) if !info.regular && device_len.is_none() => return Err(Detail::UnknownLength.into()),
             Some(len) => len,
             // The map will start at the offset, although the emptied file has no bytes there.
             None if change.empty => 0,
@@ -498,9 +521,10 @@ impl MmapOptions {
         };
         let beyond_end = || Detail::LengthBeyondEnd { offset: self.offset, len, file_len: info.len };
         let end = self.offset.checked_add(len as u64).ok_or_else(beyond_end)?;
-        let origin = self.origin(Some(file.source()), info.granularity);
+        let mut origin = self.origin(Some(file.source()), info.granularity);
         let extend = match change.extend {
-            _ if !info.regular || end <= info.len => None,
+            _ if end <= info.len || (!info.regular && device_len.is_none()) => None,
+            _ if !info.regular => return Err(beyond_end().into()),
             Some(_) if i64::try_from(end).is_err() => {
                 return Err(range::too_large("the end of the map in its file", end));
             }
@@ -509,6 +533,9 @@ impl MmapOptions {
             None => return Err(beyond_end().into()),
         };
         let empty = change.empty && info.regular && info.len > 0;
+        origin.device_len = device_len;
+        // It has one length, which nobody changes.
+        origin.follows &= info.regular;
         let changed = if extend.is_some() || empty { Some(duplicate(file.source())?) } else { None };
         let source = match file {
             OpenFile::Lent(source) => MapSource::Borrowed(source),
@@ -524,7 +551,7 @@ impl MmapOptions {
         if let Some(longer) = &longer {
             longer.apply().map_err(|error| Error::os("making the file longer", error))?;
         }
-        let emptied = || if empty { empty_file(&file, info.len.max(end), end) } else { Ok(()) };
+        let emptied = || if empty { empty_file(&file, info.len.max(end), end, self.sparse) } else { Ok(()) };
         let map = if origin.reserves() {
             // A mapping may reach beyond the end of its file, so that nothing is left to fail when the file is emptied.
             Mmap::new(origin, source, self.offset, len).and_then(|map| emptied().map(|()| map))
@@ -562,6 +589,83 @@ impl MmapOptions {
             self.map_source(source, self.file_change()).map(|(map, _)| map)
         });
         result.map_err(|error| error.at(path))
+    }
+
+    /// Reads the file at `path` into memory in place of mapping it: what cannot be mapped, as a file of `/proc` or a pipe, or had better not
+    /// be, as one on a share that comes and goes. From [`offset`](Self::offset) to its end, or [`len`](Self::len) bytes, of which all must be
+    /// there. The map can be read, or with [`Access::Copy`] changed, in memory only; it keeps no file.
+    ///
+    /// # Errors
+    ///
+    /// [`Os`](crate::ErrorKind::Os), [`InvalidInput`](crate::ErrorKind::InvalidInput) with [`Access::Write`],
+    /// [`OffsetBeyondEnd`](crate::ErrorKind::OffsetBeyondEnd), [`LengthBeyondEnd`](crate::ErrorKind::LengthBeyondEnd).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// let processors = firmmap::MmapOptions::new().load("/proc/cpuinfo")?;
+    /// assert!(!processors.is_empty());
+    /// # }
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn load(&self, path: impl AsRef<Path>) -> Result<Mmap> {
+        let path = path.as_ref();
+        let file = File::open(path).map_err(opening);
+        let read = |mut file: &File, buffer: &mut [u8]| loop {
+            match file.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        };
+        file.and_then(|file| self.load_from(&file, read)).map_err(|error| error.at(path))
+    }
+
+    /// [`load`](Self::load) of a file that is open, by a function of the caller's: Python's wants to handle signals in between.
+    #[doc(hidden)]
+    pub fn load_from(
+        &self,
+        mut file: &File,
+        mut read: impl FnMut(&File, &mut [u8]) -> io::Result<usize>,
+    ) -> Result<Mmap> {
+        supported()?;
+        if self.access == Access::Write {
+            return Err(Detail::InvalidInput { what: "what is read into memory is not written back" }.into());
+        }
+        let reading = |error| Error::os("reading the file", error);
+        let info = sys::file_info(sys::source(file)).map_err(reading_the_length)?;
+        let before = file.stream_position();
+        let skipped = if before.is_ok() { file.seek(SeekFrom::Start(self.offset)).map(|_| 0) } else { Ok(self.offset) };
+        let mut skip = skipped.map_err(reading)?;
+        let known = usize::try_from(info.len.saturating_sub(self.offset)).unwrap_or(usize::MAX);
+        let expected = self.len.map_or(known, |len| len.min(known));
+        let mut memory = LoadedMemory::new(self, expected)?;
+        let mut buffer = Vec::new();
+        buffer.try_reserve_exact(LOADED_AT_A_TIME).map_err(|_| reading(io::ErrorKind::OutOfMemory.into()))?;
+        buffer.resize(LOADED_AT_A_TIME, 0);
+        while self.len.is_none_or(|len| memory.filled < len) {
+            let wanted = self.len.map_or(usize::MAX, |len| len - memory.filled).min(buffer.len());
+            let wanted = if skip > 0 { usize::try_from(skip).unwrap_or(usize::MAX).min(buffer.len()) } else { wanted };
+            match read(file, &mut buffer[..wanted]).map_err(reading)? {
+                0 => break,
+                count if skip > 0 => skip -= count as u64,
+                count => memory.add(&buffer[..count])?,
+            }
+        }
+        if let Ok(before) = before {
+            file.seek(SeekFrom::Start(before)).map_err(reading)?;
+        }
+        let file_len = self.offset - skip + memory.filled as u64;
+        if skip > 0 || (info.regular && info.len > 0 && memory.filled == 0 && self.offset > info.len) {
+            let file_len = if skip > 0 { file_len } else { info.len };
+            return Err(Detail::OffsetBeyondEnd { offset: self.offset, file_len }.into());
+        }
+        match self.len {
+            Some(len) if memory.filled < len => {
+                Err(Detail::LengthBeyondEnd { offset: self.offset, len, file_len }.into())
+            }
+            _ => memory.finish(),
+        }
     }
 
     /// Maps shared memory that can grow: [`len`](Self::len) bytes, all zero, shared with children that are forked later.
@@ -669,6 +773,8 @@ impl MmapOptions {
             written: protection.contains(Protection::WRITE),
             granularity,
             capacity: self.capacity,
+            sparse: self.sparse,
+            device_len: None,
             follows: self.follow_end.unwrap_or(self.len.is_none()) && !anonymous,
             #[cfg(unix)]
             flags,
@@ -684,6 +790,47 @@ pub(crate) fn opening(error: io::Error) -> Error {
 
 fn reading_the_length(error: io::Error) -> Error {
     Error::os("reading the length of the file", error)
+}
+
+/// How many bytes are read at a time into memory.
+const LOADED_AT_A_TIME: usize = 256 * 1024;
+
+/// Memory that is filled with what a file has.
+struct LoadedMemory {
+    map: Mmap,
+    filled: usize,
+    access: Access,
+}
+
+impl LoadedMemory {
+    /// For about `expected` bytes.
+    fn new(options: &MmapOptions, expected: usize) -> Result<Self> {
+        let map = MmapOptions::new().len(expected).private().map_anonymous()?;
+        Ok(Self { map, filled: 0, access: options.access })
+    }
+
+    fn add(&mut self, bytes: &[u8]) -> Result<()> {
+        let end = self.filled + bytes.len();
+        if end > self.map.len() {
+            // Each byte is moved a few times at most.
+            self.map.resize(end.max(self.map.len().saturating_mul(2)))?;
+        }
+        self.map.write_all_at(bytes, self.filled)?;
+        self.filled = end;
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Mmap> {
+        if self.filled == 0 {
+            self.map = MmapOptions::new().len(0).private().map_anonymous()?;
+        } else if self.filled < self.map.len() {
+            self.map.resize(self.filled)?;
+        }
+        if self.access == Access::Read {
+            self.map.protect(Protection::READ)?;
+        }
+        Ok(self.map)
+    }
 }
 
 /// A file to be mapped.
@@ -712,9 +859,12 @@ pub(crate) struct FileChange {
     pub empty: bool,
 }
 
-/// Makes a file of `len` bytes one of `end` zeros, with space allocated on the disk.
-fn empty_file(file: &TrackedFile, len: u64, end: u64) -> Result<()> {
+/// Makes a file of `len` bytes one of `end` zeros, with space allocated on the disk unless it is to have holes.
+fn empty_file(file: &TrackedFile, len: u64, end: u64, sparse: bool) -> Result<()> {
     let empty = |file: &File| {
+        if sparse {
+            return file.set_len(0).and_then(|()| file.set_len(end));
+        }
         if len > end {
             file.set_len(end)?;
         }

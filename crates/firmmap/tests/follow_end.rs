@@ -214,3 +214,65 @@ fn more_than_the_disk_has() {
     assert_eq!(std::io::Error::from(error).raw_os_error(), Some(libc::ENOSPC));
     assert_eq!((file.len(), scratch.contents()), (10, b"0123456789".to_vec()));
 }
+
+// F1, F8, G10: a read that reaches the end of a file that was cut off within a page gives no zeros for its bytes.
+#[cfg(unix)]
+#[test]
+fn no_zeros_of_a_file_that_was_cut() {
+    let scratch = Scratch::new(&[b'x'; 100]);
+    let mut file = MappedFile::open(scratch.path(), Mode::Read).unwrap();
+    file.set_position(10);
+    scratch.file().set_len(50).unwrap();
+    let error = file.read_to_end(&mut Vec::new()).unwrap_err().downcast::<firmmap::Error>().unwrap();
+    assert_eq!(error.fault_offset(), Some(50));
+    assert!(file.read(&mut [0; 100]).is_err());
+    assert_eq!(file.position(), 10);
+    assert_eq!(file.read(&mut [0; 40]).unwrap(), 40);
+}
+
+// F3: what was written over bytes that others have cut off within the page is told by flush(), once; so is a change that the system
+// takes no note of, by the file's time.
+#[cfg(unix)]
+#[test]
+fn flush_settles_what_was_written() {
+    let scratch = Scratch::new(&[b'x'; 100]);
+    let mut file = MappedFile::open(scratch.path(), Mode::ReadWrite).unwrap();
+    file.write_all(b"once").unwrap();
+    file.flush().unwrap();
+    let old = std::time::SystemTime::UNIX_EPOCH;
+    scratch.file().set_modified(old).unwrap();
+    file.flush().unwrap();
+    assert_eq!(scratch.path().metadata().unwrap().modified().unwrap(), old);
+    file.write_all(b"twice").unwrap();
+    scratch.file().set_modified(old).unwrap();
+    file.flush().unwrap();
+    assert!(scratch.path().metadata().unwrap().modified().unwrap() > old);
+    scratch.file().set_len(11).unwrap();
+    file.write_all(b"lost").unwrap();
+    let error = file.flush().unwrap_err().downcast::<firmmap::Error>().unwrap();
+    assert_eq!(error.fault_offset(), Some(11));
+    file.flush().unwrap();
+    assert_eq!(scratch.len(), 11);
+}
+
+// G6: data and holes, as lseek(2) finds them; the position of the descriptor stays.
+#[cfg(target_os = "linux")]
+#[test]
+fn data_and_holes() {
+    let scratch = Scratch::new(b"");
+    let mut file = scratch.file();
+    file.set_len(1 << 20).unwrap();
+    file.seek(SeekFrom::Start(1 << 19)).unwrap();
+    file.write_all(&pattern(2 * page())).unwrap();
+    let map = MmapOptions::new().offset(100).map(&file).unwrap();
+    let start = (1 << 19) - 100;
+    assert_eq!(map.next_data(0).unwrap(), Some(start));
+    assert_eq!(map.next_data(start + 5).unwrap(), Some(start + 5));
+    assert_eq!(map.next_hole(0).unwrap(), Some(0));
+    assert_eq!(map.next_hole(start).unwrap(), Some(start + 2 * page()));
+    assert_eq!(map.next_data(start + 2 * page()).unwrap(), None);
+    assert_eq!(map.next_hole(map.len()).unwrap(), None);
+    assert_eq!(file.stream_position().unwrap(), (1 << 19) + 2 * page() as u64);
+    let part = MmapOptions::new().offset(1 << 19).len(10).track_file(false).map(&file).unwrap();
+    assert_eq!((part.next_data(3).unwrap(), part.next_hole(3).unwrap()), (Some(3), Some(10)));
+}

@@ -316,7 +316,7 @@ fn modes() {
             std::fs::remove_file(&missing).unwrap();
         }
     }
-    refused("R".parse::<Mode>(), ErrorKind::InvalidInput, r#"mode "R" is none of "r", "r+", "w+", "x+", "c""#);
+    refused("R".parse::<Mode>(), ErrorKind::InvalidInput, r#"mode "R" is none of "r", "r+", "w+", "x+", "a+", "c""#);
     let file = MmapOptions::new().map_mode(&scratch.file(), Mode::CreateNew);
     refused(file, ErrorKind::InvalidInput, "mode \"x+\" makes a new file: it needs a path");
     let file = MmapOptions::new().map_mode(&scratch.file(), Mode::Create).unwrap();

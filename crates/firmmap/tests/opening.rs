@@ -8,13 +8,14 @@ mod process;
 
 #[cfg(unix)]
 use std::fs::File;
+use std::io::{Read, Seek, Write};
 #[cfg(unix)]
 use std::path::Path;
 
 use common::{Scratch, assert_bytes, page};
-use firmmap::{Access, MappedFile, MmapOptions, Mode};
 #[cfg(unix)]
-use firmmap::{Error, ErrorKind};
+use firmmap::Error;
+use firmmap::{Access, ErrorKind, MappedFile, MmapOptions, Mode};
 
 #[cfg(unix)]
 scenarios! {
@@ -305,4 +306,129 @@ fn emptied_where_the_length_is_sealed() {
         assert_bytes(&map, &vec![0; 5000]);
         assert_eq!(map.file_len().unwrap(), 5000);
     }
+}
+
+/// Checks what an error is, and that it says this among other things.
+fn mentions<T: std::fmt::Debug>(result: firmmap::Result<T>, kind: ErrorKind, words: &str) {
+    let error = result.unwrap_err();
+    assert!(error.kind() == kind && error.to_string().contains(words), "{error}");
+}
+
+// G1: modes in every spelling of files; what a map cannot be names the mode that was meant.
+#[test]
+fn modes_as_they_are_typed() {
+    for (mode, spellings) in [
+        (Mode::Read, &["r", "rb", "br"][..]),
+        (Mode::ReadWrite, &["r+", "r+b", "rb+", "+br"]),
+        (Mode::Create, &["w+", "w+b", "wb+"]),
+        (Mode::CreateNew, &["x+", "x+b", "xb+"]),
+        (Mode::Append, &["a+", "a+b", "ab+"]),
+        (Mode::Copy, &["c"]),
+    ] {
+        for spelling in spellings {
+            assert_eq!(spelling.parse::<Mode>().unwrap(), mode, "{spelling}");
+        }
+    }
+    for (wrong, meant) in [
+        ("w", "w+"),
+        ("wb", "w+b"),
+        ("a", "a+"),
+        ("ab", "a+b"),
+        ("x", "x+"),
+        ("xb", "x+b"),
+        ("rt", "rb"),
+        ("r+t", "r+b"),
+        ("wt", "w+b"),
+        ("at+", "a+b"),
+        ("rU", "rb"),
+        ("cb", "c"),
+        ("c+", "c"),
+        ("readonly", "r"),
+        ("copyonwrite", "c"),
+    ] {
+        mentions(wrong.parse::<Mode>(), ErrorKind::InvalidInput, &format!("use \"{meant}\""));
+        assert!(meant.parse::<Mode>().is_ok());
+    }
+    for wrong in ["", "b", "+", "rw", "r++", "rbb", "rbt", "R", "r ", "q", "r\0"] {
+        mentions(wrong.parse::<Mode>(), ErrorKind::InvalidInput, "is none of");
+    }
+}
+
+// G1: opened and made without emptying, where it is missing.
+#[test]
+fn open_or_create() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("database");
+    for expected in [&b""[..], b"bytes"] {
+        let mut file = MappedFile::open(&path, Mode::OpenOrCreate).unwrap();
+        assert_eq!(file.to_vec(..).unwrap(), expected);
+        file.write_all(b"bytes").unwrap();
+    }
+    let other = directory.path().join("part");
+    let mut part = MmapOptions::new().offset(5).open_mode(&other, Mode::OpenOrCreate).unwrap();
+    part.write_all(b"x").unwrap();
+    assert_eq!(std::fs::read(&other).unwrap(), b"\0\0\0\0\0x");
+    let third = directory.path().join("third");
+    assert!(MmapOptions::new().len(usize::MAX >> 1).open_mode(&third, Mode::OpenOrCreate).is_err());
+    assert!(!third.exists());
+}
+
+// G1, G10: every write goes to the end that the file has then.
+#[test]
+fn append() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    for round in 0..2 {
+        let mut log = MappedFile::open(&path, Mode::Append).unwrap();
+        assert!(log.appends());
+        assert_eq!(log.position(), 8 * round);
+        log.write_all(b"one\n").unwrap();
+        log.rewind().unwrap();
+        if cfg!(unix) {
+            // Windows lets nobody make a mapped file longer.
+            std::fs::File::options().append(true).open(&path).unwrap().write_all(b"two\n").unwrap();
+        } else {
+            log.write_all(b"two\n").unwrap();
+            log.rewind().unwrap();
+        }
+        let mut text = String::new();
+        log.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "one\ntwo\n".repeat(round + 1));
+        log.set(0, b'o').unwrap();
+    }
+}
+
+// G6: on request a file grows by holes.
+#[cfg(target_os = "linux")]
+#[test]
+fn sparse() {
+    use std::os::unix::fs::MetadataExt;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("table");
+    let mut file = MmapOptions::new().len(64 << 20).sparse(true).open_mode(&path, Mode::Create).unwrap();
+    file.truncate(128 << 20).unwrap();
+    file.set(100 << 20, 1).unwrap();
+    assert!(path.metadata().unwrap().blocks() * 512 < 1 << 20);
+    assert_eq!((file.len(), file.get(100 << 20).unwrap()), (128 << 20, 1));
+}
+
+// G12: what is read into memory; files whose length says nothing, too.
+#[test]
+fn load() {
+    let scratch = Scratch::new(b"0123456789");
+    let options = MmapOptions::new().offset(2);
+    let map = options.clone().len(5).load(scratch.path()).unwrap();
+    assert_bytes(&map, b"23456");
+    mentions(map.set(0, 1), ErrorKind::AccessDenied, "write");
+    assert!(map.file().is_none());
+    let copy = options.clone().access(Access::Copy).load(scratch.path()).unwrap();
+    copy.set(0, b'x').unwrap();
+    assert_bytes(&copy, b"x3456789");
+    assert_eq!(scratch.contents(), b"0123456789");
+    mentions(options.clone().access(Access::Write).load(scratch.path()), ErrorKind::InvalidInput, "not written back");
+    mentions(options.clone().len(9).load(scratch.path()), ErrorKind::LengthBeyondEnd, "10");
+    mentions(options.offset(11).load(scratch.path()), ErrorKind::OffsetBeyondEnd, "11");
+    assert!(MmapOptions::new().offset(10).load(scratch.path()).unwrap().is_empty());
+    #[cfg(target_os = "linux")]
+    assert!(!MmapOptions::new().load("/proc/cpuinfo").unwrap().is_empty());
 }

@@ -1,10 +1,10 @@
 """Types of the package: a memory-mapped file that behaves like a bytearray and like a file."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import BufferedIOBase
 from types import TracebackType
-from typing import BinaryIO, Final, Literal, NoReturn, Self, SupportsIndex, TypeAlias, final, overload
+from typing import Any, BinaryIO, Final, Literal, NoReturn, Self, SupportsIndex, TypeAlias, final, overload
 
 from _typeshed import FileDescriptorOrPath, ReadableBuffer, WriteableBuffer
 from typing_extensions import disjoint_base
@@ -293,8 +293,12 @@ class mmap:
     def __buffer__(self, flags: int, /) -> memoryview: ...
     def __release_buffer__(self, buffer: memoryview, /) -> None: ...
 
-_Mode: TypeAlias = Literal["r", "r+", "w+", "x+", "c"]
+# The modes of files that can read, in their usual spellings, and "c".
+_Mode: TypeAlias = Literal[
+    "r", "rb", "r+", "r+b", "rb+", "w+", "w+b", "wb+", "x+", "x+b", "xb+", "a+", "a+b", "ab+", "c"
+]
 
+@overload
 def open(
     path: FileDescriptorOrPath,
     mode: _Mode = "r",
@@ -302,12 +306,34 @@ def open(
     offset: SupportsIndex = 0,
     length: SupportsIndex | None = None,
     capacity: SupportsIndex | None = None,
+    create: bool = False,
+    sparse: bool = False,
+    keep_file: bool = True,
+    load: bool = False,
+    closefd: bool | None = None,
+    opener: Callable[[str, int], int] | None = None,
+) -> MappedFile: ...
+@overload
+def open(
+    path: FileDescriptorOrPath,
+    mode: str,
+    *,
+    offset: SupportsIndex = 0,
+    length: SupportsIndex | None = None,
+    capacity: SupportsIndex | None = None,
+    create: bool = False,
+    sparse: bool = False,
+    keep_file: bool = True,
+    load: bool = False,
+    closefd: bool | None = None,
+    opener: Callable[[str, int], int] | None = None,
 ) -> MappedFile: ...
 def anonymous(length: SupportsIndex, *, capacity: SupportsIndex | None = None) -> MappedFile: ...
 
 # At run time it is registered with the first, and inherits nothing.
 @disjoint_base
 class MappedFile(BufferedIOBase, BinaryIO):
+    @overload
     def __new__(
         cls,
         path: FileDescriptorOrPath,
@@ -316,17 +342,48 @@ class MappedFile(BufferedIOBase, BinaryIO):
         offset: SupportsIndex = 0,
         length: SupportsIndex | None = None,
         capacity: SupportsIndex | None = None,
+        create: bool = False,
+        sparse: bool = False,
+        keep_file: bool = True,
+        load: bool = False,
+        closefd: bool | None = None,
+        opener: Callable[[str, int], int] | None = None,
     ) -> Self: ...
+    @overload
+    def __new__(
+        cls,
+        path: FileDescriptorOrPath,
+        mode: str,
+        *,
+        offset: SupportsIndex = 0,
+        length: SupportsIndex | None = None,
+        capacity: SupportsIndex | None = None,
+        create: bool = False,
+        sparse: bool = False,
+        keep_file: bool = True,
+        load: bool = False,
+        closefd: bool | None = None,
+        opener: Callable[[str, int], int] | None = None,
+    ) -> Self: ...
+    @classmethod
+    def anonymous(cls, length: SupportsIndex, *, capacity: SupportsIndex | None = None) -> Self: ...
+    def __del__(self) -> None: ...
     @property
     def closed(self) -> bool: ...
     @property
-    def name(self) -> str | bytes | int: ...
+    def name(self) -> Any: ...
+    @name.setter
+    def name(self, name: object, /) -> None: ...
     @property
     def mode(self) -> str: ...
     @property
     def offset(self) -> int: ...
     @property
     def capacity(self) -> int: ...
+    @property
+    def closefd(self) -> bool: ...
+    @property
+    def _blksize(self) -> int: ...
     # As a binary file.
     def close(self) -> None: ...
     def detach(self) -> NoReturn: ...
@@ -336,6 +393,7 @@ class MappedFile(BufferedIOBase, BinaryIO):
     def writable(self) -> bool: ...
     def seekable(self) -> bool: ...
     def read(self, size: SupportsIndex | None = -1, /) -> bytes: ...
+    def readall(self) -> bytes: ...
     def read1(self, size: SupportsIndex | None = -1, /) -> bytes: ...
     def readinto(self, buffer: WriteableBuffer, /) -> int: ...
     def readinto1(self, buffer: WriteableBuffer, /) -> int: ...

@@ -13,6 +13,7 @@ _firmmap.open.__module__ = _firmmap.anonymous.__module__ = "firmmap"
 
 def restore(kind, path, mode, offset, length, capacity):
     """Map again what was pickled. A file that is shorter now is an error, and not extended with zeros."""
-    if mode == "r+" and (size := os.stat(path).st_size) < offset + length:
+    if mode in ("r+", "a+") and (size := os.stat(path).st_size) < offset + length:
         raise ValueError(f"length {length} from offset {offset} reaches behind the end of the file of {size} bytes")
-    return kind(path, mode, offset=offset, length=length, capacity=capacity)
+    # Not the subclass's own constructor, which may have other arguments: what it has set comes back as the state.
+    return MappedFile.__new__(kind, path, mode, offset=offset, length=length, capacity=capacity)

@@ -38,12 +38,13 @@ const NEAR: usize = 1024;
 #[inline(always)]
 pub(crate) fn try_line<M: Mapped>(this: Receiver<'_, M>) -> Option<RawResult<'_>> {
     let py = this.py;
-    let line = this.try_map(py, |file| {
+    let line = this.state().try_with(py, |state| {
+        let file = M::try_file_at_position(state)?;
         let start = file.position();
         let line = file.try_read_through(b'\n', start, NEAR, |count| NewBytes::new(py, count).ok())?;
         file.set_position(start + line.len());
         Some(line)
-    })?;
+    })??;
     Some(RawResult::object(line.finish()))
 }
 

@@ -11,7 +11,8 @@ use crate::common::Mapped;
 ///
 /// # Safety
 ///
-/// - [`Mapped::try_file`] and [`Mapped::is_closed`] only read the state that they are given: they run no Python code and drop nothing.
+/// - [`Mapped::try_file`], [`Mapped::try_file_at_position`] and [`Mapped::is_closed`] only read the state that they are given: they run no
+///   Python code and drop nothing.
 pub(crate) unsafe trait Leaf: Mapped {}
 
 /// # Safety
@@ -25,6 +26,21 @@ unsafe fn read_unmarked<M: Leaf, R>(
 ) -> Option<R> {
     // SAFETY: the caller's promise, and that of the class.
     unsafe { map.state().try_unmarked(py, |state| read(M::try_file(state)?))? }
+}
+
+/// As [`read_unmarked`], where the position is where the map says.
+///
+/// # Safety
+///
+/// - As for [`read_unmarked`].
+#[inline(always)]
+unsafe fn read_at_position<M: Leaf, R>(
+    map: &M,
+    py: Python<'_>,
+    read: impl FnOnce(&mut SharedFile) -> Option<R>,
+) -> Option<R> {
+    // SAFETY: the caller's promise, and that of the class.
+    unsafe { map.state().try_unmarked(py, |state| read(M::try_file_at_position(state)?))? }
 }
 
 /// Whether the map is open, and no other thread has to be waited for.
@@ -43,7 +59,7 @@ pub(crate) fn len<M: Leaf>(map: &M, py: Python<'_>) -> Option<usize> {
 #[inline(always)]
 pub(crate) fn position<M: Leaf>(map: &M, py: Python<'_>) -> Option<usize> {
     // SAFETY: reads a number.
-    unsafe { read_unmarked(map, py, |file| Some(file.position())) }
+    unsafe { read_at_position(map, py, |file| Some(file.position())) }
 }
 
 /// The byte at the position, which then moves behind it.
@@ -56,7 +72,7 @@ pub(crate) fn byte<M: Leaf>(map: &M, py: Python<'_>) -> Option<u8> {
         Some(byte)
     };
     // SAFETY: reads a mapped byte and two numbers. A fault only requests an exception, which CPython raises later.
-    unsafe { read_unmarked(map, py, read) }
+    unsafe { read_at_position(map, py, read) }
 }
 
 /// Whether the map is closed.

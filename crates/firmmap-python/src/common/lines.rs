@@ -14,14 +14,19 @@ use crate::sys::typeobject::Receiver;
 #[inline]
 pub(crate) fn read_line<M: Mapped>(this: Receiver<'_, M>, limit: Option<usize>) -> Returned<'_> {
     let py = this.py;
-    let line = this.open_map(py, |file| {
+    let line = this.open_at_position(py, |file| {
         let mut line = line_at::<M>(py, file, limit)?;
-        let cut_off = |bytes: &NewBytes| limit.is_none_or(|limit| bytes.len() < limit);
-        if file.follows()
-            && matches!(&line, Some((bytes, false)) if cut_off(bytes))
-            && file.follow_end().map_err(M::error)?
-        {
-            line = line_at::<M>(py, file, limit)?;
+        // A line that neither a newline nor the limit has ended.
+        let unfinished = match &line {
+            Some((bytes, false)) => Some(bytes.len()).filter(|&len| limit.is_none_or(|limit| len < limit)),
+            _ => None,
+        };
+        if unfinished.is_some() && file.follows() {
+            let before = file.len();
+            file.follow_end_of_read(unfinished).map_err(M::error)?;
+            if file.len() > before {
+                line = line_at::<M>(py, file, limit)?;
+            }
         }
         if let Some((bytes, _)) = line.as_ref().filter(|(bytes, _)| bytes.len() > 0) {
             let behind = file.position() + bytes.len();
@@ -56,7 +61,7 @@ fn line_at<'py, M: Mapped>(
 fn read_far_line<M: Mapped>(this: Receiver<'_, M>, limit: Option<usize>) -> Returned<'_> {
     let py = this.py;
     loop {
-        let (map, position) = this.open_map(py, |file| Ok((file.to_arc(), file.position())))?;
+        let (map, position) = this.open_at_position(py, |file| Ok((file.to_arc(), file.position())))?;
         let start = position.min(map.len());
         let end = limit.map_or(map.len(), |limit| start.saturating_add(limit).min(map.len()));
         let (bytes, ended) = far_line::<M>(py, &map, start, end)?;
@@ -74,7 +79,7 @@ fn read_far_line<M: Mapped>(this: Receiver<'_, M>, limit: Option<usize>) -> Retu
 /// Moves the position from `position` behind the `count` bytes that were read there without the GIL. Returns `false` if another thread
 /// has moved it meanwhile, and so has read them too.
 pub(crate) fn advance<M: Mapped>(this: Receiver<'_, M>, position: usize, count: usize) -> PyResult<bool> {
-    this.open_map(this.py, |file| {
+    this.open_at_position(this.py, |file| {
         let is_there = file.position() == position;
         if is_there && count > 0 {
             file.set_position(position + count);

@@ -55,6 +55,12 @@ pub(crate) trait Mapped: Body {
     /// first. `work` must not call into Python.
     fn open_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut SharedFile) -> PyResult<R>) -> PyResult<R>;
 
+    /// As [`open_map`](Self::open_map), for work that uses or moves the position.
+    #[inline]
+    fn open_at_position<R>(&self, py: Python<'_>, work: impl FnOnce(&mut SharedFile) -> PyResult<R>) -> PyResult<R> {
+        self.open_map(py, work)
+    }
+
     /// The fast path: runs `work` on the map, if [`try_file`](Self::try_file) returns one. `work` must not call into Python,
     /// and must not have changed anything where it returns `None`.
     #[inline(always)]
@@ -69,6 +75,12 @@ pub(crate) trait Mapped: Body {
 
     /// The map, if it is open and no other thread has to be waited for. Only reads the state (see [`leaf::Leaf`]).
     fn try_file(state: &mut Self::State) -> Option<&mut SharedFile>;
+
+    /// As [`try_file`](Self::try_file), if the position is where the map says.
+    #[inline(always)]
+    fn try_file_at_position(state: &mut Self::State) -> Option<&mut SharedFile> {
+        Self::try_file(state)
+    }
 
     /// Whether the map is closed. Only reads the state (see [`leaf::Leaf`]).
     fn is_closed(state: &Self::State) -> bool;

@@ -59,9 +59,9 @@ pub(crate) fn scatter(map: &firmmap::Mmap, bytes: &[u8], start: usize, step: isi
 #[inline]
 pub(crate) fn read_bytes<M: Mapped>(this: Receiver<'_, M>, count: Option<usize>) -> Returned<'_> {
     let py = this.py;
-    let job = this.open_map(py, |file| {
+    let job = this.open_at_position(py, |file| {
         if count.is_none_or(|count| count > file.remaining()) {
-            file.follow_end().map_err(M::error)?;
+            file.follow_end_of_read(count).map_err(M::error)?;
         }
         let (position, remaining) = (file.position(), file.remaining());
         let count = count.map_or(remaining, |count| count.min(remaining));

@@ -45,6 +45,26 @@ impl SharedFile {
         self.keep_views(firmmap::MappedFile::follow_end)
     }
 
+    /// Before a read of up to `count` bytes at the position that reaches the end of the map: extends it, and refuses bytes that others have
+    /// cut off.
+    pub(crate) fn follow_end_of_read(&mut self, count: Option<usize>) -> firmmap::Result<()> {
+        if !self.follows || self.is_appended_to() {
+            return Ok(());
+        }
+        self.keep_views(firmmap::MappedFile::follow_end)?;
+        let (start, len) = (self.file.position(), self.file.len());
+        self.file.check_present(start, count.map_or(len, |count| start.saturating_add(count).min(len)))
+    }
+
+    /// What was written, before it is flushed: see [`firmmap::MappedFile::settle`].
+    pub(crate) fn settle(&mut self) -> firmmap::Result<()> {
+        let settled = self.file.settle();
+        if self.exports > 0 && self.file.access() == firmmap::Access::Write {
+            self.file.keep_views();
+        }
+        settled
+    }
+
     /// The end of the file, asked for anew, as an index in the map.
     pub(crate) fn end(&mut self) -> firmmap::Result<usize> {
         self.keep_views(firmmap::MappedFile::end)
@@ -94,7 +114,8 @@ impl SharedFile {
     /// Unmaps, and reports a last unreported fault. If other threads are still using the mapping, the last of them unmaps it.
     pub(crate) fn unmap(mut self) -> firmmap::Result<()> {
         self.release_parent_references();
-        self.file.into_map().map_or(Ok(()), firmmap::Mmap::close)
+        let settled = self.file.settle();
+        self.file.into_map().map_or(Ok(()), firmmap::Mmap::close).and(settled)
     }
 
     /// Drops the references of the parent process: those that were held, at fork(2), by threads that this process does not have. Nobody

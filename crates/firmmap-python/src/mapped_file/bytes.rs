@@ -1,6 +1,6 @@
 //! The bytes as items: `m[i]`, `m[i:j]`, assignment to both, `move()`.
 
-use super::{This, error, none};
+use super::{Open, This, error, none};
 use crate::args::{self, Args, Argument, Slice};
 use crate::common::{self, DETACHED_COPY, Job, Object, Returned, scatter};
 use crate::sys::detach::detached;
@@ -28,6 +28,27 @@ fn item(this: This<'_>, index: isize) -> Returned<'_> {
     args::python_int(this.py, byte.into())
 }
 
+/// `PySequence_GetItem`, as the sequence protocol of C has it. Negative indices had the length added once.
+pub(crate) fn sequence_item(this: This<'_>, index: isize) -> Returned<'_> {
+    let byte = this.open(this.py, |open| {
+        let len = open.file.len();
+        let place = usize::try_from(index).ok().filter(|&place| place < len);
+        open.file.get(place.ok_or_else(|| out_of_range(index, len))?).map_err(error)
+    })?;
+    args::python_int(this.py, byte.into())
+}
+
+pub(crate) fn sequence_assign(this: This<'_>, index: isize, value: Option<Object<'_, '_>>) -> PyResult<()> {
+    this.check_open(this.py)?;
+    check_assignable(this)?;
+    let byte = byte(value.ok_or_else(undeletable)?)?;
+    this.open(this.py, |open| {
+        let len = open.file.len();
+        let place = usize::try_from(index).ok().filter(|&place| place < len);
+        set(open, place.ok_or_else(|| out_of_range(index, len))?, byte)
+    })
+}
+
 /// The position in the map that an index from Python names.
 #[inline]
 fn place(map: &firmmap::Mmap, index: isize) -> PyResult<usize> {
@@ -52,21 +73,13 @@ pub(crate) fn assign_subscript<'py>(
     let py = this.py;
     this.check_open(py)?;
     check_assignable(this)?;
-    let Some(value) = value else {
-        return Err(PyTypeError::new_err("mapped bytes can be changed, not deleted"));
-    };
+    let value = value.ok_or_else(undeletable)?;
     if args::is_index(key) {
         let index = args::item_index(key)?;
-        if !args::is_index(value) {
-            let message = format!("'{}' object cannot be interpreted as an integer", class_name(value));
-            return Err(PyTypeError::new_err(message));
-        }
-        let number = args::clipped(value)?;
-        let byte = u8::try_from(number).map_err(|_| PyValueError::new_err("byte must be in range(0, 256)"))?;
+        let byte = byte(value)?;
         return this.open(py, |open| {
             let place = place(&open.file, index)?;
-            open.changes += 1;
-            open.file.set(place, byte).map_err(error)
+            set(open, place, byte)
         });
     }
     let slice = Slice::unpack(key)?.ok_or_else(|| wrong_key(key))?;
@@ -80,6 +93,10 @@ pub(crate) fn assign_subscript<'py>(
             return Err(PyValueError::new_err(message));
         }
         open.changes += 1;
+        if count > 0 {
+            let last = start.wrapping_add_signed(step.wrapping_mul(count as isize - 1));
+            open.file.note_write(start.min(last), start.abs_diff(last) + 1);
+        }
         // Copied byte by byte, a view of this very map would be overwritten before it is read.
         let distance = (bytes.as_ptr() as usize).wrapping_sub(open.file.as_ptr() as usize);
         if step != 1 && count > 0 && distance < open.file.len() {
@@ -99,12 +116,36 @@ pub(crate) fn assign_subscript<'py>(
     Ok(())
 }
 
+/// The value of an item, as a bytearray takes it.
+fn byte(value: Object<'_, '_>) -> PyResult<u8> {
+    if !args::is_index(value) {
+        let message = format!("'{}' object cannot be interpreted as an integer", class_name(value));
+        return Err(PyTypeError::new_err(message));
+    }
+    let number = args::clipped(value)?;
+    u8::try_from(number).map_err(|_| PyValueError::new_err("byte must be in range(0, 256)"))
+}
+
+fn set(open: &mut Open, place: usize, byte: u8) -> PyResult<()> {
+    open.changes += 1;
+    open.file.set(place, byte).map_err(error)?;
+    open.file.note_write(place, 1);
+    Ok(())
+}
+
+#[cold]
+fn undeletable() -> Exception {
+    PyTypeError::new_err("mapped bytes can be changed, not deleted")
+}
+
 /// As with bytes, what cannot be assigned to is a `TypeError`.
 fn check_assignable(this: This<'_>) -> PyResult<()> {
     if this.is_writable() {
         return Ok(());
     }
-    Err(PyTypeError::new_err("the map has mode 'r': its bytes cannot be changed"))
+    Err(PyTypeError::new_err(
+        "the map has mode 'r': its bytes cannot be changed; open it with 'r+', or 'c' to change them in memory only",
+    ))
 }
 
 pub(crate) fn move_bytes<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
@@ -117,12 +158,14 @@ pub(crate) fn move_bytes<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py>
         check_assignable(this)?;
         let numbers = (usize::try_from(target), usize::try_from(source), usize::try_from(count));
         let (Ok(target), Ok(source), Ok(count)) = numbers else {
-            let message = format!("move of {count} bytes from {source} to {target}: a negative number");
+            let message = format!("move of {count} bytes from {source} to {target}: no number may be negative");
             return Err(PyValueError::new_err(message));
         };
         open.changes += 1;
         // Three numbers that each fit in an isize have a sum that fits in a usize.
-        open.file.copy_within(source..source + count, target).map_err(error)
+        open.file.copy_within(source..source + count, target).map_err(error)?;
+        open.file.note_write(target, count);
+        Ok(())
     })?;
     Ok(none(py))
 }

@@ -17,15 +17,15 @@ pub(crate) fn fileno(this: This<'_>) -> Returned<'_> {
         if matches!(this.name, Name::Anonymous) {
             return Err(unsupported("fileno: the memory is anonymous".to_owned()));
         }
-        open.hand_out(matches!(this.name, Name::Path { .. }))
+        open.hand_out()
     })
     .and_then(|number| args::python_int(py, number as isize))
 }
 
 impl Open {
-    /// The descriptor of the file. Its position is set to the map's, so that reads and writes through it go on there; unless
-    /// `is_alone` is false: then a descriptor of the caller's shares the position, and would be moved.
-    fn hand_out(&mut self, is_alone: bool) -> PyResult<i32> {
+    /// The descriptor of the file. Its position is set to the map's, so that reads and writes through it go on there; a descriptor of
+    /// the caller's, of which the map was made, has the same one.
+    fn hand_out(&mut self) -> PyResult<i32> {
         let no_descriptor = || unsupported("fileno: the map has no descriptor".to_owned());
         let number = match self.file.tracked_file() {
             Ok(file) => descriptor::number(file).ok_or_else(no_descriptor)?,
@@ -35,9 +35,7 @@ impl Open {
         self.sync_from_descriptor()?;
         let end = self.file.offset() + self.file.len() as u64;
         self.grows_with_file |= self.file.file().is_some_and(|file| file.metadata().is_ok_and(|now| now.len() <= end));
-        if is_alone {
-            self.seek_descriptor();
-        }
+        self.seek_descriptor();
         Ok(number)
     }
 
@@ -47,15 +45,31 @@ impl Open {
         self.descriptor_position = self.file.file().and_then(|mut file| file.seek(SeekFrom::Start(position)).ok());
     }
 
-    /// Takes over what was done with the descriptor since `fileno()`: its position, and what was appended through it.
+    /// Runs `work` where the descriptor's position is the map's, and takes the descriptor along where `work` moves that. Others can have
+    /// moved it only once `fileno()` has given it to them.
+    #[inline]
+    pub(super) fn at_position<R>(&mut self, work: impl FnOnce(&mut Self) -> PyResult<R>) -> PyResult<R> {
+        if self.descriptor_position.is_none() {
+            return work(self);
+        }
+        self.sync_from_descriptor()?;
+        let result = work(self);
+        self.sync_to_descriptor();
+        result
+    }
+
+    /// Takes over what was done with the descriptor since `fileno()`: its position, and what was appended through it. Where nobody has
+    /// moved it, that is one system call.
     pub(super) fn sync_from_descriptor(&mut self) -> PyResult<()> {
         let Some(placed) = self.descriptor_position else { return Ok(()) };
-        let now = self.file.file().and_then(|mut file| file.stream_position().ok());
-        if let Some(now) = now.filter(|&now| now != placed) {
-            let position = now.saturating_sub(self.file.offset()) as usize;
-            self.file.set_position(position);
-            self.descriptor_position = Some(now);
+        let Some(now) = self.file.descriptor_position().filter(|&now| now != placed) else { return Ok(()) };
+        if self.file.file().is_none() {
+            // The number is another file's by now.
+            return Ok(());
         }
+        let position = now.saturating_sub(self.file.offset()) as usize;
+        self.file.set_position(position);
+        self.descriptor_position = Some(now);
         self.changes += 1;
         let file_len = self.file.file_len().map_err(error)?.saturating_sub(self.file.offset()) as usize;
         // What does not fit the capacity stays outside the map until all views are released.
@@ -66,9 +80,17 @@ impl Open {
         Ok(())
     }
 
+    /// Moves the descriptor to the position, wherever it was.
+    pub(super) fn move_descriptor(&mut self) {
+        if self.descriptor_position.is_some() {
+            self.seek_descriptor();
+        }
+    }
+
     /// [`sync_from_descriptor`](Self::sync_from_descriptor), after the position was changed through the map: moves the descriptor to it.
     pub(super) fn sync_to_descriptor(&mut self) {
-        if self.descriptor_position.is_some() {
+        let position = self.file.offset() + self.file.position() as u64;
+        if self.descriptor_position.is_some_and(|placed| placed != position) {
             self.seek_descriptor();
         }
     }

@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-pub(crate) const CLASS: &CStr = c"MappedFile(path, mode='r', *, offset=0, length=None, capacity=None)
+pub(crate) const CLASS: &CStr = c"MappedFile(path, mode='r', *, offset=0, length=None, capacity=None, create=False, sparse=False, keep_file=True, load=False, closefd=None, opener=None)
 --
 
 A memory-mapped file that is a complete binary file and a complete byte array.
@@ -11,9 +11,9 @@ firmmap.open() returns one, with the same arguments; firmmap.anonymous() returns
 one of memory without a file. The methods of a file do what those of
 open(path, 'r+b') do, unbuffered; the methods of a byte array do what those of
 bytearray do. A search without a start begins at the first byte, not at the
-position. Iteration yields lines, from the position on. A map is always true,
-even if it is empty; len() is the number of mapped bytes. Two maps are equal
-only if they are the same object.
+position. Iteration yields lines, from the position on; reversed() yields bytes,
+as m[i] does. A map is always true, even if it is empty; len() is the number of
+mapped bytes. Two maps are equal only if they are the same object.
 
 Opened without a length, the map ends where the file does: reading at the end,
 iteration, seek() from the end and writing past it see what other programs have
@@ -24,9 +24,9 @@ MapFaultError.";
 
 pub(crate) const CLOSED: &CStr = c"Whether the map was closed.";
 
-pub(crate) const NAME: &CStr = c"The path as it was given, the descriptor, or '<anonymous>'.";
+pub(crate) const NAME: &CStr = c"The path as it was given, the descriptor, or '<anonymous>'; or what it was set to.";
 
-pub(crate) const MODE: &CStr = c"The mode as plain files have it: 'rb' or 'rb+'; 'xb+' for mode 'x+'.";
+pub(crate) const MODE: &CStr = c"The mode as plain files of this interpreter have it: 'rb', 'rb+', 'xb+', 'ab+'.";
 
 pub(crate) const OFFSET: &CStr = c"The offset of the first mapped byte in the file.";
 
@@ -34,13 +34,28 @@ pub(crate) const CAPACITY: &CStr = c"The length up to which the map can grow wit
 
 Growth within it works while views exist (memoryview, numpy arrays).";
 
+pub(crate) const CLOSEFD: &CStr = c"Whether close() closes the descriptor that the map was made of.";
+
+pub(crate) const READALL: &CStr = c"readall($self, /)
+--
+
+Return all bytes from the position on, as read() does.";
+
+pub(crate) const ANONYMOUS_OF_CLASS: &CStr = c"anonymous($type, /, length, *, capacity=None)
+--
+
+As firmmap.anonymous(), for an instance of this class or subclass.";
+
+pub(crate) const BLOCK_SIZE: &CStr = c"How much is read at a time by what buffers a raw file: io.DEFAULT_BUFFER_SIZE.";
+
 pub(crate) const CLOSE: &CStr = c"close($self, /)
 --
 
-Unmap the file. Every later use raises ValueError; closing twice is fine.
+Close the file. Every later use raises ValueError; closing twice is fine.
 
-BufferError while views of the map exist (memoryview, numpy arrays); nothing
-changes then. What was written is in the file; flush() writes it to the disk.";
+Views of the map (memoryview, numpy arrays) stay as they are, guarded too; the
+memory and the descriptor go with the last of them. What was written is in the
+file; flush() brings it to the disk. MapFaultError for a write that was lost.";
 
 pub(crate) const DETACH: &CStr = c"detach($self, /)
 --
@@ -52,10 +67,10 @@ pub(crate) const FILENO: &CStr = c"fileno($self, /)
 
 Return the map's own descriptor of the file, whose position is set to the map's.
 
-After something was read or written with it, seek(), tell(), flush() and the
-methods that write take over its position and the file's new length; a map that
-ended before the file did keeps its length. The descriptor of a map that was
-made of a descriptor stays where it is, as the two share their position.
+From now on the two are one: what is read or written with the descriptor, by a
+child too, moves the position of the map, and takes in what was appended, unless
+the map ended before the file did. A descriptor of which the map was made has
+the same position. That is a system call for each use of the position.
 io.UnsupportedOperation for anonymous memory, and on Windows.";
 
 pub(crate) const ISATTY: &CStr = c"isatty($self, /)
@@ -125,7 +140,9 @@ pub(crate) const SEEK: &CStr = c"seek($self, offset, whence=0, /)
 --
 
 Set the position, and return it: relative to the start (whence 0 or
-os.SEEK_SET), the position (1, os.SEEK_CUR) or the end (2, os.SEEK_END).
+os.SEEK_SET), the position (1, os.SEEK_CUR) or the end (2, os.SEEK_END); or to
+the next byte from offset on that the file has on its disk (os.SEEK_DATA), or
+that is in a hole (os.SEEK_HOLE).
 
 The end is the present end of the file, unless the map was opened with a length.
 The position may lie past it: reading returns b'' there, and writing fills the
@@ -337,17 +354,20 @@ pub(crate) const EXIT: &CStr = c"__exit__($self, /, *args)
 
 Close the map.";
 
-pub(crate) const OPEN: &CStr = c"open(path, mode='r', *, offset=0, length=None, capacity=None)
+pub(crate) const OPEN: &CStr = c"open(path, mode='r', *, offset=0, length=None, capacity=None, create=False, sparse=False, keep_file=True, load=False, closefd=None, opener=None)
 --
 
 Map a file, and return a MappedFile: a complete binary file and byte array.
 
-path is a path, or a descriptor, which stays the caller's. mode is one of:
+path is a path, or a descriptor, which stays the caller's, unless closefd is
+true: then close() closes it too. mode is, as for files also with a 'b':
 
 'r'   read; the file must exist
-'r+'  read and write
+'r+'  read and write; the file must exist, unless create is true
 'w+'  read and write; the file is created, or truncated
 'x+'  read and write; the file is created, and must not exist
+'a+'  read and append; the file is created if it is missing, and every write
+      goes to its end as it is then, whoever else appends
 'c'   read and change; changes stay in memory (copy-on-write)
 
 length bytes from offset on are mapped; without a length, to the end of the
@@ -360,6 +380,12 @@ map. capacity reserves addresses, not memory, for so many bytes: growth within
 it never moves the map, and works while memoryviews and numpy arrays of it
 exist. A capacity that the file has outgrown reserves nothing; one below a given
 length is a ValueError.
+
+Growing takes room on the disk, so that a full disk is an error then; with
+sparse=True it makes holes. keep_file=False keeps no descriptor: the map has no
+fileno(), does not grow, and does not follow its file. load=True reads the file
+into memory in place of mapping it, with mode 'r' or 'c': files of /proc, pipes.
+opener(path, flags) opens the file, as for open().
 
 An open that fails has changed no file and created none.";
 

@@ -6,7 +6,7 @@ use super::growth::ResizeGuard;
 use super::{This, boolean, error};
 use crate::args::{self, Args};
 use crate::common::{self, DETACHED_COPY, Job, Mapped, Returned};
-use crate::errors::INVALID_ARGUMENT;
+use crate::errors::{INVALID_ARGUMENT, NO_SUCH_ADDRESS, os_error};
 use crate::sys::buffer::NewBytes;
 use crate::sys::detach::detached;
 use crate::sys::exception::{PyOSError, PyResult, PyValueError};
@@ -27,19 +27,20 @@ fn limit(args: Args<'_>, function: &str) -> PyResult<Option<usize>> {
 }
 
 pub(crate) fn read<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
-    this.check_open(this.py)?;
     let count = limit(args, "read")?;
     common::read_bytes(this, count)
 }
 
+pub(crate) fn readall(this: This<'_>) -> Returned<'_> {
+    common::read_bytes(this, None)
+}
+
 pub(crate) fn read1<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
-    this.check_open(this.py)?;
     let count = limit(args, "read1")?;
     common::read_bytes(this, count)
 }
 
 pub(crate) fn readline<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
-    this.check_open(this.py)?;
     let limit = limit(args, "readline")?;
     common::read_line(this, limit)
 }
@@ -70,15 +71,14 @@ pub(crate) fn readinto1<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> 
 
 fn fill<'py>(this: This<'py>, args: Args<'py>, function: &str) -> Returned<'py> {
     let py = this.py;
-    this.check_open(py)?;
     args.check(function, 1, 1)?;
     let mut target = match args.get(0) {
         Some(object) => Target::new(function, object)?,
         None => unreachable!("the number of arguments was checked"),
     };
-    let job = this.open(py, |open| {
+    let job = this.open_at_position(py, |open| {
         if target.len() > open.file.remaining() {
-            open.file.follow_end().map_err(error)?;
+            open.file.follow_end_of_read(Some(target.len())).map_err(error)?;
         }
         let position = open.file.position();
         let count = open.file.remaining().min(target.len());
@@ -133,10 +133,9 @@ fn copy_detached(
 
 pub(crate) fn peek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
-    this.check_open(py)?;
     let wanted = limit(args, "peek")?.filter(|&count| count > 0);
     let count = wanted.unwrap_or(PEEK);
-    let bytes = this.open(py, |open| {
+    let bytes = this.open_at_position(py, |open| {
         if open.file.remaining() < wanted.unwrap_or(1) {
             open.file.follow_end().map_err(error)?;
         }
@@ -150,7 +149,7 @@ pub(crate) fn peek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
 }
 
 pub(crate) fn read_byte(this: This<'_>) -> Returned<'_> {
-    let byte = this.open(this.py, |open| {
+    let byte = this.open_at_position(this.py, |open| {
         let position = open.file.position();
         if position >= open.file.len() {
             open.file.follow_end().map_err(error)?;
@@ -167,10 +166,13 @@ pub(crate) fn read_byte(this: This<'_>) -> Returned<'_> {
 
 pub(crate) fn seek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
-    this.check_open(py)?;
     args.check("seek", 1, 2)?;
-    let distance = args.get(0).map_or(Ok(0), |distance| args::named_ssize("position", distance))?;
     let whence = args.get(1).map_or(Ok(0), |whence| args::named_int("whence", whence))?;
+    this.check_open(py)?;
+    let distance = args.get(0).map_or(Ok(0), |distance| args::named_ssize("position", distance))?;
+    if let Some(kind) = SparseSeek::new(whence) {
+        return seek_sparse(this, distance, kind);
+    }
     let mut guard = None;
     // The end is not known before a thread that is appending has finished.
     while whence == 2 && this.open_now(py, |open| Ok(open.file.is_appended_to()))? {
@@ -178,12 +180,15 @@ pub(crate) fn seek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     }
     drop(guard);
     let position = this.open(py, |open| {
-        open.sync_from_descriptor()?;
+        // Where the position was does not matter to what counts from the start.
+        if whence != 0 {
+            open.sync_from_descriptor()?;
+        }
         let base = match whence {
             0 => 0,
             1 => open.file.position(),
             2 => open.end()?,
-            _ => return Err(PyValueError::new_err(format!("whence {whence} is not 0, 1 or 2"))),
+            _ => return Err(PyValueError::new_err(format!("whence {whence} is not {WHENCES}"))),
         };
         let target = base.checked_add_signed(distance).filter(|&target| isize::try_from(target).is_ok());
         let target = target.ok_or_else(|| {
@@ -191,18 +196,56 @@ pub(crate) fn seek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
             PyOSError::new_err((INVALID_ARGUMENT, message))
         })?;
         open.file.set_position(target);
-        open.sync_to_descriptor();
+        open.move_descriptor();
         Ok(target)
     })?;
     args::python_int(py, position as isize)
 }
 
+/// What `seek()` takes as its second argument.
+const WHENCES: &str = if HAS_SPARSE_SEEK { "0, 1, 2, os.SEEK_DATA or os.SEEK_HOLE" } else { "0, 1 or 2" };
+
+const HAS_SPARSE_SEEK: bool =
+    cfg!(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_vendor = "apple"));
+
+/// `os.SEEK_DATA` and `os.SEEK_HOLE`.
+#[derive(Clone, Copy)]
+enum SparseSeek {
+    Data,
+    Hole,
+}
+
+impl SparseSeek {
+    fn new(whence: i32) -> Option<Self> {
+        // The two numbers are the other way round there.
+        let (data, hole) = if cfg!(target_vendor = "apple") { (4, 3) } else { (3, 4) };
+        match whence {
+            _ if !HAS_SPARSE_SEEK => None,
+            _ if whence == data => Some(Self::Data),
+            _ if whence == hole => Some(Self::Hole),
+            _ => None,
+        }
+    }
+}
+
+/// Moves the position to the next byte that is not in a hole of the file, or is in one.
+fn seek_sparse(this: This<'_>, distance: isize, kind: SparseSeek) -> Returned<'_> {
+    let position = this.open_at_position(this.py, |open| {
+        let start = usize::try_from(distance).map_err(|_| os_error(NO_SUCH_ADDRESS))?;
+        let found = match kind {
+            SparseSeek::Data => open.file.next_data(start),
+            SparseSeek::Hole => open.file.next_hole(start),
+        };
+        let found = found.map_err(error)?.ok_or_else(|| os_error(NO_SUCH_ADDRESS))?;
+        open.file.set_position(found);
+        Ok(found)
+    })?;
+    args::python_int(this.py, position as isize)
+}
+
 #[inline]
 pub(crate) fn tell(this: This<'_>) -> Returned<'_> {
-    let position = this.open(this.py, |open| {
-        open.sync_from_descriptor()?;
-        Ok(open.file.position())
-    })?;
+    let position = this.open_at_position(this.py, |open| Ok(open.file.position()))?;
     args::python_int(this.py, position as isize)
 }
 

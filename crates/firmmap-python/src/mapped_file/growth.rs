@@ -53,7 +53,7 @@ impl Drop for ResizeGuard<'_> {
 
 fn check_grows(mode: Mode, operation: &str) -> PyResult<()> {
     match mode {
-        Mode::Read => Err(unsupported(format!("{operation}: the file is mapped with mode 'r', which does not write"))),
+        Mode::Read => Err(super::read_only(operation)),
         Mode::Copy => Err(unsupported(format!("{operation}: a copy-on-write map (mode 'c') keeps its length"))),
         _ => Ok(()),
     }
@@ -63,6 +63,10 @@ fn check_grows(mode: Mode, operation: &str) -> PyResult<()> {
 fn check_regular(open: &Open, operation: &str) -> PyResult<()> {
     if open.file.is_growable() {
         return Ok(());
+    }
+    if !open.file.keeps_file() {
+        let message = format!("{operation}: the map keeps its length, as it was opened with keep_file=False");
+        return Err(unsupported(message));
     }
     Err(unsupported(format!("{operation}: what is mapped is not a regular file, and keeps its length")))
 }
@@ -74,8 +78,15 @@ fn check_exports(open: &Open, len: usize) -> PyResult<()> {
         return Ok(());
     }
     let (views, now) = (super::views(open.file.exports), open.file.len());
+    if len < now {
+        let message = format!(
+            "{views} (memoryview, numpy arrays): its {now} bytes cannot become {len} before they are gone, as a map with views only grows"
+        );
+        return Err(PyBufferError::new_err(message));
+    }
     Err(PyBufferError::new_err(format!(
-        "{views} (memoryview, numpy arrays): its {now} bytes cannot become {len}, only up to its capacity of {capacity}"
+        "{views} (memoryview, numpy arrays): its {now} bytes cannot become {len}, only up to its capacity of {capacity}; a map that is \
+         opened with a capacity grows under views"
     )))
 }
 

@@ -154,6 +154,7 @@ fn cut_to_end<'py>(
         return Ok(line);
     }
     file.follow_end().map_err(error)?;
+    file.check_present(*position, file.len()).map_err(error)?;
     cut(py, &Source { map: file, changes, has_writable_views, is_end_known: true }, block, position)
 }
 
@@ -161,16 +162,22 @@ impl Open {
     pub(super) fn has_writable_views(&self) -> bool {
         self.file.exports > 0 && self.file.access() != firmmap::Access::Read
     }
+
+    /// The line at the position, if it was read ahead, and moves the position behind it.
+    #[inline(always)]
+    fn take_line<'py>(&mut self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        let (line, position) = self.block.take(py, self.file.position(), self.changes)?;
+        self.file.set_position(position);
+        Some(line)
+    }
 }
 
-/// `next(m)`: the line at the position, if it was read ahead.
+/// `next(m)`: the line at the position, if it was read ahead, and nobody has the descriptor, with which the position could be moved.
 #[inline(always)]
 pub(crate) fn try_next(this: This<'_>) -> Option<Bound<'_, PyAny>> {
     this.state.try_with(this.py, |state| {
-        let open = state.as_mut()?;
-        let (line, position) = open.block.take(this.py, open.file.position(), open.changes)?;
-        open.file.set_position(position);
-        Some(line)
+        let open = state.as_mut().filter(|open| open.descriptor_position.is_none())?;
+        open.take_line(this.py)
     })?
 }
 
@@ -181,7 +188,10 @@ pub(crate) fn next(this: This<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
         if let Some(line) = try_next(this) {
             return Ok(Some(line));
         }
-        let (line, map) = this.open(py, |open| {
+        let (line, map) = this.open_at_position(py, |open| {
+            if let Some(line) = open.take_line(py) {
+                return Ok((Line::Found(line), None));
+            }
             let has_writable_views = open.has_writable_views();
             let mut position = open.file.position();
             let line =

@@ -36,8 +36,8 @@ use crate::errors::exception;
 use crate::faults::{self, interpreter::UnsupportedOperation};
 use crate::sys::buffer::Export;
 use crate::sys::detach::detached;
-use crate::sys::exception::{Exception, PyBufferError, PyResult, PyValueError};
-use crate::sys::objects::{boolean, call_method, class_name, new_string, none};
+use crate::sys::exception::{Exception, PyBufferError, PyResult, PyValueError, preserving, warn_resource};
+use crate::sys::objects::{boolean, call_method, class_name, import, new_string, none};
 use crate::sys::owned::Owned;
 use crate::sys::typeobject::{Body, InstanceRef, Receiver};
 use lines::Block;
@@ -49,10 +49,18 @@ pub(crate) type This<'py> = Receiver<'py, MappedFile>;
 pub(crate) struct MappedFile {
     /// `None` when closed.
     state: StateLock<Option<Open>>,
+    /// What `close()` has left to the views that existed: the last of them unmaps it. Locked after the state.
+    left: StateLock<Option<SharedFile>>,
     mode: Mode,
     name: Name,
+    /// What `name` was set to.
+    renamed: StateLock<Option<Owned>>,
     /// The argument `capacity`.
     capacity: Option<usize>,
+    /// The caller's descriptor, which `close()` is to close.
+    closes: StateLock<Option<i32>>,
+    /// The argument `closefd`.
+    closefd: bool,
 }
 
 /// The state of an open map.
@@ -116,7 +124,17 @@ impl MappedFile {
             descriptor_position: None,
             grows_with_file: false,
         };
-        Self { state: StateLock::new(Some(open)), mode, name, capacity }
+        let closefd = !matches!(name, Name::Descriptor(_));
+        Self {
+            state: StateLock::new(Some(open)),
+            left: StateLock::new(None),
+            mode,
+            name,
+            renamed: StateLock::new(None),
+            capacity,
+            closes: StateLock::new(None),
+            closefd,
+        }
     }
 
     /// Runs `work` on what is open, or raises if it is closed. `work` must not call into Python.
@@ -134,6 +152,12 @@ impl MappedFile {
                 self.open_now(py, work)
             }
         }
+    }
+
+    /// As [`open`](Self::open), for work that uses or moves the position: that of the descriptor, once `fileno()` was called.
+    #[inline]
+    fn open_at_position<R>(&self, py: Python<'_>, work: impl FnOnce(&mut Open) -> PyResult<R>) -> PyResult<R> {
+        self.open(py, |open| open.at_position(work))
     }
 
     /// Does what is pending: writes what `writelines()` has buffered in this thread, and waits for pending writers.
@@ -176,7 +200,7 @@ impl MappedFile {
         if self.is_writable() {
             return Ok(());
         }
-        Err(unsupported(format!("{operation}: the file is mapped with mode 'r', which does not write")))
+        Err(read_only(operation))
     }
 
     /// Discards what was read ahead.
@@ -195,9 +219,18 @@ impl Mapped for MappedFile {
         self.open(py, |open| work(&mut open.file))
     }
 
-    /// Not once `fileno()` was called: the descriptor's own position counts too.
+    fn open_at_position<R>(&self, py: Python<'_>, work: impl FnOnce(&mut SharedFile) -> PyResult<R>) -> PyResult<R> {
+        self.open_at_position(py, |open| work(&mut open.file))
+    }
+
     #[inline(always)]
     fn try_file(state: &mut Option<Open>) -> Option<&mut SharedFile> {
+        Some(&mut state.as_mut().filter(|open| open.pending.is_free())?.file)
+    }
+
+    /// Not once `fileno()` was called: others can have moved the position.
+    #[inline(always)]
+    fn try_file_at_position(state: &mut Option<Open>) -> Option<&mut SharedFile> {
         let open = state.as_mut().filter(|open| open.pending.is_free() && open.descriptor_position.is_none())?;
         Some(&mut open.file)
     }
@@ -215,8 +248,8 @@ impl Mapped for MappedFile {
     }
 
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()> {
-        self.open(py, |open| {
-            open.move_to(position);
+        self.open_at_position(py, |open| {
+            open.file.set_position(position);
             Ok(())
         })
     }
@@ -242,8 +275,13 @@ impl Open {
 impl Body for MappedFile {
     /// A last fault is reported as other errors in finalizers are.
     fn finalize(&self, py: Python<'_>) {
+        // Nobody may get a reference to the object any more, so that the warning does not have it as its source.
+        self.warn_unclosed(py, "MappedFile", None);
         if let Err(error) = unmap(self.state.with(py, Option::take).map(|open| open.file)) {
             exception(error).with_filename(|| self.filename(py)).write_unraisable(py);
+        }
+        if let Err(error) = self.close_descriptor(py) {
+            error.write_unraisable(py);
         }
     }
 
@@ -262,6 +300,11 @@ fn unsupported(message: String) -> Exception {
     UnsupportedOperation::new_err(message)
 }
 
+#[cold]
+fn read_only(operation: &str) -> Exception {
+    unsupported(format!("{operation}: the file is mapped with mode 'r', which does not write; open it with 'r+'"))
+}
+
 /// The library's errors: some with their own messages, which have the numbers, the others as the class `mmap` raises them.
 fn error(error: firmmap::Error) -> Exception {
     use firmmap::ErrorKind;
@@ -278,17 +321,56 @@ fn error(error: firmmap::Error) -> Exception {
 pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
     let py = this.py;
     write::write_buffered(&this, py)?;
-    let class = class_name(this.object().as_borrowed());
-    let name = this.name.repr(py)?;
-    let mode = this.mode.as_str();
-    let numbers = this.state.with(py, |state| state.as_ref().map(|open| (open.file.len(), open.file.position())));
-    let message = match numbers {
-        Some((length, position)) => {
-            format!("<firmmap.{class} {name} mode='{mode}' length={length} position={position}>")
+    new_string(py, &this.describe(py, &class_name(this.object().as_borrowed()))?)
+}
+
+impl MappedFile {
+    /// What `repr()` gives.
+    fn describe(&self, py: Python<'_>, class: &str) -> PyResult<String> {
+        let name = self.name.repr(py)?;
+        let mode = self.mode.as_str();
+        let numbers = self.state.with(py, |state| state.as_ref().map(|open| (open.file.len(), open.file.position())));
+        Ok(match numbers {
+            Some((length, position)) => {
+                format!("<firmmap.{class} {name} mode='{mode}' length={length} position={position}>")
+            }
+            None => format!("<firmmap.{class} {name} mode='{mode}' closed>"),
+        })
+    }
+
+    /// Closes the descriptor that the caller has handed over, once.
+    fn close_descriptor(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(descriptor) = self.closes.with(py, Option::take) else { return Ok(()) };
+        call_method(&import(py, c"os")?, c"close", [crate::args::python_int(py, descriptor as isize)?]).map(drop)
+    }
+
+    /// The `ResourceWarning` for a file that goes without having been closed. Memory without a file is none.
+    fn warn_unclosed(&self, py: Python<'_>, class: &str, source: Option<&Bound<'_, PyAny>>) {
+        if matches!(self.name, Name::Anonymous) || self.state.with(py, |state| state.is_none()) {
+            return;
         }
-        None => format!("<firmmap.{class} {name} mode='{mode}' closed>"),
-    };
-    new_string(py, &message)
+        preserving(py, || {
+            let warned =
+                self.describe(py, class).and_then(|file| warn_resource(py, &format!("unclosed file {file}"), source));
+            if let Err(error) = warned {
+                error.write_unraisable(py);
+            }
+        });
+    }
+}
+
+/// What `__del__` does: as the classes of `io`, closes the file by the method, which a subclass may have made its own.
+pub(crate) fn finalize(this: This<'_>) {
+    let py = this.py;
+    if this.state.with(py, |state| state.is_none()) {
+        return;
+    }
+    this.warn_unclosed(py, &class_name(this.object().as_borrowed()), Some(&this.object()));
+    preserving(py, || {
+        if let Err(error) = call_method(&this.object(), c"close", []) {
+            error.write_unraisable(py);
+        }
+    });
 }
 
 pub(crate) fn closed(this: This<'_>) -> Returned<'_> {
@@ -299,14 +381,26 @@ pub(crate) fn closed(this: This<'_>) -> Returned<'_> {
 pub(crate) fn close(this: This<'_>) -> Returned<'_> {
     let py = this.py;
     write::write_all_buffered(&this, py)?;
-    let taken = this.state.with(py, |state| match state {
-        Some(open) if open.file.exports > 0 => Err(exported("close", open.file.exports)),
-        _ => Ok(state.take()),
-    })?;
-    let file = taken.map(|open| open.file);
+    let taken = this.state.with(py, |state| {
+        let mut file = state.take()?.file;
+        if file.exports == 0 {
+            return Some(Ok(file));
+        }
+        // What was lost until now; the rest is told when the last view is gone.
+        let settled = file.settle();
+        this.left.with(py, |left| *left = Some(file));
+        settled.err().map(Err)
+    });
+    let file = taken.transpose().map_err(exception)?;
     let large = file.as_ref().is_some_and(|file| file.len() > DETACHED_COPY);
     let result = if large { detached(py, || unmap(file)) } else { unmap(file) };
-    result.map(|()| none(py)).map_err(exception)
+    // Both are tried, and the first error is the one to report.
+    let closed = this.close_descriptor(py);
+    result.map_err(exception).and(closed).map(|()| none(py))
+}
+
+pub(crate) fn closefd(this: This<'_>) -> Returned<'_> {
+    Ok(boolean(this.py, this.closefd))
 }
 
 #[cold]
@@ -357,13 +451,26 @@ pub(crate) fn export(this: This<'_>) -> PyResult<Export> {
         // What was read ahead before can be changed through the view from now on.
         open.changes += 1;
         let readonly = open.file.access() == firmmap::Access::Read;
+        if !readonly {
+            open.file.note_view();
+        }
         Ok(Export { start: open.file.as_mut_ptr(), len: open.file.len(), readonly })
     })
 }
 
-/// Counts one view less.
+/// Counts one view less. The last one of a closed file unmaps it.
 pub(crate) fn release(this: This<'_>) {
-    let retired = this.state.with(this.py, |state| state.as_mut().map(|open| open.file.release()));
+    let py = this.py;
+    let (retired, last) = this.state.with(py, |state| match state {
+        Some(open) => (Some(open.file.release()), None),
+        None => this.left.with(py, |left| {
+            let retired = left.as_mut().map(SharedFile::release);
+            (retired, left.take_if(|file| file.exports == 0))
+        }),
+    });
+    if let Err(error) = unmap(last) {
+        exception(error).with_filename(|| this.filename(py)).write_unraisable(py);
+    }
     for map in retired.into_iter().flatten() {
         if let Some(Err(error)) = Arc::into_inner(map).map(firmmap::Mmap::close) {
             exception(error).with_filename(|| this.filename(this.py)).write_unraisable(this.py);

@@ -1,17 +1,20 @@
 //! Opening a file by its path or descriptor, and mapping it.
 
 use std::ffi::CStr;
+use std::fs::File;
+use std::io::{ErrorKind as ErrorKindOfIo, Read};
 
 use firmmap::{ErrorKind, MmapOptions, Mode};
 use pyo3::prelude::*;
 
 use super::{MappedFile, error};
 use crate::args;
+use crate::common::state_lock::StateLock;
 use crate::constants::{ACCESS_COPY, ACCESS_READ, ACCESS_WRITE};
-use crate::errors::NO_SUCH_DEVICE;
+use crate::errors::{NO_SUCH_DEVICE, PERMISSION_DENIED, system_error};
 use crate::sys::detach::detached;
-use crate::sys::exception::{PyOSError, PyResult, PyValueError};
-use crate::sys::objects::{attribute, call_method, import};
+use crate::sys::exception::{Exception, PyOSError, PyResult, PyTypeError, PyValueError};
+use crate::sys::objects::{attribute, boolean, call, call_method, class_name, import};
 use crate::sys::owned::Owned;
 use crate::sys::{audit, descriptor};
 
@@ -57,6 +60,13 @@ pub(super) struct OpenArgs {
     pub(super) offset: usize,
     pub(super) length: Option<usize>,
     pub(super) capacity: Option<usize>,
+    /// What the file grows by without being written is holes.
+    pub(super) sparse: bool,
+    pub(super) keep_file: bool,
+    /// The file is read into memory.
+    pub(super) load: bool,
+    pub(super) closefd: Option<bool>,
+    pub(super) opener: Option<Owned>,
 }
 
 impl OpenArgs {
@@ -64,16 +74,31 @@ impl OpenArgs {
         let py = path.py();
         // As builtins.open(): whatever stands for an integer is a descriptor.
         if args::is_index(path.as_borrowed()) {
-            if self.mode == Mode::CreateNew {
-                let message = "mode 'x+' creates a file, and needs a path: a descriptor is of a file that exists";
+            if matches!(self.mode, Mode::CreateNew | Mode::OpenOrCreate) {
+                let what = if self.mode == Mode::CreateNew { "mode 'x+' creates" } else { "create=True makes" };
+                let message = format!("{what} a file, and needs a path: a descriptor is of a file that exists");
                 return Err(PyValueError::new_err(message));
             }
             let descriptor = args::named_int("descriptor", path.as_borrowed())?;
             let number = args::python_int(py, descriptor as isize)?;
             let mode = self.mode;
-            return self.map(py, descriptor, Name::Descriptor(number.into()), mode);
+            if self.closefd == Some(true) {
+                let mut file = self.map(py, descriptor, Name::Descriptor(number.into()), mode, false)?;
+                file.closes = StateLock::new(Some(descriptor));
+                file.closefd = true;
+                return Ok(file);
+            }
+            return self.map(py, descriptor, Name::Descriptor(number.into()), mode, false);
+        }
+        if self.closefd == Some(false) {
+            return Err(PyValueError::new_err("Cannot use closefd=False with file name"));
         }
         let os = import(py, c"os")?;
+        if attribute(&path, c"__fspath__").is_err() && attribute(&path, c"fileno").is_ok() {
+            let class = class_name(path.as_borrowed());
+            let message = format!("path must be a path or a descriptor, not {class}: give its name, or its fileno()");
+            return Err(PyTypeError::new_err(message));
+        }
         let given = call_method(&os, c"fspath", [path])?;
         let os_path = attribute(&os, c"path")?;
         let absolute = call_method(&os_path, c"abspath", [given.clone()])?;
@@ -82,7 +107,7 @@ impl OpenArgs {
         let name = Name::Path { given: given.clone().into(), absolute: absolute.into() };
         // The file has been created.
         let mode = if self.mode == Mode::CreateNew { Mode::ReadWrite } else { self.mode };
-        let result = self.map(py, descriptor, name, mode);
+        let result = self.map(py, descriptor, name, mode, created.is_some());
         let unwanted = match created.filter(|_| result.is_err()) {
             Some(path) if is_new_file(&os, &os_path, &opened, &path).unwrap_or(false) => Some(path),
             _ => None,
@@ -106,6 +131,7 @@ impl OpenArgs {
         given: &Bound<'py, PyAny>,
     ) -> PyResult<Opened<'py>> {
         let py = os.py();
+        let opener = self.opener.as_ref().map(|opener| opener.bind(py));
         let open = |path: &Bound<'py, PyAny>, names: &[&CStr]| -> PyResult<Bound<'py, PyAny>> {
             let system = if cfg!(windows) { c"O_BINARY" } else { c"O_CLOEXEC" };
             let mut flags = 0;
@@ -113,24 +139,30 @@ impl OpenArgs {
                 flags |= args::int(attribute(os, name)?.as_borrowed())?;
             }
             let (flags, permissions) = (args::python_int(py, flags as isize)?, args::python_int(py, 0o666)?);
+            if let Some(opener) = opener {
+                return opened_by(os, call(opener, [path.clone(), flags])?);
+            }
             call_method(os, c"open", [path.clone(), flags, permissions])
         };
+        let writing: &[&CStr] = if self.mode == Mode::Append { &[c"O_RDWR", c"O_APPEND"] } else { &[c"O_RDWR"] };
         let existing = |names: &[&CStr]| Ok(Opened { file: open(given, names)?, created: None });
         let create = |path: Bound<'py, PyAny>| {
-            let file = open(&path, &[c"O_RDWR", c"O_CREAT", c"O_EXCL"])?;
+            let file = open(&path, &[writing, &[c"O_CREAT", c"O_EXCL"]].concat())?;
             Ok(Opened { file, created: Some(path) })
         };
         match self.mode {
             Mode::Read | Mode::Copy => return existing(&[c"O_RDONLY"]),
-            Mode::ReadWrite => return existing(&[c"O_RDWR"]),
+            Mode::ReadWrite => return existing(writing),
             Mode::CreateNew => return create(given.clone()),
-            Mode::Create => {}
+            // It may look for the path elsewhere than we would.
+            _ if opener.is_some() => return existing(&[writing, &[c"O_CREAT"]].concat()),
+            Mode::Create | Mode::OpenOrCreate | Mode::Append => {}
         }
         let mut path = given.clone();
         // Others may make and remove the file meanwhile.
         for _ in 0..TRIES {
             if call_method(os_path, c"exists", [path.clone()])?.is_truthy()? {
-                match existing(&[c"O_RDWR"]) {
+                match existing(writing) {
                     Err(error) if error.is_file_not_found() => {}
                     result => return result,
                 }
@@ -142,39 +174,129 @@ impl OpenArgs {
             // A link to a file that is not there: only by its own path can that be known to be new.
             path = call_method(os_path, c"realpath", [path])?;
         }
-        existing(&[c"O_RDWR"])
+        existing(writing)
     }
 
-    fn map(self, py: Python<'_>, descriptor: i32, name: Name, mode: Mode) -> PyResult<MappedFile> {
+    fn map(self, py: Python<'_>, descriptor: i32, name: Name, mode: Mode, is_new: bool) -> PyResult<MappedFile> {
         let access = match mode.access() {
             firmmap::Access::Read => ACCESS_READ,
             firmmap::Access::Copy => ACCESS_COPY,
             firmmap::Access::Write => ACCESS_WRITE,
         };
         audit::mmap_new(py, descriptor, self.length.unwrap_or(0), access, self.offset as u64)?;
-        let source = descriptor::borrow(py, descriptor)?;
+        let source = descriptor::borrow(py, descriptor).map_err(|failed| name_descriptor(py, failed, &name))?;
         let mut options = MmapOptions::new().offset(self.offset as u64).capacity(self.capacity.unwrap_or(0));
         options = options.follow_end(self.length.is_none());
         // A new file ends before the offset, from which on it is to be mapped.
-        let is_new = self.mode == Mode::CreateNew;
         if let Some(length) = self.length.or(is_new.then_some(0)) {
             options = options.len(length);
         }
-        let result = detached(py, || options.map_mode(&source, mode));
+        options = options.sparse(self.sparse).track_file(self.keep_file);
+        let result = if self.load {
+            load(py, &options, &source, mode)?
+        } else {
+            detached(py, || options.map_mode(&source, mode))
+        };
         // Of a directory, nothing at all could be mapped. It is refused as by a plain file.
         if result.as_ref().map_or(true, |file| file.is_empty()) && is_directory(py, descriptor)? {
             let name = name.given(py);
             return Err(PyOSError::new_err((IS_A_DIRECTORY, "Is a directory", name)));
         }
-        let file = result.map_err(|failed| {
+        let mut file = result.map_err(|failed| {
             // What is said of a device is about the arguments; this is about the file.
             let is_pseudo = failed.kind() == ErrorKind::UnknownLength && is_regular(py, descriptor).unwrap_or(false);
-            let raised =
-                if is_pseudo { PyOSError::new_err((NO_SUCH_DEVICE, failed.to_string())) } else { error(failed) };
-            raised.with_filename(|| name.filename(py))
+            let raised = if is_pseudo {
+                PyOSError::new_err((NO_SUCH_DEVICE, format!("{failed}; load=True reads it into memory")))
+            } else {
+                self.refused(failed, matches!(name, Name::Descriptor(_)))
+            };
+            name_descriptor(py, raised.with_filename(|| name.filename(py)), &name)
         })?;
+        // As a file of a descriptor, a map of its whole file begins where that stands.
+        let is_whole = self.offset == 0 && self.length.is_none();
+        if is_whole && matches!(name, Name::Descriptor(_)) && !matches!(self.mode, Mode::Create | Mode::Append) {
+            let position = file.descriptor_position().and_then(|position| usize::try_from(position).ok());
+            file.set_position(position.unwrap_or(0));
+        }
         Ok(MappedFile::new(file, self.mode, name, self.capacity))
     }
+}
+
+impl OpenArgs {
+    /// The system's refusals, and what they are about.
+    fn refused(&self, failed: firmmap::Error, is_descriptor: bool) -> Exception {
+        let number = failed.os_error().and_then(std::io::Error::raw_os_error);
+        match number {
+            Some(number) if cfg!(unix) && number == PERMISSION_DENIED && is_descriptor => {
+                let mode = self.mode.as_str();
+                let needed = if self.mode.access() == firmmap::Access::Write { "read and written" } else { "read" };
+                let message = format!("Permission denied: mode '{mode}' needs a descriptor that can be {needed}");
+                PyOSError::new_err((number, message))
+            }
+            Some(number) if cfg!(unix) && number == NO_MEMORY => {
+                let asked = match (self.capacity, self.length) {
+                    (Some(capacity), _) => format!("a capacity of {capacity} bytes"),
+                    (None, Some(length)) => format!("a length of {length} bytes"),
+                    (None, None) => "the length of the file".to_owned(),
+                };
+                let limit = descriptor::address_limit().map_or_else(
+                    || "more addresses than a process has, or more maps (vm.max_map_count)".to_owned(),
+                    |limit| format!("more addresses than the process may have: {limit} bytes (ulimit -v)"),
+                );
+                PyOSError::new_err((number, format!("Cannot allocate memory: {asked} needs {limit}")))
+            }
+            _ if failed.kind() == ErrorKind::UnknownLength => PyValueError::new_err(format!("{failed}, or load=True")),
+            _ => error(failed),
+        }
+    }
+}
+
+/// ENOMEM: the same number on every Unix.
+const NO_MEMORY: i32 = 12;
+
+/// Reads the file into memory. Signals are handled while it waits, for a pipe.
+fn load(
+    py: Python<'_>,
+    options: &MmapOptions,
+    source: &descriptor::Source,
+    mode: Mode,
+) -> PyResult<firmmap::Result<firmmap::MappedFile>> {
+    let file = descriptor::duplicate(source).map_err(|error| system_error(&error))?;
+    let mut raised = None;
+    let read = |mut file: &File, buffer: &mut [u8]| loop {
+        match detached(py, || file.read(buffer)) {
+            Err(error) if error.kind() == ErrorKindOfIo::Interrupted => {
+                if let Err(signal) = py.check_signals() {
+                    raised = Some(Exception::from(signal));
+                    return Err(error);
+                }
+            }
+            result => return result,
+        }
+    };
+    let map = options.clone().access(mode.access()).load_from(&file, read);
+    raised.map_or_else(|| Ok(map.map(firmmap::MappedFile::new)), Err)
+}
+
+/// Names the descriptor in an error about it, as files do.
+fn name_descriptor(py: Python<'_>, error: Exception, name: &Name) -> Exception {
+    error.with_filename(|| match name {
+        Name::Descriptor(number) => Some(number.bind(py).clone().into()),
+        _ => None,
+    })
+}
+
+/// What an opener has returned: a descriptor, which children are not to inherit.
+fn opened_by<'py>(os: &Bound<'py, PyAny>, file: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    if !args::is_index(file.as_borrowed()) {
+        return Err(PyTypeError::new_err("expected integer from opener"));
+    }
+    let number = args::int(file.as_borrowed())?;
+    if number < 0 {
+        return Err(PyValueError::new_err(format!("opener returned {number}")));
+    }
+    call_method(os, c"set_inheritable", [file.clone(), boolean(os.py(), false)])?;
+    Ok(file)
 }
 
 /// What `open_path` gives.

@@ -13,9 +13,13 @@ use super::residency::Residency;
 use super::{This, error, exported, none};
 use crate::args::{self, Args};
 use crate::common::Returned;
+#[cfg(unix)]
+use crate::errors::INVALID_ARGUMENT;
 use crate::sys::detach::detached as without_gil;
+#[cfg(unix)]
+use crate::sys::exception::PyOSError;
 use crate::sys::exception::{PyResult, PyTypeError, PyValueError};
-use crate::sys::objects::shortened;
+use crate::sys::objects::{class_name, shortened};
 
 /// `start` and `length` of a range, which must lie in the map. `first` is the place of `start` among the arguments.
 fn parse(args: Args<'_>, first: usize) -> PyResult<(isize, Option<isize>)> {
@@ -63,13 +67,10 @@ pub(crate) fn flush<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         }
         flags = if value.is_truthy()? { FlushFlags::ASYNC } else { FlushFlags::SYNC };
     }
-    this.open(py, |open| {
-        open.sync_from_descriptor()?;
-        open.sync_to_descriptor();
-        Ok(())
-    })?;
+    // Writing the pages back clears what is behind the end of the file.
+    let settled = this.open_at_position(py, |open| Ok(open.file.settle().map_err(error)))?;
     detached(this, range, |map, range| map.flush_with(range, flags))?;
-    Ok(none(py))
+    settled.map(|()| none(py))
 }
 
 pub(crate) fn prefetch<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
@@ -94,7 +95,14 @@ pub(crate) fn madvise<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     args.check("madvise", 1, 3)?;
     let option = args.get(0).map_or(Ok(0), |option| args::named_int("option", option))?;
     let range = parse(args, 1)?;
-    detached(this, range, |map, range| map.advise_range(range, Advice::from_raw(option)))?;
+    let advised = detached(this, range, |map, range| Ok(map.advise_range(range, Advice::from_raw(option))))?;
+    advised.map_err(|failed| match failed.os_error().and_then(std::io::Error::raw_os_error) {
+        Some(number @ INVALID_ARGUMENT) => {
+            let message = format!("Invalid argument: the system does not take advice {option} for this map");
+            PyOSError::new_err((number, message))
+        }
+        _ => error(failed),
+    })?;
     this.changed(this.py);
     Ok(none(this.py))
 }
@@ -109,15 +117,20 @@ pub(crate) fn unlock(this: This<'_>) -> Returned<'_> {
     Ok(none(this.py))
 }
 
+const PROTECTIONS: &str = "protection must be 0 (none) or a sum of PROT_READ (1), PROT_WRITE (2), PROT_EXEC (4)";
+
 pub(crate) fn protect<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
     this.check_open(py)?;
     args.check("protect", 1, 1)?;
-    let protection = args.get(0).map_or(Ok(0), |protection| args::named_int("protection", protection))?;
-    let protection = u32::try_from(protection).ok().and_then(Protection::from_bits);
-    let protection = protection.ok_or_else(|| {
-        PyValueError::new_err("protection must be 0 (none) or a sum of PROT_READ (1), PROT_WRITE (2), PROT_EXEC (4)")
-    })?;
+    let Some(object) = args.get(0) else { unreachable!("the number of arguments was checked") };
+    if !args::is_index(object) {
+        let message = format!("{PROTECTIONS}, not {}", class_name(object));
+        return Err(PyTypeError::new_err(message));
+    }
+    let number = args::named_int("protection", object)?;
+    let protection = u32::try_from(number).ok().and_then(Protection::from_bits);
+    let protection = protection.ok_or_else(|| PyValueError::new_err(format!("{PROTECTIONS}, not {number}")))?;
     let mut guard = None;
     loop {
         let done = this.open_now(py, |open| {

@@ -70,7 +70,10 @@ pub(crate) fn create<'py>(module: &Bound<'py, PyModule>) -> PyResult<Bound<'py, 
         slot(ffi::Py_tp_iter, iter as *mut c_void),
         slot(ffi::Py_tp_iternext, next as *mut c_void),
         slot(ffi::Py_nb_bool, truth as *mut c_void),
+        slot(ffi::Py_tp_finalize, finalize as *mut c_void),
         slot(ffi::Py_sq_length, length as *mut c_void),
+        slot(ffi::Py_sq_item, sequence_item as *mut c_void),
+        slot(ffi::Py_sq_ass_item, sequence_assign as *mut c_void),
         slot(ffi::Py_sq_contains, contains as *mut c_void),
         slot(ffi::Py_mp_length, length as *mut c_void),
         slot(ffi::Py_mp_subscript, subscript as *mut c_void),
@@ -88,10 +91,12 @@ pub(crate) fn create<'py>(module: &Bound<'py, PyModule>) -> PyResult<Bound<'py, 
 fn properties() -> Vec<ffi::PyGetSetDef> {
     vec![
         fast_property!(c"closed", common::try_closed, class::closed, docs::CLOSED),
-        property!(c"name", constructor::name, docs::NAME),
+        ffi::PyGetSetDef { set: Some(set_name), ..property!(c"name", constructor::name, docs::NAME) },
         property!(c"mode", constructor::mode, docs::MODE),
         property!(c"offset", constructor::offset, docs::OFFSET),
         property!(c"capacity", growth::capacity, docs::CAPACITY),
+        property!(c"closefd", class::closefd, docs::CLOSEFD),
+        property!(c"_blksize", constructor::block_size, docs::BLOCK_SIZE),
         ffi::PyGetSetDef::default(),
     ]
 }
@@ -141,6 +146,13 @@ fn methods() -> Vec<ffi::PyMethodDef> {
         method!(c"find_all", search::find_all, docs::FIND_ALL),
         noargs_method!(c"lines", lines::lines, docs::LINES),
         noargs_method!(c"__reduce__", constructor::reduce, docs::REDUCE),
+        noargs_method!(c"readall", file::readall, docs::READALL),
+        typeobject::def(
+            c"anonymous",
+            ffi::PyMethodDefPointer { PyCFunctionWithKeywords: anonymous },
+            ffi::METH_VARARGS | ffi::METH_KEYWORDS | ffi::METH_CLASS,
+            docs::ANONYMOUS_OF_CLASS,
+        ),
         noargs_method!(c"__enter__", class::enter, docs::ENTER),
         method!(c"__exit__", class::exit, docs::EXIT),
         ffi::PyMethodDef::zeroed(),
@@ -164,6 +176,35 @@ unsafe extern "C" fn new(
     };
     // SAFETY: CPython calls this while attached.
     unsafe { enter(ptr::null_mut(), body) }
+}
+
+unsafe extern "C" fn anonymous(
+    class: *mut ffi::PyObject,
+    args: *mut ffi::PyObject,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    let body = |py| {
+        // SAFETY: CPython passes a live tuple.
+        let args = unsafe { Bound::from_borrowed_ptr(py, args) };
+        // SAFETY: CPython passes a live dict, or null.
+        let names = unsafe { Bound::from_borrowed_ptr_or_opt(py, names) };
+        let names = names.map(Bound::cast_into).transpose()?;
+        let args = args.cast_into::<PyTuple>()?;
+        let body = constructor::anonymous_of_class(&args, names.as_ref() as Option<&Bound<'_, PyDict>>)?;
+        // SAFETY: the class is ours or a subclass, as a method of the class is called on it.
+        unsafe { typeobject::allocate(py, class.cast(), body) }
+    };
+    // SAFETY: CPython calls this while attached.
+    unsafe { enter(ptr::null_mut(), body) }
+}
+
+unsafe extern "C" fn set_name(this: *mut ffi::PyObject, value: *mut ffi::PyObject, _: *mut c_void) -> c_int {
+    let body = |this: This<'_>| {
+        // SAFETY: CPython passes a live object, or null for a deletion.
+        constructor::set_name(this, unsafe { Borrowed::from_ptr_or_opt(this.py, value) }).map(|()| 0)
+    };
+    // SAFETY: CPython calls a setter with an instance of its class, and while attached.
+    unsafe { typeobject::number(this, body) }
 }
 
 unsafe extern "C" fn repr(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
@@ -199,6 +240,30 @@ unsafe extern "C" fn truth(this: *mut ffi::PyObject) -> c_int {
 unsafe extern "C" fn length(this: *mut ffi::PyObject) -> isize {
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
     unsafe { typeobject::fast_number(this, common::try_len, class::len) }
+}
+
+unsafe extern "C" fn sequence_item(this: *mut ffi::PyObject, index: isize) -> *mut ffi::PyObject {
+    // SAFETY: CPython calls a slot with an instance of its class, and while attached.
+    unsafe { typeobject::object(this, |this| bytes::sequence_item(this, index)) }
+}
+
+unsafe extern "C" fn sequence_assign(this: *mut ffi::PyObject, index: isize, value: *mut ffi::PyObject) -> c_int {
+    let body = |this: This<'_>| {
+        // SAFETY: CPython passes a live object, or null for a deletion.
+        bytes::sequence_assign(this, index, unsafe { Borrowed::from_ptr_or_opt(this.py, value) }).map(|()| 0)
+    };
+    // SAFETY: CPython calls a slot with an instance of its class, and while attached.
+    unsafe { typeobject::number(this, body) }
+}
+
+/// Called for instances of subclasses, before they are taken apart; for those of the class itself `dealloc` does all.
+unsafe extern "C" fn finalize(this: *mut ffi::PyObject) {
+    let body = |this: This<'_>| {
+        class::finalize(this);
+        Ok(0)
+    };
+    // SAFETY: CPython calls a slot with an instance of its class, and while attached.
+    let _: c_int = unsafe { typeobject::number(this, body) };
 }
 
 unsafe extern "C" fn contains(this: *mut ffi::PyObject, object: *mut ffi::PyObject) -> c_int {

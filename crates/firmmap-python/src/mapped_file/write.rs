@@ -19,13 +19,13 @@ const BUFFER_SIZE: usize = 256 * 1024;
 
 pub(crate) fn write<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
-    this.check_open(py)?;
     args.check("write", 1, 1)?;
-    this.check_writable("write")?;
     let data = match args.get(0) {
         Some(object) => Argument::new(object)?,
         None => unreachable!("the number of arguments was checked"),
     };
+    this.check_open(py)?;
+    this.check_writable("write")?;
     write_all(&this, py, data.bytes())?;
     args::python_int(py, data.bytes().len() as isize)
 }
@@ -60,10 +60,12 @@ fn write_all(this: &MappedFile, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
             if open.file.is_write_inside(bytes.len()) {
                 if bytes.len() > DETACHED_COPY {
                     // The position moves at once, so that another thread's write goes behind this one.
+                    open.file.note_write(position, bytes.len());
                     open.move_to(position + bytes.len());
                     return Ok(WriteStep::Large(open.file.to_arc(), position));
                 }
                 open.file.write_all_at(bytes, position).map_err(error)?;
+                open.file.note_write(position, bytes.len());
                 open.move_to(position + bytes.len());
                 return Ok(WriteStep::Done);
             }

@@ -31,6 +31,31 @@ pub(crate) fn borrow(py: Python<'_>, fileno: i32) -> PyResult<Source> {
     Ok(unsafe { std::os::windows::io::BorrowedHandle::borrow_raw(handle) })
 }
 
+/// A file of our own, of the caller's.
+pub(crate) fn duplicate(source: &Source) -> std::io::Result<std::fs::File> {
+    source.try_clone_to_owned().map(std::fs::File::from)
+}
+
+/// How many bytes of addresses the process may have, if that is limited.
+#[cfg(unix)]
+pub(crate) fn address_limit() -> Option<u64> {
+    let mut limit = std::mem::MaybeUninit::<libc::rlimit>::uninit();
+    // SAFETY: the buffer is an `rlimit`.
+    if unsafe { libc::getrlimit(libc::RLIMIT_AS, limit.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    // SAFETY: the call has succeeded, so it has filled the buffer.
+    let limit = unsafe { limit.assume_init() }.rlim_cur;
+    #[allow(clippy::unnecessary_cast, reason = "the number has another type on some systems")]
+    (limit != libc::RLIM_INFINITY).then_some(limit as u64)
+}
+
+/// How many bytes of addresses the process may have, if that is limited.
+#[cfg(windows)]
+pub(crate) fn address_limit() -> Option<u64> {
+    None
+}
+
 /// The descriptor of a file of ours.
 #[cfg(unix)]
 pub(crate) fn number(file: &std::fs::File) -> Option<i32> {

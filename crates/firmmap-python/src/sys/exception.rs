@@ -212,17 +212,34 @@ impl Exception {
     }
 
     /// Reports it where none can be raised, and keeps an exception that is just being raised.
-    #[allow(deprecated, reason = "what replaces the functions is newer than CPython 3.11")]
     pub(crate) fn write_unraisable(self, py: Python<'_>) {
-        let [mut class, mut value, mut traceback] = [ptr::null_mut(); 3];
-        // SAFETY: attached, as the token says; fetches the exception that is being raised, if there is one.
-        unsafe { ffi::PyErr_Fetch(&mut class, &mut value, &mut traceback) };
-        self.set(py);
-        // SAFETY: attached; no object is named.
-        unsafe { ffi::PyErr_WriteUnraisable(ptr::null_mut()) };
-        // SAFETY: attached; restores what was fetched.
-        unsafe { ffi::PyErr_Restore(class, value, traceback) };
+        preserving(py, || {
+            self.set(py);
+            // SAFETY: attached; no object is named.
+            unsafe { ffi::PyErr_WriteUnraisable(ptr::null_mut()) };
+        });
     }
+}
+
+/// Runs `work`, which may run Python code, and keeps the exception that is just being raised.
+#[allow(deprecated, reason = "what replaces the functions is newer than CPython 3.11")]
+pub(crate) fn preserving<R>(_py: Python<'_>, work: impl FnOnce() -> R) -> R {
+    let [mut class, mut value, mut traceback] = [ptr::null_mut(); 3];
+    // SAFETY: attached, as the token says; fetches the exception that is being raised, if there is one.
+    unsafe { ffi::PyErr_Fetch(&mut class, &mut value, &mut traceback) };
+    let result = work();
+    // SAFETY: attached; restores what was fetched.
+    unsafe { ffi::PyErr_Restore(class, value, traceback) };
+    result
+}
+
+/// A `ResourceWarning` about `source`, if that may be referred to. An error where the program makes errors of warnings.
+pub(crate) fn warn_resource(py: Python<'_>, message: &str, source: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    let message = new_string(py, message).ok_or_else(|| Exception::fetch(py))?;
+    let source = source.map_or(ptr::null_mut(), Bound::as_ptr);
+    // SAFETY: attached; the source is alive or null, and the format is for one string.
+    let result = unsafe { ffi::PyErr_ResourceWarning(source, 1, c"%U".as_ptr(), message.as_ptr()) };
+    if result == 0 { Ok(()) } else { Err(Exception::fetch(py)) }
 }
 
 impl Raised {

@@ -2,8 +2,8 @@
 
 use std::ffi::{c_int, c_long};
 
-use super::exception::{Exception, PyOverflowError, PyResult};
-use super::objects::digits;
+use super::exception::{Exception, PyOverflowError, PyResult, PyTypeError};
+use super::objects::{class_name, digits};
 use pyo3::prelude::*;
 use pyo3::types::PySlice;
 use pyo3::{Borrowed, ffi};
@@ -91,13 +91,28 @@ pub(crate) fn ssize(object: Borrowed<'_, '_, PyAny>) -> PyResult<isize> {
 /// As [`ssize`], for what has a name: where it does not fit, the message has the limits.
 #[inline]
 pub(crate) fn named_ssize(what: &str, object: Borrowed<'_, '_, PyAny>) -> PyResult<isize> {
-    exact_int(object)
-        .map_or_else(|| indexed(object).map_err(|error| limited(error, what, object, isize::MIN, isize::MAX)), Ok)
+    exact_int(object).map_or_else(
+        || {
+            check_index(what, object)?;
+            indexed(object).map_err(|error| limited(error, what, object, isize::MIN, isize::MAX))
+        },
+        Ok,
+    )
 }
 
 /// As [`int`], for what has a name: where it does not fit, the message has the limits.
 pub(crate) fn named_int(what: &str, object: Borrowed<'_, '_, PyAny>) -> PyResult<c_int> {
+    check_index(what, object)?;
     int(object).map_err(|error| limited(error, what, object, c_int::MIN as isize, c_int::MAX as isize))
+}
+
+/// Refuses what is no integer, in CPython's words and with the name of the argument.
+fn check_index(what: &str, object: Borrowed<'_, '_, PyAny>) -> PyResult<()> {
+    if is_index(object) {
+        return Ok(());
+    }
+    let class = class_name(object);
+    Err(PyTypeError::new_err(format!("{what}: '{class}' object cannot be interpreted as an integer")))
 }
 
 /// Puts the limits into the message of an `OverflowError`.

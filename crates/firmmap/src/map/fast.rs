@@ -22,6 +22,17 @@ impl Mmap {
         if self.is_readable() { self.region.try_read(start, buffer) } else { None }
     }
 
+    /// Where the map's descriptor stands, in one system call. Should the number have become another file's, it is the position of that one;
+    /// [`tracked_file`](Self::tracked_file) can tell.
+    pub fn descriptor_position(&self) -> Option<u64> {
+        self.file.as_ref()?.unchecked_position()
+    }
+
+    /// Whether the map keeps its file.
+    pub fn keeps_file(&self) -> bool {
+        self.file.is_some()
+    }
+
     /// Copies the bytes from `start` through the first `byte` into memory that `make` allocates for them, if `byte` is among the
     /// first `limit`.
     #[inline(always)]

@@ -386,6 +386,28 @@ impl Mmap {
         self.len_in(len)
     }
 
+    /// The bytes of the map that its file does not have, in the page in which it ends. Reading them gives zeros, and writing them loses
+    /// what is written, without a fault. `None` if there are none, or if the file cannot be asked.
+    pub(crate) fn missing_in_last_page(&self) -> Option<std::ops::Range<usize>> {
+        let end = self.end_in_file().ok()?;
+        let page = sys::page_size();
+        let used = (self.offset() % page as u64) as usize + end;
+        let missing = (used.next_multiple_of(page) - used).min(self.len().saturating_sub(end));
+        (missing > 0).then_some(end..end + missing)
+    }
+
+    /// The file's time of modification.
+    pub(crate) fn modified(&self) -> Option<std::time::SystemTime> {
+        self.backing()?.get().ok()?.metadata().ok()?.modified().ok()
+    }
+
+    /// Sets the file's time of modification to now, as a write to it does. Where that is not allowed, it stays.
+    pub(crate) fn touch_file(&self) {
+        if let Some(Ok(file)) = self.backing().map(TrackedFile::get) {
+            let _ = sys::touch(file);
+        }
+    }
+
     /// Maps the same file a second time, to its present end, with spare capacity. Not for private maps, whose changes the second
     /// mapping would not have.
     pub(crate) fn map_again(&self) -> Result<Self> {
@@ -446,8 +468,9 @@ impl Mmap {
     pub(crate) fn resize_allocated(&mut self, len: usize) -> Result<()> {
         self.check_resizable()?;
         self.file_of(len.min(self.len()), "truncating")?;
-        // Anonymous memory is on no disk, and is allocated when it is used.
-        self.set_len(len, if self.origin.anonymous { FileResize::Length } else { FileResize::Allocate })
+        // Anonymous memory and holes are on no disk, and are allocated when they are used.
+        let is_taken_later = self.origin.anonymous || self.origin.sparse;
+        self.set_len(len, if is_taken_later { FileResize::Length } else { FileResize::Allocate })
     }
 
     fn set_len(&mut self, len: usize, how: FileResize) -> Result<()> {
@@ -654,15 +677,15 @@ impl Mmap {
             if bytes.len() >= LARGE_WRITE {
                 sys::check_space(file, file_len, end).map_err(writing)?;
             }
-            // A gap before them needs space first.
-            self.lengthen(file, file_len, first).map_err(writing)?;
-            undo.reached = undo.reached.max(first);
+            // A gap before them becomes a hole.
             match undo.write(bytes, first) {
                 Err(failed) if failed.must_copy() => {}
                 result => return result.map_err(|failed| writing(failed.error)),
             }
         }
-        self.lengthen(file, file_len.max(undo.reached), end).map_err(writing)?;
+        let from = file_len.max(undo.reached).max(first);
+        undo.reached = from;
+        self.lengthen(file, from, end).map_err(writing)?;
         undo.reached = undo.reached.max(end);
         // With `O_DIRECT` the file cannot be read at any offset: there these bytes are not restored.
         let _ = undo.save(first, bytes.len());
@@ -699,6 +722,7 @@ impl Mmap {
     fn lengthen(&self, file: &File, file_len: u64, end: u64) -> io::Result<()> {
         match end > file_len {
             true if self.origin.anonymous => sys::extend(file, end),
+            true if self.origin.sparse => sys::set_longer(file, end),
             true => sys::allocate(file, file_len, end),
             false => Ok(()),
         }

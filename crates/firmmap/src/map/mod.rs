@@ -58,6 +58,10 @@ pub(crate) struct Origin {
     pub capacity: usize,
     /// Whether what others append to the file belongs to the map.
     pub follows: bool,
+    /// The file grows by holes.
+    pub sparse: bool,
+    /// The length of a device, which the system does not say where it says that of a file.
+    pub device_len: Option<u64>,
     #[cfg(unix)]
     pub flags: crate::MapFlags,
     #[cfg(windows)]
@@ -359,7 +363,7 @@ impl Mmap {
         match &self.file {
             Some(file) => {
                 let (_, len) = file.with_len().map_err(|error| Error::os("reading the length of the file", error))?;
-                Ok(len)
+                Ok(self.origin.device_len.unwrap_or(len))
             }
             None if self.origin.anonymous => Ok(self.len() as u64),
             None => Err(Detail::NoFile { operation: "the length of the file" }.into()),

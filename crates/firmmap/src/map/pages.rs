@@ -5,7 +5,7 @@ use std::ops::RangeBounds;
 
 use crate::access::{FlushFlags, Protection};
 use crate::advice::Advice;
-use crate::error::{Detail, Error, Result};
+use crate::error::{Detail, Error, ErrorKind, Result};
 use crate::map::Mmap;
 use crate::range::{self, Span};
 use crate::sys;
@@ -74,6 +74,79 @@ impl Mmap {
     #[must_use]
     pub fn fault_count(&self) -> u64 {
         self.region.fault_count()
+    }
+
+    /// The first byte at or behind `index` that is not in a hole of the file: a part that takes no room on the disk, and reads as zeros.
+    /// `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Os`](crate::ErrorKind::Os), [`StaleDescriptor`](crate::ErrorKind::StaleDescriptor).
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// lseek(2) with `SEEK_DATA` on Linux, macOS and FreeBSD. Elsewhere, of file systems that do not know their holes, and of maps that
+    /// keep no file, all of it is data. It says what is on the disk: a page that was written through a map may count as a hole until it was flushed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().open("Cargo.toml")?;
+    /// assert_eq!(map.next_data(0)?, Some(0));
+    /// assert_eq!(map.next_data(map.len())?, None);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn next_data(&self, index: usize) -> Result<Option<usize>> {
+        Ok(self.next_in_file(index, sys::Sparse::Data)?.filter(|&found| found < self.sparse_end()))
+    }
+
+    /// The first byte at or behind `index` that is in a hole of the file, or the end, behind which there is nothing but a hole. `None`
+    /// if `index` is not before the end.
+    ///
+    /// # Errors
+    ///
+    /// As [`next_data`](Self::next_data).
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// As [`next_data`](Self::next_data), with `SEEK_HOLE`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().open("Cargo.toml")?;
+    /// assert_eq!(map.next_hole(0)?, Some(map.len()));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn next_hole(&self, index: usize) -> Result<Option<usize>> {
+        let end = self.sparse_end();
+        if index >= end {
+            return Ok(None);
+        }
+        Ok(self.next_in_file(index, sys::Sparse::Hole)?.map(|found| found.min(end)))
+    }
+
+    /// Where the search for data and holes ends.
+    fn sparse_end(&self) -> usize {
+        if self.follows_end() { usize::MAX } else { self.len() }
+    }
+
+    fn next_in_file(&self, index: usize, what: sys::Sparse) -> Result<Option<usize>> {
+        self.region.check()?;
+        let found = match self.tracked_file() {
+            Err(error) if error.kind() == ErrorKind::NoFile => None,
+            file => {
+                let offset = self.offset().saturating_add(index as u64);
+                sys::seek_sparse(file?, offset, what).map_err(|error| Error::os("looking for holes", error))?
+            }
+        };
+        match found {
+            Some(sys::Found::At(offset)) => Ok(usize::try_from(offset.saturating_sub(self.offset())).ok()),
+            Some(sys::Found::Nothing) => Ok(None),
+            // The system does not know.
+            None if index >= self.len() => Ok(None),
+            None => Ok(Some(if what == sys::Sparse::Data { index } else { self.len() })),
+        }
     }
 
     /// Unmaps the bytes, as dropping the map does, and reports an unreported fault.

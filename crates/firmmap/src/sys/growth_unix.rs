@@ -1,12 +1,12 @@
 //! Unix: files that grow, and shared memory that can grow.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use super::{Appending, Source, WriteError, file_len};
+use super::{Appending, Found, Source, Sparse, WriteError, file_len};
 use crate::error::NoSpace;
 
 /// Whether a mapping can be longer than its file.
@@ -184,7 +184,7 @@ pub(crate) fn extend(file: &File, to: u64) -> io::Result<()> {
 }
 
 /// ftruncate(2), unless others have extended the file that far meanwhile: it would cut off what they have appended.
-fn set_longer(file: &File, to: u64) -> io::Result<()> {
+pub(crate) fn set_longer(file: &File, to: u64) -> io::Result<()> {
     if file_len(file)? < to { file.set_len(to) } else { Ok(()) }
 }
 
@@ -267,6 +267,61 @@ pub(crate) fn zero(_file: &File, _len: u64) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Looks for data or a hole from `offset` on: lseek(2). The position of the descriptor, which the caller may share, stays. `None` where the
+/// file system cannot say.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_vendor = "apple"))]
+pub(crate) fn seek_sparse(file: &File, offset: u64, what: Sparse) -> io::Result<Option<Found>> {
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    use libc::{lseek, off_t};
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    use libc::{lseek64 as lseek, off64_t as off_t};
+
+    let Ok(offset) = off_t::try_from(offset) else { return Ok(Some(Found::Nothing)) };
+    let seek = |offset: off_t, whence| {
+        // SAFETY: the descriptor is open while it is borrowed.
+        match unsafe { lseek(file.as_raw_fd(), offset, whence) } {
+            -1 => Err(io::Error::last_os_error()),
+            found => Ok(found),
+        }
+    };
+    let before = seek(0, libc::SEEK_CUR)?;
+    let found = seek(offset, if what == Sparse::Data { libc::SEEK_DATA } else { libc::SEEK_HOLE });
+    seek(before, libc::SEEK_SET)?;
+    match found {
+        Ok(found) => Ok(Some(Found::At(found as u64))),
+        Err(error) if error.raw_os_error() == Some(libc::ENXIO) => Ok(Some(Found::Nothing)),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOTTY | libc::EOPNOTSUPP)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Not known here.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_vendor = "apple")))]
+pub(crate) fn seek_sparse(_file: &File, _offset: u64, _what: Sparse) -> io::Result<Option<Found>> {
+    Ok(None)
+}
+
+/// Sets the time of modification to now, by the clock of the file system: futimens(2). Who may write to a file without owning it can set
+/// both of its times only.
+pub(crate) fn touch(file: &File) -> io::Result<()> {
+    let set = |accessed| {
+        let time = |tv_nsec| {
+            // SAFETY: a structure of numbers.
+            let mut time: libc::timespec = unsafe { std::mem::zeroed() };
+            time.tv_nsec = tv_nsec;
+            time
+        };
+        let times = [time(accessed), time(libc::UTIME_NOW)];
+        // SAFETY: the descriptor is open while it is borrowed, and there are two times.
+        if unsafe { libc::futimens(file.as_raw_fd(), times.as_ptr()) } == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    };
+    set(libc::UTIME_OMIT).or_else(|_| set(libc::UTIME_NOW))
+}
+
 /// Whether the file is on a file system that generates the bytes while they are read.
 pub(crate) fn is_pseudo(source: Source<'_>) -> bool {
     #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -280,6 +335,19 @@ pub(crate) fn is_pseudo(source: Source<'_>) -> bool {
         let _ = source;
         false
     }
+}
+
+/// The length of a block device, which is where its end is: lseek(2). The position of the descriptor stays.
+pub(crate) fn device_len(source: Source<'_>) -> Option<u64> {
+    use std::os::unix::fs::FileTypeExt;
+    let mut file = File::from(source.try_clone_to_owned().ok()?);
+    if !file.metadata().ok()?.file_type().is_block_device() {
+        return None;
+    }
+    let before = file.stream_position().ok()?;
+    let end = file.seek(SeekFrom::End(0)).ok();
+    file.seek(SeekFrom::Start(before)).ok()?;
+    end.filter(|&end| end > 0)
 }
 
 /// Whether a file with a reported length of zero has bytes.

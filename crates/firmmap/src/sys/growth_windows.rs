@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 
-use super::{Appending, Source, WriteError};
+use super::{Appending, Found, Source, Sparse, WriteError};
 
 /// Whether a mapping can be longer than its file.
 pub(crate) const RESERVES: bool = false;
@@ -43,14 +43,34 @@ pub(crate) fn extend(file: &File, to: u64) -> io::Result<()> {
     file.set_len(to)
 }
 
+/// Makes a file longer, unless others have made it that long meanwhile.
+pub(crate) fn set_longer(file: &File, to: u64) -> io::Result<()> {
+    if file.metadata()?.len() < to { file.set_len(to) } else { Ok(()) }
+}
+
 /// Not supported here: the file is emptied and extended again.
 pub(crate) fn zero(_file: &File, _len: u64) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Not known here.
+pub(crate) fn seek_sparse(_file: &File, _offset: u64, _what: Sparse) -> io::Result<Option<Found>> {
+    Ok(None)
+}
+
+/// Sets the time of modification to now.
+pub(crate) fn touch(file: &File) -> io::Result<()> {
+    file.set_modified(std::time::SystemTime::now())
+}
+
 /// There are none.
 pub(crate) fn is_pseudo(_source: Source<'_>) -> bool {
     false
+}
+
+/// There are no such devices among what can be mapped.
+pub(crate) fn device_len(_source: Source<'_>) -> Option<u64> {
+    None
 }
 
 /// The reported length of a file is its length.

@@ -31,8 +31,8 @@ use std::ops::RangeInclusive;
 #[cfg(unix)]
 pub(crate) use fork::register as at_fork;
 pub(crate) use growth::{
-    RESERVES, allocate, append_all, appending, check_space, extend, generation, has_hidden_bytes, is_pseudo,
-    read_exact_at, shared_memory, write_all_at, zero,
+    RESERVES, allocate, append_all, appending, check_space, device_len, extend, generation, has_hidden_bytes,
+    is_pseudo, read_exact_at, seek_sparse, set_longer, shared_memory, touch, write_all_at, zero,
 };
 pub(crate) use immutable::why_mutable;
 pub(crate) use mapped_path::mapped_path;
@@ -107,6 +107,28 @@ pub(crate) enum Appending {
     AtEnd,
     /// Through a map, after the file was extended.
     Copied,
+}
+
+/// What [`seek_sparse`] looks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sparse {
+    Data,
+    Hole,
+}
+
+/// What [`seek_sparse`] has found.
+pub(crate) enum Found {
+    #[cfg_attr(
+        not(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_vendor = "apple")),
+        allow(dead_code, reason = "the others do not know their holes")
+    )]
+    At(u64),
+    /// There is no more data, or the file ends before.
+    #[cfg_attr(
+        not(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_vendor = "apple")),
+        allow(dead_code, reason = "the others do not know their holes")
+    )]
+    Nothing,
 }
 
 /// A write that failed, after so many bytes were written. The error is one of our own of kind `Unsupported` if the bytes must be copied

@@ -5,7 +5,7 @@
 //! used. The identity cannot be reused meanwhile, because a mapping keeps the inode alive.
 
 use std::fs::{File, Metadata};
-use std::io;
+use std::io::{self, Seek};
 use std::mem::ManuallyDrop;
 use std::sync::OnceLock;
 
@@ -72,6 +72,11 @@ impl TrackedFile {
     /// The file, for the call that opens it: it cannot have been closed yet.
     pub(crate) fn fresh(&self) -> &File {
         &self.file
+    }
+
+    /// The position of the descriptor, or that of whatever file has the number now: it is only read.
+    pub(crate) fn unchecked_position(&self) -> Option<u64> {
+        (&*self.file).stream_position().ok()
     }
 
     /// Keeps `mapping`, one of the file's.
