@@ -63,6 +63,8 @@ debian_install() { # PACKAGE…
     debootstrap --variant=minbase "$suite" "$root" ${mirror:+"$mirror"} >"$root.log" 2>&1 || { tail -n 20 "$root.log" >&2; exit 1; }
     printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d" # no services
     chmod +x "$root/usr/sbin/policy-rc.d"
+    # A mirror can be a snapshot, whose list of packages has expired. Its signature is checked all the same.
+    echo 'Acquire::Check-Valid-Until "false";' >"$root/etc/apt/apt.conf.d/99snapshot"
 
     mount -t proc proc "$root/proc"
     mount -t sysfs -o ro sysfs "$root/sys"

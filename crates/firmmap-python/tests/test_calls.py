@@ -46,17 +46,17 @@ def expected() -> dict[str, str]:
     here = {}
     for words, call in (
         ("Index.__index__() must return an int, not str", lambda: operator.index(calls.Index("x"))),
-        ("slice indices must be integers or have an __index__ method", lambda: b""[slice("x", None)]),  # type: ignore[misc]
+        ("slice indices must be integers or have an __index__ method", lambda: b""[slice("x", None)]),
     ):
         with pytest.raises(TypeError) as caught:
             call()
         here[words] = str(caught.value)
     if sys.version_info < (3, 12):  # where classes do not export memory
         answers = {call: answer for call, answer in answers.items() if "Buffer()" not in call}
-    for call, answer in answers.items():
-        for words, ours in here.items():
-            answer = answer.replace(words, ours)
-        answers[call] = answer
+    for name, answer in answers.items():
+        for words, in_its_place in here.items():
+            answer = answer.replace(words, in_its_place)
+        answers[name] = answer
     return answers
 
 
