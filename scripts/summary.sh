@@ -13,8 +13,8 @@ for name; do
     windows-extension) lines='^the Python' ;;
     bare) lines='^(nextest|doctest|resize|pytest|cpython): |^== Debian .* passed' ;;
     release-profile) lines='^searches in the ' ;;
-    repository | targets | wheel) lines='^(checked|ran|not run): ' ;;
-    *) lines='^ *Summary \[|^left out: ' ;;
+    repository | targets | wheel | msrv) lines='^(checked|ran|not run): ' ;;
+    *) lines='^ *Summary \[|^(left out|skipped): ' ;;
     esac
     # Each line once, with where it comes from.
     grep -hE "$lines" "$name" | sed "s/^ */$name: /"

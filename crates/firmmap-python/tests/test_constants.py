@@ -1,4 +1,4 @@
-"""Section D: the constants."""
+"""The constants."""
 
 from __future__ import annotations
 

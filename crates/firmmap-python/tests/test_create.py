@@ -1,4 +1,4 @@
-"""Section B: making a map, with good and with bad arguments."""
+"""Making a map, with good and with bad arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Section C: the methods, one by one; C9 is in test_resize.py, C15 in test_callbacks.py."""
+"""The methods, one by one; `resize` is in test_resize.py, arguments that call back in test_callbacks.py."""
 
 from __future__ import annotations
 

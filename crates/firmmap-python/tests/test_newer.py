@@ -1,4 +1,4 @@
-"""Section N: what newer standard libraries do, on every interpreter."""
+"""What newer standard libraries do, on every interpreter."""
 
 from __future__ import annotations
 

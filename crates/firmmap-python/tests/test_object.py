@@ -1,4 +1,4 @@
-"""Section A: a map is a mutable byte array and a file object."""
+"""A map is a mutable byte array and a file object."""
 
 from __future__ import annotations
 

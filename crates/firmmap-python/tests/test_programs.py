@@ -1,4 +1,4 @@
-"""Section E: the programs that a reader of the documentation tries first."""
+"""The programs that a reader of the documentation tries first."""
 
 from __future__ import annotations
 

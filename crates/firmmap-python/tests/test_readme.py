@@ -35,7 +35,7 @@ def test_example(example: str, tmp_path: Path) -> None:
     tmp_path.joinpath("example.py").write_text(example, encoding="utf-8")
     command = [sys.executable, "example.py"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
+    assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.splitlines() == PRINTS.findall(example)
 
 

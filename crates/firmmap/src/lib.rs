@@ -72,10 +72,6 @@ pub use access::MapFlags;
 pub use access::{Access, FlushFlags, Protection};
 pub use advice::Advice;
 pub use error::{Error, ErrorKind, Result};
-pub use fault::{
-    UnreportedFault, fault_guard, fault_handler, forget_fault_handler, on_fault, renew_fault_guard, set_fault_guard,
-    take_fault, take_fault_of, waiting_faults,
-};
 pub use file::MappedFile;
 pub use map::{FindIter, Lines, Mmap, Residency};
 pub use mode::Mode;
@@ -129,13 +125,3 @@ pub fn allocation_granularity() -> usize {
 pub fn fork_generation() -> u32 {
     sys::generation()
 }
-
-/// The examples of the README, as tests.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
-
-/// The examples of the guide, as tests.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/guide.md")]
-struct Guide;

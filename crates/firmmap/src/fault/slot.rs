@@ -1,9 +1,10 @@
 //! One mapping's place in the table: what it is, what has happened to it, and who has met that.
 
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use super::busy::is_busy;
+use super::counts::Counts;
 use super::index::Links;
 use super::os;
 use super::pool::{List, Neighbours, Node, Pool};
@@ -22,18 +23,8 @@ pub(crate) struct Slot {
     start: AtomicUsize,
     len: AtomicUsize,
     pub(super) links: Links,
-    /// How many faults there were. Never goes back.
-    faults: AtomicU64,
-    /// How many there were when nothing was left to report last, and all pages were the file's.
-    settled: AtomicU64,
-    /// How many there were when all pages were the file's last.
-    restored: AtomicU64,
-    /// How many there were before the map that the slot is for.
-    before: AtomicU64,
+    counts: Counts,
 
-    /// How often somebody has asked for the count while there were zeros that could not be taken away, and what
-    /// [`count_from`](Self::count_from) was given.
-    asked: AtomicU64,
     file_offset: AtomicU64,
     device: AtomicU64,
     inode: AtomicU64,
@@ -126,11 +117,7 @@ impl Slot {
             start: AtomicUsize::new(0),
             len: AtomicUsize::new(0),
             links: Links::new(),
-            faults: AtomicU64::new(0),
-            settled: AtomicU64::new(0),
-            restored: AtomicU64::new(0),
-            before: AtomicU64::new(0),
-            asked: AtomicU64::new(0),
+            counts: Counts::new(),
             file_offset: AtomicU64::new(0),
             device: AtomicU64::new(0),
             inode: AtomicU64::new(0),
@@ -197,14 +184,13 @@ impl Slot {
 
     /// The slot is a new map's, and about to be put into the index.
     pub(super) fn start_counting(&self) {
-        self.before.store(self.faults.load(Ordering::Relaxed), Ordering::Relaxed);
-        self.asked.store(0, Ordering::Relaxed);
+        self.counts.start();
         self.listed.store(true, Ordering::Relaxed);
     }
 
     /// Goes on with the count of a map that this one takes the place of.
     pub(crate) fn count_from(&self, count: u64) {
-        self.asked.fetch_add(count, Ordering::Relaxed);
+        self.counts.count_from(count);
     }
 
     /// Changes the protection that pages get when they are restored.
@@ -235,7 +221,7 @@ impl Slot {
             pool.give_back(node);
         }
         self.unlisted.store(0, Ordering::Relaxed);
-        self.settled.store(self.faults.load(Ordering::Relaxed), Ordering::Release);
+        self.counts.set_settled(self.counts.now());
         fault
     }
 
@@ -253,21 +239,14 @@ impl Slot {
                 pool.give_back(node);
             }
         }
-        self.restored.store(self.faults.load(Ordering::Relaxed), Ordering::Release);
+        self.counts.set_restored(self.counts.now());
     }
 
     /// How many faults the map has met. Whoever gets the same number before and after has read nothing but the file's bytes in
     /// between, and lost no writes.
     #[inline]
     pub(crate) fn count(&self) -> u64 {
-        // What was read before is read before the count.
-        fence(Ordering::Acquire);
-        let faults = self.faults.load(Ordering::Acquire);
-        if faults == self.restored.load(Ordering::Acquire) {
-            (faults - self.before.load(Ordering::Relaxed)) + self.asked.load(Ordering::Relaxed)
-        } else {
-            self.count_zeroed()
-        }
+        self.counts.count().unwrap_or_else(|| self.count_zeroed())
     }
 
     /// There were zeros in the place of pages. They must be gone before somebody begins to read.
@@ -276,20 +255,13 @@ impl Slot {
         let _blocked = os::block_signals();
         let _held = self.hold();
         self.settle();
-        if !self.zeroed.is_empty() {
-            // Reading them makes no new fault. So this counts as one.
-            self.asked.fetch_add(1, Ordering::Relaxed);
-        }
-        let faults = self.faults.load(Ordering::Relaxed) - self.before.load(Ordering::Relaxed);
-        faults + self.asked.load(Ordering::Relaxed)
+        self.counts.count_locked(!self.zeroed.is_empty())
     }
 
     /// Before an operation: the count to compare with afterwards, if there is nothing to report or to restore.
     #[inline(always)]
     pub(crate) fn settled(&self) -> Option<u64> {
-        let seen = self.faults.load(Ordering::Acquire);
-        // What is read next must not be read before this.
-        (seen == self.settled.load(Ordering::Acquire)).then_some(seen)
+        self.counts.settled()
     }
 
     /// Before a part of an operation on `whole`: the count to compare with afterwards, or a fault that was not reported, or one in
@@ -316,7 +288,7 @@ impl Slot {
         }
         match self.first_zeroed(part) {
             Some(offset) => Err(Fault { offset }),
-            None => Ok(self.faults.load(Ordering::Relaxed)),
+            None => Ok(self.counts.now()),
         }
     }
 
@@ -333,23 +305,20 @@ impl Slot {
     /// After an operation, on a part of `span`: whether what it has read was the file's.
     #[inline]
     pub(crate) fn leave(&'static self, seen: u64, span: Span) -> Result<(), Fault> {
-        // What was read before is read before the count.
-        fence(Ordering::Acquire);
-        if self.faults.load(Ordering::Relaxed) == seen { Ok(()) } else { Err(self.recover(span)) }
+        if self.counts.is(seen) { Ok(()) } else { Err(self.recover(span)) }
     }
 
     /// Before an operation that only reads, and leaves faults to another one: the count to compare with afterwards. If there
     /// is a fault that was not reported, it is less than what will be found then.
     #[inline(always)]
     pub(crate) fn settled_count(&self) -> u64 {
-        self.settled.load(Ordering::Acquire)
+        self.counts.settled_count()
     }
 
     /// After such an operation: whether what it has read was the file's, and nothing is to be reported.
     #[inline(always)]
     pub(crate) fn is_unchanged(&self, seen: u64) -> bool {
-        fence(Ordering::Acquire);
-        self.faults.load(Ordering::Relaxed) == seen
+        self.counts.is(seen)
     }
 
     /// Restores the file's pages and says which byte of `span` was the first that was missing, though the fault may have been at
@@ -444,15 +413,15 @@ impl Slot {
 
     /// Restores the file's pages, where the system can. The slot is locked, all signals are blocked.
     fn settle(&self) {
-        let faults = self.faults.load(Ordering::Relaxed);
+        let faults = self.counts.now();
         let restored = self.restore_ranges(&self.mapping());
         os::refill_reserve();
         if !restored {
             return;
         }
-        self.restored.store(faults, Ordering::Release);
+        self.counts.set_restored(faults);
         if self.reports.is_empty() && self.unlisted.load(Ordering::Relaxed) == 0 {
-            self.settled.store(faults, Ordering::Release);
+            self.counts.set_settled(faults);
         }
     }
 
@@ -518,7 +487,7 @@ impl Slot {
         }
         let mapping = self.mapping();
         // Counted before it can be seen.
-        self.faults.fetch_add(1, Ordering::AcqRel);
+        self.counts.add();
         // By other threads that write to the page as well: the load in `leave` may overtake a store, but not this.
         os::seen_by_all_threads();
         // More than can be kept apart: the others go back to what they were. Whoever still uses them comes here again.
@@ -559,7 +528,7 @@ impl Slot {
         if !self.contains(address) || !help(&mapping) {
             return false;
         }
-        self.faults.fetch_add(1, Ordering::AcqRel);
+        self.counts.add();
         self.note(address, address & !(mapping.page_size - 1), thread);
         true
     }

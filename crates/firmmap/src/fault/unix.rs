@@ -165,7 +165,7 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
     unsafe { handle(signal, info, context) };
 }
 
-/// How many bytes of stack [`handle`] needs, what [`super::notify`] calls included. `tests/fault_stack.rs` measures it. A build
+/// How many bytes of stack [`handle`] needs, what [`super::notify`] calls included. `tests/faults/signal_stack.rs` measures it. A build
 /// that is not optimised takes more.
 const STACK: usize = if cfg!(debug_assertions) { 4096 } else { 2048 };
 

@@ -6,12 +6,12 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::access::Protection;
 use crate::error::{Detail, Error, ErrorKind, Result};
 use crate::fault::Fault;
+use crate::map::growth_lock::{GrowthGuard, GrowthLock};
 use crate::map::{MapSource, Mmap};
 use crate::range;
 use crate::sys::{self, Appending, FileInfo, FileLenChange, FileResize, TrackedFile, WriteError};
@@ -22,10 +22,7 @@ const MIN_CAPACITY: usize = 1 << 20;
 /// The state of a map's growth.
 #[derive(Default)]
 pub(crate) struct Growth {
-    /// The [`generation`](sys::generation) of the thread that makes the map longer now, or zero.
-    ///
-    /// Not a mutex, as after fork(2) the child would wait for ever for a thread that only its parent has.
-    holder: AtomicU32,
+    lock: GrowthLock,
     /// What was found out about the file: one of the numbers below, or zero.
     file: AtomicU8,
 }
@@ -42,32 +39,11 @@ const NOT_REGULAR: u8 = 4;
 /// From how many bytes on a write looks first whether the disk has space for them: copying them takes much longer than that.
 const LARGE_WRITE: usize = 64 * 1024;
 
-/// The right to make a map longer, until it is dropped.
-struct GrowthLock<'a>(&'a AtomicU32);
-
 impl Growth {
-    fn lock(&self) -> GrowthLock<'_> {
-        let here = sys::generation();
-        let mut waits = 0;
-        loop {
-            let holder = self.holder.load(Ordering::Relaxed);
-            // A thread of another generation was there when this process was forked, and is not here.
-            if holder != here
-                && self.holder.compare_exchange_weak(holder, here, Ordering::Acquire, Ordering::Relaxed).is_ok()
-            {
-                return GrowthLock(&self.holder);
-            }
-            if waits < 100 {
-                waits += 1;
-                std::thread::yield_now();
-            } else {
-                std::thread::sleep(Duration::from_micros(50));
-            }
-        }
+    fn lock(&self) -> GrowthGuard<'_> {
+        self.lock.lock(sys::generation())
     }
-}
 
-impl Growth {
     /// What kind of file it is, and which flags it was opened with. The kind does not change, so that the system is asked once;
     /// writes go where they should also if others change the flags later.
     fn kind_of(&self, file: &File) -> io::Result<u8> {
@@ -143,12 +119,6 @@ impl Undo<'_> {
         if self.reached > self.before {
             sys::restore_len(self.file, self.before, self.before + 1..=self.reached);
         }
-    }
-}
-
-impl Drop for GrowthLock<'_> {
-    fn drop(&mut self) {
-        self.0.store(0, Ordering::Release);
     }
 }
 

@@ -3,6 +3,7 @@
 mod fast;
 mod find_iter;
 mod growth;
+mod growth_lock;
 mod lines;
 mod pages;
 mod residency;

@@ -50,7 +50,7 @@ impl Mmap {
     /// read nothing but the file's bytes in between, and has lost no writes. Zeros that an earlier fault has put in place of
     /// pages are replaced by the file's pages before the number is given.
     ///
-    /// It is always zero where there is no guard ([`set_fault_guard`](crate::set_fault_guard)).
+    /// It is always zero where there is no guard ([`set_fault_guard`](crate::fault::set_fault_guard)).
     ///
     /// # Examples
     ///
