@@ -13,7 +13,7 @@ DIST ?= dist
 ABI ?=
 # The file that the demo works on; without one it puts 200 MB together.
 FILE ?=
-# Which clients `make test-clients` runs; without names all.
+# Which clients `make test-clients` and `make test-rust-clients` run; without names all.
 CLIENTS ?=
 
 export TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
@@ -48,6 +48,9 @@ test: lint test-rust test-resize test-python test-cpython ## run lint and the ne
 
 ##@ Tests, one by one
 
+# All optional features of the libraries.
+FEATURES := --features firmmap/bytemuck,firmmap/bytes,firmmap/stable_deref_trait,firmmap/zerocopy,firmmap-memmap2/stable_deref_trait
+
 # The program that runs the Rust tests.
 .PHONY: nextest
 nextest:
@@ -55,13 +58,13 @@ nextest:
 
 .PHONY: test-rust
 test-rust: nextest ## run the Rust tests and the documentation's examples
-	@$(LOGGED) nextest scripts/nextest.sh --workspace --locked
-	@$(LOGGED) doctest cargo test --quiet --doc --workspace --locked
+	@$(LOGGED) nextest scripts/nextest.sh --workspace --locked $(FEATURES)
+	@$(LOGGED) doctest cargo test --quiet --doc --workspace --locked $(FEATURES)
 
 .PHONY: test-resize
 test-resize: nextest ## run the Rust tests once more, with maps that grow without mremap(2), as on macOS and the BSDs
 	@RUSTFLAGS='--cfg firmmap_no_mremap' CARGO_TARGET_DIR=$(TARGET)/no-mremap $(LOGGED) resize \
-		scripts/nextest.sh -p firmmap -p firmmap-documents --locked
+		scripts/nextest.sh -p firmmap --locked
 
 .PHONY: test-python
 test-python: $(WHEEL) ## run pytest under every CPython from 3.11 on
@@ -79,6 +82,10 @@ test-release-profile: ## count the instructions of searches in a program of its 
 test-clients: $(WHEEL) ## run other projects' own tests with both modules, under every CPython from 3.11 on (about 15 minutes)
 	@$(LOGGED) clients scripts/each-python.sh --with clients --needs test._test_multiprocessing \
 		$(PACKAGE)/clients/run.py $(TARGET)/clients $(CLIENTS)
+
+.PHONY: test-rust-clients
+test-rust-clients: .venv/ready ## run memmap2's own tests and those of crates that use it, with memmap2 and with firmmap-memmap2 (an hour; CLIENTS='memmap2 truncated')
+	@$(LOGGED) rust-clients $(BIN)/python crates/firmmap-memmap2/clients/run.py $(TARGET)/rust-clients $(CLIENTS)
 
 ##@ Measurements
 
@@ -104,8 +111,8 @@ OPTIMISED := --config profile.dev.package.firmmap.opt-level=2
 
 .PHONY: test-windows
 test-windows: nextest ## run the Rust tests as Windows programs, in wine, and build the Python extension (installs what it needs)
-	@$(LOGGED) windows-nextest scripts/windows.sh cargo nextest run $(OPTIMISED) -p firmmap -p firmmap-documents --locked
-	@$(LOGGED) windows-doctest scripts/windows.sh cargo test $(OPTIMISED) --quiet --doc -p firmmap -p firmmap-documents --locked
+	@$(LOGGED) windows-nextest scripts/windows.sh cargo nextest run $(OPTIMISED) -p firmmap --locked
+	@$(LOGGED) windows-doctest scripts/windows.sh cargo test $(OPTIMISED) --quiet --doc -p firmmap --locked
 	@$(LOGGED) windows-extension scripts/windows.sh scripts/windows/extension.sh
 	@printf '\n== Windows (wine): all tests passed\n'
 	@cd $(TARGET)/test-logs && grep -hE '^ *Summary \[|^test result:|^the Python' windows-{nextest,doctest,extension}
@@ -154,13 +161,17 @@ SUITE ?= trixie
 test-bare: ## run `make demo` and `make test` in a new Debian that has only what they need (SUITE=bookworm, trixie or sid; as root)
 	@$(LOGGED) bare scripts/test-bare.sh $(SUITE)
 
+.PHONY: test-interpreters
+test-interpreters: $(WHEEL) ## run the Python tests under CPython 3.13 to 3.15 and their debug builds, in a new Debian (as root)
+	@$(LOGGED) interpreters scripts/test-interpreters.sh
+
 .PHONY: check-targets
 check-targets: ## type-check for macOS, the BSDs, musl, 32 bits; run the program for WebAssembly (as test-i686)
 	@$(LOGGED) targets scripts/check-targets.sh
 
 .PHONY: summary
 summary: ## print the closing lines of all that .ci/run has run
-	@scripts/summary.sh nextest doctest resize pytest cpython release-profile repository windows-nextest windows-doctest windows-extension aarch64 i686 musl targets wheel bare
+	@scripts/summary.sh nextest doctest resize pytest cpython release-profile rust-clients repository windows-nextest windows-doctest windows-extension aarch64 i686 musl targets wheel bare interpreters
 
 ##@ Releases
 
@@ -175,8 +186,8 @@ sdist: .venvs/build/ready ## pack the source of a release into dist
 
 .PHONY: crate
 crate: ## pack the crate as for publishing it, and build what was packed
-	@for file in README.md LICENSE-MIT LICENSE-APACHE; do \
-		cargo package --package firmmap --locked --list | grep -x "$$file" >/dev/null || { echo "the crate lacks $$file" >&2; exit 1; }; done
+	@for crate in firmmap firmmap-memmap2; do for file in README.md LICENSE-MIT LICENSE-APACHE; do \
+		cargo package --package $$crate --locked --list | grep -x "$$file" >/dev/null || { echo "$$crate lacks $$file" >&2; exit 1; }; done; done
 	cargo publish --package firmmap --locked --dry-run
 
 .PHONY: test-crate
@@ -195,8 +206,8 @@ test-wheel: ## build wheel and sdist, install each into an empty environment, an
 lint: build ## check formatting, clippy, rustdoc, ruff, mypy, the stubs against the package, links and numbers in documents
 	cargo fmt --all --check
 	cargo fmt --manifest-path bench/rust/Cargo.toml --check
-	cargo clippy --workspace --all-targets --locked -- -D warnings
-	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --locked
+	cargo clippy --workspace --all-targets --locked $(FEATURES) -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --locked $(FEATURES)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	PATH="$(BIN):$$PATH" scripts/check-types.sh

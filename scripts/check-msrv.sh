@@ -72,12 +72,12 @@ else
         { echo "Debian 13 has another Rust than $msrv: $(in_debian rustc --version)" >&2; exit 1; }
 fi
 
-PYO3_NO_PYTHON=1 check --quiet --package firmmap --package firmmap-python
-echo "checked: Rust $msrv: the crate and the binding"
+PYO3_NO_PYTHON=1 check --quiet --package firmmap --package firmmap-memmap2 --package firmmap-python
+echo "checked: Rust $msrv: the crates and the binding"
 PYO3_CONFIG_FILE=$config check --quiet --package firmmap-python --no-default-features
 echo "checked: Rust $msrv: the binding for CPython 3.14t"
 if has_target x86_64-pc-windows-gnu; then
-    PYO3_NO_PYTHON=1 check --quiet --package firmmap --package firmmap-python --target x86_64-pc-windows-gnu ${windows[@]+"${windows[@]}"}
+    PYO3_NO_PYTHON=1 check --quiet --package firmmap --package firmmap-memmap2 --package firmmap-python --target x86_64-pc-windows-gnu ${windows[@]+"${windows[@]}"}
     echo "checked: Rust $msrv: the crate and the binding for Windows"
 else
     echo "not run: Rust $msrv: the crate and the binding for Windows"

@@ -26,10 +26,12 @@ check() { # TARGET WHAT CARGO-ARGUMENT…
 
 for target in "${unix_targets[@]}"; do
     check "$target" "the crate and its tests" --package firmmap --all-features --all-targets
+    check "$target" "memmap2's API" --package firmmap-memmap2 --all-features --all-targets
     check "$target" "the binding" --package firmmap-python
 done
 check wasm32-unknown-unknown "the crate" --package firmmap --all-features
 check wasm32-wasip1 "the crate" --package firmmap --all-features
+check wasm32-unknown-unknown "memmap2's API" --package firmmap-memmap2 --all-features
 
 # One interpreter for which there is no stable ABI.
 config=$TARGET/cross/free-threaded.txt

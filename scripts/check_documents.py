@@ -7,7 +7,8 @@ Reads every file that git does not ignore. An error is
 - a number such as C9 in a document, a test or a source, that docs/behaviour.md does not define, and one defined twice;
 - a link of a Markdown file to a file or a heading that does not exist (addresses of the web are not followed);
 - a path such as docs/faults.md, in any text, that does not exist;
-- a command `make NAME` in a document, a workflow or .ci/run for which the Makefile has no rule.
+- a command `make NAME` in a document, a workflow or .ci/run for which the Makefile has no rule;
+- a table with more than four columns, or wider than 110 characters, in a Markdown file outside of bench/results.
 
 --unproven lists the statements that no test names, and is no check: some are promises about documents.
 """
@@ -33,6 +34,10 @@ FENCED = re.compile(r"^(```|~~~).*?^\1[^\n]*$", re.DOTALL | re.MULTILINE)
 CODE = re.compile(r"`+[^`\n]+`+")
 LINK = re.compile(r"\]\(<?([^)\s>]+)>?(?: +\"[^\"]*\")?\)|^\[[^\]]+\]: +(\S+)", re.MULTILINE)
 PAGE = re.compile(r"(?<![\w./-])docs/[\w./-]+\.(?:md|c)\b")
+# Types of crates that look like numbers of statements.
+TYPES = {"F32", "F64"}
+TABLE_ROW = re.compile(r"^\|.*\|$", re.MULTILINE)
+MAX_COLUMNS, MAX_WIDTH = 4, 110
 MAKE = re.compile(r"(?:^|`|&& )make ((?:[a-z][a-z0-9-]* ?)+)", re.MULTILINE)
 # The same in what CI runs; there a matrix can list the targets.
 RUN = re.compile(r"^ *(?:- )?(?:run: )?g?make ((?:[a-z][a-z0-9-]* ?)+)|^ *target: \[(.*)\]$", re.MULTILINE)
@@ -42,7 +47,7 @@ def tracked() -> list[Path]:
     # In a container of CI the folder belongs to somebody else.
     command = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return [path for name in listed.split("\0") if name and (path := ROOT / name).is_file()]
+    return [path for name in listed.split("\0") if name and (path := ROOT / name).is_file() and not path.is_symlink()]
 
 
 def blanked(text: str, pattern: re.Pattern[str]) -> str:
@@ -94,11 +99,20 @@ def bad_links(page: Path, text: str) -> Iterator[tuple[int, str]]:
             yield match.start(), f"the link {target!r} leads to no heading or anchor"
 
 
+def wide_rows(text: str) -> Iterator[tuple[int, str]]:
+    for match in TABLE_ROW.finditer(blanked(text, FENCED)):
+        columns = blanked(match[0], CODE).count("|") - 1
+        if columns > MAX_COLUMNS:
+            yield match.start(), f"a table of {columns} columns, at most {MAX_COLUMNS} fit"
+        elif len(match[0]) > MAX_WIDTH:
+            yield match.start(), f"a row of {len(match[0])} characters, at most {MAX_WIDTH} fit"
+
+
 def problems(path: Path, text: str, numbers: set[str], targets: set[str]) -> Iterator[tuple[int, str]]:
     if path.suffix in NUMBERED:
         letters = "".join(sorted({number[0] for number in numbers}))
         for match in re.finditer(rf"\b[{letters}]\d{{1,2}}\b", text):
-            if match[0] not in numbers:
+            if match[0] not in numbers | TYPES:
                 yield match.start(), f"docs/behaviour.md has no statement {match[0]}"
     for match in PAGE.finditer(text):
         if not (ROOT / match[0]).exists() and not (path.parent / match[0]).exists():
@@ -106,6 +120,8 @@ def problems(path: Path, text: str, numbers: set[str], targets: set[str]) -> Ite
     commands = []
     if path.suffix == ".md":
         yield from bad_links(path, text)
+        if not path.is_relative_to(ROOT / "bench" / "results"):
+            yield from wide_rows(text)
         blocks = [match.span() for match in FENCED.finditer(text)]
         for match in MAKE.finditer(text):
             # A line that begins with the word is prose, unless it is in a block.

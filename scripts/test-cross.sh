@@ -5,7 +5,7 @@
 set -euo pipefail
 target=$1 list=${2:-}
 cross=(scripts/cross.sh "$target" nextest)
-arguments=(--package firmmap --package firmmap-documents --locked)
+arguments=(--package firmmap --locked)
 
 filter=()
 if [[ $list ]]; then

@@ -18,6 +18,8 @@ mod operations;
 mod pairs;
 #[cfg(target_os = "linux")]
 mod search;
+#[cfg(target_os = "linux")]
+mod views;
 
 fn main() {
     #[cfg(target_os = "linux")]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::pairs::{Report, repeat, repeat_after};
-use crate::{lines, search};
+use crate::{lines, search, views};
 use firmmap::MmapOptions;
 use memchr::memmem;
 use mmap_io::MemoryMappedFile;
@@ -41,7 +41,9 @@ pub fn run() {
         .map(|(name, len)| (name, Text::new(folder.path(), len)));
     map_and_drop(&mut report, &files[0].1);
     copies(&mut report, &files[2].1);
-    search::run(&mut report, &Text::new(folder.path(), 256 * MIB));
+    let large = Text::new(folder.path(), 256 * MIB);
+    search::run(&mut report, &large);
+    views::run(&mut report, &large);
     lines::run(&mut report, &files[2].1);
     for (name, file) in &files {
         growth(&mut report, name, file);
@@ -110,7 +112,7 @@ fn map_and_drop(report: &mut Report, small: &Text) {
         return;
     }
     let theirs = || repeat(|| small.theirs());
-    report.row("map and drop", Some(1.0), repeat(|| small.ours()), ("memmap2", theirs()));
+    report.row("map and drop", Some(0.9), repeat(|| small.ours()), ("memmap2", theirs()));
     let mut untracked = MmapOptions::new();
     untracked = untracked.track_file(false);
     let ours = repeat(|| untracked.map(&small.file).unwrap());

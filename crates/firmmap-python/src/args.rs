@@ -9,11 +9,12 @@ use crate::sys::number;
 pub(crate) use crate::sys::buffer::Argument;
 use crate::sys::exception::{Exception, PyResult, PyTypeError};
 pub(crate) use crate::sys::number::{
-    Slice, byte, clipped, exact_int, int, is_index, item_index, item_value, limited, named_int, named_ssize, offset,
-    python_int, python_uint, ssize,
+    Slice, byte, c_int, clipped, exact_int, int, is_index, item_index, item_value, limited, named_int, named_ssize,
+    offset, python_int, python_uint, ssize,
 };
-use crate::sys::objects::{class_name, new_string, shortened};
+use crate::sys::objects::{class_name, new_string};
 pub(crate) use crate::sys::trampoline::Args;
+use crate::sys::trampoline::unexpected_name;
 
 type Object<'a, 'py> = Borrowed<'a, 'py, PyAny>;
 
@@ -47,6 +48,8 @@ pub(crate) struct ArgParser<'a, 'py> {
     index: usize,
     used: usize,
     known: [&'static str; MOST],
+    /// The first one that was given by name and by position, and its place.
+    twice: Option<(&'static str, usize)>,
 }
 
 /// More arguments than any constructor has.
@@ -69,7 +72,7 @@ impl<'a, 'py> ArgParser<'a, 'py> {
             let message = format!("function takes at most {positional} positional arguments ({placed} given)");
             return Err(PyTypeError::new_err(message));
         }
-        Ok(Self { args, names, placed, index: 0, used: 0, known: [""; MOST] })
+        Ok(Self { args, names, placed, index: 0, used: 0, known: [""; MOST], twice: None })
     }
 
     /// The next argument, by its place or its name.
@@ -83,14 +86,10 @@ impl<'a, 'py> ArgParser<'a, 'py> {
         self.known[index] = name;
         let named = if self.used < names.len() { names.get_item(new_string(names.py(), name)?)? } else { None };
         self.used += usize::from(named.is_some());
-        match (placed, named) {
-            (Some(_), Some(_)) => {
-                let place = index + 1;
-                let message = format!("argument for function given by name ('{name}') and position ({place})");
-                Err(PyTypeError::new_err(message))
-            }
-            (value, named) => Ok(value.or(named)),
+        if placed.is_some() && named.is_some() {
+            self.twice.get_or_insert((name, index + 1));
         }
+        Ok(placed.or(named))
     }
 
     /// As [`next`](Self::next), for an argument that must be there.
@@ -100,21 +99,19 @@ impl<'a, 'py> ArgParser<'a, 'py> {
         self.next(name)?.ok_or_else(missing)
     }
 
-    /// Refuses keyword arguments that were not asked for.
+    /// Refuses arguments that were given twice, and keyword arguments that were not asked for.
     pub(crate) fn finish(self) -> PyResult<()> {
+        if let Some((name, place)) = self.twice {
+            let message = format!("argument for function given by name ('{name}') and position ({place})");
+            return Err(PyTypeError::new_err(message));
+        }
         let Some(names) = self.names.filter(|names| names.len() > self.used) else { return Ok(()) };
         for (name, _) in names.iter() {
             let Ok(name) = name.cast::<PyString>() else {
                 return Err(PyTypeError::new_err("keywords must be strings"));
             };
             if !name.to_str().map_err(Exception::from).is_ok_and(|name| self.known[..self.index].contains(&name)) {
-                let name = shortened(name.as_borrowed());
-                let message = if names.py().version_info() >= (3, 13) {
-                    format!("this function got an unexpected keyword argument '{name}'")
-                } else {
-                    format!("'{name}' is an invalid keyword argument for this function")
-                };
-                return Err(PyTypeError::new_err(message));
+                return Err(unexpected_name("this function", name.as_borrowed(), &self.known[..self.index]));
             }
         }
         Ok(())

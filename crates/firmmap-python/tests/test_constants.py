@@ -1,4 +1,4 @@
-"""The constants."""
+"""D1 to D3: the constants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The example runs as it is."""
+"""The example program runs as it is."""
 
 from __future__ import annotations
 

@@ -50,6 +50,7 @@ def test_defaults(name: str, make_file: MakeFile) -> None:
     """The defaults that a signature shows can be passed, and mean what leaving them out means."""
     m: Any = firmmap.mmap(make_file(b"0123456789").fileno(), 0)
     first: dict[str, tuple[Any, ...]] = {
+        "__exit__": (None, None, None),
         "find": (b"5",),
         "rfind": (b"5",),
         "madvise": (0,),
@@ -58,6 +59,7 @@ def test_defaults(name: str, make_file: MakeFile) -> None:
         "seek": (3,),
         "write": (b"a",),
         "write_byte": (65,),
+        "__exit__": (None, None, None),
     }
     if name == "set_name":
         return

@@ -1,4 +1,4 @@
-"""The programs that a reader of the documentation tries first."""
+"""E1 to E3: the programs that a reader of the documentation tries first."""
 
 from __future__ import annotations
 

@@ -33,14 +33,14 @@ pub enum Access {
     /// The bytes can be read. Every change is an error. The default.
     #[default]
     Read,
-    /// Changes go to memory and to the file, and to everybody else who maps it.
+    /// Changes go to memory and to the file, and are seen by everybody else who maps it.
     Write,
     /// Copy-on-write: changes go to this mapping's memory only, never to the file.
     Copy,
 }
 
 bitflags! {
-    /// What the processor lets a program do with the mapped pages.
+    /// What a program may do with the mapped pages.
     ///
     /// # Platform-specific behavior
     ///
@@ -70,7 +70,7 @@ bitflags! {
 }
 
 impl Protection {
-    /// The words for an error message.
+    /// The protection, in the words of an error message.
     pub(crate) fn words(self) -> &'static str {
         if self.contains(Self::WRITE) {
             "writable"
@@ -110,7 +110,7 @@ bitflags! {
         const PRIVATE = libc::MAP_PRIVATE;
         /// Memory without a file; set by [`MmapOptions::map_anonymous`](crate::MmapOptions::map_anonymous).
         const ANONYMOUS = libc::MAP_ANON;
-        /// Read all pages in while mapping (Linux).
+        /// Read all pages into memory while mapping (Linux).
         #[cfg(any(target_os = "linux", target_os = "android"))]
         const POPULATE = libc::MAP_POPULATE;
         /// Keep all pages in memory (Linux).
@@ -131,7 +131,7 @@ bitflags! {
 }
 
 bitflags! {
-    /// FileResize [`Mmap::flush_with`](crate::Mmap::flush_with) writes back: the `flags` of msync(2).
+    /// How [`Mmap::flush_with`](crate::Mmap::flush_with) writes back: the `flags` of msync(2).
     ///
     /// # Platform-specific behavior
     ///

@@ -1,9 +1,9 @@
 //! [`Advice`]: what a program tells the system about how it will use a mapping.
 
-/// How a range of a mapping is going to be used, for [`Mmap::advise`](crate::Mmap::advise).
+/// How a range of a mapping is going to be used, an argument of [`Mmap::advise`](crate::Mmap::advise).
 ///
-/// The constants are those of madvise(2) on the system at hand; [`Advice::from_raw`] takes any other number, which
-/// the system then accepts or refuses.
+/// The constants are those of the system's madvise(2); [`Advice::from_raw`] makes any other, which the system then accepts or
+/// refuses.
 ///
 /// # Platform-specific behavior
 ///
@@ -26,7 +26,7 @@
 pub struct Advice(i32);
 
 impl Advice {
-    /// The advice with the system's own number.
+    /// Returns the advice with the given number.
     ///
     /// # Examples
     ///
@@ -39,7 +39,7 @@ impl Advice {
         Self(raw)
     }
 
-    /// The system's own number.
+    /// Returns the system's number.
     ///
     /// # Examples
     ///
@@ -120,8 +120,26 @@ advice! {
     POPULATE_READ = libc::MADV_POPULATE_READ;
     /// Fault the pages in for writing, now (Linux 5.14).
     POPULATE_WRITE = libc::MADV_POPULATE_WRITE;
+    /// The pages are broken: whoever touches them gets SIGBUS. For tests, and for root only.
+    HW_POISON = libc::MADV_HWPOISON;
     /// As `DONT_NEED`, for locked pages too (Linux 5.18).
     DONT_NEED_LOCKED = libc::MADV_DONTNEED_LOCKED;
     /// Make huge pages of the range, now (Linux 6.1).
     COLLAPSE = 25; // `MADV_COLLAPSE`, which libc has not for musl
+}
+
+#[cfg(any(target_vendor = "apple", target_os = "freebsd", target_os = "netbsd", target_os = "openbsd"))]
+advice! {
+    /// The contents of these pages are not needed any more.
+    FREE = libc::MADV_FREE;
+}
+
+#[cfg(target_vendor = "apple")]
+advice! {
+    /// Pages that are locked are filled with zeros when they are unmapped.
+    ZERO_WIRED_PAGES = libc::MADV_ZERO_WIRED_PAGES;
+    /// The contents are not needed any more, and the pages do not count for the process until `FREE_REUSE`.
+    FREE_REUSABLE = libc::MADV_FREE_REUSABLE;
+    /// The pages are used again.
+    FREE_REUSE = libc::MADV_FREE_REUSE;
 }

@@ -1,4 +1,4 @@
-//! What can go wrong, in concrete words: which value, and what was allowed.
+//! Errors, which name the value that was wrong and the limit.
 
 use std::fmt;
 use std::io;
@@ -9,8 +9,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// Why an operation on a mapping failed.
 ///
-/// [`kind`](Error::kind) tells the cases apart for a program, the `Display` text names the values for a person.
-/// It converts into [`std::io::Error`] without losing the operating system's error code.
+/// [`kind`](Error::kind) is for programs; the `Display` text names the values for people.
+/// An `Error` converts into [`std::io::Error`] without losing the operating system's error code.
 ///
 /// # Examples
 ///
@@ -23,13 +23,11 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// assert_eq!(error.to_string(), "read range 8..12 is outside the map of 10 bytes");
 /// # Ok::<(), firmmap::Error>(())
 /// ```
-#[derive(Debug)]
 pub struct Error {
-    /// Boxed, so that results fit into registers: what succeeds should not pay for what fails.
+    /// Boxed, so that results fit into registers: success should not pay for failure.
     inner: Box<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
     detail: Detail,
     /// The file that could not be opened or mapped.
@@ -54,39 +52,39 @@ struct Inner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The operating system refused; [`Error::os_error`] has its words.
+    /// The operating system refused; [`Error::os_error`] has its error.
     Os,
-    /// Bytes of the map could not be read or written: its file was truncated, its disk failed or is full.
-    /// [`Error::fault_offset`] says where. Once the file is whole again, so is the map.
+    /// Bytes of the map could not be read or written, because its file was truncated or its disk failed or is full.
+    /// [`Error::fault_offset`] says where. Once the file is whole again, the map works again.
     Fault,
     /// A position or range that is not inside the map.
     OutOfRange,
-    /// The offset of a new map lies behind the end of its file.
+    /// The offset of a new map lies past the end of its file.
     OffsetBeyondEnd,
-    /// The length of a new map reaches behind the end of its file.
+    /// A new map would reach past the end of its file.
     LengthBeyondEnd,
-    /// The file has no length that could be mapped. For a device one can be given; a pipe or a file of `/proc` or `/sys` can be read,
-    /// but not mapped.
+    /// The file has no length that could be mapped. For a device a length can be given; a pipe, or a file in `/proc` or `/sys`, can
+    /// be read but not mapped.
     UnknownLength,
     /// A length or offset that this system cannot address.
     TooLarge,
-    /// The map cannot become that long without moving, and must not move: it is used through `&self`.
-    /// [`Mmap::capacity`](crate::Mmap::capacity) says how long it can become.
+    /// The map cannot grow that far without moving, and must not move through `&self`.
+    /// [`Mmap::capacity`](crate::Mmap::capacity) is how far it can grow.
     BeyondCapacity,
     /// The map does not allow that kind of access.
     AccessDenied,
     /// The map is read-only or copy-on-write and therefore keeps its length.
     NotResizable,
-    /// The map was made without keeping its file ([`MmapOptions::track_file`](crate::MmapOptions::track_file)).
+    /// The map does not keep its file ([`MmapOptions::track_file`](crate::MmapOptions::track_file)).
     NoFile,
-    /// The map's own descriptor was closed behind its back, as by a library that closes all of them, and its number is another
-    /// file's now. The map keeps its bytes; what needs the file is refused.
+    /// The map's own descriptor was closed by other code, for instance by a library that closes all descriptors, and its number
+    /// belongs to another file now. The mapped bytes stay usable; operations that need the file are refused.
     StaleDescriptor,
-    /// Somebody else is using the map at this moment.
+    /// Somebody else is using the map.
     InUse,
-    /// This system cannot do it.
+    /// The system does not support the operation.
     Unsupported,
-    /// A value that has no meaning here.
+    /// A value that makes no sense here.
     InvalidInput,
 }
 
@@ -156,13 +154,26 @@ pub(crate) enum Detail {
     InvalidInput {
         what: &'static str,
     },
+    /// A range that is to be cut into values.
+    PartialValue {
+        operation: &'static str,
+        len: usize,
+        size: usize,
+    },
+    /// The address of the byte at `start` is `excess` more than a multiple of `alignment`.
+    Misaligned {
+        operation: &'static str,
+        start: usize,
+        alignment: usize,
+        excess: usize,
+    },
     UnknownMode {
         mode: String,
     },
 }
 
 impl Error {
-    /// Which case it is.
+    /// Returns the kind of the error.
     ///
     /// # Examples
     ///
@@ -190,11 +201,14 @@ impl Error {
             Detail::StaleDescriptor => ErrorKind::StaleDescriptor,
             Detail::InUse { .. } => ErrorKind::InUse,
             Detail::Unsupported { .. } => ErrorKind::Unsupported,
-            Detail::InvalidInput { .. } | Detail::UnknownMode { .. } => ErrorKind::InvalidInput,
+            Detail::InvalidInput { .. }
+            | Detail::PartialValue { .. }
+            | Detail::Misaligned { .. }
+            | Detail::UnknownMode { .. } => ErrorKind::InvalidInput,
         }
     }
 
-    /// The operating system's error, where the kind is [`ErrorKind::Os`].
+    /// Returns the operating system's error, if the kind is [`ErrorKind::Os`].
     ///
     /// # Examples
     ///
@@ -211,7 +225,7 @@ impl Error {
         }
     }
 
-    /// Where in the map the bytes were missing, where the kind is [`ErrorKind::Fault`]: an index, in bytes.
+    /// Returns the index in the map of the first missing byte, if the kind is [`ErrorKind::Fault`].
     ///
     /// # Examples
     ///
@@ -234,7 +248,7 @@ impl Error {
         }
     }
 
-    /// The file that could not be opened or mapped, where it was given by its path.
+    /// Returns the path of the file that could not be opened or mapped, if the file was given by its path.
     ///
     /// # Examples
     ///
@@ -248,16 +262,17 @@ impl Error {
         self.inner.path.as_deref()
     }
 
-    /// Names the file that it is about.
+    /// Adds the path of the file.
     #[cold]
     pub(crate) fn at(mut self, path: &Path) -> Self {
         self.inner.path = Some(path.to_owned());
         self
     }
 
-    /// How many bytes were asked for, and how many the disk has free, where a request was refused as it cannot be met.
+    /// Returns the number of bytes that were requested and the number that the disk has free, if a request was refused because it
+    /// exceeds the free space.
     ///
-    /// Its kind is [`ErrorKind::Os`], and its [`os_error`](Self::os_error) the system's for a full disk.
+    /// The kind is [`ErrorKind::Os`] then, and [`os_error`](Self::os_error) the system's error for a full disk.
     ///
     /// # Examples
     ///
@@ -283,9 +298,9 @@ impl Error {
         }
     }
 
-    /// An error of the operating system, with what was being done.
+    /// An error of the operating system in `operation`.
     ///
-    /// One of this library's that has come through [`io::Error`] stays what it is.
+    /// An error of this library that was wrapped in an [`io::Error`] is unwrapped.
     pub(crate) fn os(operation: &'static str, source: io::Error) -> Self {
         if let Some(&NoSpace { wanted, free }) = source.get_ref().and_then(|error| error.downcast_ref()) {
             return Detail::NoSpace { operation, wanted, free, source: no_space() }.into();
@@ -359,10 +374,32 @@ impl fmt::Display for Error {
             Detail::InUse { operation } => write!(f, "{operation} is not possible while others use the map"),
             Detail::Unsupported { what } => write!(f, "this system does not support {what}"),
             Detail::InvalidInput { what } => f.write_str(what),
+            Detail::PartialValue { operation, len, size } => {
+                write!(f, "{operation} range of {len} bytes is no whole number of values of {size} bytes")
+            }
+            Detail::Misaligned { operation, start, alignment, excess } => write!(
+                f,
+                "{operation} position {start} is not aligned: its address is {excess} more than a multiple of {alignment}"
+            ),
             Detail::UnknownMode { mode } => {
                 write!(f, "mode {mode:?} is none of \"r\", \"r+\", \"w+\", \"x+\", \"c\"")
             }
         }
+    }
+}
+
+/// What `main` prints of an error that it returns: the kind, the words of [`Display`](fmt::Display), the file, the system's number.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = f.debug_struct("Error");
+        fields.field("kind", &self.kind()).field("message", &self.to_string());
+        if let Some(path) = self.path() {
+            fields.field("path", &path);
+        }
+        if let Some(code) = self.os_error().and_then(io::Error::raw_os_error) {
+            fields.field("code", &code);
+        }
+        fields.finish()
     }
 }
 
@@ -381,6 +418,8 @@ impl From<Error> for io::Error {
             Detail::Os { .. } | Detail::NoSpace { .. } => unreachable!("was returned"),
             Detail::OutOfRange { .. }
             | Detail::InvalidInput { .. }
+            | Detail::PartialValue { .. }
+            | Detail::Misaligned { .. }
             | Detail::UnknownMode { .. }
             | Detail::Shorter { .. }
             | Detail::TooLarge { .. } => io::ErrorKind::InvalidInput,
@@ -397,7 +436,7 @@ impl From<Error> for io::Error {
     }
 }
 
-/// More bytes were asked for than the disk has free: inside of an [`io::Error`], which has no place for both words and numbers.
+/// More bytes were requested than the disk has free: the payload of an [`io::Error`].
 #[derive(Debug)]
 pub(crate) struct NoSpace {
     pub wanted: u64,

@@ -466,8 +466,8 @@ impl MappedFile {
     ///
     /// ```
     /// use firmmap::{MappedFile, MmapOptions};
-    /// let file = MappedFile::new(MmapOptions::new().open("Cargo.toml")?);
-    /// assert_eq!(file.line_end()?, "[package]\n".len());
+    /// let file = MappedFile::new(MmapOptions::new().open("LICENSE-MIT")?);
+    /// assert_eq!(file.line_end()?, "MIT License\n".len());
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn line_end(&self) -> Result<usize> {

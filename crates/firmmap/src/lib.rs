@@ -1,9 +1,19 @@
-//! Memory-mapped files that behave like byte arrays and like files.
+//! Memory-mapped files that behave like byte arrays and like files, without `unsafe`.
 //!
-//! - [`MmapOptions`] makes mappings: of files, of parts of them at any offset, of anonymous memory.
-//! - [`Mmap`] is the mapped bytes: read, write, search, resize, flush, advise, all without `unsafe`.
+//! - [`MmapOptions`] creates mappings: of files, of parts of them at any offset, of anonymous memory.
+//! - [`Mmap`] is the mapped bytes: read, write, search, resize, flush, advise.
 //! - [`MappedFile`] is an `Mmap` with a position: [`Read`](std::io::Read), [`BufRead`](std::io::BufRead),
 //!   [`Write`](std::io::Write), [`Seek`](std::io::Seek). Opened for writing, it grows as files do.
+//! - [`MmapBytes`] owns a map and is a plain slice. The crate `firmmap-memmap2` has memmap2's API.
+//!
+//! A file that is truncated while it is mapped, or whose disk fails, does not end the process: the operation that needs the missing
+//! bytes returns an error of kind [`ErrorKind::Fault`]. Once the file is long enough again, so is the map. Memory that is used directly
+//! reads zeros, and the fault is reported afterwards.
+//!
+//! **For that purpose the first map installs a handler for SIGBUS** in the process (on macOS also for SIGSEGV, on Windows an exception
+//! handler). Signals that do not concern a map of this crate go to the previous handler. Where nothing faults, an operation costs two
+//! more loads and no system call. `FIRMMAP_FAULT_GUARD=0` in the environment or [`set_fault_guard`] switches it off: then no handler is
+//! installed, and a missing page kills the process. [`fault`] describes it.
 //!
 //! # Examples
 //!
@@ -24,9 +34,9 @@
 //!
 //! # Files that grow
 //!
-//! [`MappedFile::open`] opens a file as numpy's `memmap` does, and what is written behind its end makes it longer. With
-//! [`MmapOptions::capacity`] addresses are set aside, so that the map grows in its place: under views, and while other threads
-//! use it. The file is as long as what was written, at every moment.
+//! [`MappedFile::open`] opens a file in the modes of numpy's `memmap`, and a write past the end extends it. With
+//! [`MmapOptions::capacity`] addresses are reserved, so that the map grows in place, while views exist and other threads use it. At
+//! every moment the file is as long as what was written to it.
 //!
 //! ```
 //! use std::io::Write;
@@ -42,12 +52,53 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
+//! # Numbers, structs, atomics, slices
+//!
+//! | | |
+//! |---|---|
+//! | numbers at any offset | [`Mmap::get_le`], [`set_be`](Mmap::set_be), [`iter_ne`](Mmap::iter_ne) |
+//! | plain structs, feature `zerocopy` | `Mmap::read_struct_at`, `write_struct_at`, `structs` |
+//! | plain values, feature `bytemuck` | `Mmap::read_pod_at`, `write_pod_at`, `pods` |
+//! | counters and rings between processes | [`Mmap::atomics`], [`atomics_read_only`](Mmap::atomics_read_only) |
+//! | a slice for one call: `regex::bytes`, `memchr` | [`Mmap::with_slice`] |
+//! | a slice that owns its map | [`Mmap::into_bytes`], features `stable_deref_trait` and `bytes` |
+//! | from a match to its line | [`Mmap::find`], [`Mmap::line_at`] |
+//!
+//! ```
+//! use firmmap::{Access, MmapOptions};
+//! # let file = tempfile::tempfile()?;
+//! let records = MmapOptions::new().access(Access::Write).len(240).extend(true).map(&file)?;
+//! records.set_le(24 + 16, 9.5_f64)?; // the price in the second record of 24 bytes
+//! assert_eq!(records.get_le::<f64>(40)?, 9.5);
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # Many files
+//!
+//! A map keeps a descriptor of its file, which [`Mmap::resize`], [`Mmap::file_len`] and the like need; a process usually may have 1,024.
+//! [`MmapOptions::track_file`] does without: faults are reported as before, and on Linux the pages are restored as well.
+//!
+//! ```
+//! use firmmap::MmapOptions;
+//! # let directory = tempfile::tempdir()?;
+//! # for number in 0..3000 { std::fs::write(directory.path().join(number.to_string()), "x")?; }
+//! let options = MmapOptions::new().track_file(false);
+//! let files = std::fs::read_dir(directory.path())?;
+//! let maps = files.map(|entry| Ok(options.open(entry?.path())?)).collect::<std::io::Result<Vec<_>>>()?;
+//! assert_eq!(maps.len(), 3000);
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
 //! # Why it is safe
 //!
-//! A mapped byte can be changed at any time by another process. So nothing here hands out a `&[u8]` without
-//! `unsafe`: single bytes are relaxed atomics, copies are made by code that the compiler does not look into,
-//! searches check what they found. [`Mmap::as_atomic`] is the safe view without a copy; [`Mmap::as_slice`] is the plain one,
-//! with the promise that it needs. `docs/safety.md` in the repository has the whole argument.
+//! Another process can change a mapped byte at any time. So no safe function returns a `&[u8]` of the map: single bytes are read and
+//! written by relaxed atomics, copies are made by code that the compiler does not look into, and searches validate what they find.
+//! [`Mmap::as_atomic`] is the safe view without a copy; [`Mmap::as_slice`] is the plain one, for which the caller has to make a
+//! promise.
+//!
+//! This package contains the whole argument, [docs/safety.md](https://docs.rs/crate/firmmap/latest/source/docs/safety.md), how faults are
+//! handled, [docs/faults.md](https://docs.rs/crate/firmmap/latest/source/docs/faults.md), and what differs between systems,
+//! [docs/platforms.md](https://docs.rs/crate/firmmap/latest/source/docs/platforms.md).
 
 mod access;
 mod advice;
@@ -73,12 +124,15 @@ pub use access::{Access, FlushFlags, Protection};
 pub use advice::Advice;
 pub use error::{Error, ErrorKind, Result};
 pub use file::MappedFile;
-pub use map::{FindIter, Lines, Mmap, Residency};
+pub use map::{
+    Atomic, FaultMonitor, FindIter, Lines, Mmap, MmapBytes, Number, ReadOnly, Residency, SliceFault, check_immutable,
+    set_slice_fault_hook,
+};
 pub use mode::Mode;
 pub use options::MmapOptions;
 pub use sys::AsSource;
 
-/// The system's page size in bytes: the unit in which memory is mapped, flushed and protected. A power of two.
+/// Returns the system's page size in bytes: the unit in which memory is mapped, flushed and protected. A power of two.
 ///
 /// # Examples
 ///
@@ -90,7 +144,7 @@ pub fn page_size() -> usize {
     sys::page_size()
 }
 
-/// What the system wants the offset of a mapping to be a multiple of, in bytes. This library takes any offset.
+/// Returns the number of bytes of which the system requires a mapping's offset to be a multiple. This library accepts any offset.
 ///
 /// # Platform-specific behavior
 ///
@@ -106,14 +160,14 @@ pub fn allocation_granularity() -> usize {
     sys::granularity()
 }
 
-/// A number that each forked child finds changed: it is greater there than it was in its parent. Never zero.
+/// Returns a number that is greater in a forked child than it was in its parent. Never zero.
 ///
-/// It tells whether what was noted earlier was noted in this process, which a process id does not: in a PID namespace of its own a
-/// child can have the id of its parent.
+/// By it a program can tell whether a note was made in this process. A process id does not tell: in a PID namespace of its own a child
+/// can have the id of its parent.
 ///
 /// # Platform-specific behavior
 ///
-/// Counted by pthread_atfork(3), so that a child made without it (by a bare clone(2)) has its parent's number. Always the same on Windows.
+/// Counted by pthread_atfork(3), which a bare clone(2) does not call: such a child has its parent's number. Constant on Windows.
 ///
 /// # Examples
 ///
@@ -125,3 +179,8 @@ pub fn allocation_granularity() -> usize {
 pub fn fork_generation() -> u32 {
     sys::generation()
 }
+
+/// The examples of the README, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use crate::access::Access;
 use crate::error::{Detail, Error};
 
-/// How a file is opened to be mapped: the modes of numpy's `memmap`, and one more.
+/// How a file is opened to be mapped: the modes of numpy's `memmap`, and `"x+"`.
 ///
 /// # Examples
 ///
@@ -29,7 +29,7 @@ pub enum Mode {
     ReadWrite,
     /// `"w+"`: an empty file, for reading and writing: a new one, or an existing one that is truncated.
     Create,
-    /// `"x+"`: a new file, for reading and writing. If there is one, that is an error.
+    /// `"x+"`: a new file, for reading and writing; an existing one is an error.
     CreateNew,
     /// `"c"`: an existing file, copy-on-write: changes go to memory, never to the file.
     Copy,
@@ -38,7 +38,7 @@ pub enum Mode {
 impl Mode {
     const ALL: [Self; 5] = [Self::Read, Self::ReadWrite, Self::Create, Self::CreateNew, Self::Copy];
 
-    /// The mode as it is written in Python.
+    /// Returns the mode as it is written in Python.
     ///
     /// # Examples
     ///
@@ -56,7 +56,7 @@ impl Mode {
         }
     }
 
-    /// What may be done with a map that is opened this way.
+    /// Returns the access of a map that is opened in this mode.
     ///
     /// # Examples
     ///

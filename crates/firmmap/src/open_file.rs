@@ -1,4 +1,4 @@
-//! Opening a file so that it can be left as it was, should mapping it fail.
+//! Opening a file in such a way that it can be left as it was if mapping it fails.
 
 use std::fs::File;
 use std::io;
@@ -7,28 +7,28 @@ use std::path::{Path, PathBuf};
 use crate::mode::Mode;
 use crate::sys::{self, FileId};
 
-/// A file that was not there before.
+/// A file that did not exist before.
 pub(crate) struct Created {
     path: PathBuf,
-    /// Keeps its inode from becoming another file's.
+    /// Keeps the inode from being reused.
     file: File,
 }
 
 impl Created {
-    /// Removes the file, if it is still there and nobody has written to it.
+    /// Removes the file, if it still exists and nobody has written to it.
     pub(crate) fn remove(self) {
         let is_ours = |there: &std::fs::Metadata| {
             let here = sys::file_info(sys::source(&self.file));
             here.is_ok_and(|here| here.id == FileId::of(there)) && there.len() == 0
         };
         if self.path.symlink_metadata().is_ok_and(|there| is_ours(&there)) {
-            // The error to report is why it is not wanted.
+            // The error to report is the one for which it is removed.
             let _ = std::fs::remove_file(&self.path);
         }
     }
 }
 
-/// Opens the file at `path`, and says if it has made it. A file that is there already keeps its bytes, in every mode.
+/// Opens the file at `path`, and returns whether it was created. An existing file keeps its bytes, in every mode.
 pub(crate) fn open(path: &Path, mode: Mode) -> io::Result<(File, Option<Created>)> {
     let existing = || File::options().read(true).write(mode.writes()).open(path);
     match mode {
@@ -36,7 +36,7 @@ pub(crate) fn open(path: &Path, mode: Mode) -> io::Result<(File, Option<Created>
         Mode::CreateNew => create(path),
         Mode::Create => {
             let mut target = path.to_owned();
-            // A link to a file that is not there is followed by hand: it cannot be followed and the file known to be new.
+            // A symbolic link to a missing file is followed here, because otherwise the file would not be known to be new.
             for _ in 0..MOST_LINKS {
                 match existing() {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -55,7 +55,7 @@ pub(crate) fn open(path: &Path, mode: Mode) -> io::Result<(File, Option<Created>
     }
 }
 
-/// As many links one after the other as Linux follows.
+/// The number of links in a row that Linux follows.
 const MOST_LINKS: usize = 40;
 
 fn create(path: &Path) -> io::Result<(File, Option<Created>)> {

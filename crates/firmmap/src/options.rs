@@ -1,4 +1,4 @@
-//! [`MmapOptions`]: every way to make a mapping.
+//! [`MmapOptions`]: every way to create a mapping.
 
 use std::fs::File;
 use std::io;
@@ -6,20 +6,20 @@ use std::path::Path;
 
 use crate::access::{Access, Protection};
 use crate::error::{Detail, Error, Result};
-use crate::map::{MapSource, Mmap, Origin};
+use crate::map::{MapSource, Mmap, MmapBytes, Origin, check_immutable};
 use crate::range;
 use crate::sys::{self, AsSource, FileInfo, FileLenChange, FileResize, Source, TrackedFile};
 
 #[cfg(unix)]
 use crate::access::MapFlags;
 
-/// Every way to make a mapping: a builder.
+/// A builder for mappings: every way to create one.
 ///
 /// # Platform-specific behavior
 ///
 /// On Unix this is mmap(2), on Windows `CreateFileMappingW` and `MapViewOfFile`. On macOS a file is synchronised with
-/// its storage (`F_FULLFSYNC`) before it is mapped. Where memory cannot be
-/// mapped (WebAssembly) every way to make a mapping is an error, [`Unsupported`](crate::ErrorKind::Unsupported).
+/// its storage (`F_FULLFSYNC`) before it is mapped. Where memory cannot be mapped (WebAssembly) creating a mapping is an error of
+/// kind [`Unsupported`](crate::ErrorKind::Unsupported).
 ///
 /// # Examples
 ///
@@ -47,6 +47,7 @@ pub struct MmapOptions {
     access: Access,
     pub(crate) track_file: bool,
     extend: bool,
+    beyond_end: bool,
     pub(crate) follow_end: Option<bool>,
     protection: Option<Protection>,
     #[cfg(unix)]
@@ -64,7 +65,7 @@ impl Default for MmapOptions {
 }
 
 impl MmapOptions {
-    /// A read-only map of a whole file.
+    /// Returns the default options: a read-only map of a whole file.
     ///
     /// # Examples
     ///
@@ -81,6 +82,7 @@ impl MmapOptions {
             access: Access::Read,
             track_file: true,
             extend: false,
+            beyond_end: false,
             follow_end: None,
             protection: None,
             #[cfg(unix)]
@@ -92,7 +94,7 @@ impl MmapOptions {
         }
     }
 
-    /// Where in the file the map starts, in bytes. Any offset will do, aligned or not.
+    /// Sets the offset in the file at which the map starts, in bytes. It need not be aligned.
     ///
     /// # Examples
     ///
@@ -106,7 +108,7 @@ impl MmapOptions {
         self
     }
 
-    /// How many bytes are mapped; zero is allowed. Without it: from the offset to the end of the file.
+    /// Sets the number of bytes to map; zero is allowed. By default the map reaches from the offset to the end of the file.
     ///
     /// # Examples
     ///
@@ -120,16 +122,16 @@ impl MmapOptions {
         self
     }
 
-    /// How long the map can become without moving, in bytes: as much address space is reserved.
+    /// Reserves address space for so many bytes, up to which the map can grow without moving.
     ///
-    /// Growth up to there works through `&self`, while views exist and while other threads use the map:
-    /// [`Mmap::grow`], [`Mmap::append`], [`Mmap::refresh`]. Address space is not memory: a terabyte over an empty file costs
-    /// nothing. It counts for a limit on the process's addresses (`RLIMIT_AS`).
+    /// Growth within the capacity works through `&self`, while views exist and other threads use the map: [`Mmap::grow`],
+    /// [`Mmap::append`], [`Mmap::refresh`]. Address space is not memory: a terabyte over an empty file costs nothing. It does count
+    /// against a limit on the process's addresses (`RLIMIT_AS`).
     ///
     /// # Platform-specific behavior
     ///
-    /// On Windows a view cannot be longer than its file: nothing is reserved, and nothing grows through `&self`. The same is
-    /// so for maps of huge pages.
+    /// On Windows a view cannot be longer than its file: nothing is reserved, and nothing grows through `&self`. The same holds for
+    /// maps of huge pages.
     ///
     /// # Examples
     ///
@@ -146,7 +148,7 @@ impl MmapOptions {
         self
     }
 
-    /// How the map may be used. The default is [`Access::Read`]; anonymous maps are always writable.
+    /// Sets how the map may be used. The default is [`Access::Read`]; anonymous maps are always writable.
     ///
     /// # Examples
     ///
@@ -161,10 +163,10 @@ impl MmapOptions {
         self
     }
 
-    /// Whether the map keeps a duplicate of the file's descriptor. The default is `true`.
+    /// Sets whether the map keeps a duplicate of the file's descriptor. The default is `true`.
     ///
-    /// Without it [`Mmap::file_len`] and [`Mmap::resize`] fail with [`NoFile`](crate::ErrorKind::NoFile), all else
-    /// works. This saves a descriptor where many files are mapped. It means nothing for anonymous maps.
+    /// Without it, what needs the file, such as [`Mmap::file_len`] and [`Mmap::resize`], fails with
+    /// [`NoFile`](crate::ErrorKind::NoFile). It saves a descriptor for each map, and has no meaning for anonymous maps.
     ///
     /// # Examples
     ///
@@ -179,7 +181,7 @@ impl MmapOptions {
         self
     }
 
-    /// Whether a regular file that is too short for the map is made longer. The default is `false`: an error.
+    /// Sets whether a regular file that is too short for the map is extended. The default is `false`: an error.
     ///
     /// # Examples
     ///
@@ -195,8 +197,35 @@ impl MmapOptions {
         self
     }
 
-    /// Whether the map goes on with its file when others append to it: [`Mmap::follows_end`]. By default it does if it is made
-    /// without a [`len`](Self::len).
+    /// Whether a map can be made that reaches behind the end of a regular file, which stays as it is. The default is `false`: an
+    /// error.
+    ///
+    /// Bytes behind the end are a [`Fault`](crate::ErrorKind::Fault) when they are touched, until the file has them.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// On Windows, and for files of huge pages, it is always an error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(unix)] {
+    /// use firmmap::{ErrorKind, MmapOptions};
+    /// let file = tempfile::tempfile()?;
+    /// let map = MmapOptions::new().len(100).beyond_end(true).map(&file)?;
+    /// assert_eq!(map.get(99).unwrap_err().kind(), ErrorKind::Fault);
+    /// file.set_len(100)?;
+    /// assert_eq!(map.get(99)?, 0);
+    /// # }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn beyond_end(mut self, beyond_end: bool) -> Self {
+        self.beyond_end = beyond_end;
+        self
+    }
+
+    /// Sets whether the map follows the end of its file when others append to it: [`Mmap::follows_end`]. By default it does if it is
+    /// created without a [`len`](Self::len).
     ///
     /// # Examples
     ///
@@ -218,9 +247,9 @@ impl MmapOptions {
         self
     }
 
-    /// The protection of the pages, in place of what [`access`](Self::access) implies.
+    /// Sets the protection of the pages, in place of what [`access`](Self::access) implies.
     ///
-    /// The map's access is then what protection and flags add up to.
+    /// The map's access is then what protection and flags amount to.
     ///
     /// # Examples
     ///
@@ -235,7 +264,7 @@ impl MmapOptions {
         self
     }
 
-    /// The flags of mmap(2), in place of what [`access`](Self::access) implies. Unix only.
+    /// Sets the flags of mmap(2), in place of what [`access`](Self::access) implies. Unix only.
     ///
     /// # Examples
     ///
@@ -254,7 +283,7 @@ impl MmapOptions {
         self
     }
 
-    /// Reads all pages in while mapping, so that the first touch does not wait.
+    /// Reads all pages into memory while mapping, so that the first access does not wait.
     ///
     /// # Platform-specific behavior
     ///
@@ -330,7 +359,7 @@ impl MmapOptions {
         self
     }
 
-    /// Reserves no swap space for the pages: a write can then fail for want of memory.
+    /// Reserves no swap space for the pages: a write can then fail for lack of memory.
     ///
     /// # Platform-specific behavior
     ///
@@ -349,7 +378,7 @@ impl MmapOptions {
         self
     }
 
-    /// Makes an anonymous map this process's own: a forked child gets a copy. Otherwise both share it.
+    /// Makes an anonymous map private to the process: a forked child gets a copy. By default both share it.
     ///
     /// # Platform-specific behavior
     ///
@@ -366,10 +395,10 @@ impl MmapOptions {
         self.access(Access::Copy)
     }
 
-    /// The name of the mapping: an existing one of that name is opened, else it is created. Windows only.
+    /// Names the mapping: an existing one of that name is opened; otherwise it is created. Windows only.
     ///
-    /// The name lasts as long as some map has it. An existing mapping has the length that it was made with: a map of it
-    /// can be shorter, not longer. It may not hold a zero character.
+    /// The name exists as long as some map has it. An existing mapping has the length that it was created with: a map of it can be
+    /// shorter, not longer. The name must not contain a zero character.
     ///
     /// # Examples
     ///
@@ -401,8 +430,8 @@ impl MmapOptions {
     /// - [`OffsetBeyondEnd`](crate::ErrorKind::OffsetBeyondEnd), [`LengthBeyondEnd`](crate::ErrorKind::LengthBeyondEnd):
     ///   a regular file is too short, and [`extend`](Self::extend) was not asked for.
     /// - [`UnknownLength`](crate::ErrorKind::UnknownLength): not a regular file, and no length was given; or a file whose length says
-    ///   nothing, as those of `/proc` and `/sys`.
-    /// - [`TooLarge`](crate::ErrorKind::TooLarge): more bytes than an address can reach.
+    ///   nothing, such as those in `/proc` and `/sys`.
+    /// - [`TooLarge`](crate::ErrorKind::TooLarge): more bytes than can be addressed.
     /// - [`Os`](crate::ErrorKind::Os): the system refused, for instance because the file was not opened for writing.
     ///
     /// # Examples
@@ -422,12 +451,35 @@ impl MmapOptions {
         self.map_source(source, self.file_change()).map(|(map, _)| map)
     }
 
-    /// What may be done to a file, without any mode.
+    /// Maps a file that nobody can change or truncate any more as a plain slice: no promise is needed.
+    ///
+    /// Such are files in memory that are sealed against writing and shrinking (`F_SEAL_WRITE`, `F_SEAL_SHRINK`), and files with
+    /// fs-verity.
+    ///
+    /// # Errors
+    ///
+    /// As [`map`](Self::map), and as [`check_immutable`](crate::check_immutable).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let file = std::fs::File::open("Cargo.toml")?;
+    /// assert!(firmmap::MmapOptions::new().map_immutable(&file).is_err()); // anybody can change it
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn map_immutable<F: AsSource>(&self, file: &F) -> Result<MmapBytes> {
+        check_immutable(file)?;
+        // What lies behind its end can come.
+        let map = self.clone().access(Access::Read).beyond_end(false).extend(false).map(file)?;
+        Ok(MmapBytes::new(map))
+    }
+
+    /// What may be done to the file, without a mode.
     fn file_change(&self) -> FileChange {
         FileChange { extend: self.extend.then_some(FileResize::Length), empty: false }
     }
 
-    /// Maps a file, and changes it as `change` says; and whether it is a regular one. After an error the file is as it was.
+    /// Maps a file, changing it as `change` says, and returns whether it is a regular file. After an error the file is unchanged.
     pub(crate) fn map_source(&self, file: OpenFile<'_>, change: FileChange) -> Result<(Mmap, bool)> {
         #[cfg(windows)]
         self.check_tag()?;
@@ -436,7 +488,7 @@ impl MmapOptions {
         let len = match self.len {
             None | Some(0) if !info.regular => return Err(Detail::UnknownLength.into()),
             Some(len) => len,
-            // From there on, though there is no such place in an empty file.
+            // The map will start at the offset, although the emptied file has no bytes there.
             None if change.empty => 0,
             None => {
                 let rest = info.len.checked_sub(self.offset);
@@ -446,16 +498,17 @@ impl MmapOptions {
         };
         let beyond_end = || Detail::LengthBeyondEnd { offset: self.offset, len, file_len: info.len };
         let end = self.offset.checked_add(len as u64).ok_or_else(beyond_end)?;
+        let origin = self.origin(Some(file.source()), info.granularity);
         let extend = match change.extend {
             _ if !info.regular || end <= info.len => None,
             Some(_) if i64::try_from(end).is_err() => {
                 return Err(range::too_large("the end of the map in its file", end));
             }
             Some(how) => Some(how),
+            None if self.beyond_end && origin.reserves() => None,
             None => return Err(beyond_end().into()),
         };
         let empty = change.empty && info.regular && info.len > 0;
-        let origin = self.origin(Some(file.source()), info.granularity);
         let changed = if extend.is_some() || empty { Some(duplicate(file.source())?) } else { None };
         let source = match file {
             OpenFile::Lent(source) => MapSource::Borrowed(source),
@@ -476,7 +529,7 @@ impl MmapOptions {
             // A mapping may reach beyond the end of its file, so that nothing is left to fail when the file is emptied.
             Mmap::new(origin, source, self.offset, len).and_then(|map| emptied().map(|()| map))
         } else {
-            // It may not here: whether the mapping can be made is tried out with the old bytes.
+            // Otherwise it may not, so whether mapping succeeds is tried with the old bytes.
             let old = MapSource::Borrowed(sys::source(file.fresh()));
             let tried = if empty { Mmap::new(origin.clone(), old, self.offset, len).map(drop) } else { Ok(()) };
             tried.and_then(|()| emptied()).and_then(|()| Mmap::new(origin, source, self.offset, len))
@@ -491,7 +544,7 @@ impl MmapOptions {
     ///
     /// # Errors
     ///
-    /// As [`map`](Self::map), and [`Os`](crate::ErrorKind::Os) where the file cannot be opened.
+    /// As [`map`](Self::map), and [`Os`](crate::ErrorKind::Os) if the file cannot be opened.
     ///
     /// # Examples
     ///
@@ -504,17 +557,17 @@ impl MmapOptions {
         let path = path.as_ref();
         let file = File::options().read(true).write(self.access == Access::Write).open(path);
         let result = file.map_err(opening).and_then(|file| {
-            // It is nobody else's: no duplicate is needed.
+            // Nobody else has the descriptor: no duplicate is needed.
             let source = if self.track_file { OpenFile::Own(file) } else { OpenFile::Lent(sys::source(&file)) };
             self.map_source(source, self.file_change()).map(|(map, _)| map)
         });
         result.map_err(|error| error.at(path))
     }
 
-    /// Maps memory that is shared with children that are forked later, as [`map_anonymous`](Self::map_anonymous), and that can
-    /// grow: [`len`](Self::len) bytes now, with [`capacity`](Self::capacity) in place.
+    /// Maps shared memory that can grow: [`len`](Self::len) bytes, all zero, shared with children that are forked later.
     ///
-    /// Each process has its own idea of the length. One that has been told that there is more calls [`Mmap::refresh`].
+    /// With a [`capacity`](Self::capacity) it grows in place. Each process has its own view of the length; [`Mmap::refresh`] takes in
+    /// what another one has added.
     ///
     /// # Errors
     ///
@@ -522,8 +575,8 @@ impl MmapOptions {
     ///
     /// # Platform-specific behavior
     ///
-    /// A file in memory (`memfd_create`) on Linux, Android and FreeBSD; a temporary file that is removed at once on other Unix
-    /// systems, in [`std::env::temp_dir`]; Windows copies the memory when it grows.
+    /// A file in memory (`memfd_create`) on Linux, Android and FreeBSD; on other Unix systems a temporary file in
+    /// [`std::env::temp_dir`] that is removed at once; Windows copies the memory when it grows.
     ///
     /// # Examples
     ///
@@ -582,7 +635,7 @@ impl MmapOptions {
         }
     }
 
-    /// What these options add up to.
+    /// The parameters that these options amount to.
     fn origin(&self, source: Option<Source<'_>>, granularity: usize) -> Origin {
         let anonymous = source.is_none();
         // Read-only anonymous memory would be zeros for ever.
@@ -595,14 +648,14 @@ impl MmapOptions {
         #[cfg(unix)]
         let (flags, by_hand) = {
             let implied = if access == Access::Copy { MapFlags::PRIVATE } else { MapFlags::SHARED };
-            // Room that is not used yet is not to count as memory.
+            // Capacity that is not used yet must not count as memory.
             let room = if self.capacity > 0 { Self::new().no_reserve().more_flags } else { MapFlags::empty() };
             let flags = self.flags.unwrap_or(implied) | self.more_flags | room;
             (flags, self.flags.is_some() || self.protection.is_some())
         };
         #[cfg(unix)]
         let private = sys::is_private(flags);
-        // With that flag the system does not look at the file.
+        // With that flag the system ignores the file.
         #[cfg(unix)]
         let anonymous = anonymous || flags.contains(MapFlags::ANONYMOUS);
         #[cfg(not(unix))]
@@ -611,7 +664,7 @@ impl MmapOptions {
             anonymous,
             protection,
             private,
-            // Whoever asks for a private map by its flags may resize it, as mremap(2) lets him.
+            // A private map that was requested by its flags may be resized, as mremap(2) allows.
             resizable: !private || by_hand || anonymous,
             written: protection.contains(Protection::WRITE),
             granularity,
@@ -637,7 +690,7 @@ fn reading_the_length(error: io::Error) -> Error {
 pub(crate) enum OpenFile<'a> {
     /// The caller's.
     Lent(Source<'a>),
-    /// One that the map is to keep.
+    /// A file that the map is to keep.
     Own(File),
 }
 
@@ -650,7 +703,7 @@ impl OpenFile<'_> {
     }
 }
 
-/// What making a map may do to its file.
+/// What creating a map may do to its file.
 #[derive(Clone, Copy)]
 pub(crate) struct FileChange {
     /// How one that is too short is made longer, if it is.

@@ -16,7 +16,7 @@ impl Span {
         self.start + self.len
     }
 
-    /// The same range, made larger so that it starts on a multiple of `alignment`, a power of two. Nothing stays nothing.
+    /// The same range, extended to start at a multiple of `alignment`, a power of two. An empty range stays empty.
     pub(crate) fn align_start(self, alignment: usize) -> Self {
         let start = self.start & !(alignment - 1);
         Self { start, len: if self.len == 0 { 0 } else { self.end() - start } }
@@ -62,14 +62,21 @@ pub(crate) fn checked_index(operation: &'static str, index: usize, map_len: usiz
     if index < map_len { Ok(Span { start: index, len: 1 }) } else { Err(no_such_index(operation, index, map_len)) }
 }
 
-/// The error for an index behind the end.
+/// The error for an index past the end.
 #[cold]
 #[inline(never)]
 pub(crate) fn no_such_index(operation: &'static str, index: usize, map_len: usize) -> Error {
     out_of_range(operation, index, None, map_len)
 }
 
-/// As much of `len` bytes from `start` as a map of `map_len` bytes has: the span of a read or write that may be short.
+/// The error for `len` bytes from `start`, of which not all are there.
+#[cold]
+#[inline(never)]
+pub(crate) fn outside(operation: &'static str, start: usize, len: usize, map_len: usize) -> Error {
+    out_of_range(operation, start, Some(start.saturating_add(len)), map_len)
+}
+
+/// The part of `len` bytes from `start` that lies in a map of `map_len` bytes: the span of a read or write that may be short.
 #[inline]
 pub(crate) fn clipped(start: usize, len: usize, map_len: usize) -> Span {
     let start = start.min(map_len);
@@ -82,15 +89,15 @@ pub(crate) fn round_up(value: usize, alignment: usize) -> Option<usize> {
     value.checked_add(alignment - 1).map(|sum| sum & !(alignment - 1))
 }
 
-/// A file offset as the system wants it: a multiple of `alignment` (a power of two), and the bytes left over.
+/// Splits a file offset into what the system accepts, a multiple of `alignment` (a power of two), and the remainder.
 fn split_offset(offset: u64, alignment: usize) -> (u64, usize) {
     let rest = offset & (alignment as u64 - 1);
     // `rest` is less than `alignment`, a usize.
     (offset - rest, rest as usize)
 }
 
-/// For a map of `len` bytes at `offset`: the offset that the system wants, a multiple of `alignment`; the bytes before the
-/// map's first; and the length with them.
+/// For a map of `len` bytes at `offset`: the offset that the system accepts, a multiple of `alignment`; the number of bytes before
+/// the map's first; and the length with them.
 pub(crate) fn aligned(offset: u64, len: usize, alignment: usize) -> Result<(u64, usize, usize)> {
     let (aligned, start) = split_offset(offset, alignment);
     let total = len.checked_add(start).filter(|&total| total <= isize::MAX as usize);

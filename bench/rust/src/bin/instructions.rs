@@ -65,6 +65,9 @@ fn cases() -> Vec<Case> {
         }
         hits
     }
+    fn places() -> impl Iterator<Item = usize> {
+        (0..LEN - 8).step_by(7).map(black_box)
+    }
     let mut cases = Vec::new();
     cases.extend(absent!("!~", 0.6, 0.04));
     cases.extend(absent!("vz", 0.85, 0.06));
@@ -96,6 +99,15 @@ fn cases() -> Vec<Case> {
         case!("bits: count, one match in 4096", 1.0, |map| count(map, "011010011010"), |slice| {
             memmem::find_iter(slice, black_box(b"011010011010")).count()
         }),
+        // The guard is two loads and a comparison before, and a load and a comparison after.
+        case!(
+            "get_le, a u64 at any place",
+            2.5,
+            |map| places().map(|place| map.get_le::<u64>(place).unwrap() as usize).fold(0, usize::wrapping_add),
+            |slice| places()
+                .map(|place| u64::from_le_bytes(slice[place..place + 8].try_into().unwrap()) as usize)
+                .fold(0, usize::wrapping_add)
+        ),
         // The copy of 16 KiB is `rep movsb`, of which valgrind counts each byte: 64 instructions a line that are none.
         case!("lines", 1.35, |map| map.lines(..).map(|line| black_box(line.unwrap()).len()).sum(), |slice| slice
             .lines()

@@ -1,20 +1,20 @@
 """Memory-mapped files that behave like byte arrays and like files.
 
-``import firmmap as mmap`` takes the place of the standard library's module, and
-``from firmmap import *`` of ``from mmap import *``: it gives the same names, and
-MapFaultError. What else there is:
+``import firmmap as mmap`` replaces the standard library's module, and
+``from firmmap import *`` replaces ``from mmap import *``: it gives the same
+names, and MapFaultError. Further names:
 
 open(path, mode='r', *, offset=0, length=None, capacity=None)
-    Map a file, as a MappedFile.
+    Map a file, and return a MappedFile.
 anonymous(length, *, capacity=None)
-    Make memory without a file, as a MappedFile that can grow.
+    Return memory without a file, as a MappedFile that can grow.
 class MappedFile
-    A whole binary file and a whole byte array.
+    A complete binary file and a complete byte array.
 class Residency
     Which pages of a map are in memory.
 fault_guard(), set_fault_guard(on), renew_fault_guard()
-    The guard that turns bytes that are not there any more into a MapFaultError.
-further constants of the system: MAP_*, PROT_*, MADV_*, MS_*
+    The guard that turns missing bytes into a MapFaultError.
+the system's further constants: MAP_*, PROT_*, MADV_*, MS_*
 """
 
 from . import _mapped_file as _mapped_file
@@ -27,7 +27,7 @@ _connect()
 
 
 def __getattr__(name):
-    # Found out when it is asked for: loading the standard module would take longer than loading this one.
+    # Computed on demand: loading the standard module would take longer than loading this one.
     if name == "__all__":
         from . import _star
 

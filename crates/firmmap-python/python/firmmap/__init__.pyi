@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Iterator
 from io import BufferedIOBase
+from types import TracebackType
 from typing import BinaryIO, Final, Literal, NoReturn, Self, SupportsIndex, TypeAlias, final, overload
 
 from _typeshed import FileDescriptorOrPath, ReadableBuffer, WriteableBuffer
@@ -228,14 +229,14 @@ class mmap:
     def close(self) -> None: ...
     def find(
         self,
-        sub: ReadableBuffer,
+        view: ReadableBuffer,
         start: SupportsIndex | None = None,
         end: SupportsIndex | None = None,
         /,
     ) -> int: ...
     def rfind(
         self,
-        sub: ReadableBuffer,
+        view: ReadableBuffer,
         start: SupportsIndex | None = None,
         end: SupportsIndex | None = None,
         /,
@@ -243,10 +244,10 @@ class mmap:
     def flush(
         self,
         offset: SupportsIndex = 0,
-        size: SupportsIndex | None = None,
+        size: SupportsIndex | None = -1,
         /,
         *,
-        flags: int = ...,
+        flags: int = 0,
     ) -> None: ...
     if sys.platform != "win32":
         def madvise(
@@ -282,7 +283,13 @@ class mmap:
     # There is no such method: iteration goes by length and index, and gives bytes of length one.
     def __iter__(self) -> Iterator[bytes]: ...
     def __enter__(self) -> Self: ...
-    def __exit__(self, *args: object) -> None: ...
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
     def __release_buffer__(self, buffer: memoryview, /) -> None: ...
 

@@ -1,4 +1,4 @@
-"""MapFaultError, and the care for whoever else wants its signal."""
+"""MapFaultError, and how the guard coexists with other handlers of its signal."""
 
 import _thread
 import errno
@@ -19,7 +19,7 @@ class MapFaultError(OSError):
     """Bytes of a map could not be read or written.
 
     Its file was truncated, or its disk failed or is full. errno is EIO; offset is the index
-    in the map. Once the file is whole again, so is the map.
+    in the map. Once the file is whole again, the map works again.
     """
 
     def __init__(self, offset=None, filename=None):
@@ -43,7 +43,7 @@ MapFaultError.__module__ = "firmmap"
 
 
 class _LateFault(MapFaultError):
-    """As MapFaultError. Only a class can be raised in another thread; it finds out where itself."""
+    """MapFaultError, raised in another thread: only a class can be, so it finds the offset itself."""
 
     def __init__(self):
         offsets = _firmmap._claim_faults()
@@ -54,13 +54,13 @@ class _LateFault(MapFaultError):
 _LateFault.__name__ = _LateFault.__qualname__ = "MapFaultError"
 _LateFault.__module__ = "firmmap"
 
-# Where the package is imported anew (sys.modules was purged), the classes stay those of the first
-# import: a handler that was written with the one name catches the faults of maps made with the other.
+# If the package is imported again (sys.modules was purged), the classes stay those of the first
+# import, so that a handler that names the one class catches the faults of maps of the other import.
 MapFaultError, _LateFault = _firmmap._keep_fault_classes(MapFaultError, _LateFault)  # type: ignore[misc]
 
 
 def _make_error(offsets):
-    """The exception for several faults, of which some may be in other maps."""
+    """Return the exception for several faults, some of which may be in other maps."""
     error = MapFaultError(offsets[0])
     _note(error, offsets[1:])
     return error
@@ -71,8 +71,8 @@ def _note(error, offsets):
         error.add_note(f"The mapped byte at {offset}, perhaps of another map, was not there either.")
 
 
-# Modules in which threads wait for work, and hand over what they have done. None of their code
-# touches mapped memory, and an exception there would hit what has nothing to do with the fault.
+# Modules in which threads wait for work, and pass on results. Their code does not touch mapped
+# memory, and an exception there would hit something that has nothing to do with the fault.
 _MACHINERY = frozenset(
     {
         "asyncio.base_events",
@@ -94,10 +94,10 @@ _handlers_of_faulthandler: set[int] = set()
 
 
 def _main_thread():
-    """The main thread's number, or 0 where it is not known."""
+    """Return the id of the main thread, or 0 if it is not known."""
     if hasattr(_thread, "_get_main_thread_ident"):  # 3.13
         return _thread._get_main_thread_ident()
-    # Whoever imports threading first is the main thread to it: so not from here.
+    # threading takes the thread that first imports it for the main thread: so it is not imported here.
     threading = sys.modules.get("threading")
     return threading.main_thread().ident if threading else 0
 
@@ -112,8 +112,8 @@ def _renewing(function):
             if function.__name__ == "enable" and _firmmap._fault_handler() != before:
                 _handlers_of_faulthandler.add(_firmmap._fault_handler())
             if function.__name__ == "disable":
-                # It has put back what was there before it, which may have been the guard. To the
-                # guard it was the one before.
+                # It has reinstalled the handler before it, which may have been the guard. To the
+                # guard, faulthandler's was the previous handler.
                 for handler in _handlers_of_faulthandler:
                     _firmmap._forget_fault_handler(handler)
             _firmmap.renew_fault_guard()
@@ -123,12 +123,12 @@ def _renewing(function):
 
 
 def connect():
-    """Connect the guard to the interpreter, and have it go before other handlers.
+    """Connect the guard to the interpreter, and keep it the first handler.
 
     A handler that is installed after the guard's runs before it: faulthandler would print a
-    traceback for a fault that ends in an exception, and one of signal.signal() would have it happen
-    again for ever. And switching faulthandler off installs whatever was there when it was switched
-    on, which may be from before the guard. All of them still get what is none of the guard's.
+    traceback for a fault that ends in an exception, and after one of signal.signal() the fault
+    would recur for ever. And disabling faulthandler reinstalls the handler that was there when it
+    was enabled, which may be from before the guard. All of them still get other signals.
     """
     is_first = _firmmap._connect_faults(_make_error, _MACHINERY, _main_thread())
     if is_first and hasattr(os, "register_at_fork"):

@@ -9,14 +9,14 @@ _OWN = frozenset(
 
 
 def names(namespace):
-    """The names for __all__, of those in the namespace of the package."""
+    """Return the names for __all__, from those in the namespace of the package."""
     ours = sorted(name for name in namespace if not name.startswith("_") and name not in _OWN)
     standard = _public_names_of_mmap()
     return [name for name in ours if name in standard or name == "MapFaultError"] if standard else ours
 
 
 def _public_names_of_mmap():
-    # sys.modules may have the package itself under that name, put there to take the module's place.
+    # sys.modules may have the package itself under that name, to replace the module.
     module = sys.modules.get("mmap")
     if getattr(module, "__name__", None) != "mmap":
         module = _load()
@@ -24,7 +24,7 @@ def _public_names_of_mmap():
 
 
 def _load():
-    """The standard module, which is not entered into sys.modules; None where the interpreter was built without it."""
+    """Load the standard module without entering it into sys.modules; None if the interpreter has none."""
     from importlib.machinery import BuiltinImporter, PathFinder
     from importlib.util import module_from_spec
 

@@ -189,13 +189,14 @@ pub(crate) const SET_FAULT_GUARD: &CStr = c"set_fault_guard(on)
 
 Switch the guard against faults on or off for the process.
 
-It is on unless the environment has FIRMMAP_FAULT_GUARD=0. Without it a map whose file is truncated
-ends the process when the missing bytes are touched. Maps made while it is off stay without it.";
+It is on unless the environment has FIRMMAP_FAULT_GUARD=0. Without it, touching
+the missing bytes of a truncated file ends the process. Maps that are created
+while it is off stay unguarded.";
 
 pub(crate) const RENEW_FAULT_GUARD: &CStr = c"renew_fault_guard()
 --
 
-Make the guard the first handler of its signal (SIGBUS) again, after another one was installed.
+Make the guard the first handler of its signal (SIGBUS) again.
 
 faulthandler.enable(), faulthandler.disable() and signal.signal() do this by themselves once the package
 is imported, new maps every few milliseconds.";

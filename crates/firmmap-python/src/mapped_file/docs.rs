@@ -5,22 +5,22 @@ use std::ffi::CStr;
 pub(crate) const CLASS: &CStr = c"MappedFile(path, mode='r', *, offset=0, length=None, capacity=None)
 --
 
-A mapped file that is a whole binary file and a whole byte array.
+A memory-mapped file that is a complete binary file and a complete byte array.
 
-firmmap.open() makes one, with the same arguments; firmmap.anonymous() makes one
-of memory without a file. The methods of a file do what those of
+firmmap.open() returns one, with the same arguments; firmmap.anonymous() returns
+one of memory without a file. The methods of a file do what those of
 open(path, 'r+b') do, unbuffered; the methods of a byte array do what those of
 bytearray do. A search without a start begins at the first byte, not at the
-position. Iteration gives lines, from the position on. It is always true, also
-when it is empty; len() is the number of mapped bytes. Two maps are equal only
-if they are the same object.
+position. Iteration yields lines, from the position on. A map is always true,
+even if it is empty; len() is the number of mapped bytes. Two maps are equal
+only if they are the same object.
 
 Opened without a length, the map ends where the file does: reading at the end,
-iteration, seek() from the end and writing behind it see what other programs
-have appended. len(), slices and searches know the end that was found last.
+iteration, seek() from the end and writing past it see what other programs have
+appended. len(), slices and searches use the end that was found last.
 
-Bytes that are not there any more, as the file was truncated or its disk failed,
-are a MapFaultError.";
+Missing bytes, because the file was truncated or its disk failed, raise
+MapFaultError.";
 
 pub(crate) const CLOSED: &CStr = c"Whether the map was closed.";
 
@@ -28,9 +28,9 @@ pub(crate) const NAME: &CStr = c"The path as it was given, the descriptor, or '<
 
 pub(crate) const MODE: &CStr = c"The mode as plain files have it: 'rb' or 'rb+'; 'xb+' for mode 'x+'.";
 
-pub(crate) const OFFSET: &CStr = c"Where in the file the first mapped byte lies.";
+pub(crate) const OFFSET: &CStr = c"The offset of the first mapped byte in the file.";
 
-pub(crate) const CAPACITY: &CStr = c"How many bytes the map can have without being moved.
+pub(crate) const CAPACITY: &CStr = c"The length up to which the map can grow without moving.
 
 Growth within it works while views exist (memoryview, numpy arrays).";
 
@@ -40,7 +40,7 @@ pub(crate) const CLOSE: &CStr = c"close($self, /)
 Unmap the file. Every later use raises ValueError; closing twice is fine.
 
 BufferError while views of the map exist (memoryview, numpy arrays); nothing
-changes then. What was written is in the file; flush() brings it to the disk.";
+changes then. What was written is in the file; flush() writes it to the disk.";
 
 pub(crate) const DETACH: &CStr = c"detach($self, /)
 --
@@ -81,45 +81,45 @@ Return True.";
 pub(crate) const READ: &CStr = c"read($self, size=-1, /)
 --
 
-Return up to size bytes from the position on, and move the position behind them.
+Return up to size bytes from the position on, and move the position past them.
 
-If size is None or negative, all bytes to the end. b'' at the end.";
+If size is None or negative, return all bytes to the end. b'' at the end.";
 
 pub(crate) const READ1: &CStr = c"read1($self, size=-1, /)
 --
 
-As read(): a map has all of its bytes at hand.";
+Like read(): a map has all of its bytes in memory.";
 
 pub(crate) const READINTO: &CStr = c"readinto($self, buffer, /)
 --
 
-Read into a writable buffer, and return how many bytes: 0 at the end.";
+Read into a writable buffer, and return the number of bytes: 0 at the end.";
 
 pub(crate) const READINTO1: &CStr = c"readinto1($self, buffer, /)
 --
 
-As readinto().";
+Like readinto().";
 
 pub(crate) const READLINE: &CStr = c"readline($self, size=-1, /)
 --
 
-Return the bytes from the position through the next newline or to the end.
+Return the bytes from the position through the next newline, or to the end.
 
-Not more than size, unless that is None or negative.";
+Return at most size bytes, unless size is None or negative.";
 
 pub(crate) const READLINES: &CStr = c"readlines($self, hint=-1, /)
 --
 
 Return a list of the lines from the position on.
 
-If hint is more than 0, no further lines once they have that many bytes.";
+If hint is positive, stop once the lines have that many bytes in total.";
 
 pub(crate) const PEEK: &CStr = c"peek($self, size=0, /)
 --
 
 Return bytes from the position on without moving it.
 
-Up to size bytes, or 8192 if that is 0 or negative; fewer only at the end.";
+Up to size bytes, or 8192 if size is 0 or negative; fewer only at the end.";
 
 pub(crate) const SEEK: &CStr = c"seek($self, offset, whence=0, /)
 --
@@ -127,9 +127,9 @@ pub(crate) const SEEK: &CStr = c"seek($self, offset, whence=0, /)
 Set the position, and return it: relative to the start (whence 0 or
 os.SEEK_SET), the position (1, os.SEEK_CUR) or the end (2, os.SEEK_END).
 
-The end is that of the file now, unless the map was opened with a length. The
-position may lie behind it: reading gives b'' there, and writing fills the gap
-with zeros. OSError before the start.";
+The end is the present end of the file, unless the map was opened with a length.
+The position may lie past it: reading returns b'' there, and writing fills the
+gap with zeros. OSError before the start.";
 
 pub(crate) const TELL: &CStr = c"tell($self, /)
 --
@@ -139,72 +139,71 @@ Return the position.";
 pub(crate) const WRITE: &CStr = c"write($self, data, /)
 --
 
-Write all bytes at the position, move it behind them, and return their count.
+Write all bytes at the position, move it past them, and return their number.
 
 Past the end, the file and the map grow; nothing has changed after an error:
 OSError with errno ENOSPC if the disk is full, BufferError if the map would have
 to move while views of it exist. io.UnsupportedOperation in mode 'r', and past
-the end in mode 'c'. Of a descriptor that was opened with O_APPEND, every write
-goes to the end of the file, and the position behind it.";
+the end in mode 'c'. With a descriptor that was opened with O_APPEND, every
+write goes to the end of the file, and moves the position there.";
 
 pub(crate) const WRITELINES: &CStr = c"writelines($self, lines, /)
 --
 
-Write all of the bytes objects, gathered into pieces of 256 KiB. A generator
-that uses the map finds written what it has given; other programs find it a
-little later.
+Write all of the bytes objects; newlines are not added.
 
-Newlines are not added.";
+They are gathered into pieces of 256 KiB. A generator that uses the map finds
+written what it has yielded; other programs see it a little later.";
 
 pub(crate) const TRUNCATE: &CStr = c"truncate($self, size=None, /)
 --
 
 Make the map size bytes long, and its file end there; return size.
 
-Without a size, the position. The position stays. New bytes are zeros, for which
-the disk has room: OSError with errno ENOSPC if it has not. BufferError if the
-map would shrink, or have to move, while views of it exist. MapFaultError if
-somebody has cut off bytes that it would keep; refresh() takes that in.
+Without a size, the position is used. The position does not change. New bytes
+are zeros, with space allocated on the disk: OSError with errno ENOSPC if there
+is none. BufferError if the map would shrink, or have to move, while views of it
+exist. MapFaultError if somebody has cut off bytes that it would keep; refresh()
+takes that in.
 io.UnsupportedOperation in the modes 'r' and 'c'.";
 
 pub(crate) const RESIZE: &CStr = c"resize($self, newsize, /)
 --
 
-As truncate(newsize), but returns None, as mmap.resize() does.";
+Like truncate(newsize), but return None, as mmap.resize() does.";
 
 pub(crate) const REFRESH: &CStr = c"refresh($self, /)
 --
 
-Take in what others have appended to the file, or cut off from it. What reads at
-the end does so by itself, unless the map was opened with a length.
+Take in what others have appended or cut off, and return the new length.
 
-The map becomes as long as the file is now; returns its new length. BufferError
-if it would have to move while views of it exist; if it would become shorter,
-MapFaultError.";
+Operations at the end do so by themselves, unless the map was opened with a
+length. While views of the map exist: BufferError if it would have to move,
+MapFaultError if it would become shorter.";
 
 pub(crate) const FLUSH: &CStr = c"flush($self, start=0, length=None, /, *, asynchronous=False)
 --
 
-Bring the changes to the disk: all of them, or those of length bytes from start.
+Write the changes to the disk: all of them, or those of length bytes from start.
 
-Returns when they are there; if asynchronous is true, at once. OSError if the
-disk fails. Other processes see changes without it.";
+Return when they are there; if asynchronous is true, return at once. OSError if
+the disk fails. Other processes see changes without flush().";
 
 pub(crate) const PREFETCH: &CStr = c"prefetch($self, start=0, length=None, /)
 --
 
 Read length bytes from start on into memory, ahead of their use.
 
-Without a length, all to the end. Returns when they are there, where the system
-can tell; other threads run meanwhile.";
+Without a length, read all to the end. Return when they are there, where the
+system supports that; other threads run meanwhile.";
 
 pub(crate) const LOCK: &CStr = c"lock($self, /)
 --
 
-Keep all pages that the map has now in memory until unlock().
+Keep the present pages of the map in memory until unlock().
 
-What it grows by later is not locked for certain, and a map that moves may lose
-its lock. OSError if that is more than the process may lock.";
+Pages that are added later may not be locked, and a map that moves may lose its
+lock. OSError if that is more than the process may lock.";
 
 pub(crate) const UNLOCK: &CStr = c"unlock($self, /)
 --
@@ -214,10 +213,11 @@ Undo lock().";
 pub(crate) const PROTECT: &CStr = c"protect($self, protection, /)
 --
 
-Change what may be done with the pages: 0 for nothing, or a sum of PROT_READ
-(1), PROT_WRITE (2), PROT_EXEC (4).
+Change the protection of the pages: 0, or a sum of PROT_READ (1), PROT_WRITE (2)
+and PROT_EXEC (4).
 
-What is not allowed then is an error. BufferError while views of the map exist.";
+Operations that it does not allow are errors. BufferError while views of the map
+exist.";
 
 pub(crate) const RESIDENCY: &CStr = c"residency($self, start=0, length=None, /)
 --
@@ -230,7 +230,7 @@ repr() of it is one line of numbers, str() draws the range as a line of blocks."
 pub(crate) const MADVISE: &CStr = c"madvise($self, option, start=0, length=None, /)
 --
 
-Tell the system how length bytes from start on will be used: madvise(2).
+Advise the system how length bytes from start on will be used: madvise(2).
 
 option is one of the MADV_* constants; without a length the range reaches to the
 end.";
@@ -238,7 +238,7 @@ end.";
 pub(crate) const SIZE: &CStr = c"size($self, /)
 --
 
-Return the length of the file now, which can be more or less than is mapped.
+Return the present length of the file, which can differ from what is mapped.
 
 For anonymous memory, the length of the map.";
 
@@ -257,7 +257,7 @@ ValueError at the end of the map.";
 pub(crate) const WRITE_BYTE: &CStr = c"write_byte($self, byte, /)
 --
 
-Write one byte, an int, as write() does.";
+Write one byte, an int, like write().";
 
 pub(crate) const FIND: &CStr = c"find($self, sub, start=None, end=None, /)
 --
@@ -272,22 +272,22 @@ pub(crate) const RFIND: &CStr = c"rfind($self, sub, start=None, end=None, /)
 
 Return the highest index in [start:end] at which sub begins, or -1.
 
-Otherwise as find().";
+Otherwise like find().";
 
 pub(crate) const INDEX: &CStr = c"index($self, sub, start=None, end=None, /)
 --
 
-As find(), but raise ValueError if sub is not found.";
+Like find(), but raise ValueError if sub is not found.";
 
 pub(crate) const RINDEX: &CStr = c"rindex($self, sub, start=None, end=None, /)
 --
 
-As rfind(), but raise ValueError if sub is not found.";
+Like rfind(), but raise ValueError if sub is not found.";
 
 pub(crate) const COUNT: &CStr = c"count($self, sub, start=None, end=None, /)
 --
 
-Return how often sub occurs in [start:end], without overlaps.
+Return the number of non-overlapping occurrences of sub in [start:end].
 
 sub is bytes-like, or an int in range(256).";
 
@@ -306,8 +306,8 @@ pub(crate) const LINES: &CStr = c"lines($self, /)
 
 Return an iterator over all lines of the map, from its first byte on.
 
-The position stays. Lines are read when they are asked for, up to a page ahead;
-memory does not grow with the file. The last line is that of the file when it is
+The position does not change. Lines are read lazily, up to a page ahead; memory
+does not grow with the file. The last line is that of the file when it is
 reached, unless the map was opened with a length.";
 
 pub(crate) const FIND_ALL: &CStr = c"find_all($self, sub, start=None, end=None, /)
@@ -315,14 +315,15 @@ pub(crate) const FIND_ALL: &CStr = c"find_all($self, sub, start=None, end=None, 
 
 Return an iterator over the indices in [start:end] at which sub begins.
 
-Occurrences do not overlap, as count() counts them. They are looked for when
-they are asked for.";
+The occurrences are those that count() counts: they do not overlap. The search
+is lazy.";
 
 pub(crate) const REDUCE: &CStr = c"__reduce__($self, /)
 --
 
-Pickle as absolute path, mode and range: another process maps the same bytes of
-the file. Changes that stay in memory (mode 'c') do not go along.
+Pickle as absolute path, mode and range: another process maps the same bytes.
+
+Changes that stay in memory (mode 'c') are not part of the pickle.
 
 TypeError for maps of descriptors and for anonymous memory.";
 
@@ -339,9 +340,9 @@ Close the map.";
 pub(crate) const OPEN: &CStr = c"open(path, mode='r', *, offset=0, length=None, capacity=None)
 --
 
-Map a file, as a MappedFile: a whole binary file and a whole byte array.
+Map a file, and return a MappedFile: a complete binary file and byte array.
 
-path is a path, or a descriptor, which stays the caller's. mode is:
+path is a path, or a descriptor, which stays the caller's. mode is one of:
 
 'r'   read; the file must exist
 'r+'  read and write
@@ -350,28 +351,28 @@ path is a path, or a descriptor, which stays the caller's. mode is:
 'c'   read and change; changes stay in memory (copy-on-write)
 
 length bytes from offset on are mapped; without a length, to the end of the
-file, where other programs may append: the map follows it. Any offset will do,
-and an empty range too. A range that reaches beyond the end is a ValueError in
-the modes 'r' and 'c'; in the others the file grows.
+file, and then the map follows the file when other programs append. The offset
+need not be aligned, and the range may be empty. A range that reaches past the
+end is a ValueError in the modes 'r' and 'c'; in the others the file grows.
 
-Written past its end, or truncated, the file grows or shrinks, and the map with
-it. capacity reserves addresses for so many bytes, no memory: growth up to there
-never moves the map, and works while memoryviews and numpy arrays of it exist.
-A capacity that the file has outgrown reserves nothing; one below a length that
-is given is a ValueError.
+Writing past the end, and truncate(), change the length of the file and of the
+map. capacity reserves addresses, not memory, for so many bytes: growth within
+it never moves the map, and works while memoryviews and numpy arrays of it
+exist. A capacity that the file has outgrown reserves nothing; one below a given
+length is a ValueError.
 
-An open that fails has changed no file and made none.";
+An open that fails has changed no file and created none.";
 
 pub(crate) const ANONYMOUS: &CStr = c"anonymous(length, *, capacity=None)
 --
 
-Make memory without a file: length zeros, as a MappedFile that can grow.
+Return zeroed memory without a file, as a MappedFile that can grow.
 
-Processes that are forked later share it. capacity reserves addresses for so many
-bytes: growth up to there never moves it, and works while views of it exist.
-Where another process has made it longer, refresh() takes that in.";
+Processes that are forked later share it. capacity reserves addresses for so
+many bytes: growth within it never moves the map, and works while views exist.
+If another process has extended it, refresh() takes that in.";
 
 pub(crate) const RESIDENCY_CLASS: &CStr =
-    c"Which pages of a range are in memory, as it was when MappedFile.residency() was called.
+    c"Which pages of a range were in memory when MappedFile.residency() was called.
 
 repr() is one line of numbers, str() draws the range as a line of blocks.";

@@ -6,7 +6,7 @@ use pyo3::types::PyBytes;
 
 use super::{This, none};
 use crate::args::{self, Args, Argument, Slice};
-use crate::common::{self, DETACHED_COPY, Job, Object, Returned, resolve_index, scatter};
+use crate::common::{self, DETACHED_COPY, Job, Mapped, Object, Returned, resolve_index, scatter};
 use crate::errors::exception;
 use crate::sys::buffer::new_bytes;
 use crate::sys::detach::detached;
@@ -45,22 +45,17 @@ pub(crate) fn assign_subscript<'py>(
     value: Option<Object<'_, 'py>>,
 ) -> PyResult<()> {
     let py = this.py;
-    // Converting exact ints runs no Python code, so that the map need not be checked before.
     if let (Some(index), Some(value)) = (args::exact_int(key), value.and_then(args::exact_int)) {
-        return this.open(py, |file| {
-            this.check_writable()?;
-            let index = item(file, index)?;
-            let value = u8::try_from(value).map_err(|_| not_a_byte())?;
-            file.set(index, value).map_err(exception)
-        });
+        this.check_writable()?;
+        let value = u8::try_from(value).map_err(|_| not_a_byte())?;
+        return this.open(py, |file| file.set(item(file, index)?, value).map_err(exception));
     }
-    this.check_open(py)?;
     this.check_writable()?;
     let Some(slice) = Slice::unpack(key)? else { return assign_item(this, key, value) };
     let value = value.ok_or_else(|| PyTypeError::new_err("mmap object doesn't support slice deletion"))?;
     let value = Argument::new(value)?;
     let bytes = value.bytes();
-    let job = this.open(py, |file| {
+    let job = this.open_map(py, |file| {
         let (start, step, count) = slice.fit(file.len());
         if bytes.len() != count {
             return Err(PyIndexError::new_err("mmap slice assignment is wrong size"));
@@ -83,8 +78,6 @@ fn assign_item<'py>(this: This<'py>, key: Object<'_, 'py>, value: Option<Object<
         return Err(PyTypeError::new_err("mmap indices must be integer"));
     }
     let index = args::item_index(key)?;
-    // Twice: before the value is converted, as the standard library does, and after, as it should.
-    this.open(py, |file| item(file, index))?;
     let value = value.ok_or_else(|| PyTypeError::new_err("mmap doesn't support item deletion"))?;
     if !args::is_index(value) {
         return Err(PyTypeError::new_err("mmap item value must be an int"));
@@ -124,7 +117,6 @@ pub(crate) fn sequence_assign(this: This<'_>, index: isize, value: Option<Object
 
 pub(crate) fn move_bytes<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
-    this.check_open(py)?;
     args.check("move", 3, 3)?;
     let number = |index| args.get(index).map_or(Ok(0), args::ssize);
     let (target, source, count) = (number(0)?, number(1)?, number(2)?);

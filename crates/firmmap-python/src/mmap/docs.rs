@@ -33,12 +33,12 @@ fileno is a file descriptor, which stays the caller's: the map keeps a
 duplicate, unless trackfd is false; then size() and resize() fail. With -1 the
 map is zeroed memory without a file.
 
-length is in bytes; 0 maps to the end of the file, and a length beyond the end
-of the file makes the file longer. offset is where the map starts in the file, a
+length is in bytes; 0 maps to the end of the file, and a length past the end of
+the file extends it. offset is where the map starts in the file, a
 multiple of ALLOCATIONGRANULARITY.
 
-tagname names the mapping: an existing one of that name is opened, else it is
-created.
+tagname names the mapping: an existing one of that name is opened, otherwise it
+is created.
 
 access is ACCESS_READ, ACCESS_WRITE or ACCESS_DEFAULT (changes go to the file),
 or ACCESS_COPY (changes stay in memory).
@@ -56,61 +56,37 @@ Unmap the memory. Every later use raises ValueError; closing twice is fine.
 BufferError while views of the map exist (memoryview, numpy arrays); nothing
 changes then.";
 
-pub(crate) const FIND: &CStr = c"find($self, sub, start=None, end=None, /)
+pub(crate) const FIND: &CStr = c"find($self, view, start=None, end=None, /)
 --
 
-Return the lowest index in [start:end] at which the bytes sub begin, or -1.
+Return the lowest index in [start:end] at which the bytes of view begin, or -1.
 
 start defaults to the position, end to the end of the map; negative bounds count
 from the end. Other threads run during searches of more than 64 KiB.";
 
-pub(crate) const RFIND: &CStr = c"rfind($self, sub, start=None, end=None, /)
+pub(crate) const RFIND: &CStr = c"rfind($self, view, start=None, end=None, /)
 --
 
-Return the highest index in [start:end] at which the bytes sub begin, or -1.
+Return the highest index in [start:end] at which the bytes of view begin, or -1.
 
 start defaults to the position, end to the end of the map; negative bounds count
 from the end. Other threads run during searches of more than 64 KiB.";
 
-/// The words with the number of `MS_SYNC`: `inspect` cannot look a name up for a method.
-macro_rules! flush {
-    ($ms_sync:literal) => {
-        concat!(
-            "flush($self, offset=0, size=None, /, *, flags=",
-            $ms_sync,
-            ")
+pub(crate) const FLUSH: &CStr = c"flush($self, offset=0, size=-1, /, *, flags=0)
 --
 
 Write changes back to the file: all of them, or size bytes from offset on.
 
-offset is a multiple of PAGESIZE; without a size the range reaches to the end.
-flags is MS_SYNC (return when the disk has them) or MS_ASYNC, and MS_INVALIDATE.
-Does nothing on read-only and copy-on-write maps. OSError if the disk fails.\0"
-        )
-    };
-}
-
-pub(crate) const FLUSH: &CStr = match CStr::from_bytes_with_nul(
-    if cfg!(target_vendor = "apple") {
-        flush!("16")
-    } else if cfg!(target_os = "freebsd") {
-        flush!("0")
-    } else if cfg!(target_os = "openbsd") {
-        flush!("2")
-    } else {
-        flush!("4")
-    }
-    .as_bytes(),
-) {
-    Ok(words) => words,
-    Err(_) => panic!("the words end in a zero byte"),
-};
+offset is a multiple of PAGESIZE; with a size of -1 or None the range reaches to
+the end. flags is MS_SYNC (return when the disk has them; 0 means this too) or
+MS_ASYNC, and MS_INVALIDATE. Does nothing on read-only and copy-on-write maps.
+OSError if the disk fails.";
 
 #[cfg(unix)]
 pub(crate) const MADVISE: &CStr = c"madvise($self, option, start=0, length=None, /)
 --
 
-Tell the system how length bytes from start on will be used: madvise(2).
+Advise the system how length bytes from start on will be used: madvise(2).
 
 option is one of the MADV_* constants, start a multiple of PAGESIZE; without a
 length the range reaches to the end.";
@@ -123,9 +99,9 @@ Copy count bytes from index src to index dest; the two may overlap.";
 pub(crate) const READ: &CStr = c"read($self, n=None, /)
 --
 
-Return up to n bytes from the position on, and move the position behind them.
+Return up to n bytes from the position on, and move the position past them.
 
-Without n, or if it is None or negative, all bytes to the end.";
+Without n, or if it is None or negative, return all bytes to the end.";
 
 pub(crate) const READ_BYTE: &CStr = c"read_byte($self, /)
 --
@@ -137,7 +113,7 @@ ValueError at the end of the map.";
 pub(crate) const READLINE: &CStr = c"readline($self, /)
 --
 
-Return the bytes from the position through the next newline or to the end.";
+Return the bytes from the position through the next newline, or to the end.";
 
 pub(crate) const RESIZE: &CStr = c"resize($self, newsize, /)
 --
@@ -173,7 +149,7 @@ where the system has no names (Linux before 5.17, other systems).";
 pub(crate) const SIZE: &CStr = c"size($self, /)
 --
 
-Return the length of the file now, which can be more than is mapped.
+Return the present length of the file, which can be more than is mapped.
 
 For memory without a file, the length of the map.";
 
@@ -185,9 +161,9 @@ Return the position.";
 pub(crate) const WRITE: &CStr = c"write($self, bytes, /)
 --
 
-Write all bytes at the position, move it behind them, and return their count.
+Write all bytes at the position, move it past them, and return their number.
 
-ValueError if there is not enough room: nothing is written then. TypeError on a
+ValueError if they do not fit: nothing is written then. TypeError on a
 read-only map.";
 
 pub(crate) const WRITE_BYTE: &CStr = c"write_byte($self, byte, /)
@@ -202,7 +178,7 @@ pub(crate) const ENTER: &CStr = c"__enter__($self, /)
 
 Return the map.";
 
-pub(crate) const EXIT: &CStr = c"__exit__($self, /, *args)
+pub(crate) const EXIT: &CStr = c"__exit__($self, exc_type, exc_value, traceback, /)
 --
 
 Close the map.";

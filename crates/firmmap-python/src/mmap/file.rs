@@ -4,14 +4,12 @@ use pyo3::types::PyBool;
 
 use super::{This, none};
 use crate::args::{self, Args, Argument};
-use crate::common::{self, DETACHED_COPY, Job, Mapped, Returned};
+use crate::common::{self, DETACHED_COPY, Job, Mapped, Object, Returned};
 use crate::errors::exception;
 use crate::sys::detach::detached;
 use crate::sys::exception::PyValueError;
 
 pub(crate) fn read<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
-    let py = this.py;
-    this.check_open(py)?;
     args.check("read", 0, 1)?;
     let count = args::optional_count(args.get(0))?;
     let count = count.and_then(|count| usize::try_from(count).ok());
@@ -35,11 +33,9 @@ pub(crate) fn read_byte(this: This<'_>) -> Returned<'_> {
     args::python_int(this.py, byte.into())
 }
 
-pub(crate) fn write_byte<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+pub(crate) fn write_byte<'py>(this: This<'py>, byte: Object<'_, 'py>) -> Returned<'py> {
     let py = this.py;
-    this.check_open(py)?;
-    args.check("write_byte", 1, 1)?;
-    let byte = args.get(0).map_or(Ok(0), args::byte)?;
+    let byte = args::byte(byte)?;
     this.check_open(py)?;
     this.check_writable()?;
     this.open(py, |file| {
@@ -54,14 +50,9 @@ pub(crate) fn write_byte<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py>
     Ok(none(py))
 }
 
-pub(crate) fn write<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+pub(crate) fn write<'py>(this: This<'py>, data: Object<'_, 'py>) -> Returned<'py> {
     let py = this.py;
-    this.check_open(py)?;
-    args.check("write", 1, 1)?;
-    let data = match args.get(0) {
-        Some(object) => Argument::new(object)?,
-        None => unreachable!("the number of arguments was checked"),
-    };
+    let data = Argument::new(data)?;
     let bytes = data.bytes();
     this.check_open(py)?;
     this.check_writable()?;
@@ -91,11 +82,10 @@ pub(crate) fn write<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
 
 pub(crate) fn seek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
-    this.check_open(py)?;
     args.check("seek", 1, 2)?;
     let distance = args.get(0).map_or(Ok(0), args::ssize)?;
-    let whence = args.get(1).map_or(Ok(0), args::int)?;
-    let position = this.open(py, |file| {
+    let whence = args.get(1).map_or(Ok(0), args::c_int)?;
+    let position = this.open_map(py, |file| {
         let base = match whence {
             0 => 0,
             1 => file.position(),

@@ -47,6 +47,8 @@ pub(crate) struct Mmap {
     track_file: bool,
     /// Whether there is a pending writer: a thread that waits to resize the map.
     resize_pending: AtomicBool,
+    /// Whether it was made as memory without a file; also known when it is closed.
+    anonymous: bool,
 }
 
 pub(crate) struct State {
@@ -58,8 +60,9 @@ pub(crate) struct State {
 
 impl Mmap {
     pub(crate) fn new(file: MappedFile, access: i32, track_file: bool) -> Self {
+        let anonymous = file.is_anonymous();
         let state = StateLock::new(State { file: Some(SharedFile::new(file)), exports: 0 });
-        Self { state, access, track_file, resize_pending: AtomicBool::new(false) }
+        Self { state, access, track_file, resize_pending: AtomicBool::new(false), anonymous }
     }
 
     /// Runs `work` on the map, or raises if it is closed. `work` must not call into Python.
@@ -189,7 +192,8 @@ pub(crate) fn enter(this: This<'_>) -> Returned<'_> {
     Ok(this.object())
 }
 
-pub(crate) fn exit<'py>(this: This<'py>, _: Args<'py>) -> Returned<'py> {
+pub(crate) fn exit<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    args.check("__exit__", 3, 3)?;
     close(this)
 }
 

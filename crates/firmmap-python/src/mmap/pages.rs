@@ -10,31 +10,26 @@ use pyo3::types::PyString;
 
 use super::{This, none};
 use crate::args::{self, Args};
-use crate::common::{Returned, wait};
+use crate::common::{Mapped, Object, Returned, wait};
 use crate::constants::{ACCESS_COPY, ACCESS_READ};
 use crate::errors::{self, closed as closed_error, exception, os_error};
 use crate::sys::detach::detached;
 #[cfg(unix)]
 use crate::sys::exception::PyOverflowError;
-use crate::sys::exception::{PyBufferError, PyTypeError, PyValueError};
-use crate::sys::objects::{class_name, shortened};
+use crate::sys::exception::{PyBufferError, PyResult, PyTypeError, PyValueError};
+use crate::sys::objects::{attribute, class_name, import};
 
 pub(crate) fn flush<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
-    this.check_open(py)?;
-    args.check("flush", 0, 2)?;
+    args.check_named("flush", 2, &["flags"])?;
     let offset = args.get(0).map_or(Ok(0), args::ssize)?;
-    let size = args::optional_ssize(args.get(1))?;
-    let mut flags = FlushFlags::SYNC;
-    for (name, value) in args.by_name() {
-        if name != "flags" {
-            let name = shortened(name.as_borrowed());
-            let message = format!("flush() got an unexpected keyword argument '{name}'");
-            return Err(PyTypeError::new_err(message));
-        }
-        flags = FlushFlags::from_bits_retain(args::int(value)?);
-    }
-    let work = this.open(py, |file| {
+    // -1, the default, and None stand for all that is behind the offset.
+    let size = args::optional_ssize(args.get(1))?.filter(|&size| size != -1);
+    let flags = match args.named("flags").map_or(Ok(0), args::c_int)? {
+        0 => FlushFlags::SYNC,
+        flags => FlushFlags::from_bits_retain(flags),
+    };
+    let work = this.open_map(py, |file| {
         let len = file.len() as isize;
         let size = size.unwrap_or(len.saturating_sub(offset));
         if size < 0 || offset < 0 || len - offset < size {
@@ -46,7 +41,8 @@ pub(crate) fn flush<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         }
         let (start, end) = (offset as usize, (offset + size) as usize);
         // Windows takes any offset, and starts with its page.
-        if cfg!(unix) && start % firmmap::page_size() != 0 {
+        let is_misaligned = cfg!(unix) && start % firmmap::page_size() != 0;
+        if is_misaligned || are_refused(flags) {
             return Ok(Some(None));
         }
         Ok(Some(Some((file.to_arc(), start..end))))
@@ -59,18 +55,34 @@ pub(crate) fn flush<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     Ok(none(py))
 }
 
+/// Whether Linux refuses the flags. The library does not ask it about a private map, of which there is nothing to write; the standard library
+/// does.
+fn are_refused(flags: FlushFlags) -> bool {
+    let both = FlushFlags::SYNC | FlushFlags::ASYNC;
+    let is_unknown = flags.bits() & !(both | FlushFlags::INVALIDATE).bits() != 0;
+    cfg!(any(target_os = "linux", target_os = "android")) && (flags.contains(both) || is_unknown)
+}
+
 #[cfg(unix)]
 pub(crate) fn madvise<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
-    this.check_open(py)?;
     args.check("madvise", 1, 3)?;
-    let option = args.get(0).map_or(Ok(0), args::int)?;
+    let option = args.get(0).map_or(Ok(0), args::c_int)?;
     let start = args.get(1).map_or(Ok(0), args::ssize)?;
+    // The standard library looks at the map before it converts the length, too.
+    this.check_open(py)?;
     let length = args::optional_ssize(args.get(2))?;
-    let (map, start, end) = this.open(py, |file| {
+    if start < 0 {
+        return Err(PyValueError::new_err("madvise start out of bounds"));
+    }
+    let (map, start, end) = this.state.with(py, |state| {
+        let Some(file) = &mut state.file else {
+            let is_wrong = length.is_some_and(|length| length < 0);
+            return Err(if is_wrong { PyValueError::new_err("madvise length invalid") } else { closed_error() });
+        };
         let len = file.len() as isize;
         let length = length.unwrap_or(len);
-        if start < 0 || start >= len {
+        if start >= len {
             return Err(PyValueError::new_err("madvise start out of bounds"));
         }
         if length < 0 {
@@ -86,11 +98,9 @@ pub(crate) fn madvise<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     Ok(none(py))
 }
 
-pub(crate) fn resize<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+pub(crate) fn resize<'py>(this: This<'py>, size: Object<'_, 'py>) -> Returned<'py> {
     let py = this.py;
-    this.check_open(py)?;
-    args.check("resize", 1, 1)?;
-    let size = args.get(0).map_or(Ok(0), args::ssize)?;
+    let size = args::ssize(size)?;
     let _guard = ResizeGuard(&this.resize_pending);
     loop {
         let done = this.state.with(py, |state| {
@@ -116,7 +126,7 @@ pub(crate) fn resize<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
             }
             Ok(Some(file.resize(size as usize).map_err(|error| match error.kind() {
                 firmmap::ErrorKind::Unsupported => {
-                    PyValueError::new_err("mmap: can't expand a shared anonymous mapping on Linux")
+                    PyValueError::new_err("mmap: can't expand a shared anonymous mapping")
                 }
                 _ => exception(error),
             })))
@@ -141,14 +151,11 @@ impl Drop for ResizeGuard<'_> {
     }
 }
 
-pub(crate) fn set_name<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+pub(crate) fn set_name<'py>(this: This<'py>, name: Object<'_, 'py>) -> Returned<'py> {
     let py = this.py;
-    this.check_open(py)?;
-    args.check("set_name", 1, 1)?;
-    let Some(object) = args.get(0) else { unreachable!("the number of arguments was checked") };
-    let Ok(name) = object.cast::<PyString>() else {
-        let message = format!("set_name() argument must be str, not {}", class_name(object));
-        return Err(PyTypeError::new_err(message));
+    let Ok(name) = name.cast::<PyString>() else {
+        let class = if name.is_none() { "None".to_owned() } else { class_name(name) };
+        return Err(PyTypeError::new_err(format!("set_name() argument must be str, not {class}")));
     };
     let name = name.to_str()?;
     if name.contains('\0') {
@@ -158,23 +165,29 @@ pub(crate) fn set_name<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     if name.len() > 66 {
         return Err(PyValueError::new_err("name is too long"));
     }
-    let result = this.open(py, |file| {
-        if !file.is_anonymous() {
-            return Err(PyValueError::new_err("Cannot set annotation on non-anonymous mappings"));
-        }
-        Ok(file.set_name(&format!("firmmap:{name}")))
-    })?;
-    result.map_err(exception)?;
-    Ok(none(py))
+    if !this.anonymous {
+        return Err(PyValueError::new_err("Cannot set annotation on non-anonymous mappings"));
+    }
+    match this.open(py, |file| Ok(file.set_name(&format!("firmmap:{name}"))))? {
+        // Elsewhere the standard library does not even ask the system.
+        Err(error) if is_development_mode(py)? => Err(exception(error)),
+        _ => Ok(none(py)),
+    }
+}
+
+/// Whether the interpreter is a debug build, or was started with `-X dev`.
+fn is_development_mode(py: Python<'_>) -> PyResult<bool> {
+    let sys = import(py, c"sys")?;
+    let flag = attribute(&attribute(&sys, c"flags")?, c"dev_mode")?;
+    Ok(flag.is_truthy()? || sys.hasattr("gettotalrefcount")?)
 }
 
 pub(crate) fn size(this: This<'_>) -> Returned<'_> {
-    let result = this.open(this.py, |file| {
+    let len = this.open(this.py, |file| {
         if !this.track_file {
-            return Ok(None);
+            return Err(PyValueError::new_err("can't get size with trackfd=False"));
         }
-        Ok(Some(file.file_len()))
+        file.file_len().map_err(exception)
     })?;
-    let len = result.ok_or_else(|| os_error(errors::BAD_DESCRIPTOR))?;
-    args::python_uint(this.py, len.map_err(exception)?)
+    args::python_uint(this.py, len)
 }

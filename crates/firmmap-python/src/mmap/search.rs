@@ -17,12 +17,13 @@ pub(crate) fn rfind<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
 #[inline]
 fn search<'py>(this: This<'py>, args: Args<'py>, name: &str, direction: Direction) -> Returned<'py> {
     let py = this.py;
-    this.check_open(py)?;
     args.check(name, 1, 3)?;
     let needle = match args.get(0) {
         Some(object) => Argument::new(object)?,
         None => unreachable!("the number of arguments was checked"),
     };
+    // The standard library looks at the map before it converts the bounds, too.
+    this.check_open(py)?;
     let start = args::optional_ssize(args.get(1))?;
     let end = args::optional_ssize(args.get(2))?;
     let job = this.open(py, |file| {

@@ -15,7 +15,7 @@ use crate::sys::exception::PyResult;
 use crate::sys::module;
 use crate::sys::trampoline::enter;
 use crate::sys::typeobject::{
-    self, Table, fast_method, fast_property, keyword_method, method, noargs_method, object, slot,
+    self, Table, fast_method, fast_property, keyword_method, method, noargs_method, object, one_method, slot,
 };
 
 // SAFETY: both read one field of the state.
@@ -73,14 +73,14 @@ fn methods() -> Vec<ffi::PyMethodDef> {
         method!(c"read", file::read, docs::READ),
         fast_method!(c"read_byte", common::try_byte, file::read_byte, docs::READ_BYTE),
         fast_method!(c"readline", common::try_line, file::readline, docs::READLINE),
-        method!(c"resize", pages::resize, docs::RESIZE),
+        one_method!(c"resize", pages::resize, docs::RESIZE),
         method!(c"seek", file::seek, docs::SEEK),
         noargs_method!(c"seekable", file::seekable, docs::SEEKABLE),
-        method!(c"set_name", pages::set_name, docs::SET_NAME),
+        one_method!(c"set_name", pages::set_name, docs::SET_NAME),
         noargs_method!(c"size", pages::size, docs::SIZE),
         fast_method!(c"tell", common::try_position, file::tell, docs::TELL),
-        method!(c"write", file::write, docs::WRITE),
-        method!(c"write_byte", file::write_byte, docs::WRITE_BYTE),
+        one_method!(c"write", file::write, docs::WRITE),
+        one_method!(c"write_byte", file::write_byte, docs::WRITE_BYTE),
         noargs_method!(c"__enter__", class::enter, docs::ENTER),
         method!(c"__exit__", class::exit, docs::EXIT),
         ffi::PyMethodDef::zeroed(),

@@ -14,6 +14,7 @@ pub(crate) mod module;
 pub(crate) mod number;
 pub(crate) mod objects;
 pub(crate) mod owned;
+pub(crate) mod spelling;
 pub(crate) mod target;
 pub(crate) mod trampoline;
 pub(crate) mod typeobject;

@@ -138,6 +138,15 @@ pub(crate) fn int(object: Borrowed<'_, '_, PyAny>) -> PyResult<c_int> {
     })
 }
 
+/// A C int, as the methods of the standard library take it.
+pub(crate) fn c_int(object: Borrowed<'_, '_, PyAny>) -> PyResult<c_int> {
+    let too_large = || PyOverflowError::new_err("Python int too large to convert to C int");
+    match long(object) {
+        Ok(value) => value.try_into().map_err(|_| too_large()),
+        Err(error) => Err(if error.is_overflow(object.py()) { too_large() } else { error }),
+    }
+}
+
 /// The format `b`: a byte.
 pub(crate) fn byte(object: Borrowed<'_, '_, PyAny>) -> PyResult<u8> {
     let value = long(object)?;

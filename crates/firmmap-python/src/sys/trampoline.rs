@@ -4,6 +4,8 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::exception::{Exception, PyResult, PySystemError, PyTypeError};
+use super::objects::shortened;
+use super::spelling::closest;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use pyo3::{Borrowed, ffi};
@@ -88,7 +90,7 @@ impl<'py> Args<'py> {
         Self { py, values, names }
     }
 
-    fn named(&self) -> usize {
+    fn named_count(&self) -> usize {
         // SAFETY: the names are a tuple where there are any.
         if self.names.is_null() { 0 } else { unsafe { ffi::PyTuple_Size(self.names) as usize } }
     }
@@ -96,7 +98,7 @@ impl<'py> Args<'py> {
     /// How many arguments were given by position.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.values.len() - self.named()
+        self.values.len() - self.named_count()
     }
 
     /// The argument at a position.
@@ -106,10 +108,15 @@ impl<'py> Args<'py> {
         (index < self.len()).then(|| unsafe { Borrowed::from_ptr(self.py, self.values[index]) })
     }
 
+    /// The argument that was given by a name.
+    pub(crate) fn named(&self, name: &str) -> Option<Borrowed<'py, 'py, PyAny>> {
+        self.by_name().find_map(|(given, value)| (given == name).then_some(value))
+    }
+
     /// The arguments that were given by name.
     pub(crate) fn by_name(&self) -> impl Iterator<Item = (Bound<'py, PyString>, Borrowed<'py, 'py, PyAny>)> + '_ {
         let positional = self.len();
-        (0..self.named()).map(move |index| {
+        (0..self.named_count()).map(move |index| {
             // SAFETY: the names are a tuple with that many items.
             let name = unsafe { ffi::PyTuple_GetItem(self.names, index as isize) };
             // SAFETY: the tuple keeps its items alive.
@@ -127,15 +134,59 @@ impl<'py> Args<'py> {
         let given = self.len();
         if (min..=max).contains(&given) { Ok(()) } else { Err(wrong_count(function, min, max, given)) }
     }
+
+    /// Refuses more than `positional` arguments without a name, and names other than `known`, with the standard library's messages.
+    #[inline]
+    pub(crate) fn check_named(&self, function: &str, positional: usize, known: &[&str]) -> PyResult<()> {
+        if self.len() <= positional && self.names.is_null() {
+            Ok(())
+        } else {
+            self.check_names(function, positional, known)
+        }
+    }
+
+    #[cold]
+    fn check_names(&self, function: &str, positional: usize, known: &[&str]) -> PyResult<()> {
+        let (most, given) = (positional + known.len(), self.values.len());
+        if given > most {
+            let plural = plural(most);
+            let message = format!("{function}() takes at most {most} argument{plural} ({given} given)");
+            return Err(PyTypeError::new_err(message));
+        }
+        if self.len() > positional {
+            let (plural, given) = (plural(positional), self.len());
+            let message =
+                format!("{function}() takes at most {positional} positional argument{plural} ({given} given)");
+            return Err(PyTypeError::new_err(message));
+        }
+        for (name, _) in self.by_name() {
+            if !known.iter().any(|known| name == *known) {
+                return Err(unexpected_name(&format!("{function}()"), name.as_borrowed(), known));
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cold]
 fn wrong_count(function: &str, min: usize, max: usize, given: usize) -> Exception {
     let (bound, limit) = match given {
-        _ if min == max => ("exactly", min),
-        _ if given < min => ("at least", min),
-        _ => ("at most", max),
+        _ if min == max => ("", min),
+        _ if given < min => ("at least ", min),
+        _ => ("at most ", max),
     };
-    let plural = if limit == 1 { "" } else { "s" };
-    PyTypeError::new_err(format!("{function}() takes {bound} {limit} argument{plural} ({given} given)"))
+    let plural = plural(limit);
+    PyTypeError::new_err(format!("{function} expected {bound}{limit} argument{plural}, got {given}"))
+}
+
+/// The exception for an argument by a name that `function` ("this function") does not have.
+#[cold]
+pub(crate) fn unexpected_name(function: &str, name: Borrowed<'_, '_, PyString>, known: &[&str]) -> Exception {
+    let name = shortened(name);
+    let hint = closest(&name, known).map_or_else(String::new, |known| format!(". Did you mean '{known}'?"));
+    PyTypeError::new_err(format!("{function} got an unexpected keyword argument '{name}'{hint}"))
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
 }

@@ -8,11 +8,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::OnceLock;
 
-use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
+use pyo3::{Borrowed, ffi};
 
 use super::exception::{Exception, PyResult};
+use super::objects::Object;
 use super::owned::Owned;
 use super::trampoline::{Args, enter, raise};
 
@@ -552,6 +553,23 @@ pub(crate) unsafe fn call<'py, T: Body + 'py>(
     unsafe { object(this, body) }
 }
 
+/// # Safety
+///
+/// - `this` is an instance of the class whose body is `T`, `argument` is alive, and the thread is attached.
+#[inline]
+pub(crate) unsafe fn call_with<'py, T: Body + 'py>(
+    this: *mut ffi::PyObject,
+    argument: *mut ffi::PyObject,
+    body: impl FnOnce(Receiver<'py, T>, Object<'py, 'py>) -> PyResult<Bound<'py, PyAny>>,
+) -> *mut ffi::PyObject {
+    let body = |this: Receiver<'py, T>| {
+        // SAFETY: the caller's promise.
+        body(this, unsafe { Borrowed::from_ptr(this.py, argument) })
+    };
+    // SAFETY: the caller's promise.
+    unsafe { object(this, body) }
+}
+
 /// A `PyMethodDef` for a function that takes the receiver and `Args`.
 macro_rules! method {
     ($name:literal, $function:path, $doc:expr) => {{
@@ -580,6 +598,17 @@ macro_rules! noargs_method {
             unsafe { $crate::sys::typeobject::object(this, |this| $function(this)) }
         }
         $crate::sys::typeobject::def($name, ffi::PyMethodDefPointer { PyCFunction: entry }, ffi::METH_NOARGS, $doc)
+    }};
+}
+
+/// As `method!`, for one that takes one argument.
+macro_rules! one_method {
+    ($name:literal, $function:path, $doc:expr) => {{
+        unsafe extern "C" fn entry(this: *mut ffi::PyObject, argument: *mut ffi::PyObject) -> *mut ffi::PyObject {
+            // SAFETY: CPython calls a method with an instance of its class and a live object, and while attached.
+            unsafe { $crate::sys::typeobject::call_with(this, argument, $function) }
+        }
+        $crate::sys::typeobject::def($name, ffi::PyMethodDefPointer { PyCFunction: entry }, ffi::METH_O, $doc)
     }};
 }
 
@@ -660,4 +689,4 @@ macro_rules! fast_property {
     }};
 }
 
-pub(crate) use {fast_call, fast_method, fast_property, keyword_method, method, noargs_method, property};
+pub(crate) use {fast_call, fast_method, fast_property, keyword_method, method, noargs_method, one_method, property};

@@ -1,4 +1,4 @@
-//! Long operations that are under way: a fault that one of them meets, it will report itself.
+//! Long operations in progress: such an operation reports its faults itself.
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use super::os;
 use super::slot::Slot;
 
-/// How many long operations can be under way in the process so that it is known.
+/// The number of long operations in the process that are recorded at a time.
 const PLACES: usize = 128;
 
 struct Place {
-    /// Zero where the place is free.
+    /// Zero if the entry is free.
     thread: AtomicUsize,
     slot: AtomicPtr<Slot>,
 }
@@ -18,7 +18,7 @@ struct Place {
 static OPERATIONS: [Place; PLACES] =
     [const { Place { thread: AtomicUsize::new(0), slot: AtomicPtr::new(ptr::null_mut()) } }; PLACES];
 
-/// A long operation that is under way.
+/// A long operation in progress.
 pub(crate) struct Busy(Option<&'static Place>);
 
 impl Busy {
@@ -29,7 +29,7 @@ impl Busy {
     /// Marks a long operation of this thread, for as long as the result lives.
     pub(crate) fn new(slot: &Slot) -> Self {
         let here = os::thread();
-        // Threads' numbers are addresses, mostly: the low bits say little.
+        // Thread ids are mostly addresses: the low bits say little.
         let first = here / 4096 % PLACES;
         let (before, after) = OPERATIONS.split_at(first);
         let taken = |place: &&Place| {
@@ -53,14 +53,14 @@ impl Drop for Busy {
     }
 }
 
-/// Whether the thread has a long operation on the slot's mapping under way.
+/// Whether the thread is in a long operation on the slot's mapping.
 pub(super) fn is_busy(slot: &Slot, thread: usize) -> bool {
     OPERATIONS.iter().any(|place| {
         place.thread.load(Ordering::Acquire) == thread && ptr::eq(place.slot.load(Ordering::Acquire), slot)
     })
 }
 
-/// In the child of a fork: no other thread is there.
+/// In the child of fork(2), where no other thread exists.
 pub(super) fn forget_all() {
     for place in &OPERATIONS {
         place.slot.store(ptr::null_mut(), Ordering::Relaxed);

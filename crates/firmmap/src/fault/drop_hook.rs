@@ -1,10 +1,10 @@
-//! What happens when a map is dropped with a fault that was not reported.
+//! The hook for a map that is dropped with an unreported fault.
 
 use std::io::Write;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-/// A fault that was not reported when its map was dropped: what was read there was zeros, what was written there is lost.
+/// A fault that was still unreported when its map was dropped: what was read there was zeros, what was written there is lost.
 ///
 /// # Examples
 ///
@@ -12,24 +12,25 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DroppedFault {
-    /// The lowest offset in the map, in bytes, at which an access failed that was not reported.
+    /// The lowest index in the map of an unreported fault.
     pub offset: usize,
-    /// How many faults the map has met, reported ones included: its [`fault_count`](crate::Mmap::fault_count).
+    /// The number of faults of the map, reported ones included: its [`fault_count`](crate::Mmap::fault_count).
     pub count: u64,
 }
 
 type Hook = Box<dyn Fn(&DroppedFault) + Send + Sync>;
 
-/// Null for the default hook. A hook that was replaced stays: another thread may just be calling it.
+/// Null for the default hook. A replaced hook is not freed, because another thread may be calling it.
 static HOOK: AtomicPtr<Hook> = AtomicPtr::new(ptr::null_mut());
 
-/// Sets what is called when a map is dropped with a fault that was not reported: neither by an error of an operation, nor by
-/// [`Mmap::check`](crate::Mmap::check), [`Mmap::close`](crate::Mmap::close) or [`take_fault`](super::take_fault). That is memory
-/// that was used directly, through [`Mmap::as_slice`](crate::Mmap::as_slice), [`Mmap::as_atomic`](crate::Mmap::as_atomic) or
-/// an address.
+/// Sets the function that is called when a map is dropped with an unreported fault.
 ///
-/// The default writes a line to standard error. There is one hook for the process; it replaces the one before, which is not
-/// freed. The hook is called by the thread that drops the map, after the mapping has ended.
+/// A fault is unreported if neither an operation has returned it, nor [`Mmap::check`](crate::Mmap::check),
+/// [`Mmap::close`](crate::Mmap::close) or [`take_fault`](super::take_fault): memory was used directly, through
+/// [`Mmap::as_slice`](crate::Mmap::as_slice), [`Mmap::as_atomic`](crate::Mmap::as_atomic) or an address.
+///
+/// The default writes a line to standard error. There is one hook for the process; a new one replaces the previous one, which is not
+/// freed. The hook is called by the thread that drops the map, after the bytes were unmapped.
 ///
 /// # Examples
 ///
@@ -56,7 +57,7 @@ pub fn set_drop_hook(hook: impl Fn(&DroppedFault) + Send + Sync + 'static) {
     HOOK.store(Box::into_raw(Box::new(hook)), Ordering::Release);
 }
 
-/// A map was dropped with a fault that was not reported.
+/// Calls the hook: a map was dropped with an unreported fault.
 #[cold]
 pub(crate) fn dropped(offset: usize, count: u64) {
     let fault = DroppedFault { offset, count };
@@ -64,7 +65,7 @@ pub(crate) fn dropped(offset: usize, count: u64) {
     match unsafe { HOOK.load(Ordering::Acquire).as_ref() } {
         Some(hook) => hook(&fault),
         None => {
-            // There is nobody to be told if that fails too.
+            // If that fails too, nobody is left to be told.
             let _ = writeln!(
                 std::io::stderr(),
                 "firmmap: a map was dropped with a fault that was not reported: the byte at offset {offset} could not be \

@@ -1,4 +1,4 @@
-//! fork(2): the table of mappings is whole in every child.
+//! fork(2): keeps the table of mappings consistent in every child.
 
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -7,19 +7,19 @@ use super::os::{Blocked, block_signals, thread};
 use super::table;
 use crate::sys;
 
-/// Has the table of mappings whole in every child.
+/// Registers what keeps the table of mappings consistent in every child.
 pub(super) fn guard_table() {
     static DONE: AtomicBool = AtomicBool::new(false);
     sys::at_fork(&DONE, Some(before_fork), Some(after_fork), Some(after_fork_in_the_child));
 }
 
-/// The thread that has taken all locks to fork, and how many more times it was asked to. Its child has the same `pthread_self()`.
+/// The thread that has taken all locks to fork, and how often it was asked to do so again. Its child has the same `pthread_self()`.
 static FORKING: AtomicUsize = AtomicUsize::new(0);
 static ASKED_AGAIN: AtomicUsize = AtomicUsize::new(0);
 
 /// The signals that are blocked while a thread forks.
 struct WhileForking(UnsafeCell<Option<Blocked>>);
-// SAFETY: it is used by the thread only that has taken all locks to fork.
+// SAFETY: only the thread uses it that has taken all locks to fork.
 unsafe impl Sync for WhileForking {}
 static BLOCKED: WhileForking = WhileForking(UnsafeCell::new(None));
 
@@ -28,10 +28,10 @@ extern "C" fn before_fork() {
         ASKED_AGAIN.fetch_add(1, Ordering::Relaxed);
         return;
     }
-    // A handler of the program's that meets a fault meanwhile would wait for this thread, which it has interrupted.
+    // A signal handler of the program that faults meanwhile would wait for this thread, which it has interrupted.
     let blocked = block_signals();
     table::lock_for_fork();
-    // SAFETY: this thread has all locks, so that nobody else is here.
+    // SAFETY: this thread holds all locks, so that no other one is here.
     unsafe { *BLOCKED.0.get() = Some(blocked) };
     FORKING.store(thread(), Ordering::Relaxed);
 }
@@ -40,7 +40,7 @@ extern "C" fn after_fork() {
     if FORKING.load(Ordering::Relaxed) != thread() {
         return;
     }
-    // This thread has all locks, so that nobody else is here.
+    // This thread holds all locks, so that no other one is here.
     if ASKED_AGAIN.load(Ordering::Relaxed) > 0 {
         ASKED_AGAIN.fetch_sub(1, Ordering::Relaxed);
         return;

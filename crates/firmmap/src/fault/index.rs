@@ -1,8 +1,8 @@
 //! The slots in order of address: a treap, as in Seidel and Aragon, "Randomized Search Trees" (1996).
 //!
-//! A signal handler looks an address up without a lock, as the thread that it has interrupted may be the one that is changing
-//! the tree. So a search takes a bounded number of steps and may miss what is there while the tree changes; it cannot find
-//! what is not, as the slot itself is asked. A version that is odd during changes tells a true miss from another one
+//! A signal handler looks an address up without a lock, because the thread that it has interrupted may be the one that is changing
+//! the tree. So a search takes a bounded number of steps, and may miss a slot while the tree changes; it cannot find a wrong one,
+//! because the slot itself confirms the hit. A version that is odd during changes tells a true miss from a spurious one
 //! ([`Lookup`]).
 
 use std::cmp::Ordering::Less;
@@ -17,16 +17,16 @@ pub(super) struct Index {
     version: AtomicUsize,
 }
 
-/// What a search gives.
+/// The result of a search.
 pub(super) enum Lookup {
     Found(&'static Slot),
-    /// No slot stands for the address.
+    /// No slot contains the address.
     Absent,
-    /// The tree has changed meanwhile, or is just being changed.
+    /// The tree has changed during the search.
     Unknown,
 }
 
-/// The links of a slot in the tree, as the slot has them.
+/// A slot's links in the tree.
 pub(super) struct Links {
     left: AtomicPtr<Slot>,
     right: AtomicPtr<Slot>,
@@ -38,7 +38,7 @@ impl Links {
     }
 }
 
-/// More steps than a tree of this kind has levels; what ends a search that the tree changes under.
+/// More steps than such a tree has levels; the limit for a search during which the tree changes.
 const STEPS: usize = 128;
 
 impl Index {
@@ -46,7 +46,7 @@ impl Index {
         Self { root: AtomicPtr::new(ptr::null_mut()), version: AtomicUsize::new(0) }
     }
 
-    /// The slot that contains `address`. Takes no lock.
+    /// Finds the slot that contains `address`. Takes no lock.
     pub(super) fn find(&self, address: usize) -> Lookup {
         let version = self.version.load(Ordering::Acquire);
         let mut node = load(&self.root);
@@ -69,14 +69,14 @@ impl Index {
         if unchanged && steps < STEPS { Lookup::Absent } else { Lookup::Unknown }
     }
 
-    /// Adds a slot, whose start stays as it is until [`remove`](Self::remove). Callers take turns.
+    /// Inserts a slot, whose start must not change until [`remove`](Self::remove). Callers take turns.
     pub(super) fn insert(&self, new: &'static Slot) {
         self.changing();
         let mut link = &self.root;
         while let Some(slot) = load(link).filter(|slot| priority(slot) > priority(new)) {
             link = if is_before(new, slot) { &slot.links.left } else { &slot.links.right };
         }
-        // What was below this link goes below the new slot, on the one side or the other.
+        // The subtree of this link is split into the two subtrees of the new slot.
         let mut rest = load(link);
         let (mut before, mut after) = (&new.links.left, &new.links.right);
         while let Some(slot) = rest {
@@ -96,7 +96,7 @@ impl Index {
         self.changed();
     }
 
-    /// Takes a slot out that is in the tree. Callers take turns.
+    /// Removes a slot that is in the tree. Callers take turns.
     pub(super) fn remove(&self, old: &'static Slot) {
         self.changing();
         let mut link = &self.root;
@@ -127,7 +127,7 @@ impl Index {
 
     fn changing(&self) {
         self.version.fetch_add(1, Ordering::Relaxed);
-        // Whoever sees a part of what comes now sees the odd version too.
+        // Whoever sees a part of what follows sees the odd version too.
         fence(Ordering::Release);
     }
 
@@ -145,12 +145,12 @@ fn store(link: &AtomicPtr<Slot>, slot: Option<&'static Slot>) {
     link.store(slot.map_or(ptr::null_mut(), |slot| ptr::from_ref(slot).cast_mut()), Ordering::Release);
 }
 
-/// In order of address. A mapping that was unmapped behind our back can have the start of one that came after it.
+/// The order of addresses. A mapping that was unmapped by other code can have the same start as a later one.
 fn is_before(slot: &Slot, other: &Slot) -> bool {
     (slot.start(), ptr::from_ref(slot)).cmp(&(other.start(), ptr::from_ref(other))) == Less
 }
 
-/// A number that looks random: the finalizer of MurmurHash3, by which no two slots have the same.
+/// A pseudorandom number, the finaliser of MurmurHash3: a bijection, so that no two slots have the same.
 fn priority(slot: &Slot) -> u64 {
     let mut bits = ptr::from_ref(slot).addr() as u64;
     bits = (bits ^ bits >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
@@ -235,7 +235,7 @@ mod tests {
         }
     }
 
-    /// Slots whose starts are the same: one was unmapped behind our back.
+    /// Slots with the same start: one of the mappings was unmapped by other code.
     #[test]
     fn slots_of_the_same_address() {
         let index = Index::new();
@@ -272,7 +272,7 @@ mod tests {
         assert!((1..=COUNT).all(|place| found(&index, place * PAGE).is_some() == ((COUNT - place) % 2 == 1)));
     }
 
-    /// F5: while another thread changes the tree, a search finds what stays, or says that it does not know.
+    /// F5: while another thread changes the tree, a search finds what stays, or returns that it does not know.
     #[test]
     fn searches_beside_changes() {
         let index: &'static Index = Box::leak(Box::new(Index::new()));

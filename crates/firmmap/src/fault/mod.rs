@@ -1,11 +1,14 @@
 //! Faults: pages of a mapping that cannot be read or written.
 //!
-//! A page of a mapping can become unreadable at any time, as its file was truncated or its disk failed. The kernel then sends a
-//! signal, in whose handler next to nothing is allowed. An operation of this library that meets such a page ends in an error of
-//! kind [`Fault`](crate::ErrorKind::Fault). Memory that is used directly reads zeros, and the fault is reported later: by
-//! [`Mmap::check`](crate::Mmap::check) and every other operation, by [`Mmap::with_slice`](crate::Mmap::with_slice), by
-//! [`Mmap::fault_count`](crate::Mmap::fault_count), by [`take_fault`], and at the latest when the map is dropped
-//! ([`set_drop_hook`]). `docs/faults.md` in the repository has the whole path.
+//! A page of a mapping can become unreadable at any time, because its file was truncated or its disk failed. Touching it raises a
+//! signal. An operation of this library that meets such a page returns an error of kind [`Fault`](crate::ErrorKind::Fault). Memory
+//! that is used directly reads zeros, and the fault is reported later: by [`Mmap::check`](crate::Mmap::check) and other operations,
+//! by [`Mmap::with_slice`](crate::Mmap::with_slice), by [`Mmap::fault_count`](crate::Mmap::fault_count), by [`take_fault`], and at
+//! the latest when the map is dropped ([`set_drop_hook`]). `docs/faults.md` in the repository describes how it works, what it costs
+//! and what it cannot do.
+//!
+//! The first map installs the handler for the whole process. [`set_fault_guard`] switches it off; the other functions are for
+//! bindings, which report faults to their interpreter.
 //!
 //! # Examples
 //!
@@ -21,13 +24,13 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
-// How it is done: the mappings are kept in a table that the handler can read, made of atomics: slots that are never freed, each
-// with a spin lock (`slot`), an index of them by address that takes no lock (`index`), and a pool of nodes for what has
-// happened to some of them (`pool`). No signal comes while a lock is held that the handler takes, if others can touch the
-// mapping meanwhile; so a handler does not wait for the thread that it has interrupted.
+// The mappings are kept in a table of atomics that the handler can read: slots that are never freed, each with a spin lock (`slot`),
+// an index of them by address that is searched without a lock (`index`), and a pool of nodes for faults and zeroed ranges (`pool`).
+// Signals are blocked while a thread holds a lock that the handler takes and others can touch the mapping; so a handler never waits
+// for the thread that it has interrupted.
 //
-// An operation reads the slot's count of faults before and after (`Slot::enter`, `Slot::leave`). If it changed, bytes that were
-// read were not the file's; the pages are restored and the operation fails.
+// An operation reads the slot's fault count before and after (`Slot::enter`, `Slot::leave`). If it has changed, bytes that were read
+// may not be the file's: the pages are restored and the operation fails.
 
 #![cfg_attr(not(unix), allow(dead_code, reason = "only the Unix handler replaces pages"))]
 
@@ -47,7 +50,7 @@ mod reserve;
 mod slot;
 mod table;
 
-/// The handler, one for each system, and what it needs of it. Each has the same items with the same signatures.
+/// The handler and the system calls that it needs, one module for each system, with the same items and signatures.
 #[cfg(unix)]
 #[path = "unix.rs"]
 mod os;
@@ -71,7 +74,7 @@ pub(crate) use table::{register, release, renew, withdraw};
 use crate::error::{Detail, Error};
 use pool::Pool;
 
-/// An operation met a page that could not be read or written: where, as an index into the map.
+/// A page could not be read or written in an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub offset: usize,
@@ -84,19 +87,19 @@ impl From<Fault> for Error {
     }
 }
 
-/// Pages that were replaced by zeros.
+/// A range whose pages were replaced by zeros.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ZeroedRange {
     pub start: usize,
     pub len: usize,
-    /// The address that the pages were moved to, or zero.
+    /// The address to which the pages were moved, or zero.
     pub stash: usize,
 }
 
-/// 0 as yet unknown, 1 on, 2 off.
+/// 0: not known yet, 1: on, 2: off.
 static GUARD: AtomicU32 = AtomicU32::new(0);
 
-/// Whether mappings are guarded against faults.
+/// Returns whether new mappings are guarded against faults.
 ///
 /// # Examples
 ///
@@ -119,9 +122,8 @@ pub fn fault_guard() -> bool {
 /// Switches the guard against faults on or off for the process. It is on unless the environment has
 /// `FIRMMAP_FAULT_GUARD=0`.
 ///
-/// Without the guard a mapping whose file is truncated ends the process when the missing bytes are touched, as
-/// everywhere else. Mappings that are made while the guard is off stay without it; mappings that were made while it
-/// was on are without it as long as it is off.
+/// Without the guard, touching the missing bytes of a truncated file ends the process. Mappings that are created while the guard is
+/// off stay unguarded; mappings that were created while it was on are unguarded for as long as it is off.
 ///
 /// # Platform-specific behavior
 ///
@@ -137,9 +139,9 @@ pub fn set_fault_guard(on: bool) {
     GUARD.store(if on { 1 } else { 2 }, Ordering::Relaxed);
 }
 
-/// Makes the guard the first handler of its signal again, after another one may have been installed.
+/// Makes the guard the first handler of its signal again, in case another one was installed.
 ///
-/// New mappings do this by themselves, but at most once every few milliseconds.
+/// New mappings do this by themselves, at most once every few milliseconds.
 ///
 /// # Examples
 ///
@@ -152,7 +154,7 @@ pub fn renew_fault_guard() {
     }
 }
 
-/// The handler of faults that the system would call now, as an address; zero if there is none.
+/// Returns the address of the handler that the system would call for a fault now; zero if there is none.
 ///
 /// # Examples
 ///
@@ -165,8 +167,8 @@ pub fn fault_handler() -> usize {
     os::current_handler()
 }
 
-/// Tells the guard that `handler`, which [`fault_handler`] has given after it was installed, is not at work any more though
-/// it was not the one that the system called: the faults of others go to the handler before it.
+/// Removes `handler`, an address that [`fault_handler`] has returned, from the handlers to which the guard passes faults that are not
+/// its own: they go to the one before it.
 ///
 /// For bindings whose interpreter has handlers of its own that can be switched off.
 ///
@@ -177,23 +179,23 @@ pub fn forget_fault_handler(handler: usize) {
     os::forget_handler(handler);
 }
 
-/// A function that is called after a fault, in a signal handler: it may do only what is allowed there.
+/// The function that is called after a fault, in the signal handler.
 static NOTIFY: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
 
-/// Has `notify` called after every fault, by the thread that met it, in its signal handler.
+/// Sets the function that is called after every fault, by the faulting thread, in its signal handler.
 ///
-/// For bindings, which have to tell their interpreter of faults in memory that they have lent out. There is one such
-/// function for the process; the last one wins.
+/// For bindings, which report faults in exported memory to their interpreter. There is one such function for the process; the last
+/// one wins.
 ///
 /// # Safety
 ///
-/// - `notify` does only what a signal handler may do, as signal-safety(7) has it: no memory from the heap, no locks that the
-///   interrupted code could hold, no thread-locals that it could be changing. Atomics are fine. The stack may be small.
+/// - `notify` does only what a signal handler may do (signal-safety(7)): it allocates no memory from the heap, takes no locks that the
+///   interrupted code could hold, and uses no thread-locals that it could be changing. Atomics are fine. The stack may be small.
 /// - It does not unwind.
 ///
 /// # Platform-specific behavior
 ///
-/// On Windows it is called by the handler of exceptions, for which the same holds.
+/// On Windows it is called by a vectored exception handler, for which the same holds.
 ///
 /// # Examples
 ///
@@ -211,7 +213,7 @@ pub unsafe fn on_fault(notify: fn()) {
     NOTIFY.store(notify as *mut (), Ordering::Release);
 }
 
-/// A fault that its thread was not told of: somebody has used the memory of a map directly.
+/// A fault in memory that was used directly, of which its thread has not been told.
 ///
 /// # Examples
 ///
@@ -221,23 +223,23 @@ pub unsafe fn on_fault(notify: fn()) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnreportedFault {
-    /// Where it was, as an index into its map: the lowest one, if there were several.
+    /// The index in the map; the lowest one, if there were several faults.
     pub offset: usize,
-    /// The thread that met it: `pthread_self()`.
+    /// The faulting thread: `pthread_self()`, on Windows `GetCurrentThreadId()`.
     pub thread: usize,
-    /// Whether an operation on the map has told of it, in another thread.
+    /// Whether an operation in another thread has reported it.
     pub reported: bool,
-    /// The kernel's number of the thread.
+    /// The kernel's id of the thread.
     id: i32,
 }
 
 impl UnreportedFault {
-    /// Whether the thread that met the fault is still there. The number in [`thread`](Self::thread) can be another
-    /// thread's by now.
+    /// Returns whether the faulting thread still exists. The value of [`thread`](Self::thread) may have been reused by another
+    /// thread.
     ///
     /// # Platform-specific behavior
     ///
-    /// Known on Linux; elsewhere the answer is always yes.
+    /// Known on Linux and Windows; elsewhere always true.
     ///
     /// # Examples
     ///
@@ -250,16 +252,16 @@ impl UnreportedFault {
     }
 }
 
-/// Takes one fault that its thread was not told of, in any map, and restores that map's pages.
+/// Takes one unreported fault, of any thread in any map, and restores that map's pages.
 ///
-/// Threads that have a long operation on the map under way are passed over: the operation will fail and so report it. The cost
-/// depends on how many threads have faults that they were not told of, not on how many maps there are.
+/// Faults of threads that are in a long operation on the map are skipped: the operation will report them. The cost depends on the
+/// number of unreported faults, not on the number of maps.
 ///
 /// # Examples
 ///
 /// ```
 /// while let Some(fault) = firmmap::fault::take_fault() {
-///     eprintln!("the byte at {} was not there", fault.offset);
+///     eprintln!("the byte at {} was missing", fault.offset);
 /// }
 /// ```
 #[must_use]
@@ -268,7 +270,7 @@ pub fn take_fault() -> Option<UnreportedFault> {
     take(&|slot, thread| thread == here || !slot.is_busy(thread))
 }
 
-/// As [`take_fault`], but only faults that `thread` has met.
+/// As [`take_fault`], but only for faults of `thread`.
 ///
 /// # Examples
 ///
@@ -287,7 +289,7 @@ fn take(wanted: &dyn Fn(&Slot, usize) -> bool) -> Option<UnreportedFault> {
             let pool = Pool::lock();
             pool.reporting().find(|slot| slot.waiting(wanted).next().is_some())?
         };
-        // Somebody else can have been faster.
+        // Another thread may have taken it meanwhile.
         if let Some(fault) = slot.take(wanted) {
             return Some(fault);
         }
@@ -295,9 +297,9 @@ fn take(wanted: &dyn Fn(&Slot, usize) -> bool) -> Option<UnreportedFault> {
     None
 }
 
-/// The faults that [`take_fault`] would give, which stay unreported; their maps' pages are restored.
+/// Returns the faults that [`take_fault`] would take. They stay unreported; the pages of their maps are restored.
 ///
-/// For bindings that can have an error raised in another thread, but not at once.
+/// For bindings that can raise an exception in another thread, but not at once.
 ///
 /// # Examples
 ///
@@ -311,7 +313,7 @@ pub fn waiting_faults() -> Vec<UnreportedFault> {
     let mut faults = Vec::new();
     let mut slots: Vec<&Slot> = Vec::new();
     while pool::has_reports() {
-        // No memory is asked for while the pool is locked: who has the heap's lock may wait for the pool.
+        // Nothing is allocated while the pool is locked: a thread that holds the heap's lock may be waiting for the pool.
         let capacity = pool::reports() + 16;
         faults.clear();
         slots.clear();
@@ -335,7 +337,7 @@ pub fn waiting_faults() -> Vec<UnreportedFault> {
     faults
 }
 
-/// Calls what [`on_fault`] was given.
+/// Calls the function that [`on_fault`] was given.
 pub(crate) fn notify() {
     let notify = NOTIFY.load(Ordering::Acquire);
     if !notify.is_null() {

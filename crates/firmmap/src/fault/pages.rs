@@ -2,9 +2,9 @@
 //!
 //! [`zero_fill`] runs in a signal handler: system calls only.
 //!
-//! On Linux the pages are not unmapped, but moved away unread (mremap(2) with `MREMAP_DONTUNMAP`) before zeros take their place,
-//! and moved back afterwards. So nothing has to be mapped again, which the system may refuse by then: a sealed memfd, a
-//! file whose permissions have changed. Where pages cannot be moved they are mapped again, with the map's own descriptor.
+//! On Linux the pages are not unmapped, but moved aside unread (mremap(2) with `MREMAP_DONTUNMAP`) before zeros take their place, and
+//! moved back afterwards. So nothing has to be mapped again, which the system may refuse by then: a sealed memfd, a file whose
+//! permissions have changed. Where pages cannot be moved, they are mapped again, with the map's own descriptor.
 
 use std::os::fd::BorrowedFd;
 use std::ptr;
@@ -15,10 +15,10 @@ use super::{ZeroedRange, reserve};
 use crate::range::round_up;
 use crate::sys::{self, FileInfo, MappingInfo, page_size};
 
-/// Puts zeros in place of what cannot be read at `address`: to `high` where the file is too short, else one page. There is
-/// nothing but the mapping's own pages between `low` and `high`. `None` if the system refuses.
+/// Replaces what cannot be read at `address` by zeros: everything up to `high` if the file is too short, else one page. Between `low`
+/// and `high` there are only pages of the mapping itself. `None` if the system refuses.
 ///
-/// Where it cannot be written (`is_write`) it is one page: another thread that writes to the next one loses that too, and is to be told.
+/// For a write (`is_write`) it is one page: a thread that writes to the next one loses that too, and must fault itself to be told.
 pub(crate) fn zero_fill(
     mapping: &MappingInfo,
     address: usize,
@@ -27,11 +27,11 @@ pub(crate) fn zero_fill(
     high: usize,
 ) -> Option<ZeroedRange> {
     let page = address & !(mapping.page_size - 1);
-    // What the number stands for now can be another file.
+    // The descriptor may belong to another file by now.
     let file = own_file(mapping);
     let mapping = &MappingInfo { fd: if file.is_some() { mapping.fd } else { -1 }, ..*mapping };
     let one_page = ZeroedRange { start: page, len: mapping.page_size.min(high - page), stash: 0 };
-    // Without the file nobody knows where it ends now.
+    // Without the file, its present end is unknown.
     let rest = file.as_ref().map_or(Some(page), |file| behind_the_file(mapping, file));
     let rest = rest.map(|start| start.max(low)).filter(|&start| start <= page && !is_write);
     let rest = rest.map(|start| ZeroedRange { start, len: high - start, stash: 0 });
@@ -40,26 +40,26 @@ pub(crate) fn zero_fill(
     if let Some(range) = moved.and_then(|moved| replace(mapping, moved)) {
         return Some(range);
     }
-    // Zeros for all of the rest may be more memory than the system has to give.
+    // Zeros for all of the rest may be more than the system allows.
     if let Some(range) = rest.filter(|_| mapping.fd >= 0).and_then(|rest| replace(mapping, rest)) {
         return Some(range);
     }
-    // A page that the disk has not given.
+    // A page that the disk has not provided.
     if let Some(range) = move_away(mapping, one_page).and_then(|moved| replace(mapping, moved)) {
         return Some(range);
     }
     if let Some(range) = replace(mapping, one_page) {
         return Some(range);
     }
-    // At the limit of areas, and nothing left in reserve: what is a whole area needs no other one. What else is in it is lost
-    // if it is not in the file.
+    // At the limit of areas, with an empty reserve: replacing a whole area needs no further one. In it, only what is in the file can
+    // be restored.
     if mapping.fd >= 0 && mapping.flags & libc::MAP_SHARED != 0 {
         return replace(mapping, ZeroedRange { start: low, len: high - low, stash: 0 });
     }
     None
 }
 
-/// Puts zeros in the place of a range, whose pages may have been moved away: they are moved back if the system refuses.
+/// Maps zeros in place of a range, whose pages may have been moved aside; if the system refuses, they are moved back.
 fn replace(mapping: &MappingInfo, range: ZeroedRange) -> Option<ZeroedRange> {
     let protection = mapping.protection | libc::PROT_READ;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_FIXED | NORESERVE;
@@ -78,7 +78,7 @@ const NORESERVE: c_int = libc::MAP_NORESERVE;
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "netbsd", target_vendor = "apple")))]
 const NORESERVE: c_int = 0;
 
-/// The mapping's file, if there is a descriptor that is still open on it.
+/// The mapping's file, if its descriptor still refers to it.
 fn own_file(mapping: &MappingInfo) -> Option<FileInfo> {
     if mapping.fd < 0 {
         return None;
@@ -88,7 +88,7 @@ fn own_file(mapping: &MappingInfo) -> Option<FileInfo> {
     sys::file_info(file).ok().filter(|info| info.id == mapping.file_id)
 }
 
-/// The address of the first page that lies behind the end of the file.
+/// The address of the first page past the end of the file.
 fn behind_the_file(mapping: &MappingInfo, file: &FileInfo) -> Option<usize> {
     if !file.regular {
         return None;
@@ -100,7 +100,7 @@ fn behind_the_file(mapping: &MappingInfo, file: &FileInfo) -> Option<usize> {
 /// Moves the pages of a range to another address, unread. They leave an empty mapping of the same kind behind.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn move_away(mapping: &MappingInfo, range: ZeroedRange) -> Option<ZeroedRange> {
-    // Huge pages of a file cannot be moved so.
+    // Huge pages of a file cannot be moved in this way.
     if mapping.fd >= 0 && mapping.page_size != page_size() {
         return None;
     }
@@ -108,7 +108,7 @@ fn move_away(mapping: &MappingInfo, range: ZeroedRange) -> Option<ZeroedRange> {
     let start = range.start as *mut c_void;
     // SAFETY: the range is in our mapping, whose slot is locked; it stays mapped.
     let move_it = || unsafe { libc::mremap(start, range.len, range.len, flags, ptr::null_mut::<c_void>()) };
-    // Where the pages can be mapped again, the last of the reserve is better kept for the zeros.
+    // Where the pages can be mapped again, the rest of the reserve is better kept for the zeros.
     let stash = if mapping.fd < 0 { reserve::with_areas(move_it) } else { reserve::with_few_areas(move_it) };
     stash.map(|stash| ZeroedRange { stash: stash as usize, ..range })
 }
@@ -118,7 +118,7 @@ fn move_away(_mapping: &MappingInfo, _range: ZeroedRange) -> Option<ZeroedRange>
     None
 }
 
-/// Undoes [`move_away`], with whatever is in the range's place now. `false` if nothing was moved away, or cannot be moved back.
+/// Undoes [`move_away`], replacing whatever is in the range now. `false` if nothing was moved aside, or it cannot be moved back.
 fn move_back(range: &ZeroedRange) -> bool {
     if range.stash == 0 {
         return false;
@@ -129,7 +129,7 @@ fn move_back(range: &ZeroedRange) -> bool {
     false
 }
 
-/// Moves the area at `from`, which is as long, to the place of a range.
+/// Moves the area at `from`, which has the same length, to a range.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn move_to(from: *mut c_void, range: &ZeroedRange) -> bool {
     let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
@@ -143,10 +143,10 @@ pub(crate) fn restore_pages(mapping: &MappingInfo, range: &ZeroedRange) -> bool 
     if move_back(range) {
         return true;
     }
-    // Memory without a file: what was moved away is all that there is of it.
+    // Anonymous memory: the pages that were moved aside are the only copy.
     let private_memory =
         mapping.flags & libc::MAP_ANON != 0 && mapping.flags & libc::MAP_PRIVATE != 0 && range.stash == 0;
-    // What the number stands for now can be another file: its bytes are not to be seen here, nor written to.
+    // The descriptor may belong to another file by now, whose bytes must not appear here.
     let restored = (private_memory || own_file(mapping).is_some()) && map_again(mapping, range);
     if restored {
         drop_stash(range);
@@ -159,8 +159,8 @@ fn map_again(mapping: &MappingInfo, range: &ZeroedRange) -> bool {
     let start = range.start as *mut c_void;
     let offset = mapping.file_offset + (range.start - mapping.start) as u64;
     let flags = mapping.flags & !EAGER;
-    // In two steps, as mmap(2) in the place of the zeros would take them out also where it then fails (a file that was
-    // sealed, a file system that is gone), and leave a gap that anybody's memory could take next.
+    // In two steps, because mmap(2) in place of the zeros would unmap them even if it then fails (a sealed file, a file system that
+    // is gone), and leave a gap that other memory could take.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     if mapping.page_size == page_size() {
         // SAFETY: a new mapping replaces nothing; the descriptor is that of our mapping, whose slot is locked.
@@ -171,9 +171,9 @@ fn map_again(mapping: &MappingInfo, range: &ZeroedRange) -> bool {
         }
         // SAFETY: nobody knows the new mapping yet.
         unsafe { libc::munmap(new, range.len) };
-        // It can be mapped, but not moved (a filter of system calls): then in its place.
+        // It can be mapped, but not moved (a filter of system calls): map it in place.
     }
-    // A writable mapping of a file of huge pages would make the file longer.
+    // A writable mapping of a file of huge pages would extend the file.
     let write = if mapping.page_size == page_size() { 0 } else { libc::PROT_WRITE };
     let (protection, flags) = (mapping.protection & !write, flags | libc::MAP_FIXED);
     // SAFETY: the range is in our mapping, whose slot is locked: it is still ours, and so is the descriptor.
@@ -192,13 +192,13 @@ use libc::mmap;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use libc::mmap64 as mmap;
 
-/// Flags that read pages in at once: what has just failed would fail again, and slowly.
+/// Flags that read pages into memory at once: what has just failed would fail again, and slowly.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const EAGER: c_int = libc::MAP_POPULATE;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const EAGER: c_int = 0;
 
-/// Forgets pages that were moved away.
+/// Unmaps pages that were moved aside.
 pub(crate) fn drop_stash(range: &ZeroedRange) {
     if range.stash != 0 {
         // SAFETY: the pages were moved there by us, and nobody else knows the address.
@@ -206,7 +206,7 @@ pub(crate) fn drop_stash(range: &ZeroedRange) {
     }
 }
 
-/// New memory that is not given back, for a signal handler: not from the heap.
+/// New memory that is never freed, for a signal handler: not from the heap.
 pub(crate) fn memory_for_ever(len: usize) -> Option<*mut u8> {
     let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANON);
     // SAFETY: a new mapping replaces nothing.
@@ -214,8 +214,8 @@ pub(crate) fn memory_for_ever(len: usize) -> Option<*mut u8> {
         .map(<*mut c_void>::cast)
 }
 
-/// Lets every thread of the process see what this one has stored, before anything that it does from now on: also a thread that
-/// stores to a page and then asks whether there was a fault, which costs it no fence of its own this way.
+/// A memory barrier in all threads of the process: each sees what this one has stored before it goes on. So a thread that stores to a
+/// page and then checks for a fault needs no fence of its own.
 pub(crate) fn seen_by_all_threads() {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
@@ -225,7 +225,7 @@ pub(crate) fn seen_by_all_threads() {
         };
         const PRIVATE_EXPEDITED: libc::c_long = 1 << 3;
         const REGISTER_PRIVATE_EXPEDITED: libc::c_long = 1 << 4;
-        // A process has to register once; a kernel that does not know the call does without.
+        // A process has to register once. Where the kernel lacks the call, there is no barrier.
         if !membarrier(PRIVATE_EXPEDITED) && membarrier(REGISTER_PRIVATE_EXPEDITED) {
             membarrier(PRIVATE_EXPEDITED);
         }

@@ -1,8 +1,8 @@
-//! Nodes for what happens to few mappings at a time, and so is not kept in every slot: the threads that have met a fault, the
-//! ranges that were replaced by zeros. Also the list of slots that have something to report.
+//! Nodes for what few mappings have at a time, and slots therefore do not contain: unreported faults, and ranges that were replaced
+//! by zeros. Also the list of slots with reports.
 //!
-//! The signal handler takes nodes. So they are never freed, and more of them come from the system, not from the heap. The
-//! pool's lock is held for a few instructions, with all signals blocked.
+//! The signal handler takes nodes. So they are never freed, and their memory comes from the system, not from the heap. The pool's
+//! lock is held for a few instructions, with all signals blocked.
 
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use super::os;
 use super::slot::Slot;
 use super::table::Lock;
 
-/// A place in a list.
+/// A node of a list.
 pub(super) struct Node {
     next: AtomicPtr<Node>,
     pub(super) words: [AtomicUsize; 5],
@@ -23,7 +23,7 @@ impl Node {
     }
 }
 
-/// A list of nodes. It changes under a lock, which its owner names.
+/// A list of nodes. It changes under a lock that its owner documents.
 pub(super) struct List(AtomicPtr<Node>);
 
 impl List {
@@ -52,7 +52,7 @@ impl List {
         Some(first)
     }
 
-    /// Takes the first node out that is `wanted`.
+    /// Removes the first node that is `wanted`.
     pub(super) fn take(&self, wanted: impl Fn(&Node) -> bool) -> Option<&'static Node> {
         let mut link = &self.0;
         loop {
@@ -77,19 +77,19 @@ impl List {
     }
 }
 
-/// What there is before the system is asked: for as many threads as mostly meet a fault at once.
+/// The number of nodes without memory from the system: enough for the threads that usually fault at once.
 const FIRST: usize = 128;
-/// How many bytes the system is asked for.
+/// The number of bytes that are requested from the system at a time.
 const CHUNK: usize = 64 * 1024;
 
 static NODES: [Node; FIRST] = [const { Node::new() }; FIRST];
-/// How many of [`NODES`] were given out.
+/// The number of [`NODES`] that were taken.
 static USED: AtomicUsize = AtomicUsize::new(0);
 static FREE: List = List::new();
 static LOCK: AtomicBool = AtomicBool::new(false);
 /// The slots that have reports.
 static REPORTING: AtomicPtr<Slot> = AtomicPtr::new(ptr::null_mut());
-/// How many reports there are in all slots.
+/// The number of reports in all slots.
 static REPORTS: AtomicUsize = AtomicUsize::new(0);
 
 /// A slot's neighbours in the list of those that have reports.
@@ -109,7 +109,7 @@ pub(super) fn has_reports() -> bool {
     REPORTS.load(Ordering::Acquire) != 0
 }
 
-/// How many reports there are.
+/// The number of reports.
 pub(super) fn reports() -> usize {
     REPORTS.load(Ordering::Acquire)
 }
@@ -123,7 +123,7 @@ impl Pool {
         Self(Lock::take(&LOCK))
     }
 
-    /// A node that nobody uses; `None` where the system has no memory.
+    /// An unused node; `None` if the system has no memory.
     pub(super) fn node(&self) -> Option<&'static Node> {
         if let Some(node) = FREE.pop() {
             return Some(node);
@@ -148,7 +148,7 @@ impl Pool {
         FREE.push(node);
     }
 
-    /// Adds a report to a slot, which is locked, behind those that it has.
+    /// Appends a report to those of a slot, which is locked.
     pub(super) fn add_report(&self, slot: &'static Slot, node: &'static Node) {
         if slot.reports.is_empty() {
             let first = REPORTING.swap(ptr::from_ref(slot).cast_mut(), Ordering::Relaxed);
@@ -163,7 +163,7 @@ impl Pool {
         REPORTS.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Takes a report that is `wanted` away from a slot, which is locked.
+    /// Removes a report that is `wanted` from a slot, which is locked.
     pub(super) fn take_report(&self, slot: &Slot, wanted: impl Fn(&Node) -> bool) -> Option<&'static Node> {
         let node = slot.reports.take(wanted)?;
         REPORTS.fetch_sub(1, Ordering::AcqRel);
@@ -181,7 +181,7 @@ impl Pool {
         Some(node)
     }
 
-    /// The slots that have reports, which do not change meanwhile.
+    /// The slots that have reports. They do not change while the pool is locked.
     pub(super) fn reporting(&self) -> impl Iterator<Item = &'static Slot> {
         let mut next = REPORTING.load(Ordering::Relaxed);
         std::iter::from_fn(move || {

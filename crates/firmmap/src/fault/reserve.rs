@@ -1,10 +1,9 @@
-//! Areas of memory that can be given up.
+//! A reserve of memory areas that can be given up.
 //!
-//! Linux lets a process have so many areas of memory (`vm.max_map_count`), and zeros in the middle of a mapping make one area
-//! three. A handler that gets none more could only let the process die. So some areas are kept that nobody needs, and
-//! unmapped when they are needed. Each is a unit of three pages: one of zeros between two that cannot be used, so that the system
-//! merges it with no other memory. The page of zeros can also be moved to where zeros are needed and made as long
-//! as need be, for programs that may not map memory any more (seccomp(2)).
+//! Linux limits the memory areas of a process (`vm.max_map_count`), and zeros in the middle of a mapping turn one area into three. A
+//! handler that gets no more areas could only let the process die. So some spare areas are kept, and unmapped when areas are needed.
+//! Each unit has three pages: one of zeros between two inaccessible ones, so that the kernel merges it with no other area. The page of
+//! zeros can also be moved to where zeros are needed, and extended, in processes that may no longer map memory (seccomp(2)).
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(super) use elsewhere::{move_zeros, with_areas};
@@ -27,17 +26,17 @@ mod linux {
 
     use crate::sys::page_size;
 
-    /// Units of at least two areas each. A range of zeros takes up to two areas; moving pages wants four to spare.
+    /// The number of units, of at least two areas each. A range of zeros takes up to two areas; moving pages needs four to spare.
     const UNITS: usize = 16;
-    /// How many units stay when there is another way.
+    /// The number of units that are kept where there is an alternative.
     const KEPT: usize = UNITS / 2;
 
     /// The addresses of the units; zero for those that were given up.
     static RESERVE: [AtomicUsize; UNITS] = [const { AtomicUsize::new(0) }; UNITS];
-    /// How many there are.
+    /// The number of units.
     static LEFT: AtomicUsize = AtomicUsize::new(0);
 
-    /// Fills the reserve up again, as far as the system allows. Not in a signal handler.
+    /// Refills the reserve, as far as the system allows. Not in a signal handler.
     #[inline]
     pub(crate) fn refill() {
         if LEFT.load(Ordering::Relaxed) < UNITS {
@@ -58,7 +57,7 @@ mod linux {
             let zeros = base.wrapping_byte_add(page);
             // SAFETY: the page is ours.
             let split = unsafe { libc::mprotect(zeros, page, libc::PROT_READ | libc::PROT_WRITE) } == 0;
-            // Another thread can have filled the place.
+            // Another thread may have filled the place.
             if !split || place.compare_exchange(0, base as usize, Ordering::AcqRel, Ordering::Relaxed).is_err() {
                 // SAFETY: the new mapping is ours, and nobody else knows it.
                 unsafe { libc::munmap(base, 3 * page) };
@@ -76,8 +75,8 @@ mod linux {
         Some(unit as *mut c_void)
     }
 
-    /// Runs a system call that maps memory until it works, giving up what is in reserve while there are too few areas. Its result
-    /// is an address.
+    /// Repeats a system call that maps memory until it succeeds, giving up units of the reserve while there are too few areas. Returns
+    /// its result, an address.
     pub(crate) fn with_areas(map: impl Fn() -> *mut c_void) -> Option<*mut c_void> {
         with(0, map)
     }
@@ -102,16 +101,16 @@ mod linux {
         }
     }
 
-    /// Puts zeros at `start`, in place of what is there, without mapping memory.
+    /// Replaces what is at `start` by zeros, without mapping memory.
     pub(crate) fn move_zeros(start: usize, len: usize, protection: c_int) -> bool {
         let Some(unit) = take(0) else { return false };
         let page = page_size();
         let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
         let (zeros, start) = (unit.wrapping_byte_add(page), start as *mut c_void);
-        // SAFETY: the page is ours, and so is what it takes the place of, as callers see to.
+        // SAFETY: the page is ours, and so is what it replaces, which callers ensure.
         let moved = unsafe { libc::mremap(zeros, page, len, flags, start) } != libc::MAP_FAILED;
         if moved && protection != libc::PROT_READ | libc::PROT_WRITE {
-            // Where that fails more can be done with the zeros than with the pages.
+            // If that fails, the zeros only allow more than the pages did.
             // SAFETY: as above.
             unsafe { libc::mprotect(start, len, protection) };
         }

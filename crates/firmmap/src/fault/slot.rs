@@ -1,4 +1,4 @@
-//! One mapping's place in the table: what it is, what has happened to it, and who has met that.
+//! One mapping's entry in the table: what it is, its faults, and the threads that have to be told of them.
 
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
@@ -13,13 +13,13 @@ use super::{Fault, NOTIFY, UnreportedFault, ZeroedRange};
 use crate::range::Span;
 use crate::sys::{FileId, MappingInfo};
 
-/// One mapping's place in the table.
+/// One mapping's entry in the table.
 ///
-/// The lock is held for a few system calls at most. Nobody who holds it touches mapped memory, and where others can touch
-/// this slot's mapping meanwhile, all signals are blocked.
+/// The lock is held for a few system calls at most. Its holder touches no mapped memory, and has all signals blocked if other threads
+/// can touch this slot's mapping meanwhile.
 #[repr(C, align(64))]
 pub(crate) struct Slot {
-    // What a search of the index and an operation look at is in one cache line.
+    // What a search of the index and an operation read is in one cache line.
     start: AtomicUsize,
     len: AtomicUsize,
     pub(super) links: Links,
@@ -40,18 +40,18 @@ pub(crate) struct Slot {
     last: AtomicUsize,
     /// The lowest index of a fault for which there was no node, plus one.
     unlisted: AtomicUsize,
-    /// What was replaced by zeros: [`ZeroedRange`]s. Changes under the slot's lock.
+    /// The [`ZeroedRange`]s. Changes under the slot's lock.
     zeroed: List,
-    /// The threads that have met a fault and were not told: [`Report`]s. Changes under the slot's lock and the pool's.
+    /// A [`Report`] for each thread with an unreported fault. Changes under the slot's lock and the pool's.
     pub(super) reports: List,
     pub(super) neighbours: Neighbours,
     pub(super) next_free: AtomicPtr<Slot>,
 }
 
-/// How many ranges of one mapping are zeros at a time. Each is an area of the system's, which has few.
+/// The number of zeroed ranges that one mapping has at a time. Each is a memory area of the kernel, which limits them.
 const ZEROED_RANGES: usize = 16;
 
-/// A thread that has met faults and was not told, as a node has it.
+/// A node as the record of a thread with unreported faults.
 struct Report<'a>(&'a Node);
 
 impl Report<'_> {
@@ -60,12 +60,12 @@ impl Report<'_> {
         &self.0.words[0]
     }
 
-    /// The kernel's number of the thread.
+    /// The kernel's id of the thread.
     fn id(&self) -> &AtomicUsize {
         &self.0.words[1]
     }
 
-    /// Not zero if some operation has told of it, in another thread.
+    /// Not zero if an operation in another thread has reported it.
     fn reported(&self) -> &AtomicUsize {
         &self.0.words[2]
     }
@@ -149,7 +149,8 @@ impl Slot {
         address.wrapping_sub(self.start.load(Ordering::Acquire)) < self.len.load(Ordering::Acquire)
     }
 
-    fn mapping(&self) -> MappingInfo {
+    /// What the slot stands for.
+    pub(crate) fn mapping(&self) -> MappingInfo {
         MappingInfo {
             start: self.start.load(Ordering::Relaxed),
             len: self.len.load(Ordering::Relaxed),
@@ -163,7 +164,7 @@ impl Slot {
         }
     }
 
-    /// Says what the slot stands for now. It is not in the index.
+    /// Sets the mapping that the slot stands for. The slot is not in the index.
     pub(super) fn set(&self, mapping: &MappingInfo) {
         let _held = self.hold();
         self.describe(mapping);
@@ -182,13 +183,13 @@ impl Slot {
         self.len.store(mapping.len, Ordering::Release);
     }
 
-    /// The slot is a new map's, and about to be put into the index.
+    /// Begins the count of a new map, which is about to be put into the index.
     pub(super) fn start_counting(&self) {
         self.counts.start();
         self.listed.store(true, Ordering::Relaxed);
     }
 
-    /// Goes on with the count of a map that this one takes the place of.
+    /// Continues the count of a map that this one replaces.
     pub(crate) fn count_from(&self, count: u64) {
         self.counts.count_from(count);
     }
@@ -199,14 +200,14 @@ impl Slot {
         self.protection.store(protection, Ordering::Relaxed);
     }
 
-    /// The mapping is about to move: its addresses may soon be somebody else's. Who was not told of a fault is still to be told.
+    /// Prepares for the mapping to move: its addresses may soon belong to something else. Unreported faults stay to be reported.
     pub(crate) fn suspend(&self) {
         let _held = self.hold();
         let _blocked = (!self.zeroed.is_empty()).then(os::block_signals);
         self.leave_addresses();
     }
 
-    /// As [`suspend`](Self::suspend), of a mapping that goes for good. Says what nobody was told of.
+    /// As [`suspend`](Self::suspend), for a mapping that is unmapped. Returns its unreported fault.
     pub(crate) fn end(&self) -> Option<Fault> {
         let _held = self.hold();
         if self.zeroed.is_empty() && self.reports.is_empty() && self.unlisted.load(Ordering::Relaxed) == 0 {
@@ -228,7 +229,7 @@ impl Slot {
     /// The slot is locked, and all signals are blocked if there are zeroed ranges.
     fn leave_addresses(&self) {
         if !self.zeroed.is_empty() {
-            // What moves is to be whole.
+            // All pages must be in their place when the mapping moves.
             self.restore_ranges(&self.mapping());
         }
         self.len.store(0, Ordering::Release);
@@ -242,14 +243,14 @@ impl Slot {
         self.counts.set_restored(self.counts.now());
     }
 
-    /// How many faults the map has met. Whoever gets the same number before and after has read nothing but the file's bytes in
-    /// between, and lost no writes.
+    /// The number of the map's faults. If it is the same before and after, only the file's bytes were read in between, and no writes
+    /// were lost.
     #[inline]
     pub(crate) fn count(&self) -> u64 {
         self.counts.count().unwrap_or_else(|| self.count_zeroed())
     }
 
-    /// There were zeros in the place of pages. They must be gone before somebody begins to read.
+    /// [`count`](Self::count) where there are zeros in place of pages: they must be gone before the caller begins to read.
     #[cold]
     fn count_zeroed(&self) -> u64 {
         let _blocked = os::block_signals();
@@ -258,14 +259,14 @@ impl Slot {
         self.counts.count_locked(!self.zeroed.is_empty())
     }
 
-    /// Before an operation: the count to compare with afterwards, if there is nothing to report or to restore.
+    /// Before an operation: returns the count to compare with afterwards, if nothing is to be reported or restored.
     #[inline(always)]
     pub(crate) fn settled(&self) -> Option<u64> {
         self.counts.settled()
     }
 
-    /// Before a part of an operation on `whole`: the count to compare with afterwards, or a fault that was not reported, or one in
-    /// this part that cannot be made good.
+    /// Before a part of an operation on `whole`: returns the count to compare with afterwards, or an unreported fault, or a fault in
+    /// this part that cannot be repaired.
     #[inline]
     pub(crate) fn enter(&'static self, part: Span, whole: Span) -> Result<u64, Fault> {
         match self.settled() {
@@ -279,7 +280,7 @@ impl Slot {
     pub(crate) fn enter_unsettled(&'static self, part: Span, whole: Span) -> Result<u64, Fault> {
         let _blocked = os::block_signals();
         let _held = self.hold();
-        // It can be this very operation that has met it, in its fast path.
+        // This very operation may have faulted, in its fast path.
         let missing = self.own_missing(whole);
         let report = self.take_report();
         self.settle();
@@ -292,8 +293,7 @@ impl Slot {
         }
     }
 
-    /// The first index of `span` that was missing, as far as this thread has met a fault in it that it was not told of. The slot
-    /// is locked.
+    /// The first index of `span` that was missing, if this thread has an unreported fault in it. The slot is locked.
     fn own_missing(&self, span: Span) -> Option<usize> {
         let (here, id) = (os::thread(), os::thread_id());
         let own = self.reports.iter().map(Report).find(|report| report.is_of(here, id))?;
@@ -302,27 +302,27 @@ impl Slot {
         inside.then(|| missing.max(span.start))
     }
 
-    /// After an operation, on a part of `span`: whether what it has read was the file's.
+    /// After an operation on a part of `span`: fails if what it has read may not be the file's.
     #[inline]
     pub(crate) fn leave(&'static self, seen: u64, span: Span) -> Result<(), Fault> {
         if self.counts.is(seen) { Ok(()) } else { Err(self.recover(span)) }
     }
 
-    /// Before an operation that only reads, and leaves faults to another one: the count to compare with afterwards. If there
-    /// is a fault that was not reported, it is less than what will be found then.
+    /// Before an operation that only reads, and leaves the reporting to another one: returns the count to compare with afterwards. It
+    /// is less than the later count if there is an unreported fault.
     #[inline(always)]
     pub(crate) fn settled_count(&self) -> u64 {
         self.counts.settled_count()
     }
 
-    /// After such an operation: whether what it has read was the file's, and nothing is to be reported.
+    /// After such an operation: whether what it has read was the file's, and no fault is unreported.
     #[inline(always)]
     pub(crate) fn is_unchanged(&self, seen: u64) -> bool {
         self.counts.is(seen)
     }
 
-    /// Restores the file's pages and says which byte of `span` was the first that was missing, though the fault may have been at
-    /// any other one: that depends on the order in which the bytes were touched. The slot's other faults are reported with it.
+    /// Restores the file's pages and returns the first missing byte of `span`. The fault itself may have been at any other one, by the
+    /// order in which the bytes were touched. The slot's other faults are reported with it.
     #[cold]
     #[inline(never)]
     fn recover(&'static self, span: Span) -> Fault {
@@ -330,7 +330,7 @@ impl Slot {
         let _held = self.hold();
         let zeroed = self.first_zeroed(span);
         let missing = self.own_missing(span);
-        // Another thread can have recovered in the meantime.
+        // Another thread may have restored the pages meanwhile.
         let offset = self.take_report().unwrap_or_else(|| self.last.load(Ordering::Relaxed));
         self.settle();
         Fault { offset: [zeroed, missing].into_iter().flatten().min().unwrap_or(offset) }
@@ -349,8 +349,8 @@ impl Slot {
         starts.min().map(|zeroed| zeroed.max(start) - origin)
     }
 
-    /// Takes what this thread is to be told: of its own fault, or else of those of others that was not reported. The others
-    /// are still to be told. The slot is locked, all signals are blocked.
+    /// Takes the fault that this thread is to be told of: its own, or else an unreported one of another thread, which is then still to
+    /// be told. The slot is locked, all signals are blocked.
     fn take_report(&'static self) -> Option<usize> {
         if self.reports.is_empty() && self.unlisted.load(Ordering::Relaxed) == 0 {
             return None;
@@ -367,7 +367,7 @@ impl Slot {
             Report(node).reported().store(1, Ordering::Relaxed);
         }
         self.unlisted.store(0, Ordering::Relaxed);
-        // A thread that has ended cannot be told any more. One report after the other has its turn at the front.
+        // A thread that has ended cannot be told any more. Each report comes to the front in turn.
         if let Some(node) = pool.take_report(self, |_| true) {
             let bound_to_be_reported = !NOTIFY.load(Ordering::Acquire).is_null();
             if bound_to_be_reported || os::thread_lives(Report(node).fault().id) {
@@ -379,14 +379,14 @@ impl Slot {
         offset
     }
 
-    /// The lowest index of what nobody was told of. The slot is locked.
+    /// The lowest index of an unreported fault. The slot is locked.
     fn unreported(&self) -> Option<usize> {
         let unlisted = self.unlisted.load(Ordering::Relaxed).checked_sub(1);
         let faults = self.reports.iter().map(|node| Report(node).fault());
         faults.filter(|fault| !fault.reported).map(|fault| fault.offset).chain(unlisted).min()
     }
 
-    /// What the slot's threads have met and were not told of, those that are to be told now. The pool is locked.
+    /// The unreported faults of the threads that are `wanted`. The pool is locked.
     pub(super) fn waiting(&self, wanted: &dyn Fn(&Slot, usize) -> bool) -> impl Iterator<Item = UnreportedFault> {
         self.reports.iter().map(|node| Report(node).fault()).filter(move |fault| wanted(self, fault.thread))
     }
@@ -425,9 +425,9 @@ impl Slot {
         }
     }
 
-    /// Replaces the zeros by the file's pages. Whether that worked for all of them; the rest stays noted.
+    /// Replaces the zeros by the file's pages, and returns whether that worked for all ranges; the others stay recorded.
     ///
-    /// One range at a time, in place: the handler comes here too, and its stack may be small.
+    /// One range at a time, in place: the handler calls this too, and its stack may be small.
     fn restore_ranges(&self, mapping: &MappingInfo) -> bool {
         let kept = List::new();
         while let Some(node) = self.zeroed.pop() {
@@ -443,15 +443,14 @@ impl Slot {
         self.zeroed.is_empty()
     }
 
-    /// Notes a range. `false` where that is not possible. The slot is locked.
+    /// Records a range. `false` if that is not possible. The slot is locked.
     fn add_range(&self, node: Option<&'static Node>, range: &ZeroedRange) -> bool {
         if let Some(node) = node {
             range.store(node);
             self.zeroed.push(node);
             return true;
         }
-        // No memory for a node: another range reaches from the first of both to the end of both. In a private map that gives up
-        // changes in between.
+        // No memory for a node: another range is extended to cover both. In a private map that gives up the changes in between.
         let Some(node) = self.zeroed.iter().next() else { return false };
         let other = ZeroedRange::of(node);
         os::drop_stash(&other);
@@ -462,7 +461,7 @@ impl Slot {
         true
     }
 
-    /// What lies between the zeroed ranges before and behind `address`, or the one that it is in. The slot is locked.
+    /// The gap between the zeroed ranges around `address`, or the range that contains it. The slot is locked.
     fn gap(&self, address: usize) -> Result<(usize, usize), ZeroedRange> {
         let start = self.start.load(Ordering::Relaxed);
         let (mut low, mut high) = (start, start + self.len.load(Ordering::Relaxed));
@@ -479,7 +478,7 @@ impl Slot {
         Ok((low, high))
     }
 
-    /// In the handler: makes the page at `address` readable. `false` if it is not ours after all, or cannot be helped.
+    /// In the handler: makes the page at `address` readable. `false` if it is not ours after all, or the system refuses.
     pub(super) fn zero_fill(&'static self, address: usize, is_write: bool, thread: usize) -> bool {
         let _held = self.hold();
         if !self.contains(address) {
@@ -488,14 +487,14 @@ impl Slot {
         let mapping = self.mapping();
         // Counted before it can be seen.
         self.counts.add();
-        // By other threads that write to the page as well: the load in `leave` may overtake a store, but not this.
+        // Also by other threads that write to the page: the load in `leave` may be reordered before a store, but not before this.
         os::seen_by_all_threads();
-        // More than can be kept apart: the others go back to what they were. Whoever still uses them comes here again.
+        // No more ranges can be recorded: the others are restored. Whoever still uses them faults again.
         if self.zeroed.iter().count() >= ZEROED_RANGES {
             self.restore_ranges(&mapping);
         }
         let missing = match self.gap(address) {
-            // Another thread has met the same page and was here first.
+            // Another thread has faulted on the same page before.
             Err(range) => range.start,
             Ok((low, high)) => {
                 let node = Pool::lock().node();
@@ -503,7 +502,7 @@ impl Slot {
                     let _ = node.map(|node| Pool::lock().give_back(node));
                     return false;
                 };
-                // Without a node there is nothing to restore the pages from: zeros for ever, which would be no fault's.
+                // Without a record the pages would never be restored, and the zeros belong to no fault.
                 if !self.add_range(node, &range) {
                     os::restore_pages(&mapping, &range);
                     return false;
@@ -515,7 +514,7 @@ impl Slot {
         true
     }
 
-    /// In the handler, where no page is replaced: notes a fault, if it could be helped.
+    /// In the handler, where no page is replaced: records a fault, if `help` has succeeded.
     #[cfg(windows)]
     pub(super) fn record_fault(
         &'static self,
@@ -533,7 +532,7 @@ impl Slot {
         true
     }
 
-    /// Notes where a fault was, from which address on bytes were missing, and who has met it. The slot is locked.
+    /// Records a fault: its address, the address from which on bytes were missing, and the thread. The slot is locked.
     fn note(&'static self, address: usize, missing: usize, thread: usize) {
         let origin = self.origin.load(Ordering::Relaxed);
         let (index, missing) = (address.saturating_sub(origin), missing.saturating_sub(origin));
@@ -542,7 +541,7 @@ impl Slot {
         let pool = Pool::lock();
         if let Some(node) = self.reports.iter().find(|node| Report(node).is_of(thread, id)) {
             let report = Report(node);
-            // What was told already is over.
+            // An earlier fault that was reported is done with.
             let reported = report.reported().swap(0, Ordering::Relaxed) != 0;
             let lowest = |place: &AtomicUsize, new: usize| {
                 let lowest = if reported { new } else { new.min(place.load(Ordering::Relaxed)) };
@@ -566,7 +565,7 @@ impl Slot {
         pool.add_report(self, node);
     }
 
-    /// In the child of a fork, where this thread has another number.
+    /// In the child of fork(2), where this thread has another id.
     pub(super) fn renumber(&self, thread: usize, id: i32) {
         for node in self.reports.iter() {
             let report = Report(node);
@@ -576,7 +575,7 @@ impl Slot {
         }
     }
 
-    /// Whether a fault of `thread` will be reported by an operation that it has under way.
+    /// Whether `thread` is in an operation that will report its fault.
     pub(super) fn is_busy(&self, thread: usize) -> bool {
         is_busy(self, thread)
     }

@@ -20,14 +20,14 @@ static FIRST: Chunk = Chunk::new();
 static CHUNKS: AtomicPtr<Chunk> = AtomicPtr::new((&raw const FIRST).cast_mut());
 /// Slots that were used before.
 static FREE: AtomicPtr<Slot> = AtomicPtr::new(ptr::null_mut());
-/// How many slots of the newest chunk were given out.
+/// The number of slots of the newest chunk that are in use or were.
 static USED: AtomicUsize = AtomicUsize::new(0);
 /// Changes under [`TABLE_LOCK`].
 static INDEX: Index = Index::new();
 /// The handler does not take it.
 static TABLE_LOCK: AtomicBool = AtomicBool::new(false);
 
-/// A spin lock that is held.
+/// The guard of a spin lock.
 pub(super) struct Lock<'a>(&'a AtomicBool);
 
 impl<'a> Lock<'a> {
@@ -52,7 +52,7 @@ impl Chunk {
     }
 }
 
-/// All slots that there are, used or not.
+/// All slots, used or not.
 fn slots() -> impl Iterator<Item = &'static Slot> {
     let mut chunk = CHUNKS.load(Ordering::Acquire);
     std::iter::from_fn(move || {
@@ -64,9 +64,9 @@ fn slots() -> impl Iterator<Item = &'static Slot> {
     .flatten()
 }
 
-/// The slot of the mapping that `address` is in. Takes no lock: the thread that a handler has interrupted may have it.
+/// The slot of the mapping that contains `address`. Takes no lock: the thread that a handler has interrupted may hold it.
 fn slot_of(address: usize) -> Option<&'static Slot> {
-    /// How often to look again while other threads change the index.
+    /// How often to retry while other threads change the index.
     const ATTEMPTS: usize = 16;
     for _ in 0..ATTEMPTS {
         match INDEX.find(address) {
@@ -75,11 +75,11 @@ fn slot_of(address: usize) -> Option<&'static Slot> {
             Lookup::Unknown => os::pause(),
         }
     }
-    // The interrupted thread itself is changing the index, it may be.
+    // The interrupted thread itself may be changing the index.
     slots().find(|slot| slot.contains(address))
 }
 
-/// Runs `help` on the slot of `address`, and says what it says. If the mapping has gone meanwhile, another one may be there.
+/// Runs `help` on the slot of `address`, and returns its result. If the mapping has gone meanwhile, another one may have its place.
 fn with_slot(address: usize, help: impl Fn(&'static Slot) -> bool) -> bool {
     const ATTEMPTS: usize = 16;
     if GUARD.load(Ordering::Relaxed) != 1 {
@@ -97,12 +97,12 @@ fn with_slot(address: usize, help: impl Fn(&'static Slot) -> bool) -> bool {
     false
 }
 
-/// In the handler: whether `address` is in a guarded mapping, whose page there now can be read.
+/// In the handler: makes the page at `address` readable, if it is in a guarded mapping. Returns whether it did.
 pub(crate) fn zero_fill(address: usize, is_write: bool, thread: usize) -> bool {
     with_slot(address, |slot| slot.zero_fill(address, is_write, thread))
 }
 
-/// In the handler: notes a fault at `address`, if that is in a guarded mapping and `help` says that it could be helped.
+/// In the handler: records a fault at `address`, if that is in a guarded mapping and `help` succeeds.
 #[cfg(windows)]
 pub(crate) fn record_fault(address: usize, thread: usize, help: impl Fn(&MappingInfo) -> bool) -> bool {
     with_slot(address, |slot| slot.record_fault(address, thread, &help))
@@ -122,14 +122,14 @@ pub(crate) fn register(mapping: &MappingInfo) -> Option<&'static Slot> {
     os::refill_reserve();
     let _held = Lock::take(&TABLE_LOCK);
     let slot = claim();
-    // Nobody has met it yet, and nobody will before its length is there: its own lock is not needed.
+    // No handler can find the slot before its length is set: its own lock is not needed.
     slot.start_counting();
     slot.describe(mapping);
     INDEX.insert(slot);
     Some(slot)
 }
 
-/// Says what a slot stands for now, after [`Slot::suspend`] and [`withdraw`].
+/// Sets the mapping that a slot stands for, after [`Slot::suspend`] and [`withdraw`].
 pub(crate) fn renew(slot: &'static Slot, mapping: &MappingInfo) {
     let _held = Lock::take(&TABLE_LOCK);
     slot.set(mapping);
@@ -137,20 +137,20 @@ pub(crate) fn renew(slot: &'static Slot, mapping: &MappingInfo) {
     slot.listed.store(true, Ordering::Relaxed);
 }
 
-/// Takes a slot out of the index, after [`Slot::suspend`], before its addresses become somebody else's.
+/// Takes a slot out of the index, after [`Slot::suspend`], before its addresses are reused.
 pub(crate) fn withdraw(slot: &'static Slot) {
     let _held = Lock::take(&TABLE_LOCK);
     unlist(slot);
 }
 
-/// The table is locked. A map without bytes has a slot that is not in the index.
+/// Takes a slot out of the index. The table is locked. The slot of an empty map is not in the index.
 fn unlist(slot: &'static Slot) {
     if slot.listed.swap(false, Ordering::Relaxed) {
         INDEX.remove(slot);
     }
 }
 
-/// Gives a slot back, after [`Slot::end`].
+/// Frees a slot, after [`Slot::end`].
 pub(crate) fn release(slot: &'static Slot) {
     let _held = Lock::take(&TABLE_LOCK);
     unlist(slot);
@@ -158,7 +158,7 @@ pub(crate) fn release(slot: &'static Slot) {
     FREE.store(ptr::from_ref(slot).cast_mut(), Ordering::Relaxed);
 }
 
-/// A slot that nobody uses. The table is locked.
+/// An unused slot. The table is locked.
 fn claim() -> &'static Slot {
     let free = FREE.load(Ordering::Relaxed);
     // SAFETY: slots are never freed.
@@ -177,7 +177,7 @@ fn claim() -> &'static Slot {
     &newest.slots[USED.fetch_add(1, Ordering::Relaxed)]
 }
 
-/// Before fork(2): takes all locks, so that the child gets nothing that another thread has only half done.
+/// Before fork(2): takes all locks, so that the child gets nothing that another thread has left half done.
 pub(crate) fn lock_for_fork() {
     std::mem::forget(Lock::take(&TABLE_LOCK));
     for slot in slots() {
@@ -195,8 +195,8 @@ pub(crate) fn unlock_after_fork() {
     TABLE_LOCK.store(false, Ordering::Release);
 }
 
-/// After fork(2), in the child, where all locks are held: the threads that were in the middle of operations are not there, and
-/// this one has another number.
+/// After fork(2), in the child, where all locks are held: the other threads, and their operations, do not exist there, and this one
+/// has another id.
 pub(crate) fn forget_other_threads() {
     super::busy::forget_all();
     let (thread, id) = (os::thread(), os::thread_id());

@@ -1,7 +1,7 @@
 //! Unix: the handler of SIGBUS.
 //!
-//! What runs in the handler is [`handler`] and what it calls: system calls and atomics, no locks but the table's own,
-//! no memory from the heap, no thread-locals.
+//! [`handler`] and what it calls make only system calls and atomic accesses: no locks but the table's own, no memory from the heap, no
+//! thread-locals.
 
 use std::io;
 use std::mem::{MaybeUninit, zeroed};
@@ -14,7 +14,7 @@ pub(super) use super::pages::{drop_stash, memory_for_ever, restore_pages, seen_b
 pub(super) use super::reserve::refill as refill_reserve;
 use super::table;
 
-/// The signals that mean an unreadable page: macOS sends either for a file.
+/// The signals for an unreadable page: macOS sends either for a file.
 #[cfg(not(target_vendor = "apple"))]
 const SIGNALS: [c_int; 1] = [libc::SIGBUS];
 #[cfg(target_vendor = "apple")]
@@ -30,7 +30,7 @@ struct Previous {
 // SAFETY: what the pointer leads to never changes and is never freed.
 unsafe impl Sync for Previous {}
 
-/// No handler, but what the system does by itself. Nothing was there before it.
+/// The default action, with nothing before it.
 static DEFAULT: Previous = Previous::terminal(libc::SIG_DFL);
 static IGNORE: Previous = Previous::terminal(libc::SIG_IGN);
 
@@ -43,11 +43,11 @@ impl Previous {
     }
 }
 
-/// The newest handlers before ours, one chain for each of [`SIGNALS`].
+/// The newest previous handlers, one chain for each of [`SIGNALS`].
 static PREVIOUS: [AtomicPtr<Previous>; SIGNALS.len()] = [const { AtomicPtr::new(ptr::null_mut()) }; SIGNALS.len()];
 
-/// A handler before ours that was called for a fault of somebody else's: the thread, and whom to call if that handler
-/// raises the signal again.
+/// A previous handler that was called for a fault that is not ours: the thread, and whom to call if that handler raises the signal
+/// again.
 static CHAIN_THREAD: AtomicUsize = AtomicUsize::new(0);
 static CHAIN_NEXT: AtomicPtr<Previous> = AtomicPtr::new(ptr::null_mut());
 
@@ -56,13 +56,12 @@ pub(crate) fn install_handler() -> bool {
     SIGNALS.iter().zip(&PREVIOUS).all(|(&signal, previous)| install(signal, previous).is_ok())
 }
 
-/// The handler that would be called now: an address, or zero for what the system does by itself.
+/// The handler that would be called now: an address, or zero for the default action.
 pub(crate) fn current_handler() -> usize {
     current(libc::SIGBUS).map_or(0, |action| action.sa_sigaction)
 }
 
-/// Passes nothing on to `handler` any more. Only the newest one before ours can be forgotten: the older ones are not
-/// called by us alone.
+/// Removes `handler` from the chain. Only the newest previous handler can be removed: the older ones are called by others too.
 pub(crate) fn forget_handler(handler: usize) {
     if matches!(handler, libc::SIG_DFL | libc::SIG_IGN) {
         return;
@@ -78,15 +77,15 @@ pub(crate) fn forget_handler(handler: usize) {
     }
 }
 
-/// As [`install_handler`], but asks the system only once in a tick of its clock (a few milliseconds): asking costs
-/// as much as a twentieth of a mapping.
+/// As [`install_handler`], but asks the system at most once per clock tick (a few milliseconds): asking costs a twentieth of a
+/// mapping.
 pub(crate) fn keep_handler() -> bool {
     static CHECKED: AtomicUsize = AtomicUsize::new(0);
     let tick = tick();
     if tick != 0 && CHECKED.load(Ordering::Acquire) == tick {
         return true;
     }
-    // Only what is done is noted: another thread that maps now must not count on a handler that is still to come.
+    // Noted only when done: another thread that maps now must not rely on a handler that is not installed yet.
     let is_first = install_handler();
     if is_first {
         CHECKED.store(tick, Ordering::Release);
@@ -115,13 +114,13 @@ fn install(signal: c_int, previous: &AtomicPtr<Previous>) -> io::Result<()> {
         return Ok(());
     }
     super::fork::guard_table();
-    // No memory is asked for where this runs in our handler, after one that took itself out.
+    // Nothing is allocated if this runs in our handler, after a previous handler has removed itself.
     let known: *const Previous = match current.sa_sigaction {
         libc::SIG_DFL => &DEFAULT,
         libc::SIG_IGN => &IGNORE,
         handler => {
-            // A node stays for ever: a handler that is just running may still look at it. A handler that comes again and
-            // again (faulthandler, switched on and off) is found in the chain.
+            // A node is never freed: a running handler may still read it. A handler that is installed repeatedly (faulthandler,
+            // switched on and off) is found in the chain.
             let newest = previous.load(Ordering::Acquire).cast_const();
             let mut known = newest;
             // SAFETY: nodes are never freed.
@@ -138,13 +137,13 @@ fn install(signal: c_int, previous: &AtomicPtr<Previous>) -> io::Result<()> {
     // SAFETY: all zeros is a valid action.
     let mut action: sigaction = unsafe { zeroed() };
     action.sa_sigaction = ours;
-    // Who ignored the signal has system calls that go on.
+    // If the signal was ignored, system calls have to restart.
     let restart = if known == &raw const IGNORE { libc::SA_RESTART } else { current.sa_flags & libc::SA_RESTART };
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | restart;
-    // No other handler, which may use mapped memory too, runs in the middle of ours.
+    // No other handler, which may use mapped memory too, must interrupt ours.
     // SAFETY: the set is part of the action.
     unsafe { libc::sigfillset(&mut action.sa_mask) };
-    // SAFETY: the handler keeps to what is allowed in one.
+    // SAFETY: the handler does only what is allowed in one.
     check(unsafe { libc::sigaction(signal, &action, ptr::null_mut()) })
 }
 
@@ -156,7 +155,7 @@ fn current(signal: c_int) -> io::Result<sigaction> {
     Ok(unsafe { current.assume_init() })
 }
 
-/// The signal handler: sees to it that there is stack for [`handle`].
+/// The signal handler: makes sure that there is enough stack for [`handle`].
 unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: the arguments are those that we were called with.
     let left = unsafe { stack_left(context) };
@@ -165,12 +164,12 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
     unsafe { handle(signal, info, context) };
 }
 
-/// How many bytes of stack [`handle`] needs, what [`super::notify`] calls included. `tests/faults/signal_stack.rs` measures it. A build
-/// that is not optimised takes more.
+/// The bytes of stack that [`handle`] needs, with what [`super::notify`] calls; `tests/faults/signal_stack.rs` measures it. An unoptimised
+/// build needs more.
 const STACK: usize = if cfg!(debug_assertions) { 4096 } else { 2048 };
 
-/// Handles a signal on a stack that is too small: what lies below it can be anybody's memory, which must not be written over. So a
-/// fault of ours ends the process.
+/// Handles a signal on a stack that is too small. Below the stack there can be other memory, which must not be overwritten; so a fault
+/// of ours ends the process.
 ///
 /// # Safety
 ///
@@ -193,7 +192,7 @@ unsafe fn handle_briefly(signal: c_int, info: *mut siginfo_t, context: *mut c_vo
         // SAFETY: the caller's promise.
         return unsafe { forward(next(signal, info), true, signal, info, context) };
     }
-    // A fault comes again as soon as we return, and finds the default.
+    // A fault recurs as soon as we return, and meets the default action.
     reset_briefly(signal);
     if !is_fault {
         // SAFETY: the signal is blocked until we return.
@@ -201,7 +200,7 @@ unsafe fn handle_briefly(signal: c_int, info: *mut siginfo_t, context: *mut c_vo
     }
 }
 
-/// As [`reset`], with next to no stack: the C library's function has a copy of the action on it.
+/// As [`reset`], with very little stack: the C library's function copies the action to the stack.
 fn reset_briefly(signal: c_int) {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
@@ -215,7 +214,7 @@ fn reset_briefly(signal: c_int) {
     reset(signal);
 }
 
-/// How many bytes of an alternate signal stack are left, if this thread is on one: below it can be anybody's memory. The end of a
+/// The bytes that are left of the alternate signal stack, if this thread is on one: below it there can be other memory. The end of a
 /// thread's own stack is guarded by the system.
 ///
 /// # Safety
@@ -273,7 +272,7 @@ unsafe fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     unsafe { *errno = saved };
 }
 
-/// Whether zeros in place of the page help: not where an access should have been aligned.
+/// Whether replacing the page helps: not for a misaligned access.
 fn is_about_a_page(code: c_int) -> bool {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     return code != libc::BUS_ADRALN;
@@ -284,7 +283,7 @@ fn is_about_a_page(code: c_int) -> bool {
     }
 }
 
-/// A signal that a process has sent, perhaps this one.
+/// Handles a signal that a process has sent, perhaps this one.
 ///
 /// # Safety
 ///
@@ -295,12 +294,12 @@ unsafe fn sent(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     if by_ourselves && CHAIN_THREAD.load(Ordering::Acquire) == thread() {
         let next = CHAIN_NEXT.load(Ordering::Acquire);
         CHAIN_THREAD.store(0, Ordering::Release);
-        // The handler that we have called for a stranger's fault passes it on to the one before it.
+        // The handler that we have called for a fault that is not ours passes the signal on to the one before it.
         // SAFETY: the caller's promise; nodes are never freed.
         return unsafe { forward(next, false, signal, info, context) };
     }
-    // A handler that was installed after ours and so is called before it (faulthandler) has had its turn and passes the
-    // signal on, without an address. Returning lets it return too, and the access faults again, into us.
+    // A handler that was installed after ours, and so is called first (faulthandler), has had its turn and raises the signal again,
+    // without an address. Returning lets it return too, and the access faults again, in our handler.
     // SAFETY: the caller's promise.
     if by_ourselves && unsafe { interrupted_a_handler_of_our_fault(context) } {
         return;
@@ -309,7 +308,7 @@ unsafe fn sent(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     unsafe { forward(next(signal, info), false, signal, info, context) }
 }
 
-/// Whom a signal goes to that is not about a mapping of ours.
+/// The handler for a signal that does not concern a mapping of ours.
 fn next(signal: c_int, info: *const siginfo_t) -> *const Previous {
     // SAFETY: our callers pass the info of the handler.
     match unsafe { noted(info) } {
@@ -323,9 +322,9 @@ fn previous(signal: c_int) -> &'static AtomicPtr<Previous> {
     &PREVIOUS[index.unwrap_or(0)]
 }
 
-/// A handler that we call may have been installed after ours, and call ours in its turn. Then the signal must go to the one
-/// before it, and not round in a circle. So the signal itself carries a note whom to call next, in bytes at the end
-/// of its siginfo_t that the kernel sets to zero.
+/// A handler that we call may have been installed after ours, and call ours in turn. The signal must then go to the one before it, and
+/// not in a circle. So the signal itself carries a note of whom to call next, in bytes at the end of its siginfo_t that the kernel
+/// sets to zero.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -344,7 +343,7 @@ impl Note {
     }
 }
 
-/// The note in a signal.
+/// Reads the note in a signal.
 ///
 /// # Safety
 ///
@@ -356,7 +355,7 @@ unsafe fn noted(info: *const siginfo_t) -> Option<*const Previous> {
     (note.tag == Note::tag()).then_some(note.next)
 }
 
-/// Notes in a signal whom to call next, until [`unnote`].
+/// Writes a note of whom to call next into a signal, until [`unnote`].
 ///
 /// # Safety
 ///
@@ -378,7 +377,7 @@ unsafe fn unnote(info: *mut siginfo_t) {
 
 /// # Safety
 ///
-/// - None: there is no room for notes on this system.
+/// - None: this system has no space for notes.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 unsafe fn noted(_info: *const siginfo_t) -> Option<*const Previous> {
     None
@@ -396,7 +395,7 @@ unsafe fn note(_info: *mut siginfo_t, _next: *const Previous) {}
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 unsafe fn unnote(_info: *mut siginfo_t) {}
 
-/// Does what would have been done without us.
+/// Does what would have happened without the guard.
 ///
 /// # Safety
 ///
@@ -412,11 +411,11 @@ unsafe fn forward(
     let previous = unsafe { previous.as_ref() };
     let action = previous.map_or(libc::SIG_DFL, |previous| previous.action.sa_sigaction);
     match (action, previous) {
-        // Real faults cannot be ignored: the kernel would not have asked.
+        // Real faults cannot be ignored: the kernel would have killed the process.
         (libc::SIG_IGN, _) if !is_fault => {}
         (libc::SIG_DFL | libc::SIG_IGN, _) | (_, None) => {
             reset(signal);
-            // A fault comes again as soon as we return, and finds the default. A signal that was sent does not.
+            // A fault recurs as soon as we return, and meets the default action. A signal that was sent does not.
             if !is_fault {
                 // SAFETY: the signal is blocked until we return.
                 unsafe { libc::raise(signal) };
@@ -424,7 +423,7 @@ unsafe fn forward(
         }
         (action, Some(previous)) => {
             if previous.action.sa_flags & libc::SA_RESETHAND != 0 {
-                // It wanted to be called once.
+                // It was to be called once.
                 let newest = self::previous(signal);
                 let (this, default) = (ptr::from_ref(previous).cast_mut(), (&raw const DEFAULT).cast_mut());
                 let _ = newest.compare_exchange(this, default, Ordering::AcqRel, Ordering::Relaxed);
@@ -450,12 +449,12 @@ unsafe fn forward(
             drop(all);
             // SAFETY: the caller's promise.
             unsafe { unnote(info) };
-            // Unless the handler has raised the signal again, which comes when we return, it has had its turn.
+            // Unless the handler has raised the signal again, to be delivered when we return, it has had its turn.
             if !is_pending(signal) {
                 CHAIN_THREAD.store(0, Ordering::Release);
             }
-            // Rust's own handler, for stack overflows, removes every handler when the signal is not one. For a fault
-            // that is what ends the process. A signal that was sent is over, and we must be there for the next fault.
+            // Rust's own handler, for stack overflows, resets the signal if it is about something else. For a fault that is what
+            // ends the process. A signal that was sent is over, and the guard must be installed for the next fault.
             if !is_fault && current(signal).is_ok_and(|action| action.sa_sigaction == libc::SIG_DFL) {
                 install_handler();
             }
@@ -463,8 +462,8 @@ unsafe fn forward(
     }
 }
 
-/// Blocks the signals that would be blocked if the kernel had called `previous`, and no others: this one, those that it
-/// wanted, those that were blocked before. Our own handler has them all blocked, as after the result is dropped.
+/// Blocks the signals that would be blocked if the kernel had called `previous`, and no others: this one, those of its mask, and
+/// those that were blocked before. Our own handler has all signals blocked, and again once the result is dropped.
 ///
 /// # Safety
 ///
@@ -498,7 +497,7 @@ unsafe fn block_as_for(previous: &Previous, signal: c_int, context: *const c_voi
     }
 }
 
-/// Signals that are blocked until this is dropped; then those are that were before.
+/// Restores the previous signal mask when it is dropped.
 pub(crate) struct Blocked(libc::sigset_t);
 
 impl Blocked {
@@ -518,7 +517,7 @@ impl Drop for Blocked {
     }
 }
 
-/// Blocks all signals, so that no handler runs that may wait for what this thread has locked.
+/// Blocks all signals, so that no handler runs that could wait for what this thread has locked.
 pub(crate) fn block_signals() -> Blocked {
     let mut mask = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: the call fills the set.
@@ -527,7 +526,7 @@ pub(crate) fn block_signals() -> Blocked {
     Blocked::set(&unsafe { mask.assume_init() })
 }
 
-/// Whether the signal waits for us to return.
+/// Whether the signal is pending until we return.
 fn is_pending(signal: c_int) -> bool {
     let mut pending = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: the call fills the set.
@@ -540,7 +539,7 @@ fn is_pending(signal: c_int) -> bool {
     unsafe { libc::sigismember(&pending, signal) == 1 }
 }
 
-/// Gives the signal its default action: the end of the process.
+/// Resets the signal to its default action, which ends the process.
 fn reset(signal: c_int) {
     // SAFETY: all zeros is a valid action, the default one.
     let action: sigaction = unsafe { zeroed() };
@@ -574,10 +573,10 @@ unsafe fn raised_by_this_process(_info: *const siginfo_t) -> bool {
     false
 }
 
-/// Whether the thread was in a signal handler, and the last fault that it met is one of ours that nobody has seen to.
+/// Whether the thread was in a signal handler, and its last fault is one of ours that was not handled.
 ///
-/// On its alternate stack there are only signal handlers. A thread that has none, as those that Python starts, has what the
-/// kernel has saved of the interrupted code on its stack, above the handler's own frames.
+/// Only signal handlers run on the alternate stack. On a thread without one, as Python starts them, the context that the kernel has
+/// saved lies on the stack, above the handler's own frames.
 ///
 /// # Safety
 ///
@@ -587,7 +586,7 @@ unsafe fn interrupted_a_handler_of_our_fault(context: *const c_void) -> bool {
     // SAFETY: the kernel passes a whole ucontext_t.
     let context = unsafe { &*context.cast::<libc::ucontext_t>() };
     let Some((stack_pointer, address, written)) = registers(context) else { return false };
-    // Since Linux 4.7 `uc_stack` does not say `SS_ONSTACK` any more: what is left is to compare addresses.
+    // Since Linux 4.7 `uc_stack` no longer says `SS_ONSTACK`, so addresses are compared.
     let stack = &context.uc_stack;
     let on_stack = stack_pointer.wrapping_sub(stack.ss_sp.addr()) < stack.ss_size;
     table::is_guarded(address)
@@ -595,8 +594,8 @@ unsafe fn interrupted_a_handler_of_our_fault(context: *const c_void) -> bool {
         && (on_stack || saved::is_above(stack_pointer, address))
 }
 
-/// Where the interrupted code had its stack; the address of the last access of its thread that ended in a signal, which is still
-/// there when the signal is raised again; and whether that was a write. `None` on processors that we do not know.
+/// The stack pointer of the interrupted code; the address of its thread's last faulting access, which is still there when the signal
+/// is raised again; and whether that was a write. `None` on other processors.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn registers(context: &libc::ucontext_t) -> Option<(usize, usize, bool)> {
     #[cfg(target_arch = "x86_64")]
@@ -622,14 +621,14 @@ fn registers(context: &libc::ucontext_t) -> Option<(usize, usize, bool)> {
     }
 }
 
-/// What the kernel saves, for a signal handler, of the code that a fault has interrupted.
+/// The context that the kernel saves of the code that a fault has interrupted.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod saved {
     use libc::{c_void, iovec};
 
-    /// How far up to look: the handlers of faulthandler and the like need a few hundred bytes.
+    /// How far up to search: handlers such as faulthandler's need a few hundred bytes.
     const REACH: usize = 32 * 1024;
-    /// How many words to read at a time.
+    /// The number of words to read at a time.
     const PIECE: usize = 64;
     const WORD: usize = size_of::<usize>();
 
@@ -646,7 +645,7 @@ mod saved {
     #[cfg(not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64")))]
     const LEN: usize = 1;
 
-    /// Whether these words tell of a fault at `address`.
+    /// Whether these words are the context of a fault at `address`.
     fn tells(words: &[usize], address: usize) -> bool {
         #[cfg(target_arch = "x86_64")]
         {
@@ -670,11 +669,11 @@ mod saved {
         }
     }
 
-    /// Looks for it on the stack, which may end soon: so the kernel is asked for what is there.
+    /// Searches the stack for it. The stack may end soon, so it is read through the kernel.
     pub(super) fn is_above(stack_pointer: usize, address: usize) -> bool {
         let mut place = stack_pointer & !(WORD - 1);
         let end = place.saturating_add(REACH);
-        // One piece, and before it the last words of the piece before it: what is looked for may be in both.
+        // One piece, preceded by the last words of the piece before: a match may straddle both.
         let mut words = [0usize; LEN - 1 + PIECE];
         while place < end {
             // Up to the end of a page: the next one may not be there.

@@ -3,7 +3,7 @@
 use super::{Slot, ZeroedRange};
 use crate::sys::MappingInfo;
 
-/// Returns that there is no handler, so that no mapping is entered into the table.
+/// There is no handler, so that no mapping is entered into the table.
 pub(crate) fn install_handler() -> bool {
     false
 }
@@ -59,12 +59,12 @@ pub(crate) fn block_signals() -> Blocked {
     Blocked
 }
 
-/// Lets somebody else run.
+/// Yields to other threads.
 pub(crate) fn pause() {
     std::thread::yield_now();
 }
 
-/// The calling thread. No fault is ever noted, so that nobody asks.
+/// The calling thread. No fault is ever recorded, so nobody asks.
 pub(crate) fn thread() -> usize {
     0
 }

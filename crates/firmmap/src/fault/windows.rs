@@ -1,8 +1,8 @@
 //! Windows: the handler of access violations and in-page errors (a vectored exception handler).
 //!
-//! A page of a view cannot be replaced by another one as on Unix. So an operation of the library that meets a page which it
-//! cannot use is ended where it is ([`attempt`]). Memory that is used directly gets its access back where the page has only
-//! lost its protection; else the exception goes on as it would without us. `docs/platforms.md` says why.
+//! A page of a view cannot be replaced as on Unix. So an operation of the library that meets a page which it cannot use is abandoned
+//! ([`attempt`]). Memory that is used directly gets its access back if the page has only lost its protection; otherwise the exception
+//! goes on as it would without the guard. `docs/platforms.md` gives the reasons.
 
 use std::ffi::c_void;
 use std::ptr;
@@ -27,7 +27,7 @@ use super::{Slot, ZeroedRange, table};
 use crate::access::{Access, Protection};
 use crate::sys::{self, MappingInfo, page_size};
 
-/// Answers of a handler.
+/// The results of a handler.
 const CONTINUE_EXECUTION: i32 = -1;
 const CONTINUE_SEARCH: i32 = 0;
 
@@ -36,21 +36,21 @@ static HANDLER: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
 
 /// Makes our handler the first one. Returns whether there is one.
 pub(crate) fn install_handler() -> bool {
-    // SAFETY: the handler keeps to what is allowed in one, and is there as long as the program.
+    // SAFETY: the handler does only what is allowed in one, and exists as long as the program.
     let new = unsafe { AddVectoredExceptionHandler(1, Some(handler)) };
     if new.is_null() {
         return !HANDLER.load(Ordering::Acquire).is_null();
     }
-    // Only now, so that there is no moment without one.
+    // The old one is removed only now, so that there is always one.
     let old = HANDLER.swap(new, Ordering::AcqRel);
     if !old.is_null() {
-        // SAFETY: it was registered, and `swap` has given it to us alone.
+        // SAFETY: it was registered, and only this thread has got it from `swap`.
         unsafe { RemoveVectoredExceptionHandler(old) };
     }
     true
 }
 
-/// Whether there is a handler, which is installed if need be. The system cannot be asked which one is the first.
+/// Installs the handler if there is none, and returns whether there is one. The system cannot be asked which one is the first.
 pub(crate) fn keep_handler() -> bool {
     !HANDLER.load(Ordering::Acquire).is_null() || install_handler()
 }
@@ -60,10 +60,10 @@ pub(crate) fn current_handler() -> usize {
     0
 }
 
-/// There is nothing to forget: the system itself calls one handler after the other.
+/// There is nothing to remove: the system itself calls one handler after another.
 pub(crate) fn forget_handler(_handler: usize) {}
 
-/// The exception handler. Runs on the thread that has met the exception, before all handlers of `__try` and the like.
+/// The exception handler. Runs on the thread of the exception, before all handlers of `__try` and the like.
 unsafe extern "system" fn handler(exception: *mut EXCEPTION_POINTERS) -> i32 {
     // SAFETY: the system passes whole structures.
     let exception = unsafe { &*exception };
@@ -85,11 +85,11 @@ unsafe extern "system" fn handler(exception: *mut EXCEPTION_POINTERS) -> i32 {
     if helped { CONTINUE_EXECUTION } else { CONTINUE_SEARCH }
 }
 
-/// What the system says of an exception.
+/// An exception, as the system describes it.
 struct Fault {
     address: usize,
     to_write: bool,
-    /// The page's protection does not allow the access. Otherwise it was not to be had.
+    /// The page's protection does not allow the access. Otherwise the system could not provide the page.
     denied: bool,
 }
 
@@ -98,12 +98,12 @@ fn handle(fault: &Fault, context: &mut CONTEXT) -> bool {
     let operation = operation::find(context);
     if let Some(operation) = &operation {
         match operation.slot() {
-            // `can_be_used` wants to know, and nobody else.
+            // The access is a probe of `can_be_used`.
             None => return operation.end(context),
             Some(slot) if slot.contains(address) => {
                 return table::record_fault(address, thread(), |_| true) && operation.end(context);
             }
-            // It reads or fills a buffer that is memory of another map.
+            // The operation reads or fills a buffer in another map.
             Some(_) => {}
         }
     }
@@ -111,14 +111,14 @@ fn handle(fault: &Fault, context: &mut CONTEXT) -> bool {
         super::notify();
         return true;
     }
-    // Another thread has met the same page and was here first; or a disk has recovered.
+    // Another thread has handled the same page before; or a disk has recovered.
     if can_be_used(address, to_write) {
         return true;
     }
     operation.is_some_and(|operation| table::record_fault(address, thread(), |_| true) && operation.end(context))
 }
 
-/// Gives a page back the access that its map has, if it has lost it.
+/// Restores the access of a page that has lost its protection.
 fn give_access(mapping: &MappingInfo, address: usize, to_write: bool) -> bool {
     let protection = Protection::from_bits_retain(mapping.protection as u32);
     let needed = if to_write { Protection::WRITE } else { Protection::READ | Protection::WRITE };
@@ -154,8 +154,8 @@ fn can_be_used(address: usize, to_write: bool) -> bool {
     })
 }
 
-/// Runs `access`, an access to the memory of the map that `slot` stands for. `None` if it met a page that it could not use:
-/// then it was left in the middle, and the slot has counted a fault.
+/// Runs `access`, an access to the memory of the map that `slot` stands for. `None` if it met a page that it could not use: it was
+/// abandoned then, and the slot has counted a fault.
 #[inline]
 pub(crate) fn attempt<R>(slot: &Slot, access: impl FnOnce() -> R) -> Option<R> {
     operation::attempt(Some(slot), access)
@@ -163,8 +163,8 @@ pub(crate) fn attempt<R>(slot: &Slot, access: impl FnOnce() -> R) -> Option<R> {
 
 #[cfg(target_arch = "x86_64")]
 mod operation {
-    //! Operations that can be left in the middle, as `__try` and `__except` do it in C: the frames above are unwound, as the
-    //! compiler's tables describe them, up to that of [`enter`], which then returns another value.
+    //! Operations that can be abandoned, as with `__try` and `__except` in C: the frames above are unwound by the compiler's tables, up
+    //! to that of [`enter`], which then returns another value.
 
     use std::arch::naked_asm;
     use std::ffi::c_void;
@@ -178,34 +178,34 @@ mod operation {
 
     use super::super::Slot;
 
-    /// How many frames of calls an operation may have: a search in an unoptimised build has about twenty.
+    /// The largest number of frames of an operation: a search in an unoptimised build has about twenty.
     const FRAMES: usize = 64;
-    /// Of the processor's flags, the one that makes string instructions go backward.
+    /// The processor's direction flag, which makes string instructions go backward.
     const DIRECTION: u32 = 1 << 10;
 
     #[repr(C)]
     struct Operation<F, R> {
-        /// The handler looks for it here.
+        /// The handler reads it from here.
         slot: *const Slot,
         access: ManuallyDrop<F>,
         result: MaybeUninit<R>,
     }
 
     pub(super) fn attempt<R, F: FnOnce() -> R>(slot: Option<&Slot>, access: F) -> Option<R> {
-        // Nothing is dropped when the operation is left.
+        // Nothing is dropped when the operation is abandoned.
         const { assert!(!needs_drop::<F>() && !needs_drop::<R>()) };
         let mut operation = Operation {
             slot: slot.map_or(ptr::null(), ptr::from_ref),
             access: ManuallyDrop::new(access),
             result: MaybeUninit::uninit(),
         };
-        // SAFETY: `run` is given what it wants. Left in the middle, it owns nothing.
+        // SAFETY: `run` gets the argument that it needs. If abandoned, it owns nothing.
         let failed = unsafe { enter(run::<F, R>, (&raw mut operation).cast()) };
-        // SAFETY: `run` has come to its end, and so has written the result.
+        // SAFETY: `run` has completed, and so has written the result.
         (failed == 0).then(|| unsafe { operation.result.assume_init() })
     }
 
-    /// Whether `access` comes to its end.
+    /// Whether `access` completes.
     pub(super) fn probe(access: impl Fn()) -> bool {
         attempt(None, access).is_some()
     }
@@ -244,7 +244,7 @@ mod operation {
         )
     }
 
-    /// Returns 1 from [`enter`], in whose frame it goes on after the call has been left.
+    /// Returns 1 from [`enter`], in whose frame it runs after the call was abandoned.
     #[unsafe(naked)]
     unsafe extern "C" fn fail() {
         naked_asm!(
@@ -267,8 +267,8 @@ mod operation {
         context: CONTEXT,
     }
 
-    /// Looks for an operation of the library that the interrupted code is a part of: the system goes through the frames of
-    /// calls in the same way when it looks for handlers.
+    /// Finds the operation of the library that the interrupted code belongs to, walking the frames as the system does when it searches
+    /// for handlers.
     pub(super) fn find(context: &CONTEXT) -> Option<Interrupted> {
         let (mut low, mut high) = (0, 0);
         // SAFETY: the call fills both numbers.
@@ -282,9 +282,9 @@ mod operation {
             let mut image = 0;
             // SAFETY: the call only looks for the address in tables.
             let function = unsafe { RtlLookupFunctionEntry(context.Rip, &mut image, ptr::null_mut()) };
-            // SAFETY: what was found is the table's entry, which is as good as constant.
+            // SAFETY: what was found is the table's entry, which does not change.
             let Some(entry) = (unsafe { function.as_ref() }) else {
-                // A function that calls nobody and moves nothing needs no entry: there is only the return address.
+                // A leaf function without a frame has no entry: there is only the return address.
                 // SAFETY: the address is in this thread's stack.
                 context.Rip = unsafe { *(stack as *const u64) };
                 context.Rsp += size_of::<u64>() as u64;
@@ -312,7 +312,7 @@ mod operation {
     }
 
     impl Interrupted {
-        /// The map that it uses, if it is one of ours to be told of.
+        /// The slot of the map that it uses, unless it is a probe.
         pub(super) fn slot(&self) -> Option<&'static Slot> {
             let slot = self.context.Rbx as *const *const Slot;
             // SAFETY: `enter` has it in this register, and the frame in which it lies waits.
@@ -321,11 +321,11 @@ mod operation {
             unsafe { slot.as_ref() }
         }
 
-        /// Has the thread go on as if the operation had returned, and failed.
+        /// Continues the thread as if the operation had returned a failure.
         pub(super) fn end(&self, context: &mut CONTEXT) -> bool {
             *context = self.context;
             context.Rip = fail as *const () as u64;
-            // Code that was copying backward has left it so.
+            // Code that was copying backward has set the flag.
             context.EFlags &= !DIRECTION;
             true
         }
@@ -334,8 +334,8 @@ mod operation {
 
 #[cfg(not(target_arch = "x86_64"))]
 mod operation {
-    //! On other processors operations cannot be left: a page that has lost its protection gets it back, and the operation
-    //! goes on to its end, as for memory that is used directly.
+    //! On other processors operations cannot be abandoned: a page that has lost its protection gets it back, and the operation
+    //! completes, as for memory that is used directly.
 
     use windows_sys::Win32::System::Diagnostics::Debug::CONTEXT;
 
@@ -345,7 +345,7 @@ mod operation {
         Some(access())
     }
 
-    /// Nobody knows: an access that fails could not be left.
+    /// Not known: an access that fails could not be abandoned.
     pub(super) fn probe(_access: impl Fn()) -> bool {
         false
     }
@@ -389,10 +389,10 @@ pub(crate) fn drop_stash(_range: &ZeroedRange) {}
 /// As [`zero_fill`].
 pub(crate) fn seen_by_all_threads() {}
 
-/// The system has no limit of areas.
+/// The system has no limit on memory areas.
 pub(crate) fn refill_reserve() {}
 
-/// New memory that is not given back, for a handler: not from the heap.
+/// New memory that is never freed, for a handler: not from the heap.
 pub(crate) fn memory_for_ever(len: usize) -> Option<*mut u8> {
     // SAFETY: new memory replaces nothing.
     let memory = unsafe { VirtualAlloc(ptr::null(), len, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE) };
@@ -407,7 +407,7 @@ pub(crate) fn block_signals() -> Blocked {
     Blocked
 }
 
-/// Lets somebody else run.
+/// Yields to other threads.
 pub(crate) fn pause() {
     std::thread::yield_now();
 }
@@ -418,12 +418,12 @@ pub(crate) fn thread() -> usize {
     (unsafe { GetCurrentThreadId() }) as usize
 }
 
-/// The same number: it is the only one that a thread has here.
+/// The same number: a thread has only one here.
 pub(crate) fn thread_id() -> i32 {
     thread() as i32
 }
 
-/// Whether a thread of this process has that number.
+/// Whether a thread of this process has that id.
 pub(crate) fn thread_lives(id: i32) -> bool {
     let rights = THREAD_QUERY_LIMITED_INFORMATION | THREAD_SYNCHRONIZE;
     // SAFETY: the call looks the number up.

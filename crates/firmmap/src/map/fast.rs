@@ -1,8 +1,8 @@
-//! Short ways for those to whom a nanosecond matters: the Python class, whose calls cost as much as the standard library's.
+//! Fast paths for callers to whom a nanosecond matters: the Python class, whose calls cost as much as the standard library's.
 //!
-//! Each gives what is at hand, or `None`, having changed nothing; the operation that it stands in for then finds out
-//! why: a place outside of the map, a protection, a fault. So there is no error to be carried along. Hidden, as they are of use to nobody else:
-//! where Rust calls Rust, the compiler makes of [`Mmap::get`] what is here.
+//! Each returns a result, or `None` without having changed anything; the operation that it stands in for then finds out why: an
+//! index outside of the map, a protection, a fault. So no error has to be carried along. They are hidden because nobody else needs
+//! them: where Rust calls Rust, the compiler turns [`Mmap::get`] into the same code.
 
 use std::mem::MaybeUninit;
 
@@ -10,20 +10,20 @@ use crate::map::Mmap;
 
 #[doc(hidden)]
 impl Mmap {
-    /// [`get`](Self::get), if nothing stands in its way.
+    /// [`get`](Self::get), if it succeeds.
     #[inline(always)]
     pub fn try_get(&self, index: usize) -> Option<u8> {
         if self.is_readable() { self.region.try_load(index) } else { None }
     }
 
-    /// [`read_uninit_at`](Self::read_uninit_at), if nothing stands in its way.
+    /// [`read_uninit_at`](Self::read_uninit_at), if it succeeds.
     #[inline(always)]
     pub fn try_read(&self, start: usize, buffer: &mut [MaybeUninit<u8>]) -> Option<()> {
         if self.is_readable() { self.region.try_read(start, buffer) } else { None }
     }
 
-    /// Copies the bytes from `start` through the first `byte` into memory that `make` gives for as many, if there is one among
-    /// the first `limit`.
+    /// Copies the bytes from `start` through the first `byte` into memory that `make` allocates for them, if `byte` is among the
+    /// first `limit`.
     #[inline(always)]
     pub fn try_read_through<B: AsMut<[MaybeUninit<u8>]>>(
         &self,

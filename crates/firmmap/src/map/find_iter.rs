@@ -1,4 +1,4 @@
-//! [`FindIter`]: all places at which a needle is found.
+//! [`FindIter`]: all matches of a needle.
 
 use std::fmt;
 use std::iter::FusedIterator;
@@ -9,22 +9,22 @@ use crate::map::Mmap;
 use crate::memmem::{Direction, Finder};
 use crate::range::Span;
 
-/// How many places are searched at a time; with a needle that is longer, as many as it has bytes.
+/// The number of positions that are searched at a time; for a longer needle, its length.
 const WINDOW: usize = 64 * 1024;
-/// How many places are kept at a time.
+/// The number of matches that are kept at a time.
 const BATCH: usize = 256;
 
 impl Mmap {
-    /// The places in `range` at which `needle` is found whole, from the front, not overlapping: as many as
+    /// Returns an iterator over the indices of the non-overlapping occurrences of `needle` in `range`, in order: as many as
     /// [`count`](Self::count) counts. An empty needle is found before every byte and at the end.
     ///
-    /// The map is searched as it is when a place is asked for, up to 64 KiB ahead, or the length of the needle.
+    /// The search is lazy, and looks ahead by up to 64 KiB, or by the length of a longer needle.
     ///
     /// # Errors
     ///
-    /// Each place can be one: [`OutOfRange`](crate::ErrorKind::OutOfRange), [`AccessDenied`](crate::ErrorKind::AccessDenied) on
-    /// a map that cannot be read; [`Fault`](crate::ErrorKind::Fault) where bytes are missing. The places before
-    /// them come first, and after it there are no more.
+    /// The iterator yields [`OutOfRange`](crate::ErrorKind::OutOfRange), [`AccessDenied`](crate::ErrorKind::AccessDenied) on a map
+    /// that cannot be read, and [`Fault`](crate::ErrorKind::Fault) where bytes are missing, after the matches before them. It ends
+    /// after an error.
     ///
     /// # Examples
     ///
@@ -53,7 +53,7 @@ impl Mmap {
     }
 }
 
-/// All places at which a needle is found, made by [`Mmap::find_iter`].
+/// An iterator over the matches of a needle, returned by [`Mmap::find_iter`].
 ///
 /// # Examples
 ///
@@ -67,9 +67,9 @@ pub struct FindIter<'a> {
     map: &'a Mmap,
     needle: &'a [u8],
     finder: Finder<'a>,
-    /// What has not been searched yet.
+    /// The part that has not been searched yet.
     rest: Option<Span>,
-    /// Places that were found, counted from `base`; those before `given` were given out.
+    /// Matches, relative to `base`; those before `given` were yielded.
     found: Vec<usize>,
     base: usize,
     given: usize,
@@ -77,7 +77,7 @@ pub struct FindIter<'a> {
 }
 
 impl FindIter<'_> {
-    /// Searches on until there are places, or nothing more to search.
+    /// Continues the search until there are matches, or nothing is left to search.
     fn search(&mut self) -> Result<()> {
         self.found.clear();
         self.found.reserve(BATCH);
@@ -89,7 +89,7 @@ impl FindIter<'_> {
                 self.rest = None;
                 break;
             }
-            // Places in the window and as much behind it as one of them can reach.
+            // The positions of the window, and as much after it as a match can reach.
             let mut len = rest.len.min(WINDOW.max(needle_len) + needle_len);
             let mut missing = None;
             let found = &mut self.found;
@@ -101,7 +101,7 @@ impl FindIter<'_> {
                 });
             }) {
                 found.clear();
-                // Places before the missing byte are there.
+                // The bytes before the missing one are there.
                 missing = Some(fault);
                 len = fault.offset.saturating_sub(rest.start).min(len.saturating_sub(1));
                 if len < needle_len.max(1) {
@@ -109,12 +109,12 @@ impl FindIter<'_> {
                 }
             }
             let is_all = found.len() < BATCH;
-            // Also if the bytes changed during the search, the matches are inside of the window and in order.
+            // Even if the bytes changed during the search, the matches lie in the window and in order.
             let least = found.last().map_or(0, |last| last + needle_len.max(1));
-            // What was searched to its end can only hold the start of a needle.
+            // The end of what was searched can only hold the beginning of a needle.
             let searched = if is_all { (len + 1).saturating_sub(needle_len.max(1)) } else { 1 };
             let done = least.max(searched);
-            // An empty needle is found at the end as well, and that is the end.
+            // An empty needle is found at the end as well; then the iterator is done.
             self.rest = (done <= rest.len).then(|| Span { start: rest.start + done, len: rest.len - done });
             self.base = rest.start;
             match missing {

@@ -1,8 +1,8 @@
-//! How long a map is: [`Mmap::grow`], [`Mmap::append`], [`Mmap::write_growing_at`], [`Mmap::refresh`], [`Mmap::resize`].
+//! The length of a map: [`Mmap::grow`], [`Mmap::append`], [`Mmap::write_growing_at`], [`Mmap::refresh`], [`Mmap::resize`].
 //!
-//! The file's length is what was written, at every moment: nothing is made longer ahead but the mapping. So there are two ways
-//! to grow. Inside of the mapping's capacity a map grows for everybody who uses it: the file becomes longer, then the
-//! length does. Beyond it, whoever has the map alone moves it.
+//! At every moment the file is as long as what was written to it; only the mapping is extended ahead of time. So there are two ways
+//! to grow. Within the mapping's capacity a map grows through `&self`: first the file is extended, then the length changes. Beyond
+//! it the map has to move, through `&mut self`.
 
 use std::fs::File;
 use std::io;
@@ -16,27 +16,27 @@ use crate::map::{MapSource, Mmap};
 use crate::range;
 use crate::sys::{self, Appending, FileInfo, FileLenChange, FileResize, TrackedFile, WriteError};
 
-/// The least room that a map gets which has to move to grow, in bytes: it costs addresses only.
+/// The least capacity of a map that has to move to grow, in bytes: it costs only addresses.
 const MIN_CAPACITY: usize = 1 << 20;
 
 /// The state of a map's growth.
 #[derive(Default)]
 pub(crate) struct Growth {
     lock: GrowthLock,
-    /// What was found out about the file: one of the numbers below, or zero.
+    /// How the file is written to: one of the constants below, or zero while that is unknown.
     file: AtomicU8,
 }
 
-/// A write to the file is in the map at once: [`Appending::AtOffset`].
+/// The map shows a write to the file at once: [`Appending::AtOffset`].
 const AT_OFFSET: u8 = 1;
-/// The same, where the system says where it goes: [`Appending::AtEnd`].
+/// The same, but the system chooses the offset: [`Appending::AtEnd`].
 const AT_END: u8 = 2;
 /// Bytes must be copied into the map: [`Appending::Copied`].
 const COPIED: u8 = 3;
-/// It has no length that could be changed.
+/// The file has no length that could be changed.
 const NOT_REGULAR: u8 = 4;
 
-/// From how many bytes on a write looks first whether the disk has space for them: copying them takes much longer than that.
+/// Writes of at least so many bytes first ask whether the disk has space: writing them takes much longer than asking.
 const LARGE_WRITE: usize = 64 * 1024;
 
 impl Growth {
@@ -44,8 +44,8 @@ impl Growth {
         self.lock.lock(sys::generation())
     }
 
-    /// What kind of file it is, and which flags it was opened with. The kind does not change, so that the system is asked once;
-    /// writes go where they should also if others change the flags later.
+    /// How the file is written to, by its kind and by the flags that it was opened with. The system is asked once: the kind does not
+    /// change, and writes go to the right place even if others change the flags later.
     fn kind_of(&self, file: &File) -> io::Result<u8> {
         match self.file.load(Ordering::Relaxed) {
             0 => {
@@ -65,19 +65,19 @@ impl Growth {
     }
 }
 
-/// What a write has done to a file, so that it can be taken back.
+/// What a write has done to a file, so that it can be undone.
 struct Undo<'a> {
     file: &'a File,
-    /// How long the file was.
+    /// The length of the file before.
     before: u64,
-    /// To where this write has made it longer.
+    /// The length to which this write has extended it.
     reached: u64,
-    /// What was written over, and where it was.
+    /// The bytes that were overwritten, and their offset.
     saved: (u64, Vec<u8>),
 }
 
 impl Undo<'_> {
-    /// Writes `bytes` at `offset`. The part that is new goes first: it is what can fail for lack of space.
+    /// Writes `bytes` at `offset`, the part past the old end first: that can fail for lack of space.
     fn write(&mut self, bytes: &[u8], offset: u64) -> std::result::Result<(), WriteError> {
         let known = self.before.saturating_sub(offset).min(bytes.len() as u64) as usize;
         let (over, new) = bytes.split_at(known);
@@ -91,13 +91,13 @@ impl Undo<'_> {
         if over.is_empty() {
             return Ok(());
         }
-        // What could not be given back is not written over.
+        // Bytes that could not be restored are not overwritten.
         let unsaved = |error| WriteError { written: bytes.len() - known, error };
         self.save(offset, known).map_err(unsaved)?;
         sys::write_all_at(self.file, over, offset)
     }
 
-    /// Keeps the bytes that are about to be written over.
+    /// Saves the bytes that are about to be overwritten.
     fn save(&mut self, offset: u64, len: usize) -> io::Result<()> {
         let known = self.before.saturating_sub(offset).min(len as u64) as usize;
         if known == 0 {
@@ -111,8 +111,8 @@ impl Undo<'_> {
         Ok(())
     }
 
-    /// Gives back the bytes that were written over, and the old length unless somebody else has made the file longer still. The
-    /// first error is the one to report: so those from here are not.
+    /// Restores the overwritten bytes, and the old length unless somebody else has extended the file further. Errors are ignored: the
+    /// first one is to be reported.
     fn take_back(self) {
         let (offset, bytes) = &self.saved;
         let _ = sys::write_all_at(self.file, bytes, *offset);
@@ -123,10 +123,10 @@ impl Undo<'_> {
 }
 
 impl Mmap {
-    /// How long the map can become without moving, in bytes.
+    /// Returns the length up to which the map can grow without moving, in bytes.
     ///
-    /// It is what [`MmapOptions::capacity`](crate::MmapOptions::capacity) has asked for, or what [`MappedFile`](crate::MappedFile)
-    /// has got when it moved the map; at least the length.
+    /// It is what [`MmapOptions::capacity`](crate::MmapOptions::capacity) has requested, or what [`MappedFile`](crate::MappedFile)
+    /// has reserved when it moved the map; at least the length.
     ///
     /// # Examples
     ///
@@ -141,27 +141,27 @@ impl Mmap {
         self.region.capacity()
     }
 
-    /// Makes the map longer, up to its [`capacity`](Self::capacity), and its file with it if that is shorter. The map stays
-    /// where it is, and views of it stay valid. Bytes that the file has there come into the map, further ones are zero.
+    /// Extends the map to `len` bytes, within its [`capacity`](Self::capacity), and the file too if it is shorter.
     ///
-    /// The new bytes of a file have space allocated on its disk, where the file system can do that.
+    /// The map stays where it is, and views of it stay valid. Bytes that the file already has there become part of the map; the
+    /// others are zero. They have space allocated on the disk, where the file system supports that.
     ///
     /// # Errors
     ///
     /// Nothing has changed then.
     ///
     /// - [`BeyondCapacity`](crate::ErrorKind::BeyondCapacity); [`InvalidInput`](crate::ErrorKind::InvalidInput) for a length
-    ///   that is less than now.
+    ///   that is less than the present one.
     /// - [`NotResizable`](crate::ErrorKind::NotResizable): the map is read-only or copy-on-write.
     /// - [`NoFile`](crate::ErrorKind::NoFile): the map does not keep its file;
-    ///   [`StaleDescriptor`](crate::ErrorKind::StaleDescriptor): it was closed behind the map's back.
-    /// - [`Fault`](crate::ErrorKind::Fault): the file is shorter than the map, as somebody has truncated it.
+    ///   [`StaleDescriptor`](crate::ErrorKind::StaleDescriptor): its descriptor was closed by other code.
+    /// - [`Fault`](crate::ErrorKind::Fault): the file is shorter than the map, because somebody has truncated it.
     /// - [`Os`](crate::ErrorKind::Os): the disk is full.
     ///
     /// # Platform-specific behavior
     ///
     /// fallocate(2) on Linux, `F_PREALLOCATE` on macOS, posix_fallocate(2) on FreeBSD; elsewhere, and where the file system
-    /// knows nothing of it, the file only gets its length. On Windows nothing grows this way.
+    /// does not support it, the file only gets its length. On Windows nothing grows this way.
     ///
     /// # Examples
     ///
@@ -191,7 +191,7 @@ impl Mmap {
         Ok(())
     }
 
-    /// [`grow`](Self::grow), after which the file ends where the map does. A map that others have made longer meanwhile is in use.
+    /// [`grow`](Self::grow), after which the file ends where the map does. A map that others have extended meanwhile is `InUse`.
     pub(crate) fn grow_exactly(&self, len: usize) -> Result<()> {
         self.grow(len).map_err(|error| match error.kind() {
             ErrorKind::InvalidInput => Detail::InUse { operation: "truncating" }.into(),
@@ -200,7 +200,7 @@ impl Mmap {
         let _lock = self.growth.lock();
         let end = self.end(len)?;
         match self.backing() {
-            // Unless somebody else was faster, and the map is longer now.
+            // Unless another thread has extended the map meanwhile.
             Some(file) if self.len() == len && self.file_len()? > end => {
                 file.get().and_then(|file| file.set_len(end)).map_err(|error| Error::os("truncating", error))
             }
@@ -208,26 +208,28 @@ impl Mmap {
         }
     }
 
-    /// Writes `bytes` at the end of the file, which becomes longer by them, and returns the index at which they begin. The map
-    /// ends there too then. It stays where it is, and views of it stay valid.
+    /// Writes `bytes` at the end of the file, extending file and map, and returns the index at which they begin.
     ///
-    /// A map that [follows the end of its file](Self::follows_end) takes in what other programs have appended before: programs
-    /// that append in turns keep each other's bytes. Any other map writes where it ends itself, over what the file may have there.
+    /// The map stays where it is, and views of it stay valid. When this returns, the file has the bytes, and space for them on its
+    /// disk.
     ///
-    /// Threads may append at once: their bytes are not mixed. So may programs, where the file was opened with `O_APPEND`; without
-    /// that flag, what another program appends between the look at the file's length and the write is overwritten. The file has
-    /// the bytes, and space on its disk, when this returns.
+    /// A map that [follows the end of its file](Self::follows_end) first takes in what other programs have appended, so that programs
+    /// which append in turn keep each other's bytes. Any other map writes at its own end, over what the file may have there.
+    ///
+    /// Several threads may append at the same time; their bytes are not mixed. So may several programs, if the file was opened with
+    /// `O_APPEND`; without that flag, what another program appends between the look at the file's length and the write is
+    /// overwritten.
     ///
     /// # Errors
     ///
-    /// As [`grow`](Self::grow); nothing has changed then. The file of a map that was truncated by others gets no
-    /// hole of zeros: that is a [`Fault`](crate::ErrorKind::Fault).
+    /// As [`grow`](Self::grow); nothing has changed then. A file that others have truncated below the map's length gets no hole of
+    /// zeros: that is a [`Fault`](crate::ErrorKind::Fault).
     ///
     /// # Platform-specific behavior
     ///
-    /// One pwrite(2), as maps and files show the same bytes at once. OpenBSD does not promise that, and files with `O_DIRECT`
-    /// take whole blocks only: there the file is made longer, and the bytes are copied into the map. With `O_APPEND` the system
-    /// says where the bytes go; should other programs append at the same moment, they are looked for in what was added.
+    /// One pwrite(2), because maps and files show the same bytes at once. OpenBSD does not promise that, and files with `O_DIRECT`
+    /// accept only whole blocks: there the file is extended, and the bytes are copied into the map. With `O_APPEND` the system
+    /// chooses the offset; if other programs append at the same moment, the bytes are searched for in what was added.
     ///
     /// # Examples
     ///
@@ -246,8 +248,10 @@ impl Mmap {
         self.write_growing(bytes, None)
     }
 
-    /// Writes all of `bytes` at `position`. Where they reach behind the end, map and file become longer, and what lies between is
-    /// zero; inside of the map they are [`write_all_at`](Self::write_all_at). The map stays where it is, and views of it stay valid.
+    /// Writes all of `bytes` at `position`, extending map and file if they reach past the end.
+    ///
+    /// A gap before them is filled with zeros; within the map this is [`write_all_at`](Self::write_all_at). The map stays where it
+    /// is, and views of it stay valid.
     ///
     /// # Errors
     ///
@@ -269,11 +273,11 @@ impl Mmap {
         self.write_growing(bytes, Some(position)).map(drop)
     }
 
-    /// Whether the map goes on with its file: what other programs have appended comes into it where the end decides, as
-    /// [`append`](Self::append) and the reads and seeks of a [`MappedFile`](crate::MappedFile) do.
+    /// Whether the map follows the end of its file: operations for which the end matters, such as [`append`](Self::append) and the
+    /// reads and seeks of a [`MappedFile`](crate::MappedFile), take in what other programs have appended.
     ///
-    /// So it is with maps that were made without a length, unless
-    /// [`MmapOptions::follow_end`](crate::MmapOptions::follow_end) says otherwise. Memory has no file to follow.
+    /// Maps that were created without a length do, unless [`MmapOptions::follow_end`](crate::MmapOptions::follow_end) says
+    /// otherwise. Anonymous memory has no file to follow.
     ///
     /// # Examples
     ///
@@ -288,18 +292,17 @@ impl Mmap {
         self.origin.follows && self.file.is_some()
     }
 
-    /// Takes in what others have appended to the file: the map ends where the file does now, up to its
-    /// [`capacity`](Self::capacity). Returns the new length.
+    /// Takes in what others have appended to the file, within the map's [`capacity`](Self::capacity), and returns the new length.
     ///
-    /// Works for maps of every kind. Of a copy-on-write map, pages that were changed do not follow the file, up to where the map
-    /// ended; what comes into it is the file's.
+    /// It works for maps of every kind. In a copy-on-write map, changed pages keep their changes up to the old end of the map; the
+    /// new bytes are the file's.
     ///
     /// # Errors
     ///
     /// Nothing has changed then.
     ///
-    /// - [`BeyondCapacity`](crate::ErrorKind::BeyondCapacity): the file has become longer than that.
-    /// - [`Fault`](crate::ErrorKind::Fault): the file is shorter than the map, as somebody has truncated it.
+    /// - [`BeyondCapacity`](crate::ErrorKind::BeyondCapacity): the file is longer than that now.
+    /// - [`Fault`](crate::ErrorKind::Fault): the file is shorter than the map, because somebody has truncated it.
     /// - [`NoFile`](crate::ErrorKind::NoFile), [`StaleDescriptor`](crate::ErrorKind::StaleDescriptor), [`Os`](crate::ErrorKind::Os).
     ///
     /// # Examples
@@ -328,11 +331,11 @@ impl Mmap {
         Ok(len)
     }
 
-    /// Makes the map longer by what its file has there.
+    /// Extends the map by what its file has there.
     fn take_in(&self, file: &File, len: usize) -> Result<()> {
         let old = self.len();
         if self.is_private_file() && len > old && self.origin.protection.contains(Protection::WRITE) {
-            // Where the page was changed it is not the file's any more, behind the old end neither.
+            // A page that was changed is no longer the file's, not past the old end either.
             let page = sys::page_size();
             let used = (self.offset() % page as u64) as usize + old;
             let mut rest = vec![0; (used.next_multiple_of(page) - used).min(len - old)];
@@ -346,15 +349,15 @@ impl Mmap {
         Ok(())
     }
 
-    /// Where the file ends now, as an index; the length of the map where there is no file.
+    /// The present end of the file, as an index; the length of the map if there is no file.
     pub(crate) fn end_in_file(&self) -> Result<usize> {
         let Some(file) = self.backing() else { return Ok(self.len()) };
         let (_, len) = file.with_len().map_err(|error| Error::os("reading the length of the file", error))?;
         self.len_in(len)
     }
 
-    /// The same file, mapped a second time to where it ends now, with some room. Not for private maps, whose changes would stay
-    /// behind.
+    /// Maps the same file a second time, to its present end, with spare capacity. Not for private maps, whose changes the second
+    /// mapping would not have.
     pub(crate) fn map_again(&self) -> Result<Self> {
         self.region.check()?;
         let Some(file) = self.file.as_ref() else { return Err(Detail::NoFile { operation: "mapping again" }.into()) };
@@ -371,10 +374,10 @@ impl Mmap {
         Ok(again)
     }
 
-    /// Changes the length of the map to `len` bytes, and that of its file to `offset() + len`. Bytes that the file had
-    /// behind the map come into it, further ones are zero.
+    /// Changes the length of the map to `len` bytes, and that of its file to `offset() + len`.
     ///
-    /// The map moves if its [`capacity`](Self::capacity) is too small.
+    /// Bytes that the file had past the map become part of it; further ones are zero. The map moves if its
+    /// [`capacity`](Self::capacity) is too small.
     ///
     /// # Errors
     ///
@@ -382,9 +385,9 @@ impl Mmap {
     ///
     /// - [`NotResizable`](crate::ErrorKind::NotResizable): the map is read-only or copy-on-write.
     /// - [`NoFile`](crate::ErrorKind::NoFile): the map does not keep its file;
-    ///   [`StaleDescriptor`](crate::ErrorKind::StaleDescriptor): it was closed behind the map's back.
-    /// - [`Unsupported`](crate::ErrorKind::Unsupported): shared anonymous memory cannot grow on Unix, unless it was made by
-    ///   [`MmapOptions::map_shared_memory`](crate::MmapOptions::map_shared_memory); private maps of files, asked for by their
+    ///   [`StaleDescriptor`](crate::ErrorKind::StaleDescriptor): its descriptor was closed by other code.
+    /// - [`Unsupported`](crate::ErrorKind::Unsupported): shared anonymous memory cannot grow on Unix, unless it was created by
+    ///   [`MmapOptions::map_shared_memory`](crate::MmapOptions::map_shared_memory); private maps of files, created by their
     ///   flags, grow only on Linux.
     /// - [`TooLarge`](crate::ErrorKind::TooLarge), [`Os`](crate::ErrorKind::Os).
     ///
@@ -407,13 +410,13 @@ impl Mmap {
         self.set_len(len, FileResize::Length)
     }
 
-    /// [`resize`](Self::resize), with space allocated on the disk for what is new.
+    /// [`resize`](Self::resize), with space allocated on the disk for the new bytes.
     ///
     /// A file that others have truncated gets no hole of zeros, as in [`grow`](Self::grow).
     pub(crate) fn resize_allocated(&mut self, len: usize) -> Result<()> {
         self.check_resizable()?;
         self.file_of(len.min(self.len()), "truncating")?;
-        // Memory has room on no disk, and is taken when it is used.
+        // Anonymous memory is on no disk, and is allocated when it is used.
         self.set_len(len, if self.origin.anonymous { FileResize::Length } else { FileResize::Allocate })
     }
 
@@ -433,9 +436,9 @@ impl Mmap {
         self.region.check()?;
         let (old_len, old, new) = (self.len(), self.file_len()?, self.end(len)?);
         let keeps_mapping = self.origin.reserves() && (len >= old_len || self.origin.capacity > 0);
-        // What a private map of a file has changed must go with the pages.
+        // The changes of a private map of a file must move with its pages.
         if !keeps_mapping || len > self.capacity() || self.is_private_file() {
-            return self.remap(self.origin.capacity_for(len), len, how, old, new);
+            return self.remap_file(self.origin.capacity_for(len), len, how, old, new);
         }
         if len < old_len && self.backing().is_none() {
             self.region.fill(range::checked("resize", len.., old_len)?, 0)?;
@@ -446,20 +449,20 @@ impl Mmap {
         Ok(())
     }
 
-    /// Whether `len` bytes need a longer mapping, which then may as well have more room.
+    /// Whether `len` bytes need a longer mapping, which can then have spare capacity as well.
     pub(crate) fn must_move(&self, len: usize) -> bool {
         self.origin.reserves() && len > self.capacity() && self.backing().is_some() && self.check_growth().is_ok()
     }
 
-    /// Whether [`reserve`](Self::reserve) can do something.
+    /// Whether [`reserve`](Self::reserve) has an effect.
     pub(crate) fn reserves(&self) -> bool {
         self.origin.reserves()
     }
 
-    /// Where a map cannot be longer than its file: makes both longer, and writes. Nothing has changed after an error.
+    /// Where a map cannot be longer than its file: extends both, and writes. Nothing has changed after an error.
     pub(crate) fn resize_and_write(&mut self, bytes: &[u8], position: usize) -> Result<()> {
         if self.follows_end() {
-            // What others have appended is not cut off.
+            // What others have appended must not be cut off.
             self.refresh_alone()?;
         }
         let len = self.len();
@@ -473,16 +476,16 @@ impl Mmap {
         })
     }
 
-    /// Lets the map become `len` bytes long without moving, and more if that costs only addresses. It moves now.
+    /// Moves the map so that it can then grow to `len` bytes without moving, and further if that costs only addresses.
     pub(crate) fn reserve(&mut self, len: usize) -> Result<()> {
         self.region.check()?;
         let (now, file_len) = (self.len(), self.file_len()?);
         let generous = len.saturating_mul(2).max(MIN_CAPACITY).max(self.origin.capacity);
-        let result = self.remap(generous, now, FileResize::Keep, file_len, file_len);
-        result.or_else(|_| self.remap(len, now, FileResize::Keep, file_len, file_len))
+        let result = self.remap_file(generous, now, FileResize::Keep, file_len, file_len);
+        result.or_else(|_| self.remap_file(len, now, FileResize::Keep, file_len, file_len))
     }
 
-    /// [`refresh`](Self::refresh) for who has the map alone: it may move, and become shorter.
+    /// [`refresh`](Self::refresh) with exclusive access: the map may move, and shrink.
     pub(crate) fn refresh_alone(&mut self) -> Result<usize> {
         loop {
             self.region.check()?;
@@ -490,7 +493,7 @@ impl Mmap {
                 let file_len = self.file_len()?;
                 let len = self.len_in(file_len)?;
                 if len < self.len() || len > self.capacity() {
-                    self.remap(
+                    self.remap_file(
                         self.origin.capacity_for(len),
                         len.min(self.len()),
                         FileResize::Keep,
@@ -500,14 +503,14 @@ impl Mmap {
                 }
             }
             match self.refresh() {
-                // The file has become longer in between.
+                // The file has grown in between.
                 Err(error) if error.kind() == ErrorKind::BeyondCapacity => {}
                 result => return result,
             }
         }
     }
 
-    /// Takes in what others have appended, for who has the map alone, and gets room for more of it where it has to move.
+    /// [`refresh_alone`](Self::refresh_alone), with spare capacity if the map has to move.
     pub(crate) fn follow_alone(&mut self) -> Result<usize> {
         let len = self.end_in_file()?;
         if len > self.capacity() && self.origin.reserves() && !self.is_private_file() {
@@ -516,8 +519,15 @@ impl Mmap {
         self.refresh_alone()
     }
 
-    fn remap(&mut self, capacity: usize, len: usize, how: FileResize, old: u64, new: u64) -> Result<()> {
-        // It will be copied.
+    pub(crate) fn remap_file(
+        &mut self,
+        capacity: usize,
+        len: usize,
+        how: FileResize,
+        old: u64,
+        new: u64,
+    ) -> Result<()> {
+        // The bytes will be copied.
         #[cfg(windows)]
         if self.origin.anonymous {
             self.region.touch(len.min(self.len()))?;
@@ -526,7 +536,7 @@ impl Mmap {
         let source = file.map_err(|error| Error::os("resize", error))?.map(sys::source);
         let (aligned, start, total) = range::aligned(self.offset(), capacity, self.origin.granularity)?;
         if let (0, true, Some(file)) = (capacity, self.origin.reserves(), &self.file) {
-            // Before the mapping ends that keeps the inode. What is refused here makes the map no worse.
+            // Before the mapping ends that keeps the inode alive. If this is refused, the map is none the worse.
             let _ = self.origin.pin(source, Some(file), self.offset());
         }
         let request = self.origin.request(source, aligned, total);
@@ -536,7 +546,7 @@ impl Mmap {
             file.unpin();
         }
         result.map_err(|error| match error.kind() {
-            // Not the system's own words, but those of our backend.
+            // Not the system's own error, but that of our backend.
             io::ErrorKind::Unsupported if error.raw_os_error().is_none() => {
                 Detail::Unsupported { what: "private maps of files that grow" }.into()
             }
@@ -544,7 +554,7 @@ impl Mmap {
         })
     }
 
-    /// Writes `bytes` at `position`, or at the end, inside of the map's capacity. Returns the position.
+    /// Writes `bytes` at `position`, or at the end, within the map's capacity. Returns the position.
     pub(crate) fn write_growing(&self, bytes: &[u8], position: Option<usize>) -> Result<usize> {
         self.check_growth()?;
         let _lock = self.growth.lock();
@@ -558,7 +568,7 @@ impl Mmap {
         };
         if let Some(position) = position {
             if end_of(position)? <= len {
-                // Another thread has made the map that long.
+                // Another thread has extended the map so far.
                 return Ok(self.region.write(bytes, position).map(|()| position)?);
             }
         }
@@ -569,7 +579,7 @@ impl Mmap {
             self.region.grow(end_of(position)?);
             return Ok(position);
         };
-        // Whatever an address can be: a part of a file can be mapped that is longer.
+        // The file may be longer than an address can express; then only a part of it is mapped.
         let file_end = self.len_in(file_len).unwrap_or(usize::MAX);
         if position.is_none() && self.appends(file) {
             self.check_capacity("writing", end_of(file_end)?)?;
@@ -579,7 +589,7 @@ impl Mmap {
         let end = end_of(position)?;
         self.check_capacity("writing", end)?;
         let start = position.max(len);
-        // Of these some are in the map already, and some may not even touch it.
+        // Some of the bytes may lie in the map already; others may begin past its end.
         let (inside, behind) = bytes.split_at(start.min(end) - position);
         let mut undo = Undo { file, before: file_len, reached: file_len, saved: (0, Vec::new()) };
         let written = self.write_behind(&mut undo, behind, start);
@@ -593,18 +603,18 @@ impl Mmap {
         Ok(position)
     }
 
-    /// Whether the file was opened with `O_APPEND`, and still has it.
+    /// Whether the file was opened with `O_APPEND`, and still has that flag.
     fn appends(&self, file: &File) -> bool {
         let is_known = self.growth.kind_of(file).is_ok_and(|kind| kind == AT_END);
         is_known && sys::appending(file) == Appending::AtEnd
     }
 
-    /// Whether all writes go to the end of the file, as its flags say.
+    /// Whether all writes go to the end of the file, because of its flags.
     pub(crate) fn appends_only(&self) -> bool {
         self.backing().is_some_and(|file| file.get().is_ok_and(|file| self.appends(file)))
     }
 
-    /// Writes bytes behind the end of the map. Of the file, some may be there already.
+    /// Writes bytes past the end of the map. The file may have some of them already.
     fn write_behind(&self, undo: &mut Undo<'_>, bytes: &[u8], start: usize) -> Result<()> {
         let writing = |error| Error::os("writing", error);
         let (file, file_len) = (undo.file, undo.before);
@@ -614,7 +624,7 @@ impl Mmap {
             if bytes.len() >= LARGE_WRITE {
                 sys::check_space(file, file_len, end).map_err(writing)?;
             }
-            // A gap before them needs room first.
+            // A gap before them needs space first.
             self.lengthen(file, file_len, first).map_err(writing)?;
             undo.reached = undo.reached.max(first);
             match undo.write(bytes, first) {
@@ -624,7 +634,7 @@ impl Mmap {
         }
         self.lengthen(file, file_len.max(undo.reached), end).map_err(writing)?;
         undo.reached = undo.reached.max(end);
-        // A file of blocks only (`O_DIRECT`) cannot be read at any place: there these bytes are not given back.
+        // With `O_DIRECT` the file cannot be read at any offset: there these bytes are not restored.
         let _ = undo.save(first, bytes.len());
         Ok(self.region.write(bytes, start)?)
     }
@@ -643,19 +653,19 @@ impl Mmap {
         }
         let start = self.len_in(file_len)?;
         let ours = file_len + bytes.len() as u64;
-        // They are written: what is not found out about the file is not an error of writing.
+        // The bytes are written: failing to find out more about the file is no error of writing.
         let now = sys::file_len(file).unwrap_or(ours).max(ours);
         let end = self.len_in(now).unwrap_or(usize::MAX);
         self.region.grow(end.min(self.capacity()).max(self.len()));
         if now == ours {
             return Ok(start);
         }
-        // Others have appended at the same time, before these bytes or behind them.
+        // Others have appended at the same time, before or after these bytes.
         let found = self.find(bytes, start..self.len()).ok().flatten();
         Ok(found.unwrap_or(end - bytes.len()))
     }
 
-    /// Makes a file that is shorter than `end` longer, with space allocated on its disk. Memory is taken when it is used.
+    /// Extends a file that is shorter than `end`, with space allocated on its disk. Memory is allocated when it is used.
     fn lengthen(&self, file: &File, file_len: u64, end: u64) -> io::Result<()> {
         match end > file_len {
             true if self.origin.anonymous => sys::extend(file, end),
@@ -664,7 +674,7 @@ impl Mmap {
         }
     }
 
-    /// The file whose bytes are mapped: none for memory, also where a flag (`MAP_ANONYMOUS`) has made memory of a file's map.
+    /// The file whose bytes are mapped: none for anonymous memory, also if a flag (`MAP_ANONYMOUS`) has made it so.
     fn backing(&self) -> Option<&TrackedFile> {
         #[cfg(unix)]
         if self.origin.flags.contains(crate::MapFlags::ANONYMOUS) {
@@ -675,13 +685,13 @@ impl Mmap {
 
     /// The file and its length; `None` for memory without one.
     ///
-    /// It is at least as long as the map: if not, somebody has truncated it, and what would be appended would leave a hole of
-    /// zeros where the map has had bytes.
+    /// The file is at least as long as the map. Otherwise somebody has truncated it, and an append would leave a hole of zeros where
+    /// the map has had bytes: that is a fault.
     fn whole_file(&self, operation: &'static str) -> Result<Option<(&File, u64)>> {
         self.file_of(self.len(), operation)
     }
 
-    /// As [`whole_file`](Self::whole_file), where only the first `kept` bytes of the map have to be there.
+    /// As [`whole_file`](Self::whole_file), but only the first `kept` bytes of the map have to be there.
     fn file_of(&self, kept: usize, operation: &'static str) -> Result<Option<(&File, u64)>> {
         let Some(file) = self.backing() else {
             return if self.origin.anonymous { Ok(None) } else { Err(Detail::NoFile { operation }.into()) };
@@ -698,20 +708,20 @@ impl Mmap {
         Ok(Some((file, len)))
     }
 
-    /// How many bytes from the map's offset on a file of that length has.
+    /// The number of bytes from the map's offset on, in a file of the given length.
     fn len_in(&self, file_len: u64) -> Result<usize> {
         let rest = file_len.saturating_sub(self.offset());
         usize::try_from(rest).map_err(|_| range::too_large("the length", rest))
     }
 
-    /// Where in the file a map of `len` bytes ends.
+    /// The offset in the file at which a map of `len` bytes ends.
     fn end(&self, len: usize) -> Result<u64> {
         let end = self.offset().checked_add(len as u64).filter(|&end| i64::try_from(end).is_ok());
         let end = end.filter(|_| isize::try_from(len).is_ok());
         end.ok_or_else(|| range::too_large("the new length", len as u64))
     }
 
-    /// A map of a file whose changes never reach it.
+    /// Whether this is a copy-on-write map of a file.
     fn is_private_file(&self) -> bool {
         self.origin.private && !self.origin.anonymous
     }
@@ -721,7 +731,7 @@ impl Mmap {
         if self.origin.resizable && writable { Ok(()) } else { Err(Detail::NotResizable.into()) }
     }
 
-    /// Whether the map can grow for all who use it, and has nothing to tell.
+    /// Checks that the map can grow through `&self`, and has no unreported fault.
     fn check_growth(&self) -> Result<()> {
         self.check_resizable()?;
         if self.is_private_file() {

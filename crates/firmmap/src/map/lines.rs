@@ -1,4 +1,4 @@
-//! [`Lines`]: the lines of a map, one after the other.
+//! [`Lines`]: the lines of a map.
 
 use std::fmt;
 use std::iter::FusedIterator;
@@ -8,29 +8,28 @@ use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::map::Mmap;
 use crate::memmem;
-use crate::range::Span;
+use crate::range::{self, Span};
 use crate::region;
 
-/// How many bytes are copied out of the map at a time: few enough to stay in the processor's nearest cache.
+/// The number of bytes that are copied out of the map at a time: few enough for the first-level cache.
 const BLOCK: usize = 16 * 1024;
-/// How many ends of lines are looked up at a time: a search for each would set out anew for every line.
+/// The number of line ends that are found at a time: a search of its own for each line would cost its setup every time.
 const ENDS: usize = 512;
 
 impl Mmap {
-    /// The lines of `range`, each with its newline; the last one may have none.
+    /// Returns an iterator over the lines of `range`, each with its newline; the last one may have none.
     ///
-    /// Lines are read ahead, up to 16 KiB, as a file that is read through a buffer does: a change to the map, or to its file, may
-    /// be seen by lines further on than the next. A range without an end goes to where the map ends now.
+    /// Lines are read ahead by up to 16 KiB, as through a buffered reader: a change to the map or to its file may be missed in the
+    /// lines that were read ahead. A range without an end reaches to the present end of the map.
     ///
-    /// With [`BufRead`](std::io::BufRead) in scope, say `Mmap::lines(&file, ..)` for a [`MappedFile`](crate::MappedFile): the
+    /// With [`BufRead`](std::io::BufRead) in scope, write `Mmap::lines(&file, ..)` for a [`MappedFile`](crate::MappedFile): the
     /// trait has a method of the same name.
     ///
     /// # Errors
     ///
-    /// Each line can be one: [`OutOfRange`](crate::ErrorKind::OutOfRange), [`AccessDenied`](crate::ErrorKind::AccessDenied) on
-    /// a map that cannot be read; [`Fault`](crate::ErrorKind::Fault) where bytes of the line are missing. The lines before
-    /// it come first, and after it there are no more: to go on once the bytes are there, ask for the lines from
-    /// [`position`](Lines::position) on.
+    /// The iterator yields [`OutOfRange`](crate::ErrorKind::OutOfRange), [`AccessDenied`](crate::ErrorKind::AccessDenied) on a map
+    /// that cannot be read, and [`Fault`](crate::ErrorKind::Fault) where bytes of a line are missing, after the lines before it. It
+    /// ends after an error; to continue once the bytes are back, ask for the lines from [`position`](Lines::position) on.
     ///
     /// # Examples
     ///
@@ -62,9 +61,38 @@ impl Mmap {
     }
 }
 
-/// The lines of a map, made by [`Mmap::lines`].
+impl Mmap {
+    /// Where the line is that the byte at `index` belongs to, with its newline if it has one: from a match to its line.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfRange`](crate::ErrorKind::OutOfRange), [`AccessDenied`](crate::ErrorKind::AccessDenied) on a map that cannot be read,
+    /// [`Fault`](crate::ErrorKind::Fault).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().len(14).map_anonymous()?;
+    /// map.write_all_at(b"one\ntwo\nthree.", 0)?;
+    /// let index = map.find(b"wo", ..)?.expect("it is there");
+    /// assert_eq!(map.to_vec(map.line_at(index)?)?, b"two\n");
+    /// assert_eq!(map.line_at(13)?, 8..14);
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn line_at(&self, index: usize) -> Result<Range<usize>> {
+        if index >= self.len() {
+            return Err(range::no_such_index("line", index, self.len()));
+        }
+        let start = self.rfind(b"\n", ..index)?.map_or(0, |newline| newline + 1);
+        // A match is often near the end of its line, and a line is often short.
+        let end = self.find_byte(b'\n', index..)?.map_or(self.len(), |newline| newline + 1);
+        Ok(start..end)
+    }
+}
+
+/// An iterator over the lines of a map, returned by [`Mmap::lines`].
 ///
-/// As an [`Iterator`] it gives each line as a `Vec`; [`next_line`](Self::next_line) lends them, without any allocation.
+/// As an [`Iterator`] it yields each line as a `Vec`; [`next_line`](Self::next_line) lends it, without an allocation.
 ///
 /// # Examples
 ///
@@ -81,33 +109,33 @@ impl Mmap {
 #[must_use = "lines are read when they are asked for"]
 pub struct Lines<'a> {
     map: &'a Mmap,
-    /// Where in the map the next line starts.
+    /// The index in the map at which the next line starts.
     position: usize,
     end: usize,
     /// Bytes of the map. From `used` on they are those at `position`.
     buffer: Vec<u8>,
     used: usize,
-    /// Where lines end in the buffer; those before `given` were given out.
+    /// Where lines end in the buffer; those before `given` were yielded.
     ends: Vec<usize>,
     given: usize,
-    /// How many bytes of the buffer were searched for ends.
+    /// The number of bytes of the buffer that were searched for line ends.
     scanned: usize,
-    /// What comes behind the bytes in the buffer, if that is known already.
+    /// The fault that follows the bytes in the buffer, if one is known.
     fault: Option<Fault>,
-    /// Why there are no lines at all.
+    /// The error in place of all lines.
     refused: Option<Error>,
 }
 
 impl Lines<'_> {
-    /// Where in the map the next line starts: an index, in bytes.
+    /// Returns the index in the map at which the next line starts.
     ///
     /// # Examples
     ///
     /// ```
-    /// let map = firmmap::MmapOptions::new().open("Cargo.toml")?;
+    /// let map = firmmap::MmapOptions::new().open("LICENSE-MIT")?;
     /// let mut lines = map.lines(..);
-    /// assert_eq!(lines.next_line()?, Some(&b"[package]\n"[..]));
-    /// assert_eq!(lines.position(), 10);
+    /// assert_eq!(lines.next_line()?, Some(&b"MIT License\n"[..]));
+    /// assert_eq!(lines.position(), 12);
     /// # Ok::<(), std::io::Error>(())
     /// ```
     #[must_use]
@@ -115,7 +143,7 @@ impl Lines<'_> {
         self.position
     }
 
-    /// The next line, lent until the next call; `None` at the end, and after an error.
+    /// Returns the next line, lent until the next call; `None` at the end and after an error.
     ///
     /// # Errors
     ///
@@ -130,7 +158,7 @@ impl Lines<'_> {
         Ok(line.map(|line| &self.buffer[line]))
     }
 
-    /// Where in the buffer the next line is; it counts as given out.
+    /// Finds the next line in the buffer, and takes it.
     #[inline]
     fn advance(&mut self) -> Result<Option<Range<usize>>> {
         match self.ends.get(self.given) {
@@ -142,7 +170,7 @@ impl Lines<'_> {
         }
     }
 
-    /// [`advance`](Self::advance) where no end of a line is known. After an error the buffer is empty.
+    /// [`advance`](Self::advance) where no line end is known yet. After an error the buffer is empty.
     fn search_on(&mut self) -> Result<Option<Range<usize>>> {
         if let Some(error) = self.refused.take() {
             return Err(error);
@@ -163,7 +191,7 @@ impl Lines<'_> {
         }
     }
 
-    /// Looks up where the next lines end.
+    /// Finds the next line ends.
     fn find_ends(&mut self) {
         self.ends.clear();
         self.given = 0;
@@ -183,29 +211,29 @@ impl Lines<'_> {
         start..end
     }
 
-    /// Drops what is in the buffer.
+    /// Empties the buffer.
     fn forget(&mut self) {
         self.buffer.clear();
         self.scanned = 0;
     }
 
-    /// Reads more bytes, those from `unread` on, behind what is left in the buffer.
+    /// Reads more bytes, those from `unread` on, and appends them to the rest of the buffer.
     fn fill(&mut self, unread: usize) -> Result<()> {
         self.buffer.drain(..self.used);
         self.used = 0;
-        // All of it was searched, and all ends were given out.
+        // All of it was searched, and all line ends were yielded.
         self.scanned = self.buffer.len();
         if let Some(fault) = self.fault.take() {
-            // What was read of the line is read again: before a missing page there can be zeros that are not the file's.
+            // The part of the line that was read is dropped: before a missing page there can be zeros that are not the file's.
             self.forget();
             return Err(fault.into());
         }
-        // A line that is longer than a block is not read in many small steps.
+        // The steps grow with a line that is longer than a block.
         let mut len = BLOCK.max(self.buffer.len()).min(self.end - unread);
         loop {
             let read = region::append(&mut self.buffer, len, |bytes| self.map.read_uninit_at(bytes, unread));
             let Err(error) = read else { return Ok(()) };
-            // The lines before the missing byte are there. The copy need not have gone from the front.
+            // The lines before the missing byte are there, even if the copy did not begin with them.
             match error.fault_offset() {
                 Some(offset) if offset > unread && offset - unread < len => {
                     (self.fault, len) = (Some(Fault { offset }), offset - unread);

@@ -1,13 +1,23 @@
-//! [`Mmap`]: the mapped bytes, without a position. Searching them is in `search.rs`, control over their pages in `pages.rs`.
+//! [`Mmap`]: the mapped bytes, without a position. Searches are in `search.rs`, control over pages in `pages.rs`.
 
+#[allow(unsafe_code)]
+mod atomics;
 mod fast;
 mod find_iter;
 mod growth;
 mod growth_lock;
 mod lines;
+mod monitor;
+mod numbers;
+#[allow(unsafe_code)]
+mod owned;
 mod pages;
+mod remap;
 mod residency;
 mod search;
+#[cfg(any(feature = "bytemuck", feature = "zerocopy"))]
+mod structs;
+mod values;
 #[allow(unsafe_code)]
 mod views;
 
@@ -17,8 +27,12 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::ops::RangeBounds;
 
+pub use atomics::{Atomic, ReadOnly};
 pub use find_iter::FindIter;
 pub use lines::Lines;
+pub use monitor::{FaultMonitor, SliceFault, set_slice_fault_hook};
+pub use numbers::Number;
+pub use owned::{MmapBytes, check_immutable};
 pub use residency::Residency;
 
 use crate::access::{Access, Protection};
@@ -28,22 +42,22 @@ use crate::region::{self, Region};
 use crate::sys::{self, Request, Source, TrackedFile};
 use growth::Growth;
 
-/// What a mapping was made of: all that is needed to make it again with another length.
+/// The parameters of a mapping: all that is needed to create it again with another length.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
     pub anonymous: bool,
     pub protection: Protection,
-    /// Changes stay in the mapping.
+    /// Changes stay in the mapping (copy-on-write).
     pub private: bool,
-    /// While it is writable.
+    /// Whether the map may be resized, provided that it is writable.
     pub resizable: bool,
-    /// It is or was writable, so that there can be something to flush.
+    /// Whether it is or was writable, so that there can be something to flush.
     pub written: bool,
     /// What the offset of a mapping must be a multiple of.
     pub granularity: usize,
-    /// How many bytes of address space were asked for, at least.
+    /// The least number of bytes of address space that was requested.
     pub capacity: usize,
-    /// What others append to the file belongs to the map.
+    /// Whether what others append to the file belongs to the map.
     pub follows: bool,
     #[cfg(unix)]
     pub flags: crate::MapFlags,
@@ -67,7 +81,7 @@ impl Origin {
         }
     }
 
-    /// What protection and flags add up to.
+    /// The access that protection and flags amount to.
     pub(crate) fn access(&self) -> Access {
         match (self.protection.contains(Protection::WRITE), self.private) {
             (false, true) if cfg!(windows) => Access::Copy,
@@ -77,20 +91,21 @@ impl Origin {
         }
     }
 
-    /// How many bytes a mapping for `len` gets: more, where the system lets a mapping be longer than its file.
+    /// The length of a mapping for `len` bytes: longer, where the system allows a mapping to be longer than its file.
     pub(crate) fn capacity_for(&self, len: usize) -> usize {
         if self.reserves() { len.max(self.capacity) } else { len }
     }
 
-    /// Maps a byte of a file for a map that has none: that must be allowed. `keep` has the mapping then, and with it its inode.
+    /// Maps one byte of the file for a map without bytes, to find out that this is allowed. `keep` holds the mapping, and so the
+    /// inode.
     pub(crate) fn pin(&self, source: Option<Source<'_>>, keep: Option<&TrackedFile>, offset: u64) -> Result<()> {
         let (aligned, _, total) = range::aligned(offset, 1, self.granularity)?;
         sys::pin(&self.request(source, aligned, total), keep).map_err(|error| refused(source, error))
     }
 
-    /// Whether a mapping can be longer than what is used of it.
+    /// Whether a mapping can be longer than the part of it that is used.
     pub(crate) fn reserves(&self) -> bool {
-        // A mapping of huge pages makes its file longer, or has them taken away from others.
+        // A mapping of huge pages extends its file, or takes pages away from other processes.
         #[cfg(any(target_os = "linux", target_os = "android"))]
         let huge = self.flags.contains(crate::MapFlags::HUGETLB) || self.granularity > sys::page_size();
         #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -99,11 +114,11 @@ impl Origin {
     }
 }
 
-/// What a map is made of.
+/// What a map is created from.
 pub(crate) enum MapSource<'a> {
     /// No file.
     Memory,
-    /// A file of the caller's, that the map does not keep.
+    /// The caller's file, which the map does not keep.
     Borrowed(Source<'a>),
     /// A file that the map keeps.
     Tracked(TrackedFile),
@@ -123,9 +138,9 @@ impl MapSource<'_> {
     }
 }
 
-/// What it means that the system has refused to map a file.
+/// The error for a file that the system has refused to map.
 fn refused(source: Option<Source<'_>>, error: io::Error) -> Error {
-    // What cannot be mapped at all: ENODEV, and in /proc EIO.
+    // A file that cannot be mapped at all: ENODEV, and in /proc EIO.
     let is_for_its_kind = matches!(error.raw_os_error(), Some(19 | 5));
     match source {
         Some(source) if is_for_its_kind && sys::is_pseudo(source) => Detail::PseudoFile.into(),
@@ -135,27 +150,26 @@ fn refused(source: Option<Source<'_>>, error: io::Error) -> Error {
 
 /// Mapped bytes: a piece of a file, or anonymous memory.
 ///
-/// Reading and writing go through `&self`, as with [`std::fs::File`]: the bytes are shared with
-/// whoever maps the same file, in this process and in others, so exclusive access by one `&mut` would be a promise
-/// that nobody can keep. Bytes that another thread or process changes during a call come out old or new, each
-/// byte on its own. What does need exclusiveness is changing the mapping itself: [`resize`](Self::resize) and
-/// [`protect`](Self::protect) take `&mut self`.
+/// Reading and writing take `&self`, as with [`std::fs::File`]: the bytes are shared with every other mapping of the same file, in
+/// this process and in others, so that `&mut self` would promise an exclusiveness that nobody can grant. Of bytes that another
+/// thread or process changes during a call, each is read as old or new independently. What does need exclusiveness is changing the
+/// mapping itself: [`resize`](Self::resize) and [`protect`](Self::protect) take `&mut self`.
 ///
-/// The mapping ends when the value is dropped. Changes to a shared map are in the file at once, as far as programs on
-/// this machine can tell; [`flush`](Self::flush) brings them to the disk.
+/// Dropping the value unmaps the bytes. Changes to a shared map are in the file at once, as far as programs on this machine can
+/// tell; [`flush`](Self::flush) writes them to the disk.
 ///
-/// The last page of a file that is mapped to its end may be larger than the rest of the file. The map's length ends
-/// where the file did, so these bytes are not part of the map; but if the file shrinks inside its last page,
-/// the bytes behind its new end read as zeros without an error.
+/// If a file does not end at the end of a page, the rest of its last page is mapped too. These bytes are not part of the map, which
+/// ends where the file did; but if the file shrinks within its last page, the bytes past its new end read as zeros, without an
+/// error.
 ///
-/// A page that cannot be read or written, as its file was truncated or its disk failed or is full, is an
+/// A page that cannot be read or written, because its file was truncated or its disk failed or is full, is an
 /// [`ErrorKind::Fault`](crate::ErrorKind::Fault) of the operation that needed it. `docs/faults.md` in the repository
-/// tells what is promised and how it works.
+/// states what is promised and how it works.
 ///
 /// # Platform-specific behavior
 ///
-/// On Windows the system refuses to truncate a mapped file, and memory of a map that is used directly is guarded only
-/// against pages that have lost their protection; `docs/platforms.md` has the details.
+/// Windows refuses to truncate a mapped file, and memory of a map that is used directly is guarded only against pages that have
+/// lost their protection; `docs/platforms.md` in the repository has the details.
 ///
 /// # Examples
 ///
@@ -177,18 +191,18 @@ fn refused(source: Option<Source<'_>>, error: io::Error) -> Error {
 pub struct Mmap {
     pub(crate) region: Region,
     pub(crate) origin: Origin,
-    /// Our own descriptor, where the file is tracked.
+    /// The map's own descriptor, if the file is tracked.
     pub(crate) file: Option<TrackedFile>,
-    /// Where in the file the first byte lies.
+    /// The offset of the first byte in the file.
     offset: u64,
-    /// Who makes the map longer.
+    /// Which thread is extending the map.
     pub(crate) growth: Growth,
 }
 
 impl Mmap {
     /// Maps `source`.
     pub(crate) fn new(origin: Origin, source: MapSource<'_>, offset: u64, len: usize) -> Result<Self> {
-        // A fork that is under way would not tell the child of a new generation: so that is seen to before the map can grow.
+        // A fork that is already under way does not call a handler that is registered now: so this is done before the map can grow.
         let _ = sys::generation();
         let capacity = origin.capacity_for(len);
         let region = if capacity == 0 {
@@ -231,7 +245,7 @@ impl Mmap {
         self.len() == 0
     }
 
-    /// Where in the file the first byte lies, in bytes.
+    /// The offset of the first byte in the file, in bytes.
     ///
     /// # Examples
     ///
@@ -244,7 +258,7 @@ impl Mmap {
         self.offset
     }
 
-    /// How the map may be used now: what protection and flags add up to.
+    /// How the map may be used now: the access that protection and flags amount to.
     ///
     /// # Examples
     ///
@@ -272,7 +286,7 @@ impl Mmap {
         self.origin.protection
     }
 
-    /// Whether the map is memory without a file.
+    /// Whether the map is anonymous memory, without a file.
     ///
     /// # Examples
     ///
@@ -285,8 +299,10 @@ impl Mmap {
         self.origin.anonymous
     }
 
-    /// The map's own duplicate of its file, if it keeps one. Memory has none, and neither has a map whose descriptor was closed
-    /// behind its back: [`tracked_file`](Self::tracked_file) says which.
+    /// The map's own duplicate of its file, if it keeps one.
+    ///
+    /// Anonymous memory has none, and neither has a map whose descriptor was closed by other code:
+    /// [`tracked_file`](Self::tracked_file) tells the two apart.
     ///
     /// # Examples
     ///
@@ -304,8 +320,8 @@ impl Mmap {
     ///
     /// # Errors
     ///
-    /// [`NoFile`](crate::ErrorKind::NoFile) for memory, and for a map that does not keep its file;
-    /// [`StaleDescriptor`](crate::ErrorKind::StaleDescriptor), or [`Os`](crate::ErrorKind::Os), where somebody has closed the
+    /// [`NoFile`](crate::ErrorKind::NoFile) for anonymous memory, and for a map that does not keep its file;
+    /// [`StaleDescriptor`](crate::ErrorKind::StaleDescriptor) or [`Os`](crate::ErrorKind::Os) if other code has closed the
     /// descriptor.
     ///
     /// # Examples
@@ -324,8 +340,9 @@ impl Mmap {
         file.get().map_err(|error| Error::os("the descriptor", error))
     }
 
-    /// The length of the file now, in bytes: it can be more or less than what is mapped. For anonymous memory, the
-    /// length of the map; for such memory that can grow, the length that any process has given it.
+    /// The present length of the file in bytes, which can be more or less than what is mapped.
+    ///
+    /// For anonymous memory it is the length of the map; for shared memory that can grow, the length that any process has given it.
     ///
     /// # Errors
     ///
@@ -393,12 +410,12 @@ impl Mmap {
         Ok(self.region.store(span.start, value)?)
     }
 
-    /// Reads from `offset` into `buffer`, and returns how many bytes: fewer than asked for only at the end.
+    /// Reads from `offset` into `buffer`, and returns the number of bytes: fewer than the buffer holds only at the end.
     ///
     /// # Errors
     ///
-    /// [`AccessDenied`](crate::ErrorKind::AccessDenied) on a map without [`Protection::READ`]. An offset behind the
-    /// end is no error: there are zero bytes.
+    /// [`AccessDenied`](crate::ErrorKind::AccessDenied) on a map without [`Protection::READ`]. An offset past the end is no
+    /// error: zero bytes are read.
     ///
     /// # Examples
     ///
@@ -419,15 +436,15 @@ impl Mmap {
     ///
     /// # Errors
     ///
-    /// [`OutOfRange`](crate::ErrorKind::OutOfRange) if there are fewer; the buffer then is as it was.
+    /// [`OutOfRange`](crate::ErrorKind::OutOfRange) if there are fewer; the buffer is unchanged then.
     ///
     /// # Examples
     ///
     /// ```
-    /// let map = firmmap::MmapOptions::new().open("Cargo.toml")?;
-    /// let mut head = [0; 9];
+    /// let map = firmmap::MmapOptions::new().open("LICENSE-MIT")?;
+    /// let mut head = [0; 3];
     /// map.read_exact_at(&mut head, 0)?;
-    /// assert_eq!(&head, b"[package]");
+    /// assert_eq!(&head, b"MIT");
     /// # Ok::<(), std::io::Error>(())
     /// ```
     #[inline]
@@ -435,7 +452,7 @@ impl Mmap {
         self.read_uninit_at(region::as_uninit(buffer), offset).map(drop)
     }
 
-    /// Fills a buffer that has never been written to with the bytes from `offset`, and returns it as initialised.
+    /// Fills an uninitialised buffer with the bytes from `offset`, and returns it as initialised.
     ///
     /// # Errors
     ///
@@ -477,11 +494,11 @@ impl Mmap {
         Ok(bytes)
     }
 
-    /// Fills `buffer` with every `step`th byte, from `start` on; a negative step goes towards the front.
+    /// Fills `buffer` with every `step`th byte from `start` on; a negative step goes backward.
     ///
     /// # Errors
     ///
-    /// [`OutOfRange`](crate::ErrorKind::OutOfRange) if one of the bytes is not in the map; the buffer then is as it was.
+    /// [`OutOfRange`](crate::ErrorKind::OutOfRange) if one of the bytes is not in the map; the buffer is unchanged then.
     ///
     /// # Examples
     ///
@@ -497,7 +514,7 @@ impl Mmap {
         self.read_strided_uninit_at(region::as_uninit(buffer), start, step).map(drop)
     }
 
-    /// As [`read_strided_at`](Self::read_strided_at), into a buffer that has never been written to.
+    /// As [`read_strided_at`](Self::read_strided_at), into an uninitialised buffer.
     ///
     /// # Errors
     ///
@@ -523,11 +540,11 @@ impl Mmap {
         Ok(self.region.read_strided(start, step, buffer)?)
     }
 
-    /// Writes `bytes` to every `step`th place, from `start` on; a negative step goes towards the front.
+    /// Writes `bytes` to every `step`th index from `start` on; a negative step goes backward.
     ///
     /// # Errors
     ///
-    /// [`OutOfRange`](crate::ErrorKind::OutOfRange) if one of the places is not in the map,
+    /// [`OutOfRange`](crate::ErrorKind::OutOfRange) if one of the indices is not in the map,
     /// [`AccessDenied`](crate::ErrorKind::AccessDenied) on a read-only map; nothing is written then.
     ///
     /// # Examples
@@ -544,7 +561,7 @@ impl Mmap {
         Ok(self.region.write_strided(bytes, start, step)?)
     }
 
-    /// Writes as many of `bytes` as there is room for from `offset` on, and returns how many.
+    /// Writes as many of `bytes` as fit between `offset` and the end, and returns their number.
     ///
     /// # Errors
     ///
@@ -567,7 +584,7 @@ impl Mmap {
     ///
     /// # Errors
     ///
-    /// [`OutOfRange`](crate::ErrorKind::OutOfRange) if there is not enough room,
+    /// [`OutOfRange`](crate::ErrorKind::OutOfRange) if they do not fit,
     /// [`AccessDenied`](crate::ErrorKind::AccessDenied) on a read-only map; nothing is written then.
     ///
     /// # Examples
@@ -636,7 +653,7 @@ impl Mmap {
 
     #[inline(always)]
     pub(crate) fn is_readable(&self) -> bool {
-        // What can be written can be read, on every processor that we run on.
+        // A writable page is readable, on every supported processor.
         self.origin.protection.intersects(Protection::READ.union(Protection::WRITE))
     }
 
@@ -655,7 +672,7 @@ impl Mmap {
         Detail::AccessDenied { operation, protection: self.origin.protection.words() }.into()
     }
 
-    /// Checks the first and the last of `count` places that lie `step` apart.
+    /// Checks the first and the last of `count` indices that are `step` apart.
     fn check_stride(&self, operation: &'static str, start: usize, step: isize, count: usize) -> Result<()> {
         if count == 0 {
             return Ok(());

@@ -1,4 +1,5 @@
-//! Control over a mapping and its pages: flushing, advice, locking, protection, name, end. The length is in `growth.rs`.
+//! Control over a mapping and its pages: faults, flushing, advice, prefetching, locking, protection, name, closing. The length is in
+//! `growth.rs`, which pages are in memory in `residency.rs`.
 
 use std::ops::RangeBounds;
 
@@ -6,21 +7,23 @@ use crate::access::{FlushFlags, Protection};
 use crate::advice::Advice;
 use crate::error::{Detail, Error, Result};
 use crate::map::Mmap;
-use crate::range;
+use crate::range::{self, Span};
+use crate::sys;
 
 impl Mmap {
-    /// Reports a fault in memory that was used through [`as_slice`](Self::as_slice), [`as_atomic`](Self::as_atomic) or an address:
-    /// one that this thread has met and was not told of, or one of another thread's that was not reported. What was read there
-    /// is zeros, what was written is lost.
+    /// Reports a fault in memory that was used through [`as_slice`](Self::as_slice), [`as_atomic`](Self::as_atomic) or an address.
     ///
-    /// What another thread has met is still reported to that thread as well. Every other operation that can fail reports faults
-    /// too. Threads that read zeros which another thread's fault has put there have met none:
-    /// [`fault_count`](Self::fault_count) and [`with_slice`](Self::with_slice) tell them.
+    /// It reports this thread's unreported faults, and those of other threads that no operation has reported yet. What was read
+    /// there was zeros; what was written is lost. A fault of another thread is still reported to that thread as well. Other
+    /// operations report faults in the same way.
+    ///
+    /// A thread that reads zeros which another thread's fault has put there has no fault of its own:
+    /// [`fault_count`](Self::fault_count) and [`with_slice`](Self::with_slice) tell it.
     ///
     /// # Errors
     ///
-    /// [`Fault`](crate::ErrorKind::Fault), once for each fault; and as long as there are pages of a whole file that the system
-    /// refuses to map again.
+    /// [`Fault`](crate::ErrorKind::Fault), once for each fault; and for as long as the system refuses to restore pages that the
+    /// file has again.
     ///
     /// # Examples
     ///
@@ -32,8 +35,8 @@ impl Mmap {
     /// file.set_len(10_000)?;
     /// let map = MmapOptions::new().access(Access::Write).map(&file)?;
     /// file.set_len(0)?;
-    /// assert_eq!(map.as_atomic()?[9_000].load(Ordering::Relaxed), 0); // the process lives
-    /// let error = map.check().unwrap_err(); // and is told
+    /// assert_eq!(map.as_atomic()?[9_000].load(Ordering::Relaxed), 0); // the process survives
+    /// let error = map.check().unwrap_err(); // and learns of the fault
     /// assert_eq!((error.kind(), error.fault_offset()), (ErrorKind::Fault, Some(9_000)));
     /// # }
     /// # Ok::<(), std::io::Error>(())
@@ -43,14 +46,13 @@ impl Mmap {
         Ok(self.region.check()?)
     }
 
-    /// How many faults the map has met since it was made: accesses, of whatever thread, to pages that could not be read or written.
-    /// The number never goes back, and asking for it takes nothing away from anybody.
+    /// Returns the number of faults since the map was created: accesses, of any thread, to pages that could not be read or written.
     ///
-    /// So every reader of memory that is used directly can tell for itself: whoever gets the same number before and after has
-    /// read nothing but the file's bytes in between, and has lost no writes. Zeros that an earlier fault has put in place of
-    /// pages are replaced by the file's pages before the number is given.
+    /// The number never decreases, and asking for it changes no report. So every user of the memory can find out for itself: if the
+    /// number is the same before and after, it has read only the file's bytes in between, and has lost no writes. Zeros that an
+    /// earlier fault has put in place of pages are replaced by the file's pages before this returns.
     ///
-    /// It is always zero where there is no guard ([`set_fault_guard`](crate::fault::set_fault_guard)).
+    /// It is always zero without the guard ([`set_fault_guard`](crate::fault::set_fault_guard)).
     ///
     /// # Examples
     ///
@@ -64,7 +66,7 @@ impl Mmap {
     /// file.set_len(0)?;
     /// let before = map.fault_count();
     /// let sum: u32 = map.as_atomic()?.iter().map(|byte| u32::from(byte.load(Ordering::Relaxed))).sum();
-    /// assert!(sum == 0 && map.fault_count() > before); // it is no sum of the file's bytes
+    /// assert!(sum == 0 && map.fault_count() > before); // not the sum of the file's bytes
     /// # }
     /// # Ok::<(), std::io::Error>(())
     /// ```
@@ -74,11 +76,11 @@ impl Mmap {
         self.region.fault_count()
     }
 
-    /// Ends the mapping, as dropping it does, and reports a last fault that was not reported.
+    /// Unmaps the bytes, as dropping the map does, and reports an unreported fault.
     ///
     /// # Errors
     ///
-    /// [`Fault`](crate::ErrorKind::Fault). The mapping has ended all the same.
+    /// [`Fault`](crate::ErrorKind::Fault). The bytes are unmapped all the same.
     ///
     /// # Examples
     ///
@@ -91,8 +93,8 @@ impl Mmap {
         Ok(self.region.close()?)
     }
 
-    /// Brings all changes to the disk, and returns when they are there. Does nothing for maps that are
-    /// read-only or copy-on-write.
+    /// Writes all changes to the disk, and returns when they are there. Does nothing for maps that are read-only or
+    /// copy-on-write.
     ///
     /// # Errors
     ///
@@ -100,8 +102,8 @@ impl Mmap {
     ///
     /// # Platform-specific behavior
     ///
-    /// msync(2) with `MS_SYNC`; on macOS `F_FULLFSYNC` too, where the map keeps its file; on Windows `FlushViewOfFile` and `FlushFileBuffers`, the latter only where the map
-    /// keeps its file.
+    /// msync(2) with `MS_SYNC`; on macOS also `F_FULLFSYNC`, if the map keeps its file; on Windows `FlushViewOfFile`, and
+    /// `FlushFileBuffers` if the map keeps its file.
     ///
     /// # Examples
     ///
@@ -114,7 +116,7 @@ impl Mmap {
         self.flush_with(.., FlushFlags::SYNC)
     }
 
-    /// Brings the changes in `range`, made larger to whole pages, to the disk. See [`flush`](Self::flush).
+    /// Writes the changes in `range`, extended to whole pages, to the disk. See [`flush`](Self::flush).
     ///
     /// # Errors
     ///
@@ -131,7 +133,7 @@ impl Mmap {
         self.flush_with(range, FlushFlags::SYNC)
     }
 
-    /// Starts bringing all changes to the disk, and returns at once.
+    /// Starts writing all changes to the disk, and returns at once.
     ///
     /// # Errors
     ///
@@ -139,7 +141,7 @@ impl Mmap {
     ///
     /// # Platform-specific behavior
     ///
-    /// Linux keeps track of changed pages itself: `MS_ASYNC` does nothing there.
+    /// Linux tracks changed pages itself: `MS_ASYNC` does nothing there.
     ///
     /// # Examples
     ///
@@ -152,7 +154,7 @@ impl Mmap {
         self.flush_with(.., FlushFlags::ASYNC)
     }
 
-    /// Starts bringing the changes in `range` to the disk, and returns at once. See [`flush_async`](Self::flush_async).
+    /// Starts writing the changes in `range` to the disk, and returns at once. See [`flush_async`](Self::flush_async).
     ///
     /// # Errors
     ///
@@ -169,7 +171,7 @@ impl Mmap {
         self.flush_with(range, FlushFlags::ASYNC)
     }
 
-    /// Brings the changes in `range` to the disk in the way that `flags` say. See [`flush`](Self::flush).
+    /// Writes the changes in `range` to the disk, as `flags` say. See [`flush`](Self::flush).
     ///
     /// # Errors
     ///
@@ -194,7 +196,7 @@ impl Mmap {
         self.region.flush(span, flags, self.file.as_ref()).map_err(|error| Error::os("flush", error))
     }
 
-    /// Tells the system how the whole map is going to be used.
+    /// Advises the system how the whole map is going to be used.
     ///
     /// # Errors
     ///
@@ -211,7 +213,7 @@ impl Mmap {
         self.advise_range(.., advice)
     }
 
-    /// Tells the system how `range`, made larger to whole pages, is going to be used.
+    /// Advises the system how `range`, extended to whole pages, is going to be used.
     ///
     /// # Errors
     ///
@@ -234,12 +236,71 @@ impl Mmap {
         self.region.advise(span, advice).map_err(|error| Error::os("advice", error))
     }
 
-    /// Keeps all pages of the map in memory until [`unlock`](Self::unlock): those that it has now. What the map grows by later
-    /// is not locked, and a map that moves may lose its lock.
+    /// Reads the pages of `range` into memory, so that touching them does not wait, and returns when they are there.
+    ///
+    /// [`advise_range`](Self::advise_range) with [`Advice::WILL_NEED`] only starts that.
     ///
     /// # Errors
     ///
-    /// [`Os`](crate::ErrorKind::Os) where the process may not lock that much.
+    /// [`OutOfRange`](crate::ErrorKind::OutOfRange); [`Fault`](crate::ErrorKind::Fault) for a page that cannot be read, where
+    /// the system reports it.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// `MADV_WILLNEED` and `MADV_POPULATE_READ` on Linux 5.14 and newer. Elsewhere only the former (`PrefetchVirtualMemory` on
+    /// Windows), which does not wait, and reports no errors.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().open("Cargo.toml")?;
+    /// map.prefetch(..)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn prefetch(&self, range: impl RangeBounds<usize>) -> Result<()> {
+        let span = self.readable("prefetch", range)?;
+        self.region.check()?;
+        if span.len == 0 {
+            return Ok(());
+        }
+        // The disk is asked for everything at once, where the system reads without waiting.
+        let started = self.region.advise(span, Advice::WILL_NEED);
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            // Anonymous memory has nothing to read ahead.
+            let _ = started;
+            match self.region.advise(span, Advice::POPULATE_READ) {
+                Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+                Err(error) if matches!(error.raw_os_error(), Some(libc::EFAULT | libc::EHWPOISON)) => {
+                    self.touch(span)?;
+                    // The page has come back meanwhile; without the guard it must not be touched to find out which it is.
+                    if self.region.is_guarded() { Ok(()) } else { Err(Error::os("prefetching", error)) }
+                }
+                result => result.map_err(|error| Error::os("prefetching", error)),
+            }
+        }
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        started.map_err(|error| Error::os("prefetching", error))
+    }
+
+    /// Reads a byte of every page; the first one that cannot be read is the error.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn touch(&self, span: Span) -> Result<()> {
+        if self.region.is_guarded() {
+            for index in (span.start..span.end()).step_by(sys::page_size()).chain([span.end() - 1]) {
+                self.region.load(index).transpose()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the present pages of the map in memory until [`unlock`](Self::unlock).
+    ///
+    /// Pages by which the map grows later are not locked, and a map that moves may lose its lock.
+    ///
+    /// # Errors
+    ///
+    /// [`Os`](crate::ErrorKind::Os) if the process may not lock that much.
     ///
     /// # Platform-specific behavior
     ///
@@ -277,11 +338,11 @@ impl Mmap {
         self.region.unlock().map_err(|error| Error::os("unlocking", error))
     }
 
-    /// Changes what may be done with the pages. Operations that are not allowed any more are errors, not crashes.
+    /// Changes the protection of the pages. Operations that are no longer allowed are errors, not crashes.
     ///
     /// # Errors
     ///
-    /// [`Os`](crate::ErrorKind::Os), for instance making a map writable whose file was opened for reading only.
+    /// [`Os`](crate::ErrorKind::Os), for instance if a map is to be writable whose file was opened for reading only.
     ///
     /// # Platform-specific behavior
     ///
@@ -299,7 +360,7 @@ impl Mmap {
     /// # Ok::<(), firmmap::Error>(())
     /// ```
     pub fn protect(&mut self, protection: Protection) -> Result<()> {
-        // Pages that are not in their place would come back with the old protection.
+        // Pages that are moved aside would come back with the old protection.
         self.region.check()?;
         let result = self.region.protect(protection, self.origin.access());
         result.map_err(|error| Error::os("changing the protection", error))?;
@@ -308,12 +369,12 @@ impl Mmap {
         Ok(())
     }
 
-    /// Gives anonymous memory a name, which `/proc/PID/maps` shows as `[anon_shmem:NAME]` or `[anon:NAME]`.
+    /// Names anonymous memory; `/proc/PID/maps` shows the name as `[anon_shmem:NAME]` or `[anon:NAME]`.
     ///
     /// # Errors
     ///
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput): more than 79 bytes, a zero byte, or a map of a file;
-    /// [`Os`](crate::ErrorKind::Os): characters that the kernel does not take, or a kernel without names.
+    /// [`Os`](crate::ErrorKind::Os): characters that the kernel refuses, or a kernel without names.
     ///
     /// # Platform-specific behavior
     ///
@@ -341,5 +402,25 @@ impl Mmap {
         let name = std::ffi::CString::new(name);
         let name = name.map_err(|_| Detail::InvalidInput { what: "the name of a map holds no zero byte" })?;
         self.region.set_name(&name).map_err(|error| Error::os("naming the map", error))
+    }
+}
+
+impl Advice {
+    /// Whether the system knows this advice. It can still refuse it for a certain map.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// Unix asks madvise(2), with no bytes. Windows knows the four kinds that exist everywhere, of which three do nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use firmmap::Advice;
+    /// assert!(Advice::WILL_NEED.is_supported());
+    /// assert!(!Advice::from_raw(4711).is_supported());
+    /// ```
+    #[must_use]
+    pub fn is_supported(self) -> bool {
+        sys::knows_advice(self)
     }
 }

@@ -1,41 +1,40 @@
-//! [`Residency`]: which pages of a map are in memory; and [`Mmap::prefetch`], which brings them there.
+//! [`Residency`]: which pages of a map are in memory.
 
 use std::fmt;
 use std::ops::{Range, RangeBounds};
 
-use crate::advice::Advice;
 use crate::error::{Detail, Error, Result};
 use crate::map::Mmap;
 use crate::range::{self, Span};
 use crate::sys;
 
-/// How many columns the picture of a map has.
+/// The number of columns of a picture.
 const COLUMNS: usize = 64;
-/// How many runs the debugging output names.
+/// The number of runs that the debugging output names.
 const RUNS: usize = 8;
-/// From nothing to everything.
+/// From empty to full.
 const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 impl Mmap {
-    /// Which pages of `range`, made larger to whole pages, are in memory now, so that touching them waits for no disk.
+    /// Returns which pages of `range`, extended to whole pages, are in memory now, so that touching them does not wait for a disk.
     ///
-    /// For a file these are the pages that the system keeps of it, whoever has read them. It is a snapshot: others
-    /// read files too, and the system takes pages away when it needs memory.
+    /// For a file these are the pages in the system's cache, whoever has read them. It is a snapshot: others read files too, and the
+    /// system reclaims pages when it needs memory.
     ///
     /// # Errors
     ///
-    /// [`OutOfRange`](crate::ErrorKind::OutOfRange); [`Unsupported`](crate::ErrorKind::Unsupported) on systems that do not say
-    /// it; [`Os`](crate::ErrorKind::Os).
+    /// [`OutOfRange`](crate::ErrorKind::OutOfRange); [`Unsupported`](crate::ErrorKind::Unsupported) on some systems;
+    /// [`Os`](crate::ErrorKind::Os).
     ///
     /// # Platform-specific behavior
     ///
-    /// mincore(2). Linux tells it of files that the process may write to or that its user owns; of others it says that all
-    /// pages are there. OpenBSD and Windows are not supported.
+    /// mincore(2). Linux answers for files that the process may write to or that its user owns, and reports all pages of others as
+    /// present. OpenBSD and Windows are not supported.
     ///
     /// # Examples
     ///
     /// ```
-    /// let map = firmmap::MmapOptions::new().open("Cargo.toml")?;
+    /// let map = firmmap::MmapOptions::new().open("LICENSE-MIT")?;
     /// map.get(0)?;
     /// # #[cfg(target_os = "linux")] {
     /// let residency = map.residency(..)?;
@@ -50,7 +49,7 @@ impl Mmap {
         self.region.check()?;
         let page = sys::page_size();
         let mut residency = Residency { span, page, resident: 0, total: 0, runs: Vec::new() };
-        // Of a page at the border only a part belongs to the range.
+        // Only a part of the first and the last page belongs to the range.
         let clipped = |start: isize| span.start.max(start.max(0) as usize).min(span.end());
         let mut has_memory = true;
         let result = self.region.residency(span, |start, pages| {
@@ -80,70 +79,12 @@ impl Mmap {
             Err(error) => Err(Error::os("asking which pages are in memory", error)),
         }
     }
-
-    /// Brings the pages of `range` into memory, so that touching them does not wait, and returns when they are there.
-    ///
-    /// [`advise_range`](Self::advise_range) with [`Advice::WILL_NEED`] starts the same and does not wait.
-    ///
-    /// # Errors
-    ///
-    /// [`OutOfRange`](crate::ErrorKind::OutOfRange); [`Fault`](crate::ErrorKind::Fault) for a page that cannot be read, where
-    /// the system tells it.
-    ///
-    /// # Platform-specific behavior
-    ///
-    /// `MADV_WILLNEED` and `MADV_POPULATE_READ` on Linux 5.14 and newer. Elsewhere only the former (`PrefetchVirtualMemory` on
-    /// Windows), which does not wait, and tells of no errors.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let map = firmmap::MmapOptions::new().open("Cargo.toml")?;
-    /// map.prefetch(..)?;
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn prefetch(&self, range: impl RangeBounds<usize>) -> Result<()> {
-        let span = self.readable("prefetch", range)?;
-        self.region.check()?;
-        if span.len == 0 {
-            return Ok(());
-        }
-        // Where the system reads on without waiting, the disk is asked for all at once.
-        let started = self.region.advise(span, Advice::WILL_NEED);
-        #[cfg(any(target_os = "linux", target_os = "android"))]
-        {
-            // Memory without a file has nothing to read ahead.
-            let _ = started;
-            match self.region.advise(span, Advice::POPULATE_READ) {
-                Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
-                Err(error) if matches!(error.raw_os_error(), Some(libc::EFAULT | libc::EHWPOISON)) => {
-                    self.touch(span)?;
-                    // The page has come back in the meantime, or nobody may touch it to find out which it is.
-                    if self.region.is_guarded() { Ok(()) } else { Err(Error::os("prefetching", error)) }
-                }
-                result => result.map_err(|error| Error::os("prefetching", error)),
-            }
-        }
-        #[cfg(not(any(target_os = "linux", target_os = "android")))]
-        started.map_err(|error| Error::os("prefetching", error))
-    }
-
-    /// Reads a byte of every page: the one that cannot be read is the error.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    fn touch(&self, span: Span) -> Result<()> {
-        if self.region.is_guarded() {
-            for index in (span.start..span.end()).step_by(sys::page_size()).chain([span.end() - 1]) {
-                self.region.load(index).transpose()?;
-            }
-        }
-        Ok(())
-    }
 }
 
-/// Which pages of a map are in memory, as [`Mmap::residency`] has found them.
+/// Which pages of a map are in memory, as found by [`Mmap::residency`].
 ///
-/// `Display` draws the range as one line of blocks, the higher the more of it is in memory; `{:.32}` makes it 32 columns wide
-/// at most. `Debug` is one line as well.
+/// `Display` draws the range as one line of blocks, the higher the more of it is in memory; `{:.32}` limits it to 32 columns.
+/// `Debug` is one line as well.
 ///
 /// # Examples
 ///
@@ -170,7 +111,7 @@ pub struct Residency {
 }
 
 impl Residency {
-    /// How many pages are in memory.
+    /// The number of pages in memory.
     ///
     /// # Examples
     ///
@@ -180,7 +121,7 @@ impl Residency {
         self.resident
     }
 
-    /// How many pages there are.
+    /// The number of pages in the range.
     ///
     /// # Examples
     ///
@@ -190,7 +131,7 @@ impl Residency {
         self.total
     }
 
-    /// Bytes in a page.
+    /// The size of a page, in bytes.
     ///
     /// # Examples
     ///
@@ -200,7 +141,7 @@ impl Residency {
         self.page
     }
 
-    /// What was asked about: indices in the map, in bytes.
+    /// The range that was asked about, as indices into the map.
     ///
     /// # Examples
     ///
@@ -210,7 +151,7 @@ impl Residency {
         self.span.start..self.span.end()
     }
 
-    /// The stretches that are in memory, from the front: indices in the map, in bytes.
+    /// The ranges in memory, in order, as indices into the map.
     ///
     /// # Examples
     ///
@@ -220,8 +161,7 @@ impl Residency {
         &self.runs
     }
 
-    /// FileResize high the blocks of a picture of that many columns are, from 0 to 8. Something is more than nothing, and less than
-    /// everything is less than the most.
+    /// The heights of the blocks of a picture with so many columns, from 0 to 8. Only an empty column is 0, and only a full one 8.
     fn heights(&self, columns: usize) -> Vec<usize> {
         let mut runs = self.runs.iter().peekable();
         let edge =

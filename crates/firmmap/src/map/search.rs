@@ -1,7 +1,7 @@
 //! Searching the mapped bytes: [`Mmap::find`], [`Mmap::rfind`].
 //!
-//! The searches run where the bytes are, without copying them out first, one window after the other: behind each it is known
-//! whether all of its bytes were there. What searches a window is in `memmem/`.
+//! Searches run on the mapped bytes, without copying them out first, one window after another: after each, it is known whether
+//! all of its bytes were there. The search of a window is in `memmem/`.
 
 use std::ops::RangeBounds;
 
@@ -13,9 +13,9 @@ use crate::range::Span;
 use crate::region::STRIDE;
 
 impl Mmap {
-    /// The lowest index in `range` at which `needle` is found whole.
+    /// Returns the lowest index at which `needle` lies within `range`.
     ///
-    /// An empty needle is found at the start of the range. Time grows linearly with the range, memory does not.
+    /// An empty needle is found at the start of the range. The time is linear in the length of the range; no memory is allocated.
     ///
     /// # Errors
     ///
@@ -37,8 +37,8 @@ impl Mmap {
         self.find_in(span, needle, Direction::Forward)
     }
 
-    /// The lowest index in `range` that has `byte`: [`find`](Self::find) for one byte
-    /// that is expected soon, with less to set up.
+    /// Returns the lowest index of `byte` in `range`: [`find`](Self::find) for one byte that is expected soon, with less to set
+    /// up.
     ///
     /// # Errors
     ///
@@ -62,9 +62,9 @@ impl Mmap {
         Ok(found.map(|index| span.start + index))
     }
 
-    /// The highest index in `range` at which `needle` is found whole.
+    /// Returns the highest index at which `needle` lies within `range`.
     ///
-    /// An empty needle is found at the end of the range. Time grows linearly with the range, memory does not.
+    /// An empty needle is found at the end of the range. The time is linear in the length of the range; no memory is allocated.
     ///
     /// # Errors
     ///
@@ -84,7 +84,7 @@ impl Mmap {
         self.find_in(span, needle, Direction::Reverse)
     }
 
-    /// How often `needle` occurs in `range`, counting occurrences that do not overlap.
+    /// Counts the non-overlapping occurrences of `needle` in `range`.
     ///
     /// An empty needle is found before every byte and at the end.
     ///
@@ -106,7 +106,7 @@ impl Mmap {
         self.count_in(span, needle)
     }
 
-    /// [`find`](Self::find) and [`rfind`](Self::rfind). Not generic, so that there is one of it, compiled with this crate.
+    /// [`find`](Self::find) and [`rfind`](Self::rfind). Not generic, so that there is one copy, compiled with this crate.
     fn find_in(&self, span: Span, needle: &[u8], direction: Direction) -> Result<Option<usize>> {
         if needle.is_empty() || needle.len() > span.len {
             self.check()?;
@@ -127,9 +127,9 @@ impl Mmap {
         Ok(None)
     }
 
-    /// The fault of a search whose range begins at `start` and that had come down to `searched`: at the first byte of the range that
-    /// is missing. The length of the file says that; where the map does not keep its file it is found by halves, as bytes are
-    /// missing from the new end of a file on.
+    /// The fault of a reverse search whose range begins at `start`, and which had come down to `searched`: the first missing byte of
+    /// the range. If the map keeps its file, the fault names it already. Otherwise it is found by bisection, since everything past
+    /// the new end of the file is missing.
     #[cold]
     fn first_missing(&self, start: usize, searched: usize, fault: Fault) -> Fault {
         if self.file.is_some() || self.origin.anonymous {
@@ -166,29 +166,29 @@ impl Mmap {
     }
 }
 
-/// How many positions the first window has: few, as the finder learns between windows, and matches are often near.
+/// The number of positions in the first window: few, because the finder adapts between windows, and matches are often near.
 const FIRST_WINDOW: usize = 8 * 1024;
 
-/// The windows of a range that are searched one after the other: each has a number of positions at which the needle could
-/// start, and behind the last of them the rest of the needle's length.
+/// The windows of a range that are searched one after another: each has a number of positions at which the needle could start, and
+/// after the last of them the rest of the needle's length.
 struct Windows {
-    /// What is left of the range.
+    /// The rest of the range.
     start: usize,
     end: usize,
-    /// How many bytes the needle has behind its first.
+    /// The length of the needle without its first byte.
     overlap: usize,
-    /// How many positions the next window has at most.
+    /// The largest number of positions in the next window.
     positions: usize,
     direction: Direction,
 }
 
 impl Windows {
-    /// For a needle that is not empty.
+    /// For a non-empty needle.
     fn new(span: Span, needle_len: usize, direction: Direction) -> Self {
         Self { start: span.start, end: span.end(), overlap: needle_len - 1, positions: FIRST_WINDOW, direction }
     }
 
-    /// Leaves out positions before `start`, for windows that go forward.
+    /// Skips positions before `start`, for windows that go forward.
     fn skip_to(&mut self, start: usize) {
         self.start = self.start.max(start);
     }

@@ -1,4 +1,4 @@
-//! The mapped bytes as plain memory: addresses, slices, atomics. The unsafe methods of [`Mmap`] are here.
+//! The mapped bytes as plain memory: addresses, slices, atomics. All unsafe methods of [`Mmap`] are here.
 
 use std::ops::RangeBounds;
 use std::sync::atomic::AtomicU8;
@@ -7,9 +7,9 @@ use crate::error::Result;
 use crate::map::Mmap;
 
 impl Mmap {
-    /// The address of the first byte; dangling if there is none.
+    /// Returns the address of the first byte. For an empty map it dangles, and is a multiple of the page size.
     ///
-    /// It is valid until the map is resized or dropped. Whoever reads through it shares the bytes with others.
+    /// It is valid until the map is resized or dropped. The bytes behind it are shared, and may change at any time.
     ///
     /// # Examples
     ///
@@ -24,9 +24,9 @@ impl Mmap {
         self.region.as_ptr()
     }
 
-    /// The address of the first byte, for writing. See [`as_ptr`](Self::as_ptr).
+    /// Returns the address of the first byte, for writing. See [`as_ptr`](Self::as_ptr).
     ///
-    /// Writing through it where the map's protection does not allow it ends the process.
+    /// A write that the map's protection does not allow ends the process.
     ///
     /// # Examples
     ///
@@ -41,11 +41,13 @@ impl Mmap {
         self.region.as_ptr()
     }
 
-    /// The bytes as a slice of atomics: the zero-copy view that needs no promise, as everybody may write to it.
+    /// Returns the bytes as a slice of atomics: the view without a copy that needs no promise, because anybody may write to it.
+    /// [`atomics`](Self::atomics) gives larger ones, and of a range.
     ///
     /// # Errors
     ///
-    /// [`AccessDenied`](crate::ErrorKind::AccessDenied) on a map that is not writable: an atomic can be stored to.
+    /// [`AccessDenied`](crate::ErrorKind::AccessDenied) on a map that is not writable, as an atomic can be stored to:
+    /// [`atomics_read_only`](Self::atomics_read_only) is for those.
     ///
     /// # Examples
     ///
@@ -60,27 +62,27 @@ impl Mmap {
     pub fn as_atomic(&self) -> Result<&[AtomicU8]> {
         self.check_writable("a view of atomics")?;
         // SAFETY: the bytes are mapped, writable, and stay so while `self` is borrowed; atomics may be shared with
-        // any other access of theirs kind, and this crate's own accesses are atomic or foreign.
+        // any other access of their kind, and this crate's own accesses are atomic or foreign.
         Ok(unsafe { std::slice::from_raw_parts(self.as_ptr().cast::<AtomicU8>(), self.len()) })
     }
 
-    /// The bytes as a plain slice.
+    /// Returns the bytes as a plain slice.
     ///
     /// # Safety
     ///
     /// While the slice lives,
     ///
-    /// - nobody changes the bytes: not this process through this map or another one of the same file, not any other
+    /// - nobody changes the bytes: neither this process, through this map or another one of the same file, nor another
     ///   process;
     /// - the map has [`Protection::READ`](crate::Protection::READ).
     ///
     /// # Examples
     ///
     /// ```
-    /// let map = firmmap::MmapOptions::new().open("Cargo.toml")?;
+    /// let map = firmmap::MmapOptions::new().open("LICENSE-MIT")?;
     /// // SAFETY: nobody edits this file while the test runs.
     /// let bytes = unsafe { map.as_slice() };
-    /// assert!(bytes.starts_with(b"[package]"));
+    /// assert!(bytes.starts_with(b"MIT License"));
     /// # Ok::<(), std::io::Error>(())
     /// ```
     #[inline]
@@ -90,7 +92,7 @@ impl Mmap {
         unsafe { std::slice::from_raw_parts(self.as_ptr(), self.len()) }
     }
 
-    /// The bytes as a plain mutable slice.
+    /// Returns the bytes as a plain mutable slice.
     ///
     /// # Safety
     ///
@@ -114,12 +116,11 @@ impl Mmap {
         unsafe { std::slice::from_raw_parts_mut(self.as_mut_ptr(), self.len()) }
     }
 
-    /// Runs `access` on a plain slice of `range`, and gives its result, or the fault if bytes of the map were missing
-    /// meanwhile: the slice may have held zeros then that are not the file's.
+    /// Runs `access` on a plain slice of `range`, and returns its result, or the fault if bytes of the map were missing
+    /// meanwhile: the slice may then have held zeros that are not the file's.
     ///
-    /// A fault that was met before and not reported is an error too; `access` is not called then. A fault in another part of the
-    /// map, met by another thread while `access` runs, counts as well. If `access` panics, a fault that it has met is reported
-    /// by the next operation.
+    /// An earlier unreported fault is an error too; `access` is not called then. A fault of another thread in another part of the
+    /// map, while `access` runs, counts as well. If `access` panics, its fault is reported by the next operation.
     ///
     /// # Errors
     ///
@@ -128,12 +129,12 @@ impl Mmap {
     ///
     /// # Safety
     ///
-    /// While `access` runs, nobody changes the bytes of the range: not this process through this map or another one of the
-    /// same file, not any other process.
+    /// While `access` runs, nobody changes the bytes of the range: neither this process, through this map or another one of the
+    /// same file, nor another process.
     ///
     /// # Platform-specific behavior
     ///
-    /// On Windows a page that the system cannot read ends the process, as with [`as_slice`](Self::as_slice).
+    /// On Windows a page that the system cannot provide ends the process, as with [`as_slice`](Self::as_slice).
     ///
     /// # Examples
     ///
@@ -154,10 +155,10 @@ impl Mmap {
         })?)
     }
 
-    /// Runs `access` on a plain mutable slice of `range`, and gives its result, or the fault if bytes of the map were missing
-    /// meanwhile: then what was written to them is lost.
+    /// Runs `access` on a plain mutable slice of `range`, and returns its result, or the fault if bytes of the map were missing
+    /// meanwhile: what was written to them is lost then.
     ///
-    /// It takes `&self`, so that threads can write to parts of a map that do not overlap. In all else it is as
+    /// It takes `&self`, so that threads can write to disjoint parts of a map. Otherwise it is like
     /// [`with_slice`](Self::with_slice).
     ///
     /// # Errors
@@ -167,8 +168,8 @@ impl Mmap {
     ///
     /// # Safety
     ///
-    /// While `access` runs, nobody else reads or changes the bytes of the range: not this process through this map or another one
-    /// of the same file, not any other process.
+    /// While `access` runs, nobody else reads or changes the bytes of the range: neither this process, through this map or another
+    /// one of the same file, nor another process.
     ///
     /// # Platform-specific behavior
     ///

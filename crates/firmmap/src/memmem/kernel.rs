@@ -3,17 +3,16 @@
 //! A position is a *candidate* when the haystack has the needle's bytes at a few chosen offsets, the *rare bytes*; only
 //! candidates are compared with the whole needle. That is the "generic SIMD" algorithm (W. Muła, "SIMD-friendly algorithms for
 //! substring searching", 2016, <http://0x80.pl/articles/simd-strfind.html>), which memchr's `packedpair` uses too. Here it takes
-//! one, two or four offsets instead of always two, runs in both directions, and keeps a budget for candidates that are no
-//! match: when it is spent, the caller chooses other offsets (`searcher.rs`).
+//! one, two or four offsets instead of always two, runs in both directions, and has a budget for candidates that are no match: when it
+//! is spent, the caller chooses other offsets (`searcher.rs`).
 //!
 //! # No closure may touch a vector
 //!
-//! Everything that touches a [`Vector`] is `#[inline(always)]`, generic over it, and ends up inside of a function with
-//! `#[target_feature]` ([`avx2`]). A closure does not: it does not inherit the features of a function that it is merely inlined into,
-//! so that each intrinsic in it becomes a call, unless the optimiser happens to inline the closure first. With fat
-//! LTO it did, in the build of a dependent program it did not, and the search was ten times slower. So there is
-//! no `map`, no `from_fn`, no iterator adapter over vectors here, and no array of them. `make test-release-profile` builds a dependent program,
-//! looks for intrinsics that were not inlined, and counts instructions.
+//! Everything that touches a [`Vector`] is `#[inline(always)]`, generic over it, and inlined into a function with `#[target_feature]`
+//! ([`avx2`]). A closure does not inherit the features of a function that it is inlined into, so that each intrinsic in it becomes a
+//! call, unless the optimiser happens to inline the closure first. With fat LTO it did; in the build of a dependent program it did not,
+//! and the search was ten times slower. So there is no `map`, no `from_fn`, no iterator adapter over vectors here, and no array of
+//! them. `make test-release-profile` builds a dependent program, looks for intrinsics that were not inlined, and counts instructions.
 
 #![cfg_attr(
     not(any(target_arch = "x86_64", target_arch = "aarch64")),
@@ -22,36 +21,36 @@
 
 use super::vector::Vector;
 
-/// How many offsets are compared at most.
+/// The largest number of offsets that are compared.
 pub(super) const MAX_OFFSETS: usize = 4;
 
-/// Which bytes of the needle are compared first.
+/// The bytes of the needle that are compared first.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RareBytes {
     /// Offsets into the needle. Those beyond `used` repeat earlier ones.
     pub offsets: [usize; MAX_OFFSETS],
-    /// How many of them are in use: one, two, or all where it is more.
+    /// The number of offsets in use: one, two, or else all.
     pub used: usize,
-    /// What candidates may cost before they are too many.
+    /// What candidates may cost.
     pub budget: Budget,
 }
 
-/// What a scan may spend on candidates that are no match, in bytes that could have been scanned instead.
+/// What a scan may spend on candidates that are no match, as a number of bytes that could have been scanned instead.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget {
-    /// This much,
+    /// The initial budget.
     initial: usize,
-    /// and for each eight bytes that were scanned this much more.
+    /// The increase for every eight bytes that were scanned.
     rate: usize,
 }
 
 impl Budget {
-    /// For offsets that were chosen by trying them on the haystack: there are none better, and Two-Way takes as long as a candidate
-    /// every eight bytes.
+    /// For offsets that were chosen by trying them on the haystack: there are no better ones, and Two-Way takes as long as one candidate
+    /// in eight bytes.
     pub const TUNED: Self = Self { initial: 16 * 1024, rate: CANDIDATE_COST };
-    /// For offsets that were guessed. Learning better ones takes as long as some hundred candidates.
+    /// For offsets that were guessed. Learning better ones takes as long as a few hundred candidates.
     pub const GUESSED: Self = Self { initial: 16 * 1024, rate: 2 };
-    /// For one offset, where two are known to do.
+    /// For one offset, where two are known to suffice.
     pub const SINGLE: Self = Self { initial: 512, rate: 1 };
 
     #[inline(always)]
@@ -60,10 +59,10 @@ impl Budget {
     }
 }
 
-/// What a candidate costs that is no match: a branch that was predicted wrong.
+/// The cost of a candidate that is no match: a mispredicted branch.
 const CANDIDATE_COST: usize = 64;
-/// The candidates of one block of vectors are all compared, even if the budget ends among them, unless that costs so much more:
-/// each can be the comparison of a long needle.
+/// All candidates of one block of vectors are compared, even if the budget ends among them, up to this excess: comparing a long needle
+/// is expensive.
 const BLOCK_SLACK: usize = 16 * 1024;
 
 /// How a scan ended.
@@ -73,17 +72,17 @@ pub(super) enum Scan {
     Found(usize),
     /// No further match.
     NotFound,
-    /// Too many candidates. Matches are ruled out, or were given to the sink, in all but this many of the positions where one
-    /// could start: the last ones, or in reverse the first ones.
+    /// Too many candidates. This many of the positions where a match could start are left: the last ones, or in reverse the first ones.
+    /// In the others matches are ruled out, or were passed to the sink.
     TooManyCandidates(usize),
 }
 
-/// Scans `haystack` for `needle`, which is not empty.
+/// Scans `haystack` for a non-empty `needle`.
 ///
-/// `sink` is called with each match: from the first on, or in reverse from the last on. It says from which position on the next match
-/// may start (forward only), or `None`, which ends the scan as `Found`.
+/// `sink` is called with each match, in the order of the scan. It returns the position from which on the next match may start (forward
+/// only), or `None` to end the scan as `Found`.
 ///
-/// Where there are no vectors, the result is `TooManyCandidates` at once: callers ask [`has_vectors`].
+/// Without vectors, the result is `TooManyCandidates` at once; [`has_vectors`] tells.
 #[inline(always)]
 pub(super) fn scan<const REVERSE: bool>(
     haystack: &[u8],
@@ -91,7 +90,7 @@ pub(super) fn scan<const REVERSE: bool>(
     rare: &RareBytes,
     sink: impl FnMut(usize) -> Option<usize>,
 ) -> Scan {
-    // What the kernels rely on.
+    // The kernels rely on this.
     assert!(rare.offsets.iter().all(|&offset| offset < needle.len()), "offsets inside of the needle");
     let Some(last) = haystack.len().checked_sub(needle.len()) else { return Scan::NotFound };
     let positions = last + 1;
@@ -122,7 +121,7 @@ pub(super) fn scan<const REVERSE: bool>(
     Scan::TooManyCandidates(positions)
 }
 
-/// Whether there are vectors for this processor.
+/// Whether the kernel supports this processor.
 #[inline(always)]
 pub(super) fn has_vectors() -> bool {
     #[cfg(test)]
@@ -142,12 +141,12 @@ fn has_avx2() -> bool {
     std::arch::is_x86_feature_detected!("avx2")
 }
 
-/// What tests leave of the processor, so that the kernels for other processors are tried as well.
+/// The features of the processor that tests may use, so that the kernels for other processors are tested as well.
 #[cfg(test)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kernel {
     Best,
-    /// What every processor of its kind has.
+    /// Those of every processor of the architecture.
     Basic,
     /// No vectors.
     None,
@@ -179,7 +178,7 @@ fn scan_few<const REVERSE: bool>(
     Scan::NotFound
 }
 
-/// Whether two slices of the same length, which is not zero, are equal. Up to 16 bytes without a call: two loads that overlap.
+/// Whether two non-empty slices of the same length are equal. Up to 16 bytes are compared inline, by two overlapping loads.
 #[inline(always)]
 fn is_equal(left: &[u8], right: &[u8]) -> bool {
     #[inline(always)]
@@ -230,7 +229,7 @@ unsafe fn scan_with<V: Vector, const REVERSE: bool>(
     }
 }
 
-/// The needle's bytes at the offsets, each in all places of a vector. `N` of them are compared.
+/// The needle's bytes at the offsets, each in all lanes of a vector. `N` of them are compared.
 ///
 /// Fields and no arrays: an index into an array of vectors keeps them in memory unless the loop around it is unrolled first, and
 /// with `opt-level = 2` it was not.
@@ -265,7 +264,7 @@ impl<V: Vector, const N: usize> Splats<V, N> {
     /// # Safety
     ///
     /// - The processor has the vector's instructions, and the offsets are smaller than the needle's length.
-    /// - The needle could start at all of these positions: behind the last one there are as many bytes as the needle has.
+    /// - The needle fits in at all of these positions.
     #[inline(always)]
     unsafe fn candidates(&self, start: *const u8) -> V {
         // SAFETY: the caller's promise.
@@ -303,22 +302,22 @@ impl<V: Vector, const N: usize> Splats<V, N> {
     }
 }
 
-/// Compares candidates with the needle. Has no vectors.
+/// Compares candidates with the needle, without vectors.
 struct Verifier<'a, S> {
     haystack: &'a [u8],
     needle: &'a [u8],
-    /// The offsets are all that the needle has, so a candidate is a match.
+    /// The offsets cover the whole needle, so that a candidate is a match.
     is_exact: bool,
     sink: S,
-    /// Where the next match may start.
+    /// The lowest position at which the next match may start.
     floor: usize,
-    /// What was spent on candidates that were no match.
+    /// The cost of candidates that were no match.
     spent: usize,
 }
 
 impl<S: FnMut(usize) -> Option<usize>> Verifier<'_, S> {
-    /// Compares the candidates in a mask of the positions from `start` on, up to the one whose match ends the scan, or that costs more
-    /// than the `limit`: so a long needle is not compared again and again before that is noticed.
+    /// Compares the candidates in a mask of the positions from `start` on, up to a match that ends the scan, or until the cost exceeds the
+    /// `limit`: so that a long needle is not compared again and again before that is noticed.
     #[inline(always)]
     fn verify<V: Vector, const REVERSE: bool>(&mut self, mut mask: u64, start: usize, limit: usize) -> Option<Scan> {
         while mask != 0 {
@@ -335,7 +334,7 @@ impl<S: FnMut(usize) -> Option<usize>> Verifier<'_, S> {
                     return Some(Scan::TooManyCandidates(if REVERSE { candidate } else { behind }));
                 }
             }
-            // There is one bit for each byte.
+            // One bit for each byte.
             mask = if REVERSE { mask ^ (1 << bit) } else { mask & (mask - 1) };
         }
         None
@@ -362,7 +361,7 @@ impl<S: FnMut(usize) -> Option<usize>> Verifier<'_, S> {
                 return true;
             }
         } else if window.first_chunk::<8>() == self.needle.first_chunk::<8>() {
-            // Mostly the first bytes tell; the rest costs a call.
+            // Usually the first bytes decide; comparing the rest costs a call.
             self.spent += self.needle.len() / 8;
             if window[8..] == self.needle[8..] {
                 return true;
@@ -394,7 +393,7 @@ unsafe fn scan_offsets<V: Vector, const N: usize, const REVERSE: bool>(
     // SAFETY: the caller's promise.
     let splats = unsafe { Splats::<V, N>::new(needle, rare) };
     let mut verifier = Verifier { haystack, needle, is_exact, sink, floor: 0, spent: 0 };
-    // How many positions are done, from the one end or the other.
+    // The number of positions that are done, from either end.
     let mut done = 0;
     // Four vectors at a time, with one branch. Each `start` leaves V::LEN positions from there on, and so from the three others.
     while positions - done >= 4 * V::LEN {
@@ -425,8 +424,8 @@ unsafe fn scan_offsets<V: Vector, const N: usize, const REVERSE: bool>(
             let third = unsafe { third.mask() };
             // SAFETY: the caller's promise.
             let fourth = unsafe { fourth.mask() };
-            // As few words as hold the masks: where matches are frequent, the ends of the loops over their bits are what costs, as
-            // they cannot be predicted.
+            // The masks are merged into as few words as possible: where matches are frequent, the unpredictable ends of the loops
+            // over their bits dominate.
             let most = limit.saturating_add(BLOCK_SLACK);
             let ended = match V::LEN << V::SHIFT {
                 16 => {

@@ -1,12 +1,11 @@
-//! The kernel of the search against a naive one: with the instructions of each kind of processor, any offsets, and memory that
-//! ends where the haystack does.
+//! The search kernel against a naive search: with the instructions of each kind of processor, any offsets, and memory that ends where the
+//! haystack does.
 
 use std::cell::Cell;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::memmem::find_byte;
 
 thread_local! {
     static KERNEL: Cell<Kernel> = const { Cell::new(Kernel::Best) };
@@ -16,7 +15,7 @@ pub(crate) fn kernel() -> Kernel {
     KERNEL.get()
 }
 
-/// Runs `test` with all that the processor has, then as if it had less.
+/// Runs `test` with all features of the processor, then with fewer.
 pub(crate) fn with_each_kernel(mut test: impl FnMut()) {
     for kernel in [Kernel::Best, Kernel::Basic, Kernel::None] {
         KERNEL.set(kernel);
@@ -50,7 +49,7 @@ fn check(haystack: &[u8], needle: &[u8], rare: &RareBytes) {
     });
 }
 
-/// A scan that goes on behind each match gives those that do not overlap, all of them up to where it gives up.
+/// A scan that continues after each match yields the non-overlapping ones, all of them up to where it gives up.
 fn check_all(haystack: &[u8], needle: &[u8], rare: &RareBytes, positions: usize) {
     let mut found = Vec::new();
     let ended = scan::<false>(haystack, needle, rare, |position| {
@@ -113,7 +112,7 @@ fn page_size() -> usize {
     unsafe { libc::sysconf(libc::_SC_PAGESIZE) as usize }
 }
 
-/// Pages between two that cannot be touched.
+/// Pages between two inaccessible ones.
 #[cfg(unix)]
 struct Island {
     base: *mut libc::c_void,
@@ -151,7 +150,7 @@ impl Drop for Island {
     }
 }
 
-/// Nothing is read before the haystack or behind it, nor around the needle: there is no memory there.
+/// Nothing is read before or after the haystack, nor around the needle: there is no memory there.
 #[cfg(unix)]
 #[test]
 fn nothing_is_read_outside() {
@@ -188,7 +187,10 @@ fn nothing_is_read_outside() {
                 }
                 let haystack = &island.bytes()[start..start + len];
                 for byte in [b'x', b'.', b'!'] {
-                    assert_eq!(find_byte(haystack, byte), haystack.iter().position(|&other| other == byte));
+                    assert_eq!(
+                        crate::memmem::find_byte(haystack, byte),
+                        haystack.iter().position(|&other| other == byte)
+                    );
                 }
             }
         }

@@ -1,11 +1,11 @@
 //! Substring search: a needle and a haystack in, an index out.
 //!
-//! The vector kernel (`kernel.rs`) finds candidates by a few bytes of the needle; the searcher (`searcher.rs`) chooses these
-//! bytes, and chooses again when they lead to too many candidates. The fallback in linear time is memchr's Two-Way, and one byte
-//! alone is looked for by memchr itself.
+//! The vector kernel (`kernel.rs`) finds candidates by a few bytes of the needle; the searcher (`searcher.rs`) chooses these bytes, and
+//! chooses again when they lead to too many candidates. The fallback in linear time is memchr's Two-Way; a needle of one byte is
+//! searched by memchr.
 //!
-//! This module knows nothing but slices. A haystack may change during the search, as mapped files do: whatever was read, an
-//! index that comes out is one at which the needle fits into the haystack, and matches come in order and apart.
+//! This module knows only slices. A haystack may change during the search, as mapped files do: whatever was read, the needle fits into
+//! the haystack at every index that is returned, and matches are in order and do not overlap.
 
 mod kernel;
 mod rank;
@@ -15,14 +15,14 @@ mod vector;
 use searcher::Searcher;
 pub(crate) use searcher::find_each_byte;
 
-/// From the front, or from the end.
+/// The direction of a search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
     Forward,
     Reverse,
 }
 
-/// Searches for one needle, in one haystack after the other. What was learned from one is used for the next.
+/// A search for one needle in a series of haystacks. What it learns from one is used for the next.
 pub(crate) struct Finder<'n> {
     needle: &'n [u8],
     direction: Direction,
@@ -30,15 +30,14 @@ pub(crate) struct Finder<'n> {
 }
 
 impl<'n> Finder<'n> {
-    /// Allocates nothing, and takes time for 64 bytes of the needle at most.
+    /// Allocates nothing, and looks at no more than 64 bytes of the needle.
     #[inline]
     pub(crate) fn new(needle: &'n [u8], direction: Direction) -> Self {
         let searcher = (needle.len() >= 2).then(|| Searcher::new(needle, direction));
         Self { needle, direction, searcher }
     }
 
-    /// The lowest index of the needle in the haystack, or in reverse the highest. An empty needle is at the very end that the search
-    /// starts from.
+    /// The lowest index of the needle in the haystack, or in reverse the highest. An empty needle is found where the search starts.
     #[inline]
     pub(crate) fn find(&mut self, haystack: &[u8]) -> Option<usize> {
         let found = match (&mut self.searcher, self.needle, self.direction) {
@@ -51,10 +50,10 @@ impl<'n> Finder<'n> {
         found.filter(|&index| fits(index, self.needle.len(), haystack.len()))
     }
 
-    /// Calls `found` with the index of each match, from the front, none of which overlaps the one before, as long as it says that it
-    /// wants more. An empty needle is before each byte, and at the end.
+    /// Calls `found` with the index of each non-overlapping match, in order, for as long as it returns true. An empty needle is found
+    /// before each byte and at the end.
     ///
-    /// For finders that go forward.
+    /// For forward finders.
     #[inline]
     pub(crate) fn find_each(&mut self, haystack: &[u8], mut found: impl FnMut(usize) -> bool) {
         debug_assert_eq!(self.direction, Direction::Forward);
@@ -74,7 +73,7 @@ impl<'n> Finder<'n> {
         }
     }
 
-    /// How many matches there are that do not overlap, and where the last one ends.
+    /// The number of non-overlapping matches, and the end of the last one.
     pub(crate) fn count(&mut self, haystack: &[u8]) -> (usize, usize) {
         if let &[byte] = self.needle {
             return (memchr::memchr_iter(byte, haystack).count(), 0);
@@ -89,13 +88,13 @@ impl<'n> Finder<'n> {
     }
 }
 
-/// Whether the needle can be at that index: what a haystack that changed under the search might have made wrong.
+/// Whether the needle fits in at that index. A haystack that changed during the search can have led to another one.
 #[inline(always)]
 fn fits(index: usize, needle_len: usize, haystack_len: usize) -> bool {
     index <= haystack_len && needle_len <= haystack_len - index
 }
 
-/// The lowest index of a byte that is expected soon: up to 128 bytes are looked at without a call.
+/// The lowest index of a byte that is expected soon: the first 128 bytes are searched inline.
 #[inline]
 pub(crate) fn find_byte(haystack: &[u8], byte: u8) -> Option<usize> {
     let found = find_byte_unchecked(haystack, byte);

@@ -1,4 +1,4 @@
-//! FileResize common bytes are in most files: what the first guess of rare bytes goes by.
+//! How common each byte is in most files: the basis of the first guess of rare bytes.
 
 /// Letters by their frequency in English, digits, spaces, zeros; the higher the more common.
 pub(super) const RANK: [u8; 256] = {

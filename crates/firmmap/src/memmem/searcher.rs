@@ -1,10 +1,10 @@
-//! [`Searcher`]: which bytes of a needle to compare first, learned from the haystack.
+//! [`Searcher`]: chooses the bytes of a needle to compare first, and learns better ones from the haystack.
 //!
-//! The vector kernel is as fast as memory as long as there are few candidates. At first it compares the two bytes of the needle
-//! that are rare in most files, as memchr does. Where they turn out to be common, others are chosen by trying them on a sample of
-//! the haystack: lines that repeat, genomes and periodic data have bytes that are rare *together*. Where no bytes
-//! help, Two-Way (M. Crochemore, D. Perrin, "Two-way string-matching", 1991; memchr's) searches a piece, so that time stays linear. Where
-//! there are no vectors, it searches all.
+//! The vector kernel runs at memory bandwidth as long as there are few candidates. At first it compares the two bytes of the needle that
+//! are rarest in most files, as memchr does. If they turn out to be common, others are chosen by trying them on a sample of the
+//! haystack: repeated lines, genomes and periodic data have bytes that are rare *together*. Where no bytes help, Two-Way
+//! (M. Crochemore, D. Perrin, "Two-way string-matching", 1991; memchr's implementation) searches a piece, so that time stays linear.
+//! Without vectors it searches everything.
 
 use memchr::arch::all::twoway;
 
@@ -12,27 +12,27 @@ use super::Direction;
 use super::kernel::{Budget, MAX_OFFSETS, RareBytes, Scan, has_vectors, scan};
 use super::rank::RANK;
 
-/// On how many positions of the haystack offsets are tried.
+/// The number of positions of the haystack on which offsets are tried.
 const SAMPLE: usize = 2048;
-/// How many offsets are tried.
+/// The number of offsets that are tried.
 const TRIED: usize = 64;
-/// How far apart, in bytes, offsets are learned at least: that takes as long as scanning so much. As far as the needle
-/// is long, at least: comparing it once can cost as much. What comes then may be of another kind.
+/// The least distance in bytes between two rounds of learning, each of which takes as long as scanning so much; at least the length of
+/// the needle, which can cost as much to compare. Data that far on may be of another kind.
 const WORTHWHILE: usize = 64 * 1024;
-/// After so many bytes without a match one offset is tried instead of two: loads are what the kernel is made of.
+/// After so many bytes without a match one offset is tried instead of two: loads dominate the kernel.
 const TRY_SINGLE: usize = 4096;
-/// A search that has come this far is worth looking for a byte that is rare enough to be the only one.
+/// After so many bytes it is worth looking for a byte that is rare enough to be the only one.
 const LONG: usize = 4 << 20;
-/// Such a byte is not in so many bytes of the haystack.
+/// The number of bytes of the haystack in which such a byte must not occur.
 const RARE: usize = 16 * 1024;
-/// How far Two-Way searches before offsets are learned for the first time: that takes as long as to learn them, so that a match which
-/// is near costs twice as much at most, however many there are.
+/// The number of bytes that Two-Way searches before offsets are learned for the first time: that takes as long as learning them, so that
+/// near matches take at most twice as long.
 const FIRST: usize = 1024;
-/// How far Two-Way searches before offsets are learned again. As far as the needle is long, at least: all of that is read
-/// behind the last position.
+/// The number of bytes that Two-Way searches before offsets are learned again; at least the length of the needle, all of which is read
+/// after the last position.
 const LINEAR: usize = 256 * 1024;
 
-/// A search for one needle in one direction, in one haystack after the other.
+/// A search for one needle in one direction, in a series of haystacks.
 pub(super) struct Searcher<'n> {
     needle: &'n [u8],
     direction: Direction,
@@ -41,19 +41,19 @@ pub(super) struct Searcher<'n> {
     learned: bool,
     /// Whether Two-Way has searched without finding anything near.
     is_far: bool,
-    /// How many bytes were scanned, by whatever means, since the offsets were chosen.
+    /// The number of bytes that were scanned, by any algorithm, since the offsets were chosen.
     scanned: usize,
     single: Single,
     two_way: Option<TwoWay>,
 }
 
-/// What is known of comparing one byte only.
+/// What is known about comparing a single byte.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Single {
     Untried,
     /// The byte that is rarest in most files was tried.
     Guessed,
-    /// A byte was looked for that the haystack does not have.
+    /// A byte that the haystack does not have was looked for.
     Sampled,
 }
 
@@ -101,7 +101,7 @@ impl<'n> Searcher<'n> {
         }
     }
 
-    /// The haystack was scanned in vain: it may be worth it to compare one byte only.
+    /// The haystack was scanned without a match: it may be worth comparing a single byte.
     #[inline]
     fn not_found(&mut self, haystack: &[u8]) {
         self.scanned += haystack.len();
@@ -122,7 +122,7 @@ impl<'n> Searcher<'n> {
         self.rare = RareBytes { offsets: [offset; MAX_OFFSETS], used: 1, budget: Budget::SINGLE };
     }
 
-    /// Compares one byte only, if the needle has one that the haystack seems not to have.
+    /// Switches to a single byte, if the needle has one that the haystack does not seem to have.
     #[cold]
     fn sample(&mut self, haystack: &[u8]) {
         self.single = Single::Sampled;
@@ -135,8 +135,7 @@ impl<'n> Searcher<'n> {
         }
     }
 
-    /// Calls `found` with the index of each match, from the front, none of which overlaps the one before, as long as it says that it
-    /// wants more. For searches forward.
+    /// Calls `found` with the index of each non-overlapping match, in order, for as long as it returns true. For forward searches.
     pub(super) fn find_each(&mut self, haystack: &[u8], mut found: impl FnMut(usize) -> bool) {
         let len = self.needle.len();
         if !has_vectors() {
@@ -163,11 +162,11 @@ impl<'n> Searcher<'n> {
                 }
                 return;
             };
-            // One match, or none, by way of better offsets.
+            // The next match, if any, with better offsets.
             let next = end.max((haystack.len() + 1).saturating_sub(left + len));
             let left = (haystack.len() + 1).saturating_sub(next + len);
             let Some(index) = self.find_adaptively(&haystack[next..], left) else { return };
-            // The haystack may change under the search: the end stays inside all the same.
+            // The haystack may change during the search: the end stays within it all the same.
             end = (next + index + len).min(haystack.len());
             if !found(next + index) {
                 return;
@@ -176,11 +175,11 @@ impl<'n> Searcher<'n> {
         }
     }
 
-    /// Goes on where `left` positions are left after too many candidates.
+    /// Continues with the `left` positions that are left after too many candidates.
     #[cold]
     fn find_adaptively(&mut self, haystack: &[u8], mut left: usize) -> Option<usize> {
         let overlap = self.needle.len() - 1;
-        // Where what is left to search starts, and ends.
+        // The bounds of what is left to search.
         let (mut start, mut end) = (0, haystack.len());
         loop {
             let positions = (end - start).saturating_sub(overlap);
@@ -242,8 +241,8 @@ impl<'n> Searcher<'n> {
     }
 }
 
-/// Calls `found` with the index of each `byte`, from the front, as long as it says that it wants more. Every candidate is a match, so
-/// there are never too many, and where many are near no search for each has to set out anew.
+/// Calls `found` with the index of each `byte`, in order, for as long as it returns true. Every candidate is a match, so there are never
+/// too many, and frequent matches need no search of their own.
 pub(crate) fn find_each_byte(haystack: &[u8], byte: u8, mut found: impl FnMut(usize) -> bool) {
     if has_vectors() {
         let rare = RareBytes { offsets: [0; MAX_OFFSETS], used: 1, budget: Budget::SINGLE };
@@ -253,7 +252,7 @@ pub(crate) fn find_each_byte(haystack: &[u8], byte: u8, mut found: impl FnMut(us
     }
 }
 
-/// For a haystack that nothing is known of: the two bytes that are rarest in most files, the rarest first.
+/// The offsets for an unknown haystack: the two bytes that are rarest in most files, the rarest first.
 #[inline]
 fn guess(needle: &[u8]) -> RareBytes {
     let rank = |offset: usize| RANK[usize::from(needle[offset])];
@@ -268,8 +267,8 @@ fn guess(needle: &[u8]) -> RareBytes {
     RareBytes { offsets: [first, second, first, second], used: 2, budget: Budget::GUESSED }
 }
 
-/// Offsets whose bytes few positions in a sample of the haystack have together. One after the other: each time the one that leaves the
-/// fewest.
+/// Offsets whose bytes few positions in a sample of the haystack have together, chosen greedily: each time the one that leaves the fewest
+/// positions.
 fn learn(needle: &[u8], haystack: &[u8], direction: Direction) -> RareBytes {
     let positions = haystack.len() - needle.len() + 1;
     let count = positions.min(SAMPLE);
@@ -300,9 +299,9 @@ fn learn(needle: &[u8], haystack: &[u8], direction: Direction) -> RareBytes {
     RareBytes { offsets, used, budget: Budget::TUNED }
 }
 
-/// How many of the positions that are alive have the byte.
+/// The number of positions that are still candidates and have the byte.
 fn survivors(alive: &[u8], bytes: &[u8], wanted: u8) -> usize {
-    // In pieces whose sum fits into a byte: that is what vector instructions add up best.
+    // In pieces whose sum fits into a byte, which vector instructions add up best.
     let pieces = alive.chunks(128).zip(bytes.chunks(128));
     let count = |(alive, bytes): (&[u8], &[u8])| {
         alive.iter().zip(bytes).fold(0u8, |sum, (&alive, &byte)| sum + (alive & u8::from(byte == wanted)))
@@ -438,8 +437,8 @@ mod tests {
         }
     }
 
-    /// One haystack after the other: one byte does where it is rare, and two do when it turns out to be common. After a long way
-    /// a byte is looked for that does better.
+    /// A series of haystacks: a single byte suffices where it is rare, and two bytes are used when it turns out to be common. After many
+    /// bytes, a better one is looked for.
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))] // Elsewhere there are no vectors to scan with.
     #[test]
     fn one_byte_where_it_is_rare() {

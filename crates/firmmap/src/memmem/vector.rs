@@ -1,4 +1,4 @@
-//! Vectors of bytes: the instructions of the processors that the kernel knows, under one set of names.
+//! Vectors of bytes: the instructions of the processors that the kernel supports, behind one trait.
 //!
 //! Every function is `#[inline(always)]` and is only called where its instructions are enabled; see `kernel.rs`.
 
@@ -9,9 +9,9 @@
 
 /// A vector of bytes.
 pub(super) trait Vector: Copy {
-    /// How many bytes.
+    /// The number of bytes.
     const LEN: usize;
-    /// How far apart the bits of a mask are, as a power of two.
+    /// The distance between the bits of a mask, as a power of two.
     const SHIFT: u32;
 
     /// # Safety
@@ -36,8 +36,8 @@ pub(super) trait Vector: Copy {
     ///
     /// - As `splat`.
     unsafe fn or(self, other: Self) -> Self;
-    /// One bit for each byte that is not zero, and none for others: bit `index << SHIFT`, or one of those up to the next byte's. The
-    /// vector is a result of `equal`, `and`, `or`.
+    /// One bit for each byte that is not zero, at `index << SHIFT` or before the next byte's bit. The vector must be a result of `equal`,
+    /// `and` or `or`.
     ///
     /// # Safety
     ///
@@ -132,7 +132,7 @@ mod neon {
 
     impl Vector for uint8x16_t {
         const LEN: usize = 16;
-        // Each byte becomes four bits: the shortest way to a mask there, as in memchr (D. Kutenin, "Porting x86 vector bitmask
+        // Each byte becomes four bits, the cheapest mask on this processor, as in memchr (D. Kutenin, "Porting x86 vector bitmask
         // optimizations to Arm NEON", 2022).
         const SHIFT: u32 = 2;
 

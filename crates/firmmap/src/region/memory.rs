@@ -1,11 +1,10 @@
 //! Loads, stores and copies of bytes that others may change at any time.
 //!
-//! Mapped memory is shared with other threads and other processes, so a plain Rust load or store would be a data race.
-//! Single bytes are relaxed atomics. Copies are calls into the C library's `memcpy` and `memmove` through
-//! pointers that the compiler cannot see through: to it they are foreign functions, which it must expect to do
-//! what a loop of relaxed atomic bytes would do, and on every processor that is what they do (a copy is a
-//! sequence of loads and stores, each of at least one byte). Short copies are inline assembly, which is as foreign and
-//! costs less. A copy that races with a writer holds a mixture of old and new bytes: an unspecified value, never
+//! Mapped memory is shared with other threads and other processes, so a plain Rust load or store would be a data race. Single bytes are
+//! relaxed atomics. Copies are calls of the C library's `memcpy` and `memmove` through pointers that the compiler cannot see through:
+//! to it they are foreign functions, which it must expect to do what a loop of relaxed atomic bytes would do; and on every processor
+//! they do just that (a copy is a sequence of loads and stores, each of at least one byte). Short copies are inline assembly, which is
+//! as opaque and costs less. A copy that races with a writer holds a mixture of old and new bytes: an unspecified value, but no
 //! undefined behaviour.
 
 #[cfg(target_arch = "x86_64")]
@@ -44,12 +43,12 @@ pub(super) unsafe fn store(address: *mut u8, value: u8) {
     unsafe { AtomicU8::from_ptr(address) }.store(value, Ordering::Relaxed);
 }
 
-/// What [`copy_short`] copies.
+/// The lengths that [`copy_short`] copies.
 #[cfg(target_arch = "x86_64")]
 const SHORT: std::ops::RangeInclusive<usize> = 16..=128;
 
-/// Copies `len` bytes, as many as [`SHORT`] says, of which the two sides may have some in common. In assembly, which the
-/// compiler does not look into either, and which costs less than a call.
+/// Copies `len` bytes, a length in [`SHORT`], between ranges that may overlap. In assembly, which the compiler does not look into either,
+/// and which costs less than a call.
 ///
 /// # Safety
 ///
@@ -207,8 +206,8 @@ pub(super) unsafe fn fill(target: *mut u8, value: u8, len: usize) {
     unsafe { fill(target.cast(), c_int::from(value), len) };
 }
 
-/// A view for one search. The compiler may read a byte of it twice and get two answers: searches cope with that, as
-/// `docs/safety.md` shows.
+/// A slice for one search. The compiler may read a byte of it twice and get two values: searches cope with that, as `docs/safety.md`
+/// argues.
 ///
 /// # Safety
 ///
@@ -220,8 +219,8 @@ pub(super) unsafe fn bytes<'a>(start: *const u8, len: usize) -> &'a [u8] {
     unsafe { std::slice::from_raw_parts(opaque(start), len) }
 }
 
-/// The same address, of which the compiler does not know where it comes from. As `black_box`, which sends it through memory: a
-/// short search would wait for that.
+/// The same address, whose origin the compiler does not know. Like `black_box`, but without its detour through memory, which would slow
+/// down a short search.
 #[inline(always)]
 fn opaque(address: *const u8) -> *const u8 {
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
@@ -238,7 +237,7 @@ fn opaque(address: *const u8) -> *const u8 {
     black_box(address)
 }
 
-/// An initialised buffer as one that may be written without being read. Only for code that writes initialised bytes.
+/// An initialised buffer as an uninitialised one. Only for code that writes initialised bytes.
 #[inline]
 pub(crate) fn as_uninit(buffer: &mut [u8]) -> &mut [MaybeUninit<u8>] {
     let (start, len) = (buffer.as_mut_ptr().cast(), buffer.len());
@@ -246,7 +245,15 @@ pub(crate) fn as_uninit(buffer: &mut [u8]) -> &mut [MaybeUninit<u8>] {
     unsafe { std::slice::from_raw_parts_mut(start, len) }
 }
 
-/// Appends `len` bytes, which `fill` writes in full, to `bytes`. If it fails, `bytes` stays as it was.
+/// The memory of a value, to be filled with bytes.
+#[cfg(any(feature = "bytemuck", feature = "zerocopy"))]
+#[inline]
+pub(crate) fn value_bytes<T>(value: &mut MaybeUninit<T>) -> &mut [MaybeUninit<u8>] {
+    // SAFETY: the same memory, which need not be initialised by either type.
+    unsafe { std::slice::from_raw_parts_mut(value.as_mut_ptr().cast(), size_of::<T>()) }
+}
+
+/// Appends `len` bytes, all of which `fill` writes, to `bytes`. If it fails, `bytes` is unchanged.
 pub(crate) fn append(
     bytes: &mut Vec<u8>,
     len: usize,

@@ -1,12 +1,15 @@
-//! [`Region`]: one mapping's bytes. Operations on mapped bytes go through it, each under the guard against faults.
+//! [`Region`]: the bytes of one mapping. Operations on mapped bytes go through it, each guarded against faults.
 
 mod memory;
+mod word;
 
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
+#[cfg(any(feature = "bytemuck", feature = "zerocopy"))]
+pub(crate) use memory::value_bytes;
 pub(crate) use memory::{append, as_uninit};
 
 use crate::access::{Access, FlushFlags, Protection};
@@ -16,42 +19,42 @@ use crate::memmem;
 use crate::range::Span;
 use crate::sys::{self, FileLenChange, Mapping, Request, TrackedFile, page_size};
 
-/// Mapped bytes, from the offset that was asked for, which need not be aligned, to the length that was asked for.
+/// Mapped bytes, with the offset and the length that were requested; the offset need not be aligned.
 ///
 /// Owns the mapping. A region of zero bytes owns none.
 pub(crate) struct Region {
     mapping: Option<Mapping>,
-    /// The address of the first byte, so that no operation has to work it out. Atomic to be shareable, and not for its order:
-    /// it changes only while nobody else has the region.
+    /// The address of the first byte, so that no operation has to compute it. Atomic only to be `Sync`: it changes only while nobody
+    /// else has the region.
     first: AtomicPtr<u8>,
-    /// Where the region starts in the mapping: what alignment has cost.
+    /// The offset of the region in the mapping, which is due to alignment.
     start: usize,
-    /// It grows while others use the region, and never becomes less then.
+    /// The length. While others use the region it only grows.
     len: AtomicUsize,
-    /// How many bytes the mapping has from `start` on: at least `len`. What lies behind `len` may not be in the file.
+    /// The length of the mapping from `start` on: at least `len`. What lies past `len` may not be in the file.
     capacity: usize,
-    /// The mapping's place in the table of guarded ones, if it is guarded.
+    /// The mapping's entry in the table of guarded mappings, if it is guarded.
     slot: Option<&'static Slot>,
 }
 
-/// After how many bytes a copy or a search looks whether there was a fault: then it ends there.
+/// The number of bytes after which a copy or a search checks for a fault, and ends if there was one.
 pub(crate) const STRIDE: usize = 1 << 20;
-/// Copies up to this length are made in line: for them a call would be a good part of the cost.
+/// Copies up to this length are inlined: a call would be a good part of their cost.
 const SHORT: usize = 4096;
 
 impl Region {
-    /// A region without bytes: what the system calls do not offer.
+    /// A region without bytes, which mmap(2) cannot create.
     pub(crate) fn empty() -> Self {
-        let first = AtomicPtr::new(ptr::dangling_mut());
+        let first = AtomicPtr::new(nowhere());
         Self { mapping: None, first, start: 0, len: AtomicUsize::new(0), capacity: 0, slot: None }
     }
 
-    /// Maps `request`, whose length includes the `start` bytes before the region and its room behind `len`. `file` is the
+    /// Maps `request`, whose length includes the `start` bytes before the region and the spare capacity past `len`. `file` is the
     /// map's own descriptor.
     pub(crate) fn map(request: &Request<'_>, start: usize, len: usize, file: Option<&TrackedFile>) -> io::Result<Self> {
         let mapping = Mapping::new(request)?;
         let slot = fault::register(&mapping.info(request, file, start));
-        let first = AtomicPtr::new(ptr::dangling_mut());
+        let first = AtomicPtr::new(nowhere());
         let (len, capacity) = (AtomicUsize::new(len), request.len - start);
         let mut region = Self { mapping: Some(mapping), first, start, len, capacity, slot };
         region.place();
@@ -60,17 +63,17 @@ impl Region {
 
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        // Who sees a length sees the bytes that were put there before.
+        // Whoever sees a length sees the bytes that were stored before.
         self.len.load(Ordering::Acquire)
     }
 
-    /// How long the region can become without a new mapping.
+    /// The length up to which the region can grow without a new mapping.
     #[inline]
     pub(crate) fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// Makes the region longer, inside of its room. The bytes are there already. Callers take turns.
+    /// Extends the region within its capacity. The bytes are there already. Callers take turns.
     pub(crate) fn grow(&self, len: usize) {
         assert!(self.len() <= len && len <= self.capacity, "growth inside of the room");
         self.len.store(len, Ordering::Release);
@@ -82,36 +85,36 @@ impl Region {
         *self.len.get_mut() = len;
     }
 
-    /// The address of the first byte; dangling where there is none.
+    /// The address of the first byte; dangling if there is none.
     #[inline]
     pub(crate) fn as_ptr(&self) -> *mut u8 {
         self.first.load(Ordering::Relaxed)
     }
 
-    /// Works out where the first byte is, after the mapping has changed.
+    /// Computes the address of the first byte, after the mapping has changed.
     fn place(&mut self) {
         *self.first.get_mut() = match &self.mapping {
-            // `start` is at most the mapping's length, so this stays inside or one past the end.
+            // `start` is at most the mapping's length, so this stays within it or one past its end.
             Some(mapping) => mapping.base().wrapping_add(self.start),
-            None => ptr::dangling_mut(),
+            None => nowhere(),
         };
     }
 
-    /// The address of `span`, which was checked to be inside of the mapping.
+    /// The address of `span`, which was checked to be within the mapping.
     #[inline(always)]
     fn at(&self, span: Span) -> *mut u8 {
         assert!(span.start <= self.capacity && span.len <= self.capacity - span.start, "span outside of the region");
         self.as_ptr().wrapping_add(span.start)
     }
 
-    /// Runs `access` on the address of `span`, and tells whether it met a page that could not be read or written, or
-    /// whether one was met before that was not reported.
+    /// Runs `access` on the address of `span`, and fails if it met a page that could not be read or written, or if there is an earlier
+    /// unreported fault.
     #[inline(always)]
     fn guarded<R>(&self, span: Span, access: impl FnOnce(*mut u8) -> R) -> Result<R, Fault> {
         self.guarded_part(span, span, access)
     }
 
-    /// As [`guarded`](Self::guarded), for one part of an operation on `whole`: the fault is the first byte of that which is missing.
+    /// As [`guarded`](Self::guarded), for one part of an operation on `whole`: the fault is at the first missing byte of that.
     #[inline(always)]
     fn guarded_part<R>(&self, part: Span, whole: Span, access: impl FnOnce(*mut u8) -> R) -> Result<R, Fault> {
         let address = self.at(part);
@@ -122,18 +125,18 @@ impl Region {
     #[inline(always)]
     fn guard<R>(&self, part: Span, whole: Span, access: impl FnOnce() -> R) -> Result<R, Fault> {
         let Some(slot) = self.slot else { return Ok(access()) };
-        // Not in a function that gives both results: they would be told apart once more.
+        // Not in a function that returns either result: the caller would have to tell them apart again.
         let seen = match slot.settled() {
             Some(seen) => seen,
             None => slot.enter_unsettled(part, whole)?,
         };
         let result = fault::attempt(slot, access);
         slot.leave(seen, whole)?;
-        // Without a fault in this map: it was met in another one, whose memory is the operation's buffer.
+        // Without a fault in this map it was in another one, whose memory is the operation's buffer.
         result.ok_or(Fault { offset: part.start })
     }
 
-    /// Runs `access`, which may do anything, while the bytes of `span` are used directly.
+    /// Runs arbitrary code that uses the bytes of `span` directly.
     #[inline]
     pub(crate) fn scope<R>(&self, span: Span, access: impl FnOnce(*mut u8) -> R) -> Result<R, Fault> {
         let address = self.at(span);
@@ -144,18 +147,18 @@ impl Region {
         Ok(result)
     }
 
-    /// How many faults there were: see [`Slot::count`].
+    /// The number of faults: see [`Slot::count`].
     #[inline]
     pub(crate) fn fault_count(&self) -> u64 {
         self.slot.map_or(0, Slot::count)
     }
 
-    /// Goes on with the count of a map that this one takes the place of.
+    /// Continues the count of a map that this one replaces.
     pub(crate) fn count_faults_from(&self, count: u64) {
         self.slot.inspect(|slot| slot.count_from(count));
     }
 
-    /// Runs `access` on one part of `span` after the other, with the part's distance from its start.
+    /// Runs `access` on one part of `span` after another, with the part's distance from its start.
     #[inline]
     fn strides(&self, span: Span, mut access: impl FnMut(*mut u8, usize, usize)) -> Result<(), Fault> {
         if span.len <= STRIDE {
@@ -164,7 +167,7 @@ impl Region {
         self.many_strides(span, access)
     }
 
-    /// Apart from [`strides`](Self::strides), so that short operations stay short where they are inlined.
+    /// Separate from [`strides`](Self::strides), so that short operations stay short where they are inlined.
     #[inline(never)]
     fn many_strides(&self, span: Span, mut access: impl FnMut(*mut u8, usize, usize)) -> Result<(), Fault> {
         let _busy = self.long_operation();
@@ -178,13 +181,13 @@ impl Region {
         Ok(())
     }
 
-    /// Marks an operation that other threads may see under way.
+    /// Marks a long operation as in progress, for other threads.
     pub(crate) fn long_operation(&self) -> impl Drop + use<> {
         self.slot.map_or_else(fault::Busy::none, fault::Busy::new)
     }
 
-    /// Runs `access`, which only reads, and gives its result if there is no fault to tell of: else another operation is to find
-    /// out and to tell.
+    /// Runs `access`, which only reads, and returns its result if there is no fault to report; otherwise the slow path finds out and
+    /// reports it.
     #[inline(always)]
     fn try_guarded<R>(&self, access: impl FnOnce() -> R) -> Option<R> {
         let Some(slot) = self.slot else { return Some(access()) };
@@ -193,7 +196,7 @@ impl Region {
         if slot.is_unchanged(seen) { result } else { None }
     }
 
-    /// The byte at `index`, if there is one and [`try_guarded`](Self::try_guarded) can give it.
+    /// The byte at `index`, if there is one and [`try_guarded`](Self::try_guarded) succeeds.
     #[inline(always)]
     pub(crate) fn try_load(&self, index: usize) -> Option<u8> {
         if index >= self.len() {
@@ -204,7 +207,7 @@ impl Region {
         self.try_guarded(|| unsafe { memory::load(address) })
     }
 
-    /// Copies the bytes from `start` into `buffer`, if they are there and [`try_guarded`](Self::try_guarded) can give them.
+    /// Copies the bytes from `start` into `buffer`, if they exist and [`try_guarded`](Self::try_guarded) succeeds.
     #[inline(always)]
     pub(crate) fn try_read(&self, start: usize, buffer: &mut [MaybeUninit<u8>]) -> Option<()> {
         if buffer.len() > self.len().checked_sub(start)? {
@@ -215,8 +218,8 @@ impl Region {
         self.try_guarded(|| unsafe { memory::copy_out(address, buffer) }.len()).map(drop)
     }
 
-    /// Copies the bytes from `start` through the first `byte` into memory that `make` gives for as many, if that is among the
-    /// first `limit` and [`try_guarded`](Self::try_guarded) can give them.
+    /// Copies the bytes from `start` through the first `byte` into memory that `make` allocates for them, if `byte` is among the first
+    /// `limit` and [`try_guarded`](Self::try_guarded) succeeds.
     #[inline(always)]
     pub(crate) fn try_read_through<B: AsMut<[MaybeUninit<u8>]>>(
         &self,
@@ -241,10 +244,10 @@ impl Region {
         Some(target)
     }
 
-    /// The byte at `index`; `None` where there is none.
+    /// The byte at `index`, or `None`.
     #[inline(always)]
     pub(crate) fn load(&self, index: usize) -> Option<Result<u8, Fault>> {
-        // One check for both: that it is in the map, and so in the mapping, which is never shorter.
+        // One check for both: an index in the map is in the mapping, which is never shorter.
         if index >= self.len() {
             return None;
         }
@@ -252,6 +255,30 @@ impl Region {
         let span = Span { start: index, len: 1 };
         // SAFETY: the byte is mapped, as was just checked, and the mapping lives as long as `self`.
         Some(self.guard(span, span, || unsafe { memory::load(address) }))
+    }
+
+    /// The `N` bytes from `start` on, in as few accesses as possible, or `None` if there are fewer.
+    #[inline(always)]
+    pub(crate) fn load_word<const N: usize>(&self, start: usize) -> Option<Result<[u8; N], Fault>> {
+        if self.len().checked_sub(N).is_none_or(|last| start > last) {
+            return None;
+        }
+        let address = self.as_ptr().wrapping_add(start);
+        let span = Span { start, len: N };
+        // SAFETY: the bytes are mapped, as was just checked, and the mapping lives as long as `self`.
+        Some(self.guard(span, span, || unsafe { word::load_word(address) }))
+    }
+
+    /// Stores `bytes` at `start`, in one access if there is one of that length; `None` if the map has fewer.
+    #[inline(always)]
+    pub(crate) fn store_word<const N: usize>(&self, start: usize, bytes: [u8; N]) -> Option<Result<(), Fault>> {
+        if self.len().checked_sub(N).is_none_or(|last| start > last) {
+            return None;
+        }
+        let address = self.as_ptr().wrapping_add(start);
+        let span = Span { start, len: N };
+        // SAFETY: the bytes are mapped, as was just checked; callers have checked that the map is writable.
+        Some(self.guard(span, span, || unsafe { word::store_word(address, bytes) }))
     }
 
     #[inline]
@@ -280,7 +307,7 @@ impl Region {
         Ok(unsafe { memory::assume_init(buffer) })
     }
 
-    /// Copies every `step`th byte, from `start` on, into `buffer` and returns it as initialised.
+    /// Copies every `step`th byte from `start` on into `buffer`, and returns it as initialised.
     pub(crate) fn read_strided<'a>(
         &self,
         start: usize,
@@ -299,7 +326,7 @@ impl Region {
         Ok(unsafe { memory::assume_init(buffer) })
     }
 
-    /// Copies `bytes` to every `step`th place, from `start` on.
+    /// Copies `bytes` to every `step`th index from `start` on.
     pub(crate) fn write_strided(&self, bytes: &[u8], start: usize, step: isize) -> Result<(), Fault> {
         self.guarded(strided(start, step, bytes.len()), |lowest| {
             let mut address = first(lowest, step, bytes.len());
@@ -324,7 +351,7 @@ impl Region {
     fn write_strides(&self, bytes: &[u8], start: usize) -> Result<(), Fault> {
         let distance = bytes.as_ptr().addr().wrapping_sub(self.as_ptr().addr());
         if bytes.len() > STRIDE && distance < self.capacity {
-            // A view of this very region: no stride may be written over before its turn.
+            // A view of this very region: no stride may be overwritten before it is copied.
             return self.copy_within(Span { start: distance, len: bytes.len() }, start);
         }
         self.strides(Span { start, len: bytes.len() }, |target, done, len| {
@@ -333,8 +360,8 @@ impl Region {
         })
     }
 
-    /// Copies `source` to `target`, which may overlap. What could not be read is not written: so each piece goes through
-    /// memory of our own, small enough to stay in the cache.
+    /// Copies `source` to `target`, which may overlap. What could not be read must not be written; so each piece goes through private
+    /// memory, small enough to stay in the cache.
     pub(crate) fn copy_within(&self, source: Span, target: usize) -> Result<(), Fault> {
         const SMALL: usize = 1024;
         const PIECE: usize = 128 * 1024;
@@ -350,7 +377,7 @@ impl Region {
         let mut done = 0;
         while done < source.len {
             let len = (source.len - done).min(buffer.len());
-            // From the end at which no piece is overwritten before its turn.
+            // From the end at which no piece is overwritten before it is copied.
             let distance = if target <= source.start { done } else { source.len - done - len };
             let buffer = &mut buffer[..len];
             let part = Span { start: source.start + distance, len };
@@ -370,10 +397,10 @@ impl Region {
         self.strides(span, |target, _, len| unsafe { memory::fill(target, value, len) })
     }
 
-    /// Runs `search` over the bytes of `span` where they are.
+    /// Runs `search` on the mapped bytes of `span`, without copying them.
     ///
-    /// Other processes and threads may change the bytes during the search. `search` must be a pure search whose
-    /// result is either checked against `span` or harmless when wrong; `docs/safety.md` has the whole argument.
+    /// Other processes and threads may change the bytes during the search. `search` must be a pure search whose result is either
+    /// validated against `span` or harmless when wrong; `docs/safety.md` has the whole argument.
     #[inline]
     pub(crate) fn search<R>(&self, span: Span, search: impl FnOnce(&[u8]) -> R) -> Result<R, Fault> {
         self.search_part(span, span, search)
@@ -386,15 +413,14 @@ impl Region {
         self.guarded_part(part, whole, |start| search(unsafe { memory::bytes(start, part.len) }))
     }
 
-    /// Reports a fault that this thread has met and was not told of, or one that was not reported; or that there are pages which
-    /// cannot be restored.
+    /// Reports an unreported fault, first this thread's own; or pages that cannot be restored.
     #[inline]
     pub(crate) fn check(&self) -> Result<(), Fault> {
         let (all, none) = (Span { start: 0, len: self.capacity }, Span { start: 0, len: 0 });
         self.slot.map_or(Ok(()), |slot| slot.enter(all, none).map(drop))
     }
 
-    /// Reads a byte of every page up to `len`: an error if one of them cannot be read.
+    /// Reads a byte of every page up to `len`; fails if one of them cannot be read.
     #[cfg(windows)]
     pub(crate) fn touch(&self, len: usize) -> Result<(), Fault> {
         (0..len).step_by(page_size()).try_for_each(|index| self.load(index).transpose().map(drop))
@@ -409,7 +435,7 @@ impl Region {
         change: &FileLenChange<'_>,
     ) -> io::Result<()> {
         let old_len = self.len();
-        // Its addresses may be somebody else's as soon as the mapping has moved.
+        // Its addresses may be reused as soon as the mapping has moved.
         if let Some(slot) = self.slot {
             slot.suspend();
             fault::withdraw(slot);
@@ -421,7 +447,7 @@ impl Region {
                 self.capacity = request.map_or(0, |request| request.len - start);
                 *self.len.get_mut() = len;
             }
-            // What had to be unmapped first could not be mapped again.
+            // The mapping had to end first, and could not be created again.
             (Err(_), None) => (self.capacity, *self.len.get_mut()) = (0, 0),
             (Err(_), Some(_)) => {}
         }
@@ -439,8 +465,36 @@ impl Region {
         result
     }
 
-    /// Makes the rest of the last page zeros, which otherwise would come back when the mapping grows again. In a shared
-    /// map of a file that is the system's work.
+    /// Changes the length of the mapping to `total` bytes, and that of the region to `len`: mremap(2). The mapping moves only if
+    /// `may_move`. With `clears`, the bytes past the new end become zeros, for the case that the region grows again.
+    ///
+    /// An error of our own of kind [`Unsupported`](io::ErrorKind::Unsupported) where there is no such call.
+    pub(crate) fn remap(&mut self, total: usize, len: usize, may_move: bool, clears: bool) -> io::Result<()> {
+        let old_len = self.len();
+        let Some(mapping) = &mut self.mapping else { return Err(io::ErrorKind::Unsupported.into()) };
+        let slot = self.slot.map(|slot| (slot, slot.mapping()));
+        if let Some((slot, _)) = slot {
+            // Its addresses may be reused as soon as the mapping has moved.
+            slot.suspend();
+            fault::withdraw(slot);
+        }
+        let result = mapping.change_len(total, may_move);
+        if result.is_ok() {
+            self.capacity = total - self.start;
+            *self.len.get_mut() = len;
+        }
+        if let Some((slot, info)) = slot {
+            fault::renew(slot, &mapping.moved(&info, self.start));
+        }
+        self.place();
+        if result.is_ok() && len < old_len && clears {
+            self.clear_tail();
+        }
+        result
+    }
+
+    /// Zeroes the rest of the last page, whose bytes would otherwise come back when the mapping grows again. In a shared map of a file
+    /// the system does that.
     fn clear_tail(&mut self) {
         let used = self.start + self.len();
         let rest = used.next_multiple_of(page_size()) - used;
@@ -449,12 +503,12 @@ impl Region {
         unsafe { memory::fill(tail, 0, rest) };
     }
 
-    /// Unmaps. Says whether there was a fault that was not reported.
+    /// Unmaps the bytes, and reports an unreported fault.
     pub(crate) fn close(&mut self) -> Result<(), Fault> {
         self.unmap().map_or(Ok(()), |(fault, _)| Err(fault))
     }
 
-    /// Unmaps. Gives a fault that was not reported, and how many there were in all.
+    /// Unmaps the bytes. Returns an unreported fault and the number of all faults, if there is one.
     #[inline]
     fn unmap(&mut self) -> Option<(Fault, u64)> {
         let fault = self.slot.take().and_then(|slot| {
@@ -468,7 +522,7 @@ impl Region {
         fault
     }
 
-    /// Calls `operation` with the system's view of `span`: page aligned at its start.
+    /// Calls `operation` with `span` as the system requires it: aligned to a page at its start.
     fn with_pages(&self, span: Span, operation: impl FnOnce(&Mapping, Span) -> io::Result<()>) -> io::Result<()> {
         match &self.mapping {
             Some(mapping) => operation(mapping, span.shift(self.start).align_start(page_size())),
@@ -484,8 +538,8 @@ impl Region {
         self.with_pages(span, |mapping, span| mapping.advise(span, advice))
     }
 
-    /// Says for each page that holds a part of `span` whether it is in memory, one piece of the map after the other: the index
-    /// of the piece's first page, which can lie before the region, and an odd number for each page that is.
+    /// Finds which pages of `span` are in memory, and calls `tell` for one piece of the map after another: with the index of its first
+    /// page, which can lie before the region, and an odd number for each page in memory.
     pub(crate) fn residency(&self, span: Span, mut tell: impl FnMut(isize, &[u8])) -> io::Result<()> {
         const PIECE: usize = 16 * 1024;
         let page = page_size();
@@ -503,7 +557,7 @@ impl Region {
         })
     }
 
-    /// Whether a page that cannot be read is found by reading it.
+    /// Whether reading a page that cannot be read is an error and not the end of the process.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(crate) fn is_guarded(&self) -> bool {
         self.slot.is_some() && fault::fault_guard()
@@ -514,7 +568,7 @@ impl Region {
     }
 
     pub(crate) fn unlock(&self) -> io::Result<()> {
-        // All of the room: a map that moved took its lock along for what it may grow by, and one may have become shorter.
+        // The whole capacity: a map that has moved has taken its lock along, and a map may have shrunk.
         self.with_pages(Span { start: 0, len: self.capacity }, Mapping::unlock)
     }
 
@@ -545,7 +599,12 @@ impl Drop for Region {
     }
 }
 
-/// The range that `count` places which lie `step` apart are in. The caller has checked that it is in the map.
+/// The address of an empty map: a multiple of the page size, as for every mapping.
+fn nowhere() -> *mut u8 {
+    ptr::without_provenance_mut(page_size())
+}
+
+/// The range that contains `count` indices which are `step` apart. The caller has checked that it is in the map.
 fn strided(start: usize, step: isize, count: usize) -> Span {
     match span_len(step, count) {
         0 => Span { start: 0, len: 0 },
@@ -553,12 +612,12 @@ fn strided(start: usize, step: isize, count: usize) -> Span {
     }
 }
 
-/// The bytes from the lowest to the highest of `count` places which lie `step` apart.
+/// The length from the lowest to the highest of `count` indices which are `step` apart.
 fn span_len(step: isize, count: usize) -> usize {
     if count == 0 { 0 } else { (count - 1) * step.unsigned_abs() + 1 }
 }
 
-/// The address to begin with, in a range that starts at `lowest`.
+/// The first address, in a range that starts at `lowest`.
 fn first(lowest: *mut u8, step: isize, count: usize) -> *mut u8 {
     if step < 0 { lowest.wrapping_add(span_len(step, count).saturating_sub(1)) } else { lowest }
 }

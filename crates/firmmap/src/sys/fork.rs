@@ -1,13 +1,13 @@
-//! fork(2): what is done before it and after it, as pthread_atfork(3) has it.
+//! fork(2): functions that run before and after it, by pthread_atfork(3).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 type Function = Option<unsafe extern "C" fn()>;
 
-/// Has the functions called at each fork. They use atomics only, and bear being called twice.
+/// Registers the functions to be called at each fork. They must use only atomics, and tolerate being called twice.
 ///
-/// Nobody goes on before they are registered, and nobody waits for another thread, which a forked child may not have. So two
-/// threads can register them at once.
+/// Every caller returns only once they are registered, and none waits for another thread, which may not exist in a forked child. So two
+/// threads can register them at the same time.
 pub(crate) fn register(done: &AtomicBool, before: Function, after: Function, in_the_child: Function) {
     if !done.load(Ordering::Acquire) {
         // SAFETY: what the functions do is the caller's promise above.

@@ -1,4 +1,4 @@
-//! Unix: files that become longer, and shared memory that can.
+//! Unix: files that grow, and shared memory that can grow.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -12,13 +12,13 @@ use crate::error::NoSpace;
 /// Whether a mapping can be longer than its file.
 pub(crate) const RESERVES: bool = true;
 
-/// How the file's flags say that bytes get behind its end. They belong to the open file, so that whoever shares it can change them.
+/// How bytes are appended to the file, by its flags. They belong to the open file description, and whoever shares it can change them.
 pub(crate) fn appending(file: &File) -> Appending {
-    // OpenBSD keeps what write(2) has written apart from what is mapped.
+    // On OpenBSD a mapping does not show what write(2) has written.
     if cfg!(target_os = "openbsd") {
         return Appending::Copied;
     }
-    // Direct writes take whole blocks only.
+    // Direct writes need whole blocks.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     const DIRECT: libc::c_int = libc::O_DIRECT;
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -32,15 +32,15 @@ pub(crate) fn appending(file: &File) -> Appending {
     }
 }
 
-/// Writes all of `bytes` at `offset`, whatever flags the file has got since it was opened.
+/// Writes all of `bytes` at `offset`, whatever flags the file has by now.
 pub(crate) fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> Result<(), WriteError> {
     write_all(bytes, |rest, written| write_at(file, rest, offset + written as u64))
 }
 
-/// Writes all of `bytes` at the end of a file with `O_APPEND`, which was last seen at `end`.
+/// Writes all of `bytes` at the end of a file with `O_APPEND`; `end` is where that was last seen.
 pub(crate) fn append_all(file: &File, bytes: &[u8], end: u64) -> Result<(), WriteError> {
     write_all(bytes, |rest, written| {
-        // Linux appends with pwrite(2) too, and leaves the file's own position, which the caller may share, where it is.
+        // On Linux pwrite(2) appends too, and does not move the file's position, which the caller may share.
         if cfg!(any(target_os = "linux", target_os = "android")) {
             file.write_at(rest, end + written as u64)
         } else {
@@ -62,8 +62,8 @@ fn write_all(bytes: &[u8], mut write: impl FnMut(&[u8], usize) -> io::Result<usi
     Ok(())
 }
 
-/// pwrite(2) where it writes to `offset`: with `O_APPEND` Linux would write to the end, unless pwritev2(2) is told not to (Linux 6.9).
-/// [`Unsupported`](io::ErrorKind::Unsupported) where the file's flags rule it out.
+/// pwrite(2) at `offset`. With `O_APPEND` Linux would write to the end, unless pwritev2(2) is told not to (Linux 6.9).
+/// [`Unsupported`](io::ErrorKind::Unsupported) if the file's flags rule it out.
 fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
@@ -72,7 +72,7 @@ fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
         static IS_UNKNOWN: AtomicBool = AtomicBool::new(false);
         if !IS_UNKNOWN.load(Ordering::Relaxed) {
             let buffer = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-            // The offset in two halves, of which a system of 64 bits takes the first for the whole.
+            // The offset in two halves; on 64 bits the first is the whole.
             let (low, high) = (offset as libc::c_ulong, (offset >> 32) as libc::c_ulong);
             let (fd, buffers) = (file.as_raw_fd(), &raw const buffer);
             // SAFETY: the descriptor is open while it is borrowed; the kernel only reads the buffer.
@@ -100,8 +100,8 @@ pub(crate) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::
     file.read_exact_at(buffer, offset)
 }
 
-/// Refuses to make a file of `from` bytes one of `to` if its disk has not that many free, before they are taken from others. A file
-/// system that does not say how many it has is not asked further.
+/// Refuses to extend a file from `from` to `to` bytes if its disk has not enough free space, before any is allocated. A file system that
+/// does not report its free space is trusted.
 pub(crate) fn check_space(file: &File, from: u64, to: u64) -> io::Result<()> {
     let wanted = to.saturating_sub(from);
     match free_space(file) {
@@ -112,7 +112,7 @@ pub(crate) fn check_space(file: &File, from: u64, to: u64) -> io::Result<()> {
     }
 }
 
-/// How much of the disk the file has behind its end of `len` bytes already (`FALLOC_FL_KEEP_SIZE`), unless it has holes.
+/// The space that the file has already allocated past its end of `len` bytes (`FALLOC_FL_KEEP_SIZE`), unless it has holes.
 fn allocated_behind(file: &File, len: u64) -> u64 {
     use std::os::unix::fs::MetadataExt;
     let blocks = file.metadata().map_or(0, |metadata| metadata.blocks());
@@ -135,32 +135,32 @@ fn free_space(file: &File) -> Option<u64> {
     let answer = unsafe { answer.assume_init() };
     // SAFETY: takes nothing, and cannot fail.
     let is_root = unsafe { libc::geteuid() } == 0;
-    // What is kept for the superuser is his.
+    // The reserved blocks are available to root.
     let blocks = if is_root { answer.f_bfree } else { answer.f_bavail };
     #[allow(clippy::unnecessary_cast, clippy::useless_conversion, reason = "their types differ from system to system")]
     let (all, blocks, size) = (answer.f_blocks as u64, blocks as u64, answer.f_frsize as u64);
-    // Memory without a limit, and file systems that know nothing of blocks, have none at all.
+    // A tmpfs without a limit, and file systems without blocks, report none at all.
     (all > 0).then(|| blocks.saturating_mul(size))
 }
 
-/// Makes a file of `from` bytes one of `to`, with space allocated on the disk where the file system can do that. A file that others
-/// make longer at the same time stays as long as they want it, where the system can do that.
+/// Extends a file from `from` to `to` bytes, with space allocated on the disk where the file system supports that. What others append at
+/// the same time is not cut off, where the system supports that.
 ///
-/// What the disk has no space for is refused before anything is taken.
+/// What does not fit on the disk is refused before any space is allocated.
 pub(crate) fn allocate(file: &File, from: u64, to: u64) -> io::Result<()> {
     check_space(file, from, to)?;
     let result = match reserve(file, from, to) {
         Err(error) if is_unsupported(&error) => set_longer(file, to),
         result => result,
     };
-    // What there was space for can be there already. The first error is the one to report.
+    // A part may have been allocated: it is undone. The first error is the one to report.
     if result.is_err() && file_len(file).is_ok_and(|now| from < now && now <= to && is_zeros(file, from, now)) {
         let _ = file.set_len(from);
     }
     result
 }
 
-/// Whether a file has nothing but zeros between two offsets: others may have appended, also where this call got no space.
+/// Whether a file has only zeros between two offsets: others may have appended meanwhile.
 fn is_zeros(file: &File, from: u64, to: u64) -> bool {
     let mut buffer = [0; 4096];
     let mut done = from;
@@ -175,7 +175,7 @@ fn is_zeros(file: &File, from: u64, to: u64) -> bool {
     true
 }
 
-/// Makes a file longer, with next to no space. As [`allocate`], it does not cut off what others add at the same time.
+/// Extends a file without allocating space. Like [`allocate`], it does not cut off what others append at the same time.
 pub(crate) fn extend(file: &File, to: u64) -> io::Result<()> {
     match reserve(file, to - 1, to) {
         Err(error) if is_unsupported(&error) => set_longer(file, to),
@@ -183,19 +183,19 @@ pub(crate) fn extend(file: &File, to: u64) -> io::Result<()> {
     }
 }
 
-/// ftruncate(2), unless others have made the file that long meanwhile: it would cut off what they have added.
+/// ftruncate(2), unless others have extended the file that far meanwhile: it would cut off what they have appended.
 fn set_longer(file: &File, to: u64) -> io::Result<()> {
     if file_len(file)? < to { file.set_len(to) } else { Ok(()) }
 }
 
-/// Whether the file system, or the system, cannot allocate space. Sandboxes refuse the call with `EPERM`; a file that must not grow
-/// is refused so as well, and ftruncate(2) then says it again.
+/// Whether the file system or the kernel cannot allocate space. Sandboxes refuse the call with `EPERM`. So does a file that must not grow;
+/// ftruncate(2) then reports that again.
 fn is_unsupported(error: &io::Error) -> bool {
     let number = error.raw_os_error();
     matches!(number, Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL | libc::ENODEV | libc::EPERM))
 }
 
-/// fallocate(2), which makes the file longer and never shorter. The C library's posix_fallocate writes zeros where the file system cannot do it.
+/// fallocate(2), which never shortens the file. (posix_fallocate of the C library writes zeros where the file system does not support it.)
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn reserve(file: &File, from: u64, to: u64) -> io::Result<()> {
     let (offset, len) = (from as libc::off64_t, (to - from) as libc::off64_t);
@@ -241,8 +241,7 @@ fn reserve(_file: &File, _from: u64, _to: u64) -> io::Result<()> {
     Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP))
 }
 
-/// Makes the first `len` bytes of a file that is as long zeros, and leaves them their room on the disk, or gives it up and takes it
-/// again: fallocate(2).
+/// Zeroes the whole file, which has `len` bytes, and keeps its space on the disk, or frees and allocates it again: fallocate(2).
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn zero(file: &File, len: u64) -> io::Result<()> {
     let change = |mode| {
@@ -255,7 +254,7 @@ pub(crate) fn zero(file: &File, len: u64) -> io::Result<()> {
     if change(libc::FALLOC_FL_ZERO_RANGE).is_ok() {
         return Ok(());
     }
-    // File systems in memory have this only.
+    // tmpfs supports only this.
     change(libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE)?;
     match reserve(file, 0, len) {
         Err(error) if is_unsupported(&error) => Ok(()),
@@ -268,7 +267,7 @@ pub(crate) fn zero(_file: &File, _len: u64) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Whether the file is on one of the file systems that make the bytes while they are read.
+/// Whether the file is on a file system that generates the bytes while they are read.
 pub(crate) fn is_pseudo(source: Source<'_>) -> bool {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
@@ -283,9 +282,9 @@ pub(crate) fn is_pseudo(source: Source<'_>) -> bool {
     }
 }
 
-/// Whether a file that calls itself empty has bytes.
+/// Whether a file with a reported length of zero has bytes.
 pub(crate) fn has_hidden_bytes(source: Source<'_>) -> bool {
-    // These are not asked to be read: some wait for what is to come, and some give each byte only once.
+    // These are not read: reading some of them blocks, and some return each byte only once.
     if is_pseudo(source) {
         return true;
     }
@@ -328,7 +327,7 @@ pub(crate) fn shared_memory() -> io::Result<Option<File>> {
     }
 }
 
-/// A number that is another one in each forked child. Never zero.
+/// A number that differs in each forked child. Never zero.
 pub(crate) fn generation() -> u32 {
     static GENERATION: AtomicU32 = AtomicU32::new(1);
     static DONE: AtomicBool = AtomicBool::new(false);

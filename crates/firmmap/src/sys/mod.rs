@@ -1,5 +1,4 @@
-//! The system calls. Each backend (`unix.rs`, `windows.rs`, `unsupported.rs`) has the same items with the same signatures; what is made of them
-//! is elsewhere.
+//! The system calls. Each backend (`unix.rs`, `windows.rs`, `unsupported.rs`) has the same items with the same signatures.
 
 #![cfg_attr(not(any(unix, windows)), allow(dead_code, reason = "there is no backend that would use it"))]
 
@@ -21,6 +20,8 @@ mod growth;
 #[cfg(not(unix))]
 #[path = "growth_windows.rs"]
 mod growth;
+mod immutable;
+mod mapped_path;
 mod tracked_file;
 
 use std::fs::File;
@@ -33,13 +34,16 @@ pub(crate) use growth::{
     RESERVES, allocate, append_all, appending, check_space, extend, generation, has_hidden_bytes, is_pseudo,
     read_exact_at, shared_memory, write_all_at, zero,
 };
+pub(crate) use immutable::why_mutable;
+pub(crate) use mapped_path::mapped_path;
 pub use os::AsSource;
 #[cfg(unix)]
 pub(crate) use os::is_private;
 #[cfg(windows)]
 pub(crate) use os::{COPY, page_protection};
 pub(crate) use os::{
-    Mapping, SUPPORTED, Source, duplicate, file_info, granularity, page_size, resize, source, sync_before_mapping,
+    Mapping, SUPPORTED, Source, duplicate, file_info, granularity, knows_advice, page_size, resize, source,
+    sync_before_mapping,
 };
 pub(crate) use tracked_file::{FileId, TrackedFile};
 
@@ -51,7 +55,7 @@ pub(crate) struct Request<'a> {
     pub source: Option<Source<'a>>,
     pub offset: u64,
     pub len: usize,
-    /// That of the file, or the system's.
+    /// The granularity of the file, or the system's.
     #[cfg_attr(not(unix), allow(dead_code, reason = "it is the system's"))]
     pub granularity: usize,
     #[cfg_attr(not(windows), allow(dead_code, reason = "flags and protection say it"))]
@@ -66,7 +70,7 @@ pub(crate) struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// Whether what is written stays in the mapping, where it can be written.
+    /// Whether the mapping is writable and its changes stay in it.
     pub(crate) fn keeps_changes(&self) -> bool {
         #[cfg(unix)]
         let private = os::is_private(self.flags);
@@ -76,37 +80,37 @@ impl Request<'_> {
     }
 }
 
-/// The length of a file that was known to be a regular one.
+/// The length of a file that is known to be regular.
 pub(crate) fn file_len(file: &File) -> io::Result<u64> {
     file_info(source(file)).map(|info| info.len)
 }
 
-/// What the system says of a file.
+/// What the system reports about a file.
 pub(crate) struct FileInfo {
     /// Bytes.
     pub len: u64,
-    /// It is a regular file, so that `len` limits what can be mapped.
+    /// Whether it is a regular file, so that `len` limits what can be mapped.
     pub regular: bool,
     /// What the offset of a mapping must be a multiple of: [`granularity`], or more for a file of huge pages.
     pub granularity: usize,
-    /// Which file it is.
+    /// The identity of the file.
     pub id: FileId,
 }
 
-/// How bytes get behind the end of a file in such a way that its maps show them.
+/// How bytes are appended to a file in such a way that its maps show them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(unix), allow(dead_code, reason = "there bytes are always copied"))]
 pub(crate) enum Appending {
-    /// By a write to the place where they belong.
+    /// By a write at their offset.
     AtOffset,
-    /// By a write for which the system chooses the place, the end of the file (`O_APPEND`).
+    /// By a write for which the system chooses the offset, the end of the file (`O_APPEND`).
     AtEnd,
-    /// Through a map, after the file was made longer.
+    /// Through a map, after the file was extended.
     Copied,
 }
 
-/// A write that failed, after so many bytes were written. The error is of the kind `Unsupported`, and none of the system's, where
-/// they must be copied.
+/// A write that failed, after so many bytes were written. The error is one of our own of kind `Unsupported` if the bytes must be copied
+/// into a map instead.
 pub(crate) struct WriteError {
     pub written: usize,
     pub error: io::Error,
@@ -126,15 +130,15 @@ pub(crate) struct MappingInfo {
     pub len: usize,
     /// The mapping's file, or -1.
     pub fd: i32,
-    /// Which file that is.
+    /// The identity of that file.
     pub file_id: FileId,
     pub file_offset: u64,
     /// The arguments of mmap(2).
     pub protection: i32,
     pub flags: i32,
-    /// What a page of it measures.
+    /// The size of its pages.
     pub page_size: usize,
-    /// What has to be taken from an address to get an index into the map.
+    /// The address of the map's first byte, to be subtracted from an address to get an index.
     pub origin: usize,
 }
 
@@ -150,11 +154,11 @@ pub(crate) struct FileLenChange<'a> {
 /// What happens to a file when its map gets another length.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileResize {
-    /// The file stays as it is.
+    /// The file is unchanged.
     Keep,
-    /// It becomes shorter, or longer without allocating space on the disk.
+    /// Its length changes; no space is allocated on the disk.
     Length,
-    /// It becomes shorter, or longer with space allocated on the disk.
+    /// Its length changes; if it grows, space is allocated on the disk.
     Allocate,
 }
 
@@ -167,7 +171,7 @@ impl FileLenChange<'_> {
         }
     }
 
-    /// The change could be made, but not the new mapping.
+    /// Undoes the change, after the new mapping has failed.
     pub(crate) fn undo(&self) {
         if let (Some(Ok(file)), true) = (self.file.map(TrackedFile::get), self.how != FileResize::Keep) {
             restore_len(file, self.old, self.new..=self.new);
@@ -175,8 +179,8 @@ impl FileLenChange<'_> {
     }
 }
 
-/// Gives a file the length `old` again after a failed operation, if its length is one of `ours`, those that the operation can have left:
-/// any other is somebody else's.
+/// Restores the length `old` of a file after a failed operation, if its present length is one of `ours`, which the operation can have left:
+/// any other is due to somebody else.
 pub(crate) fn restore_len(file: &File, old: u64, ours: RangeInclusive<u64>) {
     if file_len(file).is_ok_and(|now| ours.contains(&now)) {
         // The first error is the one to report.
@@ -184,7 +188,7 @@ pub(crate) fn restore_len(file: &File, old: u64, ours: RangeInclusive<u64>) {
     }
 }
 
-/// Maps `request` to find out whether that is allowed. `file` keeps the mapping, and with it its inode.
+/// Maps `request` to find out whether that is allowed. `file` keeps the mapping, and so the inode.
 pub(crate) fn pin(request: &Request<'_>, file: Option<&TrackedFile>) -> io::Result<()> {
     let mapping = os::Mapping::new(request)?;
     if let Some(file) = file {

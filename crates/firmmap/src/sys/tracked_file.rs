@@ -1,9 +1,8 @@
 //! [`TrackedFile`]: a map's own descriptor, which is used only while it is still open on the map's file.
 //!
-//! A descriptor is a number, and anybody in the process can close it: libraries that start daemons close all of them. The next file
-//! that is opened then gets the number. So the file's identity is noted when the map is made, and compared before the file is
-//! touched through the number. It cannot become another file's meanwhile, as a mapping
-//! keeps its inode alive.
+//! A descriptor is a number, and any code in the process can close it: libraries that start daemons close all of them. The next file that
+//! is opened then gets the number. So the file's identity is recorded when the map is created, and compared before the descriptor is
+//! used. The identity cannot be reused meanwhile, because a mapping keeps the inode alive.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -13,7 +12,7 @@ use std::sync::OnceLock;
 use super::{FileInfo, file_info, os, source};
 use crate::error::{Detail, Error};
 
-/// Which file it is: device and inode. On Windows always the same, as nobody there closes handles by their numbers in a row.
+/// The identity of a file: device and inode. On Windows always the same, because no code closes handles by number there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FileId {
     pub device: u64,

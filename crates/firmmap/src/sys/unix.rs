@@ -132,7 +132,7 @@ pub(crate) fn duplicate(source: Source<'_>) -> io::Result<File> {
     source.try_clone_to_owned().map(File::from)
 }
 
-/// macOS: brings the file and its storage together before it is mapped, as a map may otherwise show old bytes.
+/// macOS: synchronises the file with its storage before it is mapped, because a map may otherwise show old bytes.
 pub(crate) fn sync_before_mapping(source: Source<'_>) {
     #[cfg(target_vendor = "apple")]
     {
@@ -142,7 +142,7 @@ pub(crate) fn sync_before_mapping(source: Source<'_>) {
     let _ = source;
 }
 
-/// Has the disk write what it holds in its memory.
+/// Makes the disk write its cache.
 #[cfg(target_vendor = "apple")]
 fn full_sync(source: Source<'_>) -> io::Result<()> {
     // SAFETY: the descriptor is open while it is borrowed; F_FULLFSYNC takes no argument.
@@ -152,9 +152,9 @@ fn full_sync(source: Source<'_>) -> io::Result<()> {
 /// One mapping of the kernel's, unmapped when dropped.
 pub(crate) struct Mapping {
     base: NonNull<u8>,
-    /// Bytes asked for.
+    /// The requested length.
     len: usize,
-    /// Bytes that munmap(2) needs to be told: `len`, or more with huge pages.
+    /// The length that munmap(2) requires: `len`, or more with huge pages.
     mapped_len: usize,
     /// Bytes in one of its pages.
     page_size: usize,
@@ -175,7 +175,7 @@ impl Mapping {
         self.base.as_ptr()
     }
 
-    /// What the handler of faults needs to know: `start` bytes of the mapping lie before the map's first.
+    /// What the fault handler needs to know. `start` bytes of the mapping lie before the map's first.
     pub(crate) fn info(&self, request: &Request<'_>, file: Option<&TrackedFile>, start: usize) -> MappingInfo {
         let (fd, file_id) = file.map_or((-1, FileId::default()), TrackedFile::unchecked);
         let anonymous = if request.source.is_none() { libc::MAP_ANON } else { 0 };
@@ -193,7 +193,34 @@ impl Mapping {
         }
     }
 
-    /// Makes the mapping what `request` says: the same file, offset and flags, another length.
+    /// `info`, which was this mapping's before it has moved or got another length.
+    pub(crate) fn moved(&self, info: &MappingInfo, start: usize) -> MappingInfo {
+        let base = self.base.as_ptr() as usize;
+        let len = round_up(self.mapped_len, self.page_size).unwrap_or(self.mapped_len);
+        MappingInfo { start: base, len, origin: base + start, ..*info }
+    }
+
+    /// Changes the length of the mapping: mremap(2), which needs no file. [`Unsupported`](io::ErrorKind::Unsupported), and none of
+    /// the system's, where there is none.
+    pub(crate) fn change_len(&mut self, len: usize, may_move: bool) -> io::Result<()> {
+        #[cfg(all(any(target_os = "linux", target_os = "android"), not(firmmap_no_mremap)))]
+        {
+            let mapped_len = round_up(len, self.page_size).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
+            let mapped_len = if self.page_size > page_size() { mapped_len } else { len };
+            let flags = if may_move { libc::MREMAP_MAYMOVE } else { 0 };
+            // SAFETY: the mapping is ours, and `&mut self` says that nobody holds an address in it.
+            let base = unsafe { libc::mremap(self.base.as_ptr().cast(), self.mapped_len, mapped_len, flags) };
+            (self.base, self.len, self.mapped_len) = (mapped(base)?, len, mapped_len);
+            Ok(())
+        }
+        #[cfg(not(all(any(target_os = "linux", target_os = "android"), not(firmmap_no_mremap))))]
+        {
+            let _ = (len, may_move);
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    /// Changes the mapping to `request`: the same file, offset and flags, another length.
     ///
     /// The mremap(2) of NetBSD has other arguments, and has no way to stay where it is if it cannot grow there. The other
     /// systems have none. Building with `--cfg firmmap_no_mremap` does without it on Linux, for the tests.
@@ -209,10 +236,10 @@ impl Mapping {
                     (self.base, self.len, self.mapped_len, self.page_size) = (base, request.len, mapped_len, unit);
                     Ok(())
                 }
-                // Advice or protection for a part has made several areas of it, which cannot grow as one. Huge pages do
-                // not get more of their kind in place.
+                // Advice or protection for a part has split the mapping into several areas, which cannot grow as one. Huge pages
+                // cannot grow in place.
                 Err(error) if matches!(error.raw_os_error(), Some(libc::EFAULT | libc::EINVAL)) => {
-                    // It is also what a length is called for which there are no addresses.
+                    // The same error stands for a length for which there are no addresses.
                     let is_full = |anew: &io::Error| anew.raw_os_error() == Some(libc::ENOMEM);
                     self.remap_by_mapping(request).map_err(|anew| if is_full(&anew) { anew } else { error })
                 }
@@ -223,8 +250,7 @@ impl Mapping {
         self.remap_by_mapping(request)
     }
 
-    /// [`remap`](Self::remap) where there is no mremap(2): maps a second time, then drops the first. To become shorter,
-    /// unmaps the end.
+    /// [`remap`](Self::remap) without mremap(2): maps a second time, then drops the first mapping. To shrink, unmaps the end.
     fn remap_by_mapping(&mut self, request: &Request<'_>) -> io::Result<()> {
         let (mapped_len, unit) = mapped_len(request)?;
         let end = |len| round_up(len, unit).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM));
@@ -240,7 +266,7 @@ impl Mapping {
         }
         let private = is_private(request.flags);
         if private != request.source.is_none() {
-            // What a private map of a file has changed, and memory that others share, is in the old mapping alone.
+            // The changes of a private map of a file, and memory that others share, exist only in the old mapping.
             return Err(io::ErrorKind::Unsupported.into());
         }
         let new = Self::new(request)?;
@@ -253,10 +279,10 @@ impl Mapping {
         Ok(())
     }
 
-    /// msync(2). macOS leaves the bytes in the memory of the disk then: to get them out of there is `F_FULLFSYNC`.
+    /// msync(2), and on macOS `F_FULLFSYNC`, without which the bytes stay in the disk's own cache.
     pub(crate) fn flush(&self, span: Span, flags: FlushFlags, file: Option<&TrackedFile>) -> io::Result<()> {
         if span.len == 0 && cfg!(not(any(target_os = "linux", target_os = "android"))) {
-            // To macOS that is an error, and to the BSDs the whole mapping.
+            // On macOS that is an error, and on the BSDs it flushes the whole mapping.
             return Ok(());
         }
         // SAFETY: the range is in our mapping; msync does not change memory.
@@ -264,7 +290,7 @@ impl Mapping {
         #[cfg(target_vendor = "apple")]
         if let Some(file) = file.filter(|_| !flags.contains(FlushFlags::ASYNC)) {
             return match full_sync(source(file.get()?)) {
-                // Not every file system has it. What it has instead is done.
+                // Not every file system supports it; then msync(2) has to do.
                 Err(error) if matches!(error.raw_os_error(), Some(libc::ENOTSUP | libc::ENOTTY | libc::EINVAL)) => {
                     Ok(())
                 }
@@ -289,7 +315,7 @@ impl Mapping {
         return check(unsafe { libc::mincore(self.address(span), span.len, pages.as_mut_ptr().cast()) });
         #[cfg(target_os = "openbsd")]
         {
-            // It has the function, which only fails.
+            // The function exists there, and always fails.
             let _ = (span, pages);
             Err(io::ErrorKind::Unsupported.into())
         }
@@ -338,6 +364,12 @@ impl Mapping {
     }
 }
 
+/// Whether the system knows `advice`: madvise(2) for no bytes.
+pub(crate) fn knows_advice(advice: Advice) -> bool {
+    // SAFETY: no bytes are advised, at an address that is a multiple of the page size.
+    check(unsafe { libc::madvise(std::ptr::null_mut(), 0, advice.as_raw()) }).is_ok()
+}
+
 /// Changes the length of a mapping, and of its file before it. `None` stands for a mapping of zero bytes.
 pub(crate) fn resize(
     mapping: &mut Option<Mapping>,
@@ -346,7 +378,7 @@ pub(crate) fn resize(
 ) -> io::Result<()> {
     let old_len = mapping.as_ref().map_or(0, |mapping| mapping.len);
     let new_len = request.map_or(0, |request| request.len);
-    // The step that can fail comes first: what follows can be undone, or does not fail (a mapping becomes shorter).
+    // The step that can fail comes first: what follows can be undone, or does not fail (a mapping that shrinks).
     if change.new >= change.old || new_len <= old_len {
         change.apply()?;
         return remap(mapping, request).inspect_err(|_| change.undo());
@@ -397,7 +429,14 @@ fn map(request: &Request<'_>, mapped_len: usize) -> io::Result<NonNull<u8>> {
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     const FIXED: libc::c_int = libc::MAP_FIXED;
     if request.flags.bits() & FIXED != 0 {
-        // Without an address of our choosing this could only map address zero.
+        // Without an address from us this could only map address zero. An invalid kind of mapping is reported first.
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if !matches!(
+            request.flags.bits() & libc::MAP_TYPE,
+            libc::MAP_SHARED | libc::MAP_PRIVATE | libc::MAP_SHARED_VALIDATE
+        ) {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
         return Err(io::Error::from_raw_os_error(libc::EPERM));
     }
     let (fd, flags) = match request.source {
@@ -418,7 +457,7 @@ fn mapped(base: *mut libc::c_void) -> io::Result<NonNull<u8>> {
     NonNull::new(base.cast()).ok_or_else(|| io::Error::from_raw_os_error(libc::EFAULT))
 }
 
-/// How many bytes a mapping takes, with huge pages whole ones, as munmap(2) demands; and how many a page has.
+/// The length of a mapping, with huge pages a multiple of their size, as munmap(2) requires; and the size of its pages.
 fn mapped_len(request: &Request<'_>) -> io::Result<(usize, usize)> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let unit = match request.source {
@@ -427,12 +466,12 @@ fn mapped_len(request: &Request<'_>) -> io::Result<(usize, usize)> {
     };
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     let unit = request.granularity;
-    // What cannot be rounded up cannot be mapped. The kernel rounds up to its usual pages itself.
+    // What cannot be rounded up cannot be mapped. The kernel itself rounds up to its usual page size.
     let len = round_up(request.len, unit).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
     Ok((if unit > page_size() { len } else { request.len }, unit))
 }
 
-/// The size that the flags ask for (its logarithm is in their upper six bits), else the system's own.
+/// The size that the flags request (its logarithm is in their upper six bits), or else the system's default.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn huge_page_size(flags: MapFlags) -> io::Result<usize> {
     match (flags.bits() as u32 >> libc::MAP_HUGE_SHIFT) & 0x3f {

@@ -1,4 +1,4 @@
-//! A system that cannot map memory (WebAssembly): everything can be named, and nothing be made.
+//! A system that cannot map memory (WebAssembly): every type exists, and no map can be created.
 
 use std::fs::File;
 use std::io;
@@ -8,7 +8,7 @@ use crate::access::{Access, FlushFlags, Protection};
 use crate::advice::Advice;
 use crate::range::Span;
 
-/// What a map could be made of.
+/// What a map could be created from.
 pub trait AsSource {
     /// The file.
     fn as_source(&self) -> &File;
@@ -29,10 +29,10 @@ impl<F: AsSource + ?Sized> AsSource for &F {
 /// A file of the caller's.
 pub(crate) type Source<'a> = &'a File;
 
-/// There is nothing to map: whoever makes a mapping asks for this first.
+/// Nothing can be mapped; checked before a mapping is created.
 pub(crate) const SUPPORTED: bool = false;
 
-/// The unit in which WebAssembly has memory.
+/// The unit of memory in WebAssembly.
 pub(crate) fn page_size() -> usize {
     65536
 }
@@ -80,6 +80,14 @@ impl Mapping {
         match *self {}
     }
 
+    pub(crate) fn moved(&self, _info: &MappingInfo, _start: usize) -> MappingInfo {
+        match *self {}
+    }
+
+    pub(crate) fn change_len(&mut self, _len: usize, _may_move: bool) -> io::Result<()> {
+        match *self {}
+    }
+
     pub(crate) fn flush(&self, _span: Span, _flags: FlushFlags, _file: Option<&TrackedFile>) -> io::Result<()> {
         match *self {}
     }
@@ -107,6 +115,11 @@ impl Mapping {
     pub(crate) fn set_name(&self, _name: &std::ffi::CStr) -> io::Result<()> {
         match *self {}
     }
+}
+
+/// There is nothing to advise.
+pub(crate) fn knows_advice(_advice: Advice) -> bool {
+    false
 }
 
 /// Never called, as there are no maps.

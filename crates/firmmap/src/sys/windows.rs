@@ -27,7 +27,7 @@ use crate::access::{Access, FlushFlags, Protection};
 use crate::advice::Advice;
 use crate::range::Span;
 
-/// What a map can be made of.
+/// What a map can be created from.
 pub use std::os::windows::io::AsHandle as AsSource;
 /// A file of the caller's.
 pub(crate) type Source<'a> = BorrowedHandle<'a>;
@@ -46,7 +46,7 @@ fn system_info(field: fn(&SYSTEM_INFO) -> u32, cache: &AtomicUsize) -> usize {
     }
 }
 
-/// There is something to map.
+/// Files can be mapped.
 pub(crate) const SUPPORTED: bool = true;
 
 /// Bytes in a page; a power of two.
@@ -81,10 +81,10 @@ pub(crate) fn duplicate(source: Source<'_>) -> io::Result<File> {
     source.try_clone_to_owned().map(File::from)
 }
 
-/// Nothing to do here: files and their maps agree.
+/// Nothing to do: files and their maps agree.
 pub(crate) fn sync_before_mapping(_source: Source<'_>) {}
 
-/// A view of a file mapping object, both ended when dropped.
+/// A view of a file mapping object; both end when this is dropped.
 pub(crate) struct Mapping {
     view: View,
     /// Keeps a named mapping findable while the view exists.
@@ -94,7 +94,7 @@ pub(crate) struct Mapping {
     made: Made,
 }
 
-/// What it takes to make a mapping once more.
+/// The parameters of a mapping.
 #[derive(Clone, Copy)]
 struct Made {
     offset: u64,
@@ -133,7 +133,7 @@ impl Mapping {
         self.view.base.as_ptr()
     }
 
-    /// What a handler of faults needs to know: `start` bytes of the view lie before the map's first.
+    /// What the fault handler needs to know. `start` bytes of the view lie before the map's first.
     pub(crate) fn info(&self, request: &Request<'_>, _file: Option<&TrackedFile>, start: usize) -> MappingInfo {
         MappingInfo {
             start: self.base() as usize,
@@ -148,15 +148,25 @@ impl Mapping {
         }
     }
 
+    /// `info`, which was this mapping's before it has got another length.
+    pub(crate) fn moved(&self, info: &MappingInfo, start: usize) -> MappingInfo {
+        MappingInfo { start: self.base() as usize, len: self.view.len, origin: self.base() as usize + start, ..*info }
+    }
+
+    /// A view keeps its length.
+    pub(crate) fn change_len(&mut self, _len: usize, _may_move: bool) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// `FlushViewOfFile`, and unless it is to be asynchronous `FlushFileBuffers`.
     pub(crate) fn flush(&self, span: Span, flags: FlushFlags, file: Option<&TrackedFile>) -> io::Result<()> {
         if span.len == 0 {
-            // To the system that would be everything from there on.
+            // To the system zero bytes would mean everything from there on.
             return Ok(());
         }
         // SAFETY: the range is in our view; flushing does not change memory.
         check(unsafe { FlushViewOfFile(self.address(span), span.len) })?;
-        // That has only handed the pages to the system.
+        // So far the pages were only passed to the system.
         match file {
             // SAFETY: the handle is open while it is borrowed.
             Some(file) if !flags.contains(FlushFlags::ASYNC) => {
@@ -205,7 +215,7 @@ impl Mapping {
         Ok(())
     }
 
-    /// There are names for mappings here, but they are given when the mapping is made.
+    /// A mapping is named when it is created.
     pub(crate) fn set_name(&self, _name: &std::ffi::CStr) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
@@ -216,11 +226,16 @@ impl Mapping {
     }
 }
 
+/// Whether the advice exists here: the four kinds that are followed or have no effect.
+pub(crate) fn knows_advice(advice: Advice) -> bool {
+    matches!(advice, Advice::NORMAL | Advice::RANDOM | Advice::SEQUENTIAL | Advice::WILL_NEED)
+}
+
 /// Changes the length of a mapping, and of its file. `None` stands for a mapping of zero bytes.
 ///
-/// Memory without a file is copied into a new mapping. A file is mapped again, and then the old view ends; but if it is
-/// to be shorter the view ends first, as the system refuses to shorten a file that is mapped. After an error there is a
-/// mapping as it was, unless the system refuses even that.
+/// Anonymous memory is copied into a new mapping. A file is mapped again, and then the old view ends; but if the file is to shrink, the
+/// view ends first, because the system refuses to shorten a mapped file. After an error there is a mapping as before, unless the system
+/// refuses even that.
 pub(crate) fn resize(
     mapping: &mut Option<Mapping>,
     request: Option<&Request<'_>>,
@@ -228,7 +243,7 @@ pub(crate) fn resize(
 ) -> io::Result<()> {
     let file = change.file.map(TrackedFile::get).transpose()?;
     if file.is_some() && mapping.as_ref().is_some_and(|old| old.made.access == Access::Copy) {
-        // What it has changed is in the old view alone.
+        // Its changes exist only in the old view.
         return Err(io::ErrorKind::Unsupported.into());
     }
     if let Some(old) = mapping {
@@ -242,7 +257,7 @@ pub(crate) fn resize(
         let new = request.map(|request| Made::of(request).anew(mapping.as_ref(), file, tag.clone())).transpose();
         new.inspect_err(|_| {
             if file.is_some() {
-                // Nor does it let us cut off what was just added.
+                // Nor can what was just added be cut off.
                 *mapping = None;
                 change.undo();
             }
@@ -263,8 +278,8 @@ pub(crate) fn resize(
 }
 
 impl Mapping {
-    /// Ends the name of the mapping, so that a new one can have it. An error if somebody else has a mapping of that name,
-    /// which could not get the new length.
+    /// Frees the name of the mapping for a new one. An error if somebody else has a mapping of that name, which could not get the new
+    /// length.
     fn release_name(&mut self) -> io::Result<()> {
         let Some(tag) = &self.tag else { return Ok(()) };
         self.object = None;
@@ -285,7 +300,7 @@ impl Made {
         Self { offset, len, access, protection }
     }
 
-    /// Makes a new mapping with this shape of `file`, or else of memory with the bytes of `old`.
+    /// Creates a mapping with these parameters of `file`, or else of memory with the bytes of `old`.
     fn anew(&self, old: Option<&Mapping>, file: Option<&File>, tag: Option<Vec<u16>>) -> io::Result<Mapping> {
         let (object, existed) = create(self, file.map(source), tag.as_ref())?;
         if existed {
@@ -297,7 +312,7 @@ impl Made {
             // SAFETY: the pseudo handle of this process is always valid.
             let process = unsafe { GetCurrentProcess() };
             let (from, to, none) = (old.base().cast(), new.base().cast(), ptr::null_mut());
-            // Unlike a copy by hand this fails where a page cannot be read.
+            // Unlike a plain copy, this fails if a page cannot be read.
             // SAFETY: both views are at least that long, and they are of different memory.
             check(unsafe { ReadProcessMemory(process, from, to, kept, none) })?;
         }
@@ -320,13 +335,13 @@ impl Made {
     }
 }
 
-/// `CreateFileMappingW`: opens the object if one of that name exists, and says whether one did.
+/// `CreateFileMappingW`: opens the object if one of that name exists, and returns whether one did.
 fn create(made: &Made, source: Option<Source<'_>>, tag: Option<&Vec<u16>>) -> io::Result<(OwnedHandle, bool)> {
     let tag = tag.map_or(ptr::null(), |tag| tag.as_ptr());
     let file = source.map_or(INVALID_HANDLE_VALUE, |source| source.as_raw_handle());
     let size = made.offset.checked_add(made.len as u64).ok_or(io::ErrorKind::InvalidInput)?;
     let protection = match page_protection(made.protection, made.access) {
-        // Objects need at least the right to read.
+        // Objects need at least read access.
         PAGE_NOACCESS | PAGE_EXECUTE => PAGE_READONLY,
         protection => protection,
     };
@@ -341,12 +356,12 @@ fn create(made: &Made, source: Option<Source<'_>>, tag: Option<&Vec<u16>>) -> io
     Ok((unsafe { OwnedHandle::from_raw_handle(handle) }, existed))
 }
 
-/// What the system says of a file that cannot be changed as somebody has mapped it.
+/// The system's error for a file that cannot be changed because it is mapped.
 fn in_use() -> io::Error {
     io::Error::from_raw_os_error(ERROR_USER_MAPPED_FILE as i32)
 }
 
-/// Among the flags of a [`MappingInfo`]: pages are copied when they are written to.
+/// A flag of a [`MappingInfo`]: copy-on-write.
 pub(crate) const COPY: i32 = 1;
 
 pub(crate) fn page_protection(protection: Protection, access: Access) -> u32 {

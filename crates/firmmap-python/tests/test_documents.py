@@ -1,4 +1,4 @@
-"""Every Python example of the documentation runs as it stands, and prints what its comments say."""
+"""Every Python example of the documentation runs as it stands, and prints what its comments say (R4)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+RUST_EXAMPLE = re.compile(r"^```rust\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 PRINTS = re.compile(r"^ *print\(.*\)  # (.*)$", re.MULTILINE)
 
 
@@ -35,12 +36,23 @@ def test_example(example: str, tmp_path: Path) -> None:
     tmp_path.joinpath("example.py").write_text(example, encoding="utf-8")
     command = [sys.executable, "example.py"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.splitlines() == PRINTS.findall(example)
+    assert result.returncode == 0, result.stderr
+    assert (result.stderr, result.stdout.splitlines()) == ("", PRINTS.findall(example))
 
 
 def test_readme_has_examples() -> None:
     assert EXAMPLE.search(PAGES[0].read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("page", "source"),
+    [("README.md", "crates/firmmap/README.md"), ("docs/guide.md", "crates/firmmap/examples/from_memmap2.rs")],
+)
+def test_rust_examples_are_in_what_cargo_runs(page: str, source: str) -> None:
+    """The crate's README as a documentation test, the guide's example as one of the crate's."""
+    text = (ROOT / source).read_text(encoding="utf-8").replace("pub fn main", "fn main")
+    examples = RUST_EXAMPLE.findall((ROOT / page).read_text(encoding="utf-8"))
+    assert examples and all(example in text for example in examples)
 
 
 GUIDE = ROOT / "docs" / "guide.md"

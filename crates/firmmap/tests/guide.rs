@@ -5,8 +5,9 @@
 use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 
-use firmmap::{Access, Advice, ErrorKind, Mmap, MmapOptions, Protection, page_size};
+use firmmap::{Access, Advice, ErrorKind, Mmap, MmapBytes, MmapOptions, Protection, page_size};
 
 const GUIDE: &str = include_str!("../../../docs/guide.md");
 
@@ -70,7 +71,14 @@ fn firmmap_does() -> firmmap::Result<()> {
     copy.fill(.., b'c')?;
     let map = MmapOptions::new().map(&file)?;
     assert_eq!(map.get(0)?, b'x');
-    drop((map, copy, part));
+    let options = MmapOptions::new().len(5 * n);
+    assert_eq!(options.beyond_end(true).map(&file).is_ok(), cfg!(unix));
+    let immutable = || -> std::io::Result<MmapBytes> { Ok(MmapOptions::new().map_immutable(&file)?) };
+    assert!(immutable().is_err());
+    // SAFETY: nobody changes the file while it lives.
+    let owner = unsafe { map.into_bytes() };
+    assert_eq!(owner[0], b'x');
+    drop((owner, copy, part));
 
     let mut map = MmapOptions::new().access(Access::Write).map(&file)?;
     bytes(&mut map, i..j)?;
@@ -81,6 +89,9 @@ fn firmmap_does() -> firmmap::Result<()> {
     map.advise_range(i..i + n, Advice::RANDOM)?;
     map.lock()?;
     map.unlock()?;
+    map.remap_in_place(n)?;
+    map.remap(n)?;
+    assert_eq!((map.len(), map.file_len()?), (n, 4 * n as u64));
     map.resize(n)?;
     assert_eq!(map.file_len()?, n as u64);
     map.protect(Protection::READ)?;
@@ -104,11 +115,15 @@ fn bytes(map: &mut Mmap, Range { start: i, end: j }: Range<usize>) -> firmmap::R
     slice[0] = b'9';
     let view = map.as_atomic()?;
     assert_eq!(view[i].load(std::sync::atomic::Ordering::Relaxed), b'9');
+    assert_eq!(map.atomics::<AtomicU64>(..)?.len(), 4 * page_size() / 8);
+    assert_eq!(map.get_le::<u32>(i)?.to_le_bytes(), *b"9123");
     Ok(())
 }
 
 #[cfg(target_os = "linux")]
 mod theirs {
+    use std::sync::Arc;
+
     use memmap2::{Advice, Mmap, MmapMut, MmapOptions, RemapOptions};
 
     // R3.
@@ -154,6 +169,14 @@ mod theirs {
         // SAFETY: as above.
         unsafe { map.remap(n, RemapOptions::new().may_move(true))? };
         assert_eq!(map.len(), n);
+        // SAFETY: as above.
+        unsafe { map.remap(n, RemapOptions::new())? };
+        let number = |i: usize| u32::from_le_bytes(map[i..i + 4].try_into().unwrap());
+        assert_eq!(number(0), u32::from_le_bytes(*b"xxxx"));
+        let shared: Arc<Mmap> = Arc::new(read);
+        assert_eq!(shared[0], b'x');
+        let immutable = || -> std::io::Result<Mmap> { Ok(Mmap::map_if_safe(&file)?) };
+        assert!(immutable().is_err());
         Ok(())
     }
 }

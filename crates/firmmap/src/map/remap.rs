@@ -1,0 +1,114 @@
+//! [`Mmap::remap`]: another length for the map that leaves its file alone.
+
+use std::io;
+
+use crate::access::Protection;
+use crate::error::{Detail, Error, Result};
+use crate::map::Mmap;
+use crate::range;
+use crate::sys::{self, FileResize};
+
+impl Mmap {
+    /// Changes the length of the map to `len` bytes and leaves its file as it is, unlike [`resize`](Self::resize). The map moves if
+    /// it cannot grow where it is.
+    ///
+    /// Any map of a file will do, read-only and copy-on-write ones too; what was changed in a copy stays. Bytes behind the end of
+    /// the file are a [`Fault`](crate::ErrorKind::Fault) when they are touched, until the file has them. Memory without a file
+    /// gets zeros. The map does not follow the end of its file any more.
+    ///
+    /// # Errors
+    ///
+    /// Nothing has changed then.
+    ///
+    /// - [`Unsupported`](crate::ErrorKind::Unsupported): shared anonymous memory that would grow; and what needs mremap(2) on a
+    ///   system without it.
+    /// - [`TooLarge`](crate::ErrorKind::TooLarge), [`Os`](crate::ErrorKind::Os).
+    /// - [`NoFile`](crate::ErrorKind::NoFile), [`LengthBeyondEnd`](crate::ErrorKind::LengthBeyondEnd): on the systems below.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// mremap(2) on Linux. Elsewhere the file is mapped a second time, so that the map must keep it
+    /// ([`track_file`](crate::MmapOptions::track_file)), and a private map of a file cannot grow. On Windows a map cannot be longer
+    /// than its file.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use firmmap::MmapOptions;
+    /// let mut map = MmapOptions::new().len(3).open("LICENSE-MIT")?;
+    /// map.remap(9)?;
+    /// assert_eq!(map.to_vec(..)?, b"MIT Licen");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn remap(&mut self, len: usize) -> Result<()> {
+        self.change_len(len, true)
+    }
+
+    /// As [`remap`](Self::remap), for a map whose address must stay what it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`remap`](Self::remap), and [`Os`](crate::ErrorKind::Os) where the addresses behind the map are in use.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// Growth beyond the last page of the map, or its [`capacity`](Self::capacity), needs mremap(2).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// let mut map = firmmap::MmapOptions::new().open("Cargo.toml")?;
+    /// let address = map.as_ptr();
+    /// map.remap_in_place(9)?;
+    /// assert_eq!((map.len(), map.as_ptr()), (9, address));
+    /// # }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn remap_in_place(&mut self, len: usize) -> Result<()> {
+        self.change_len(len, false)
+    }
+
+    fn change_len(&mut self, len: usize, may_move: bool) -> Result<()> {
+        self.region.check()?;
+        let grows = len > self.len();
+        let shares_memory = cfg!(unix) && self.origin.anonymous && !self.origin.private;
+        if grows && shares_memory && self.file.is_none() {
+            return Err(Detail::Unsupported { what: "shared anonymous memory that grows" }.into());
+        }
+        let (_, _, total) = range::aligned(self.offset(), len.max(1), self.origin.granularity)?;
+        let clears = self.origin.anonymous && self.origin.protection.contains(Protection::WRITE);
+        match self.region.remap(total, len, may_move, clears) {
+            Ok(()) => self.origin.capacity = 0,
+            Err(error) if error.kind() == io::ErrorKind::Unsupported && error.raw_os_error().is_none() => {
+                self.change_len_without_mremap(len, may_move)?;
+            }
+            Err(error) => return Err(Error::os("remapping", error)),
+        }
+        self.origin.follows = false;
+        Ok(())
+    }
+
+    /// Where there is no mremap(2), or no mapping yet.
+    fn change_len_without_mremap(&mut self, len: usize, may_move: bool) -> Result<()> {
+        if len == self.len() {
+            return Ok(());
+        }
+        if self.origin.reserves() && len <= self.region.capacity() && !self.origin.anonymous {
+            self.region.set_len(len);
+            return Ok(());
+        }
+        if !may_move && self.region.capacity() > 0 {
+            return Err(Detail::Unsupported { what: "another length without moving" }.into());
+        }
+        if self.origin.anonymous {
+            return self.remap_file(self.origin.capacity_for(len), len, FileResize::Keep, 0, 0);
+        }
+        let file_len = self.file_len()?;
+        let end = self.offset().saturating_add(len as u64);
+        if !sys::RESERVES && end > file_len {
+            return Err(Detail::LengthBeyondEnd { offset: self.offset(), len, file_len }.into());
+        }
+        self.remap_file(self.origin.capacity_for(len), len, FileResize::Keep, file_len, file_len)
+    }
+}
