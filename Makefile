@@ -58,13 +58,13 @@ nextest:
 
 .PHONY: test-rust
 test-rust: nextest ## run the Rust tests and the documentation's examples
-	@$(LOGGED) nextest cargo nextest run --workspace --locked $(FEATURES)
+	@$(LOGGED) nextest scripts/nextest.sh --workspace --locked $(FEATURES)
 	@$(LOGGED) doctest cargo test --quiet --doc --workspace --locked $(FEATURES)
 
 .PHONY: test-resize
 test-resize: nextest ## run the Rust tests once more, with maps that grow without mremap(2), as on macOS and the BSDs
 	@RUSTFLAGS='--cfg firmmap_no_mremap' CARGO_TARGET_DIR=$(TARGET)/no-mremap $(LOGGED) resize \
-		cargo nextest run -p firmmap --locked
+		scripts/nextest.sh -p firmmap --locked
 
 .PHONY: test-python
 test-python: $(WHEEL) ## run pytest under every CPython from 3.11 on
@@ -134,6 +134,10 @@ test-i686: nextest ## run the Rust tests for Linux with 32 bits (as above)
 test-musl: nextest ## run the Rust tests with musl as the C library (as above)
 	@$(LOGGED) musl scripts/test-cross.sh x86_64-unknown-linux-musl
 
+.PHONY: test-models
+test-models: ## check models of what threads do at the same time, with loom: faults, growth, the state lock without the GIL
+	@RUSTFLAGS='--cfg loom' $(LOGGED) models cargo test --release --locked --manifest-path models/Cargo.toml --target-dir $(TARGET)/models
+
 # How long `make fuzz` runs each fuzzer, in seconds, and which; without names all.
 TIME ?= 600
 FUZZERS ?=
@@ -186,6 +190,10 @@ crate: ## pack the crate as for publishing it, and build what was packed
 		cargo package --package $$crate --locked --list | grep -x "$$file" >/dev/null || { echo "$$crate lacks $$file" >&2; exit 1; }; done; done
 	cargo publish --package firmmap --locked --dry-run
 
+.PHONY: test-crate
+test-crate: nextest ## pack the crate, and run the tests that are in the package
+	@$(LOGGED) crate scripts/test-crate.sh
+
 .PHONY: test-wheel
 test-wheel: ## build wheel and sdist, install each into an empty environment, and try it there
 	@rm -rf $(TARGET)/dist
@@ -209,6 +217,10 @@ lint: build ## check formatting, clippy, rustdoc, ruff, mypy, the stubs against 
 .PHONY: check-repository
 check-repository: .venv/ready ## check spelling (typos), the workflows (zizmor, actionlint), and the dependencies' licences (cargo-deny)
 	@$(LOGGED) repository scripts/check-repository.sh $(BIN)
+
+.PHONY: check-msrv
+check-msrv: ## compile the libraries with the oldest Rust that is promised, rustup's or Debian 13's (makes a Debian, as root)
+	@$(LOGGED) msrv scripts/check-msrv.sh
 
 .PHONY: structure
 structure: ## print the crates' folders, what uses what between them, and the circles

@@ -15,8 +15,8 @@ for name; do
     interpreters) lines='^== Debian unstable: (CPython|Python|debug build|all of it)|^== CPython|^test_mmap of CPython|^(=+ )?[0-9]+ (passed|skipped).* in ' ;;
     release-profile) lines='^searches in the ' ;;
     rust-clients) lines='^(memmap2|cacache|grep-searcher|ndarray-npy|parity-db|safetensors|tantivy) |^[0-9]+ of [0-9]+ clients ' ;;
-    repository | targets | wheel) lines='^(checked|ran|not run): ' ;;
-    *) lines='^ *Summary \[|^left out: ' ;;
+    repository | targets | wheel | msrv) lines='^(checked|ran|not run): ' ;;
+    *) lines='^ *Summary \[|^(left out|skipped): ' ;;
     esac
     # Each line once, with where it comes from.
     grep -hE "$lines" "$name" | sed "s/^ */$name: /"

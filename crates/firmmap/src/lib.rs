@@ -123,10 +123,6 @@ pub use access::MapFlags;
 pub use access::{Access, FlushFlags, Protection};
 pub use advice::Advice;
 pub use error::{Error, ErrorKind, Result};
-pub use fault::{
-    UnreportedFault, fault_guard, fault_handler, forget_fault_handler, on_fault, renew_fault_guard, set_fault_guard,
-    take_fault, take_fault_of, waiting_faults,
-};
 pub use file::MappedFile;
 pub use map::{
     Atomic, FaultMonitor, FindIter, Lines, Mmap, MmapBytes, Number, ReadOnly, Residency, SliceFault, check_immutable,

@@ -8,6 +8,7 @@
 #![allow(unsafe_code)]
 
 mod process;
+mod skipped;
 
 use std::ffi::{c_int, c_void};
 use std::ptr;

@@ -30,7 +30,11 @@ mod linux {
     use std::hint::black_box;
     use std::time::Instant;
 
-    use firmmap::{Mmap, MmapOptions, page_size, take_fault, waiting_faults};
+    use firmmap::{
+        Mmap, MmapOptions,
+        fault::{take_fault, waiting_faults},
+        page_size,
+    };
 
     const ROUNDS: usize = 1001;
 

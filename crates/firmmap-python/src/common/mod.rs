@@ -9,6 +9,8 @@ pub(crate) mod newlines;
 pub(crate) mod shared_file;
 #[allow(unsafe_code)]
 pub(crate) mod state_lock;
+#[cfg(Py_GIL_DISABLED)]
+mod state_mutex;
 
 mod fast;
 mod lines;

@@ -14,7 +14,7 @@ struct Inner<T> {
 }
 
 #[cfg(Py_GIL_DISABLED)]
-type Inner<T> = std::sync::Mutex<T>;
+type Inner<T> = super::state_mutex::StateMutex<T>;
 
 // SAFETY: `with` needs the GIL, so that only one thread at a time gets at the value.
 #[cfg(not(Py_GIL_DISABLED))]
@@ -89,7 +89,7 @@ impl<T> StateLock<T> {
         #[cfg(Py_GIL_DISABLED)]
         {
             let _ = py;
-            self.0.try_lock().ok().map(|value| work(&value))
+            self.0.try_read(work)
         }
     }
 
@@ -104,17 +104,6 @@ impl<T> StateLock<T> {
     #[inline]
     #[cfg(Py_GIL_DISABLED)]
     pub(crate) fn with<R>(&self, py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> R {
-        use crate::sys::detach::Detached;
-        use std::sync::TryLockError::{Poisoned, WouldBlock};
-        // A panic inside leaves nothing half done: every change of the state is one assignment.
-        let mut state = match self.0.try_lock() {
-            Ok(state) => state,
-            Err(Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(WouldBlock) => {
-                let _detached = Detached::new(py);
-                self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-            }
-        };
-        work(&mut state)
+        self.0.with(|| crate::sys::detach::Detached::new(py), work)
     }
 }

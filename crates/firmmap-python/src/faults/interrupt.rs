@@ -62,7 +62,7 @@ pub(crate) fn connect(py: Python<'_>, here: &Interpreter, main: usize) {
     };
     MAIN.store(main, Ordering::Release);
     // SAFETY: atomics, and functions of CPython's whose locks no thread holds that accesses mapped memory. It does not unwind.
-    unsafe { firmmap::on_fault(request) };
+    unsafe { firmmap::fault::on_fault(request) };
 }
 
 /// After fork(2), in the child, where this thread is the main one.

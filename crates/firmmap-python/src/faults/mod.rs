@@ -7,7 +7,7 @@ mod interrupt;
 
 use std::ffi::CStr;
 
-use firmmap::{take_fault_of, waiting_faults};
+use firmmap::fault::{take_fault_of, waiting_faults};
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyModule, PyTuple, PyType};
@@ -84,7 +84,7 @@ pub(crate) fn after_fork(py: Python<'_>) -> Returned<'_> {
 
 /// `_fault_handler()`: the signal handler that would be called now.
 pub(crate) fn handler(py: Python<'_>) -> Returned<'_> {
-    python_uint(py, firmmap::fault_handler() as u64)
+    python_uint(py, firmmap::fault::fault_handler() as u64)
 }
 
 /// `_forget_fault_handler(handler)` removes a handler that was disabled from the chain.
@@ -96,7 +96,7 @@ pub(crate) fn forget_handler<'py>(
     let mut args = ArgParser::new(args, names, 1, 1)?;
     let handler = args.required("handler")?.extract()?;
     args.finish()?;
-    firmmap::forget_fault_handler(handler);
+    firmmap::fault::forget_fault_handler(handler);
     Ok(none(module.py()))
 }
 
@@ -213,17 +213,17 @@ pub(crate) fn set_fault_guard<'py>(
     let Ok(on) = on.cast::<PyBool>() else {
         return Err(PyTypeError::new_err(format!("on must be a bool, not {}", class_name(on.as_borrowed()))));
     };
-    firmmap::set_fault_guard(on.is_true());
+    firmmap::fault::set_fault_guard(on.is_true());
     Ok(none(module.py()))
 }
 
 /// `firmmap.fault_guard()`.
 pub(crate) fn fault_guard(py: Python<'_>) -> Returned<'_> {
-    Ok(boolean(py, firmmap::fault_guard()))
+    Ok(boolean(py, firmmap::fault::fault_guard()))
 }
 
 /// `firmmap.renew_fault_guard()`.
 pub(crate) fn renew_fault_guard(py: Python<'_>) -> Returned<'_> {
-    firmmap::renew_fault_guard();
+    firmmap::fault::renew_fault_guard();
     Ok(none(py))
 }

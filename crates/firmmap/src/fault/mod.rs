@@ -37,6 +37,7 @@
 #[cfg(unix)]
 mod access;
 mod busy;
+mod counts;
 mod drop_hook;
 #[cfg(unix)]
 mod fork;
@@ -103,8 +104,8 @@ static GUARD: AtomicU32 = AtomicU32::new(0);
 /// # Examples
 ///
 /// ```
-/// firmmap::set_fault_guard(false);
-/// assert!(!firmmap::fault_guard());
+/// firmmap::fault::set_fault_guard(false);
+/// assert!(!firmmap::fault::fault_guard());
 /// ```
 #[must_use]
 pub fn fault_guard() -> bool {
@@ -131,8 +132,8 @@ pub fn fault_guard() -> bool {
 /// # Examples
 ///
 /// ```
-/// firmmap::set_fault_guard(true);
-/// assert!(firmmap::fault_guard());
+/// firmmap::fault::set_fault_guard(true);
+/// assert!(firmmap::fault::fault_guard());
 /// ```
 pub fn set_fault_guard(on: bool) {
     GUARD.store(if on { 1 } else { 2 }, Ordering::Relaxed);
@@ -145,7 +146,7 @@ pub fn set_fault_guard(on: bool) {
 /// # Examples
 ///
 /// ```
-/// firmmap::renew_fault_guard();
+/// firmmap::fault::renew_fault_guard();
 /// ```
 pub fn renew_fault_guard() {
     if fault_guard() {
@@ -158,8 +159,8 @@ pub fn renew_fault_guard() {
 /// # Examples
 ///
 /// ```
-/// let handler = firmmap::fault_handler();
-/// firmmap::forget_fault_handler(handler);
+/// let handler = firmmap::fault::fault_handler();
+/// firmmap::fault::forget_fault_handler(handler);
 /// ```
 #[must_use]
 pub fn fault_handler() -> usize {
@@ -203,7 +204,7 @@ static NOTIFY: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
 /// static FAULTS: AtomicU32 = AtomicU32::new(0);
 /// // SAFETY: an atomic may be changed in a signal handler.
 /// unsafe {
-///     firmmap::on_fault(|| {
+///     firmmap::fault::on_fault(|| {
 ///         FAULTS.fetch_add(1, Ordering::Relaxed);
 ///     });
 /// }
@@ -217,7 +218,7 @@ pub unsafe fn on_fault(notify: fn()) {
 /// # Examples
 ///
 /// ```
-/// assert_eq!(firmmap::take_fault(), None);
+/// assert_eq!(firmmap::fault::take_fault(), None);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -243,7 +244,7 @@ impl UnreportedFault {
     /// # Examples
     ///
     /// ```
-    /// assert!(firmmap::waiting_faults().iter().all(|fault| fault.thread_lives()));
+    /// assert!(firmmap::fault::waiting_faults().iter().all(|fault| fault.thread_lives()));
     /// ```
     #[must_use]
     pub fn thread_lives(&self) -> bool {
@@ -259,7 +260,7 @@ impl UnreportedFault {
 /// # Examples
 ///
 /// ```
-/// while let Some(fault) = firmmap::take_fault() {
+/// while let Some(fault) = firmmap::fault::take_fault() {
 ///     eprintln!("the byte at {} was missing", fault.offset);
 /// }
 /// ```
@@ -274,7 +275,7 @@ pub fn take_fault() -> Option<UnreportedFault> {
 /// # Examples
 ///
 /// ```
-/// assert_eq!(firmmap::take_fault_of(0), None);
+/// assert_eq!(firmmap::fault::take_fault_of(0), None);
 /// ```
 #[must_use]
 pub fn take_fault_of(thread: usize) -> Option<UnreportedFault> {
@@ -303,7 +304,7 @@ fn take(wanted: &dyn Fn(&Slot, usize) -> bool) -> Option<UnreportedFault> {
 /// # Examples
 ///
 /// ```
-/// assert!(firmmap::waiting_faults().is_empty());
+/// assert!(firmmap::fault::waiting_faults().is_empty());
 /// ```
 #[must_use]
 pub fn waiting_faults() -> Vec<UnreportedFault> {

@@ -1,9 +1,10 @@
 //! One mapping's entry in the table: what it is, its faults, and the threads that have to be told of them.
 
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use super::busy::is_busy;
+use super::counts::Counts;
 use super::index::Links;
 use super::os;
 use super::pool::{List, Neighbours, Node, Pool};
@@ -22,18 +23,8 @@ pub(crate) struct Slot {
     start: AtomicUsize,
     len: AtomicUsize,
     pub(super) links: Links,
-    /// The number of faults. It never decreases.
-    faults: AtomicU64,
-    /// Their number when last nothing was left to report and all pages were the file's.
-    settled: AtomicU64,
-    /// Their number when last all pages were the file's.
-    restored: AtomicU64,
-    /// Their number before the present map got the slot.
-    before: AtomicU64,
+    counts: Counts,
 
-    /// How often the count was asked for while there were zeros that could not be removed, plus the argument of
-    /// [`count_from`](Self::count_from).
-    asked: AtomicU64,
     file_offset: AtomicU64,
     device: AtomicU64,
     inode: AtomicU64,
@@ -126,11 +117,7 @@ impl Slot {
             start: AtomicUsize::new(0),
             len: AtomicUsize::new(0),
             links: Links::new(),
-            faults: AtomicU64::new(0),
-            settled: AtomicU64::new(0),
-            restored: AtomicU64::new(0),
-            before: AtomicU64::new(0),
-            asked: AtomicU64::new(0),
+            counts: Counts::new(),
             file_offset: AtomicU64::new(0),
             device: AtomicU64::new(0),
             inode: AtomicU64::new(0),
@@ -198,14 +185,13 @@ impl Slot {
 
     /// Begins the count of a new map, which is about to be put into the index.
     pub(super) fn start_counting(&self) {
-        self.before.store(self.faults.load(Ordering::Relaxed), Ordering::Relaxed);
-        self.asked.store(0, Ordering::Relaxed);
+        self.counts.start();
         self.listed.store(true, Ordering::Relaxed);
     }
 
     /// Continues the count of a map that this one replaces.
     pub(crate) fn count_from(&self, count: u64) {
-        self.asked.fetch_add(count, Ordering::Relaxed);
+        self.counts.count_from(count);
     }
 
     /// Changes the protection that pages get when they are restored.
@@ -236,7 +222,7 @@ impl Slot {
             pool.give_back(node);
         }
         self.unlisted.store(0, Ordering::Relaxed);
-        self.settled.store(self.faults.load(Ordering::Relaxed), Ordering::Release);
+        self.counts.set_settled(self.counts.now());
         fault
     }
 
@@ -254,21 +240,14 @@ impl Slot {
                 pool.give_back(node);
             }
         }
-        self.restored.store(self.faults.load(Ordering::Relaxed), Ordering::Release);
+        self.counts.set_restored(self.counts.now());
     }
 
     /// The number of the map's faults. If it is the same before and after, only the file's bytes were read in between, and no writes
     /// were lost.
     #[inline]
     pub(crate) fn count(&self) -> u64 {
-        // What was read before is read before the count.
-        fence(Ordering::Acquire);
-        let faults = self.faults.load(Ordering::Acquire);
-        if faults == self.restored.load(Ordering::Acquire) {
-            (faults - self.before.load(Ordering::Relaxed)) + self.asked.load(Ordering::Relaxed)
-        } else {
-            self.count_zeroed()
-        }
+        self.counts.count().unwrap_or_else(|| self.count_zeroed())
     }
 
     /// [`count`](Self::count) where there are zeros in place of pages: they must be gone before the caller begins to read.
@@ -277,20 +256,13 @@ impl Slot {
         let _blocked = os::block_signals();
         let _held = self.hold();
         self.settle();
-        if !self.zeroed.is_empty() {
-            // Reading the zeros raises no new fault, so this counts as one.
-            self.asked.fetch_add(1, Ordering::Relaxed);
-        }
-        let faults = self.faults.load(Ordering::Relaxed) - self.before.load(Ordering::Relaxed);
-        faults + self.asked.load(Ordering::Relaxed)
+        self.counts.count_locked(!self.zeroed.is_empty())
     }
 
     /// Before an operation: returns the count to compare with afterwards, if nothing is to be reported or restored.
     #[inline(always)]
     pub(crate) fn settled(&self) -> Option<u64> {
-        let seen = self.faults.load(Ordering::Acquire);
-        // What is read next must not be read before this.
-        (seen == self.settled.load(Ordering::Acquire)).then_some(seen)
+        self.counts.settled()
     }
 
     /// Before a part of an operation on `whole`: returns the count to compare with afterwards, or an unreported fault, or a fault in
@@ -317,7 +289,7 @@ impl Slot {
         }
         match self.first_zeroed(part) {
             Some(offset) => Err(Fault { offset }),
-            None => Ok(self.faults.load(Ordering::Relaxed)),
+            None => Ok(self.counts.now()),
         }
     }
 
@@ -333,23 +305,20 @@ impl Slot {
     /// After an operation on a part of `span`: fails if what it has read may not be the file's.
     #[inline]
     pub(crate) fn leave(&'static self, seen: u64, span: Span) -> Result<(), Fault> {
-        // What was read before is read before the count.
-        fence(Ordering::Acquire);
-        if self.faults.load(Ordering::Relaxed) == seen { Ok(()) } else { Err(self.recover(span)) }
+        if self.counts.is(seen) { Ok(()) } else { Err(self.recover(span)) }
     }
 
     /// Before an operation that only reads, and leaves the reporting to another one: returns the count to compare with afterwards. It
     /// is less than the later count if there is an unreported fault.
     #[inline(always)]
     pub(crate) fn settled_count(&self) -> u64 {
-        self.settled.load(Ordering::Acquire)
+        self.counts.settled_count()
     }
 
     /// After such an operation: whether what it has read was the file's, and no fault is unreported.
     #[inline(always)]
     pub(crate) fn is_unchanged(&self, seen: u64) -> bool {
-        fence(Ordering::Acquire);
-        self.faults.load(Ordering::Relaxed) == seen
+        self.counts.is(seen)
     }
 
     /// Restores the file's pages and returns the first missing byte of `span`. The fault itself may have been at any other one, by the
@@ -444,15 +413,15 @@ impl Slot {
 
     /// Restores the file's pages, where the system can. The slot is locked, all signals are blocked.
     fn settle(&self) {
-        let faults = self.faults.load(Ordering::Relaxed);
+        let faults = self.counts.now();
         let restored = self.restore_ranges(&self.mapping());
         os::refill_reserve();
         if !restored {
             return;
         }
-        self.restored.store(faults, Ordering::Release);
+        self.counts.set_restored(faults);
         if self.reports.is_empty() && self.unlisted.load(Ordering::Relaxed) == 0 {
-            self.settled.store(faults, Ordering::Release);
+            self.counts.set_settled(faults);
         }
     }
 
@@ -517,7 +486,7 @@ impl Slot {
         }
         let mapping = self.mapping();
         // Counted before it can be seen.
-        self.faults.fetch_add(1, Ordering::AcqRel);
+        self.counts.add();
         // Also by other threads that write to the page: the load in `leave` may be reordered before a store, but not before this.
         os::seen_by_all_threads();
         // No more ranges can be recorded: the others are restored. Whoever still uses them faults again.
@@ -558,7 +527,7 @@ impl Slot {
         if !self.contains(address) || !help(&mapping) {
             return false;
         }
-        self.faults.fetch_add(1, Ordering::AcqRel);
+        self.counts.add();
         self.note(address, address & !(mapping.page_size - 1), thread);
         true
     }

@@ -164,7 +164,7 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
     unsafe { handle(signal, info, context) };
 }
 
-/// The bytes of stack that [`handle`] needs, with what [`super::notify`] calls; `tests/fault_stack.rs` measures it. An unoptimised
+/// The bytes of stack that [`handle`] needs, with what [`super::notify`] calls; `tests/faults/signal_stack.rs` measures it. An unoptimised
 /// build needs more.
 const STACK: usize = if cfg!(debug_assertions) { 4096 } else { 2048 };
 

@@ -6,12 +6,12 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::access::Protection;
 use crate::error::{Detail, Error, ErrorKind, Result};
 use crate::fault::Fault;
+use crate::map::growth_lock::{GrowthGuard, GrowthLock};
 use crate::map::{MapSource, Mmap};
 use crate::range;
 use crate::sys::{self, Appending, FileInfo, FileLenChange, FileResize, TrackedFile, WriteError};
@@ -22,10 +22,7 @@ const MIN_CAPACITY: usize = 1 << 20;
 /// The state of a map's growth.
 #[derive(Default)]
 pub(crate) struct Growth {
-    /// The [`generation`](sys::generation) of the thread that is extending the map, or zero.
-    ///
-    /// Not a mutex: after fork(2) the child would wait for ever for a thread that exists only in its parent.
-    holder: AtomicU32,
+    lock: GrowthLock,
     /// How the file is written to: one of the constants below, or zero while that is unknown.
     file: AtomicU8,
 }
@@ -42,32 +39,11 @@ const NOT_REGULAR: u8 = 4;
 /// Writes of at least so many bytes first ask whether the disk has space: writing them takes much longer than asking.
 const LARGE_WRITE: usize = 64 * 1024;
 
-/// The exclusive right to extend a map, until it is dropped.
-struct GrowthLock<'a>(&'a AtomicU32);
-
 impl Growth {
-    fn lock(&self) -> GrowthLock<'_> {
-        let here = sys::generation();
-        let mut waits = 0;
-        loop {
-            let holder = self.holder.load(Ordering::Relaxed);
-            // A holder of another generation existed when this process was forked, and does not exist in it.
-            if holder != here
-                && self.holder.compare_exchange_weak(holder, here, Ordering::Acquire, Ordering::Relaxed).is_ok()
-            {
-                return GrowthLock(&self.holder);
-            }
-            if waits < 100 {
-                waits += 1;
-                std::thread::yield_now();
-            } else {
-                std::thread::sleep(Duration::from_micros(50));
-            }
-        }
+    fn lock(&self) -> GrowthGuard<'_> {
+        self.lock.lock(sys::generation())
     }
-}
 
-impl Growth {
     /// How the file is written to, by its kind and by the flags that it was opened with. The system is asked once: the kind does not
     /// change, and writes go to the right place even if others change the flags later.
     fn kind_of(&self, file: &File) -> io::Result<u8> {
@@ -143,12 +119,6 @@ impl Undo<'_> {
         if self.reached > self.before {
             sys::restore_len(self.file, self.before, self.before + 1..=self.reached);
         }
-    }
-}
-
-impl Drop for GrowthLock<'_> {
-    fn drop(&mut self) {
-        self.0.store(0, Ordering::Release);
     }
 }
 

@@ -5,6 +5,7 @@ mod atomics;
 mod fast;
 mod find_iter;
 mod growth;
+mod growth_lock;
 mod lines;
 mod monitor;
 mod numbers;

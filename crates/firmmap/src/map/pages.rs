@@ -52,7 +52,7 @@ impl Mmap {
     /// number is the same before and after, it has read only the file's bytes in between, and has lost no writes. Zeros that an
     /// earlier fault has put in place of pages are replaced by the file's pages before this returns.
     ///
-    /// It is always zero without the guard ([`set_fault_guard`](crate::set_fault_guard)).
+    /// It is always zero without the guard ([`set_fault_guard`](crate::fault::set_fault_guard)).
     ///
     /// # Examples
     ///

@@ -24,9 +24,13 @@ const TIMEOUT: u32 = 120;
 #[macro_export]
 macro_rules! scenarios {
     (lives: $($lives:ident),* $(,)?; dies: $($dies:ident),* $(,)?;) => {
+        fn child(scenario: &str) -> $crate::process::Child {
+            $crate::process::Child::new(module_path!(), scenario)
+        }
+
         mod in_a_process_of_its_own {
-            $(#[test] fn $lives() { $crate::process::child(stringify!($lives)).lives(); })*
-            $(#[test] fn $dies() { $crate::process::child(stringify!($dies)).dies(); })*
+            $(#[test] fn $lives() { super::child(stringify!($lives)).lives(); })*
+            $(#[test] fn $dies() { super::child(stringify!($dies)).dies(); })*
         }
 
         #[test]
@@ -45,17 +49,6 @@ macro_rules! scenarios {
 /// A child process that will run a scenario.
 pub struct Child(Command);
 
-pub fn child(scenario: &str) -> Child {
-    let mut command = this_program();
-    command.args(["scenario", "--exact", "--ignored", "--nocapture"]);
-    command.env(SCENARIO, scenario).env("RUST_BACKTRACE", "0");
-    // Scenarios end without cleaning up, in a fork of a program that goes on: all that it has would be a leak.
-    if let Ok(options) = std::env::var("ASAN_OPTIONS") {
-        command.env("ASAN_OPTIONS", format!("{options}:detect_leaks=0"));
-    }
-    Child(command)
-}
-
 /// This test binary once more: by itself, or through the emulator that `FIRMMAP_TEST_RUNNER` has the command of.
 fn this_program() -> Command {
     let program = std::env::current_exe().unwrap();
@@ -68,6 +61,20 @@ fn this_program() -> Command {
 }
 
 impl Child {
+    /// `module` is the path of the module that has declared the scenario.
+    pub fn new(module: &str, scenario: &str) -> Self {
+        // The harness names tests without the crate.
+        let test = module.split_once("::").map_or("scenario".into(), |(_, module)| format!("{module}::scenario"));
+        let mut command = this_program();
+        command.args([&*test, "--exact", "--ignored", "--nocapture"]);
+        command.env(SCENARIO, scenario).env("RUST_BACKTRACE", "0");
+        // Scenarios end without cleaning up, in a fork of a program that goes on: all that it has would be a leak.
+        if let Ok(options) = std::env::var("ASAN_OPTIONS") {
+            command.env("ASAN_OPTIONS", format!("{options}:detect_leaks=0"));
+        }
+        Self(command)
+    }
+
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.0.env(name, value);
         self
@@ -79,8 +86,8 @@ impl Child {
         assert!(output.status.success(), "{}\n{}", output.status, text(&output));
         let text = text(&output);
         assert!(text.contains("1 passed"), "{text}");
-        for line in text.lines().filter(|line| line.contains("skipped:")) {
-            println!("{line}");
+        for why in text.lines().filter_map(|line| line.split_once("skipped: ")) {
+            crate::skipped::skipped(why.1);
         }
         text
     }
@@ -155,6 +162,7 @@ pub fn so_far() {
 
 /// In a scenario that this system cannot run.
 pub fn skipped(why: &str) {
+    // The test passes it on, which knows its name.
     println!("skipped: {why}");
 }
 

@@ -1,0 +1,20 @@
+//! The examples run to their end.
+
+#[path = "../../examples/append.rs"]
+#[allow(dead_code)]
+mod append;
+#[path = "../../examples/from_memmap2.rs"]
+#[allow(dead_code)]
+mod from_memmap2;
+
+// G6, R4: a log that is appended to and followed.
+#[test]
+fn append_ends_well() {
+    append::main().unwrap();
+}
+
+// R3, R4: what the guide shows.
+#[test]
+fn from_memmap2_ends_well() {
+    from_memmap2::main().unwrap();
+}
