@@ -12,8 +12,8 @@
 //!
 //! **For that purpose the first map installs a handler for SIGBUS** in the process (on macOS also for SIGSEGV, on Windows an exception
 //! handler). Signals that do not concern a map of this crate go to the previous handler. Where nothing faults, an operation costs two
-//! more loads and no system call. `FIRMMAP_FAULT_GUARD=0` in the environment or [`set_fault_guard`] switches it off: then no handler is
-//! installed, and a missing page kills the process. [`fault`] describes it.
+//! more loads and no system call. `FIRMMAP_FAULT_GUARD=0` in the environment or [`set_fault_guard`](fault::set_fault_guard) switches
+//! it off: then no handler is installed, and a missing page kills the process. [`fault`] describes it.
 //!
 //! # Examples
 //!

@@ -166,7 +166,7 @@ mod operation {
     //! Operations that can be abandoned, as with `__try` and `__except` in C: the frames above are unwound by the compiler's tables, up
     //! to that of [`enter`], which then returns another value.
 
-    use std::arch::naked_asm;
+    use std::arch::global_asm;
     use std::ffi::c_void;
     use std::mem::{ManuallyDrop, MaybeUninit, needs_drop};
     use std::ptr;
@@ -221,45 +221,67 @@ mod operation {
         operation.result.write(access());
     }
 
-    /// Calls `run(operation)` and returns 0. `operation` is in `rbx` while it runs, where the handler finds it.
-    #[unsafe(naked)]
-    unsafe extern "C" fn enter(run: unsafe extern "C" fn(*mut c_void), operation: *mut c_void) -> usize {
-        naked_asm!(
-            ".seh_proc {this}",
-            "push rbx",
-            ".seh_pushreg rbx",
-            "sub rsp, 32",
-            ".seh_stackalloc 32",
-            ".seh_endprologue",
-            "mov rbx, rdx",
-            "mov rax, rcx",
-            "mov rcx, rdx",
-            "call rax",
-            "xor eax, eax",
-            "add rsp, 32",
-            "pop rbx",
-            "ret",
-            ".seh_endproc",
-            this = sym enter,
-        )
+    /// The name of a function in the assembly below: each version of the crate has its own in a program.
+    macro_rules! symbol {
+        ($name:literal) => {
+            concat!(
+                "firmmap_",
+                env!("CARGO_PKG_VERSION_MAJOR"),
+                "_",
+                env!("CARGO_PKG_VERSION_MINOR"),
+                "_",
+                env!("CARGO_PKG_VERSION_PATCH"),
+                "_",
+                $name
+            )
+        };
     }
 
-    /// Returns 1 from [`enter`], in whose frame it runs after the call was abandoned.
-    #[unsafe(naked)]
-    unsafe extern "C" fn fail() {
-        naked_asm!(
-            ".seh_proc {this}",
-            ".seh_pushreg rbx",
-            ".seh_stackalloc 32",
-            ".seh_endprologue",
-            "mov eax, 1",
-            "add rsp, 32",
-            "pop rbx",
-            "ret",
-            ".seh_endproc",
-            this = sym fail,
-        )
+    // SAFETY: what is linked by these names is the assembly below.
+    unsafe extern "C" {
+        /// Calls `run(operation)` and returns 0. `operation` is in `rbx` while it runs, where the handler finds it.
+        #[link_name = symbol!("enter")]
+        fn enter(run: unsafe extern "C" fn(*mut c_void), operation: *mut c_void) -> usize;
+
+        /// Returns 1 from [`enter`], in whose frame it runs after the call was abandoned.
+        #[link_name = symbol!("fail")]
+        fn fail();
     }
+
+    // Functions with a frame that the compiler does not change (Rust has naked functions from 1.88 on).
+    global_asm!(
+        ".text",
+        concat!(".globl ", symbol!("enter")),
+        ".p2align 4",
+        concat!(".seh_proc ", symbol!("enter")),
+        concat!(symbol!("enter"), ":"),
+        "push rbx",
+        ".seh_pushreg rbx",
+        "sub rsp, 32",
+        ".seh_stackalloc 32",
+        ".seh_endprologue",
+        "mov rbx, rdx",
+        "mov rax, rcx",
+        "mov rcx, rdx",
+        "call rax",
+        "xor eax, eax",
+        "add rsp, 32",
+        "pop rbx",
+        "ret",
+        ".seh_endproc",
+        concat!(".globl ", symbol!("fail")),
+        ".p2align 4",
+        concat!(".seh_proc ", symbol!("fail")),
+        concat!(symbol!("fail"), ":"),
+        ".seh_pushreg rbx",
+        ".seh_stackalloc 32",
+        ".seh_endprologue",
+        "mov eax, 1",
+        "add rsp, 32",
+        "pop rbx",
+        "ret",
+        ".seh_endproc",
+    );
 
     /// An operation that was interrupted by an exception.
     pub(super) struct Interrupted {
