@@ -32,7 +32,7 @@ def operations(path: Path) -> dict[str, Callable[[], object]]:
         "residency": file.residency,
         "open": lambda: firmmap.open(path),
         "open of a missing file": lambda: firmmap.open("/nonexistent"),
-        "a wrong mode": lambda: firmmap.open(path, "zz"),  # type: ignore[arg-type]
+        "a wrong mode": lambda: firmmap.open(path, "zz"),
         "a large length": lambda: firmmap.open(path, length=number),
         "a wrong index": lambda: file[10**6],
         "a closed map": closed.read,

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import firmmap
 import pytest
@@ -153,7 +153,7 @@ def test_keep_file(path: Path) -> None:
         m.seek(0, 2)
         for call in (lambda: m.write(b"more"), lambda: m.truncate(3), m.fileno):
             with pytest.raises(io.UnsupportedOperation):
-                call()
+                call()  # type: ignore[no-untyped-call]
         with pytest.raises(io.UnsupportedOperation, match="keep_file=False"):
             m.write(b"more")
     assert path.read_bytes().startswith(b"A LINE of")
@@ -216,6 +216,11 @@ def test_load_refuses(path: Path) -> None:
     assert path.read_bytes() == TEXT
 
 
+def write_and_close(descriptor: int) -> None:
+    os.write(descriptor, b"0123456789" * 100_000)
+    os.close(descriptor)
+
+
 @only_linux
 def test_load_what_cannot_be_mapped() -> None:
     """G12: files of /proc, and pipes, at an offset too."""
@@ -225,15 +230,13 @@ def test_load_what_cannot_be_mapped() -> None:
         assert m[:].split(b"\n")[0] == Path("/proc/cpuinfo").read_bytes().split(b"\n")[0]
     for arguments, expected in (({}, b"0123456789" * 100_000), ({"offset": 3, "length": 4}, b"3456")):
         read, write = os.pipe()
-        writer = threading.Thread(
-            target=lambda end: (os.write(end, b"0123456789" * 100_000), os.close(end)), args=[write]
-        )
+        writer = threading.Thread(target=write_and_close, args=[write])
         if arguments:
             os.write(write, b"0123456789")
             os.close(write)
         else:
             writer.start()
-        with firmmap.open(read, load=True, **arguments) as m:  # type: ignore[arg-type]
+        with firmmap.open(read, load=True, **arguments) as m:  # type: ignore[call-overload]
             assert m[:] == expected
         if not arguments:
             writer.join()
@@ -383,7 +386,11 @@ MISTAKES: list[tuple[Callable[[Any, Path], object], type[Exception], str]] = [
     (lambda m, _: m.truncate(4), BufferError, r"1 view .* 30000 bytes cannot become 4 before they are gone"),
     (lambda m, _: m.truncate(1 << 30), BufferError, r"only up to its capacity of 30000; .*opened with a capacity"),
     (lambda m, _: m.protect(1), BufferError, "protect is not possible while 1 view"),
-    (lambda _, p: firmmap.open(p.open("rb")), TypeError, r"not BufferedReader: give its name, or its fileno\(\)"),
+    (
+        lambda _, p: firmmap.open(cast(Any, p.open("rb"))),
+        TypeError,
+        r"not BufferedReader: give its name, or its fileno\(\)",
+    ),
     (lambda _, __: firmmap.open(98765), OSError, "Bad file descriptor: 98765"),
     (lambda _, p: firmmap.open(p, "wb"), ValueError, r'"wb" does not read.*use "w\+b"'),
     (lambda _, p: firmmap.open(p, 3), TypeError, "mode must be a str, not int"),  # type: ignore[call-overload]
@@ -419,9 +426,9 @@ def test_words_about_descriptors_and_limits(path: Path) -> None:
     with firmmap.open(path) as m:
         for call in (lambda: m.write(b"x"), lambda: m.truncate(3)):
             with pytest.raises(io.UnsupportedOperation, match=r"open it with 'r\+'"):
-                call()
+                call()  # type: ignore[no-untyped-call]
         with pytest.raises(TypeError, match=r"open it with 'r\+', or 'c'"):
-            m[0] = 1  # type: ignore[index]
+            m[0] = 1
         with pytest.raises(OSError, match="does not take advice 9999"):
             m.madvise(9999)
     with pytest.raises(OSError, match=f"a capacity of {1 << 60} bytes needs more addresses"):

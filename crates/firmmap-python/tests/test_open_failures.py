@@ -235,10 +235,10 @@ def test_numbers_that_do_not_fit(path: Path) -> None:
     for name in ("offset", "length", "capacity"):
         for number in (1 << 63, 1 << 70, 10**5000):
             with pytest.raises(ValueError, match=rf"^{name} .* at most {sys.maxsize}$"):
-                firmmap.open(path, **{name: number})  # type: ignore[arg-type]
+                firmmap.open(path, **{name: number})  # type: ignore[call-overload]
         for number in (-1, -(1 << 63), -(1 << 63) - 1, -(1 << 70)):
             with pytest.raises(ValueError, match=rf"^{name} {number} is negative$"):
-                firmmap.open(path, **{name: number})  # type: ignore[arg-type]
+                firmmap.open(path, **{name: number})  # type: ignore[call-overload]
     for number in (1 << 31, 1 << 70):
         with pytest.raises(OverflowError, match=rf"^descriptor {number} .* {2**31 - 1}$"):
             firmmap.open(number)

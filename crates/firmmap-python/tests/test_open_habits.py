@@ -88,7 +88,7 @@ def test_one_position_of_the_methods_that_plain_files_lack(path: Path) -> None:
     ):
         with firmmap.open(path, "r+") as m:
             subprocess.run([sys.executable, "-c", "import os; os.read(0, 6)"], stdin=m, check=True)
-            assert call(m) == expected
+            assert call(m) == expected  # type: ignore[no-untyped-call]
 
 
 @only_unix

@@ -35,7 +35,7 @@ def test_spellings(path: Path, mode: str) -> None:
         if "x" in mode:
             path.unlink()
         binary = mode if "b" in mode or opened is firmmap.open else mode + "b"
-        with opened(path, binary) as f:  # type: ignore[operator]
+        with opened(path, binary) as f:
             found: list[Any] = [f.mode, f.tell(), f.writable(), f.seek(0), f.read()]
             if f.writable():
                 found += [f.write(b"new"), f.seek(0), f.write(b"N"), f.flush(), f.tell(), f.seek(0), f.read()]
