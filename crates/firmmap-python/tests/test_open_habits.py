@@ -4,6 +4,7 @@ modification, writes that are lost, warnings, finalizers, holes."""
 from __future__ import annotations
 
 import bisect
+import errno
 import gc
 import io
 import os
@@ -121,8 +122,11 @@ def test_a_descriptor_that_is_another_files(path: Path) -> None:
         assert m.tell() == 20  # it is the same file
         m.seek(3)
         os.dup2(null.fileno(), fd)
-        assert (m.read(2), m.tell()) == (LINES[3:5], 5)
-        assert os.lseek(fd, 0, 1) == 0
+        for use in (m.tell, m.read, lambda: m.seek(0), lambda: m.write(b"x")):
+            with pytest.raises(OSError, match="another file") as caught:
+                use()
+            assert caught.value.errno == errno.EBADF
+        assert (m[3:5], os.lseek(fd, 0, 1)) == (LINES[3:5], 0)
 
 
 def aged(path: Path) -> None:

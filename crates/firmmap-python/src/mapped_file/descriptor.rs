@@ -62,11 +62,13 @@ impl Open {
     /// moved it, that is one system call.
     pub(super) fn sync_from_descriptor(&mut self) -> PyResult<()> {
         let Some(placed) = self.descriptor_position else { return Ok(()) };
-        let Some(now) = self.file.descriptor_position().filter(|&now| now != placed) else { return Ok(()) };
-        if self.file.file().is_none() {
-            // The number is another file's by now.
+        let now = self.file.descriptor_position();
+        if now == Some(placed) {
             return Ok(());
         }
+        // It may have been closed, and the number may be another file's by now.
+        self.file.tracked_file().map_err(error)?;
+        let Some(now) = now else { return Ok(()) };
         let position = now.saturating_sub(self.file.offset()) as usize;
         self.file.set_position(position);
         self.descriptor_position = Some(now);
@@ -80,11 +82,15 @@ impl Open {
         Ok(())
     }
 
-    /// Moves the descriptor to the position, wherever it was.
-    pub(super) fn move_descriptor(&mut self) {
+    /// Sets the position, and moves the descriptor to it, wherever it was.
+    pub(super) fn seek_to(&mut self, position: usize) -> PyResult<()> {
         if self.descriptor_position.is_some() {
-            self.seek_descriptor();
+            let mut file = self.file.tracked_file().map_err(error)?;
+            let place = self.file.offset() + position as u64;
+            self.descriptor_position = file.seek(SeekFrom::Start(place)).ok();
         }
+        self.file.set_position(position);
+        Ok(())
     }
 
     /// [`sync_from_descriptor`](Self::sync_from_descriptor), after the position was changed through the map: moves the descriptor to it.

@@ -195,8 +195,7 @@ pub(crate) fn seek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
             let message = format!("Invalid argument: {distance} from {base} is not a position in a file");
             PyOSError::new_err((INVALID_ARGUMENT, message))
         })?;
-        open.file.set_position(target);
-        open.move_descriptor();
+        open.seek_to(target)?;
         Ok(target)
     })?;
     args::python_int(py, position as isize)

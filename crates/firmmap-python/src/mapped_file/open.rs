@@ -6,6 +6,7 @@ use std::io::{ErrorKind as ErrorKindOfIo, Read};
 
 use firmmap::{ErrorKind, MmapOptions, Mode};
 use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
 
 use super::{MappedFile, error};
 use crate::args;
@@ -94,7 +95,8 @@ impl OpenArgs {
             return Err(PyValueError::new_err("Cannot use closefd=False with file name"));
         }
         let os = import(py, c"os")?;
-        if attribute(&path, c"__fspath__").is_err() && attribute(&path, c"fileno").is_ok() {
+        let is_name = path.is_instance_of::<PyString>() || path.is_instance_of::<PyBytes>();
+        if !is_name && attribute(&path, c"__fspath__").is_err() && attribute(&path, c"fileno").is_ok() {
             let class = class_name(path.as_borrowed());
             let message = format!("path must be a path or a descriptor, not {class}: give its name, or its fileno()");
             return Err(PyTypeError::new_err(message));

@@ -179,7 +179,7 @@ pub(crate) fn set_name<'py>(this: This<'py>, name: Object<'_, 'py>) -> Returned<
 fn is_development_mode(py: Python<'_>) -> PyResult<bool> {
     let sys = import(py, c"sys")?;
     let flag = attribute(&attribute(&sys, c"flags")?, c"dev_mode")?;
-    Ok(flag.is_truthy()? || sys.hasattr("gettotalrefcount")?)
+    Ok(flag.is_truthy()? || attribute(&sys, c"gettotalrefcount").is_ok())
 }
 
 pub(crate) fn size(this: This<'_>) -> Returned<'_> {

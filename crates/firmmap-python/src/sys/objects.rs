@@ -67,8 +67,14 @@ pub(crate) fn import<'py>(py: Python<'py>, name: &CStr) -> PyResult<Bound<'py, P
 
 /// An attribute of an object.
 pub(crate) fn attribute<'py>(object: &Bound<'py, PyAny>, name: &CStr) -> PyResult<Bound<'py, PyAny>> {
-    // SAFETY: the object is alive, the name ends in a zero byte.
-    let value = unsafe { ffi::PyObject_GetAttrString(object.as_ptr(), name.as_ptr()) };
+    // Interned: CPython's cache of attributes keeps the names that it was asked for.
+    // SAFETY: attached, as the object says; the name ends in a zero byte.
+    let name = unsafe { ffi::PyUnicode_InternFromString(name.as_ptr()) };
+    // SAFETY: a new reference, or null with an exception set.
+    let name = unsafe { Bound::<PyAny>::from_owned_ptr_or_opt(object.py(), name) };
+    let name = name.ok_or_else(|| Exception::fetch(object.py()))?;
+    // SAFETY: both are alive.
+    let value = unsafe { ffi::PyObject_GetAttr(object.as_ptr(), name.as_ptr()) };
     // SAFETY: a new reference, or null with an exception set.
     unsafe { Bound::from_owned_ptr_or_opt(object.py(), value) }.ok_or_else(|| Exception::fetch(object.py()))
 }
