@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use common::{Scratch, page, refused};
 use firmmap::{Access, ErrorKind, MmapOptions};
@@ -18,7 +18,7 @@ fn shared_with_other_maps() {
     assert_eq!(other.atomics_read_only::<AtomicU16>(..8).unwrap()[2].load(Ordering::Acquire), 0x0102);
     assert_eq!(other.atomics_read_only::<AtomicU32>(12..16).unwrap()[0].load(Ordering::Acquire), u32::MAX);
     #[cfg(target_pointer_width = "64")]
-    assert_eq!(other.atomics_read_only::<AtomicI64>(..).unwrap()[7].load(Ordering::SeqCst), 7);
+    assert_eq!(other.atomics_read_only::<std::sync::atomic::AtomicI64>(..).unwrap()[7].load(Ordering::SeqCst), 7);
     let bytes = other.atomics_read_only::<AtomicU8>(..).unwrap();
     let bytes: Vec<u8> = bytes.iter().map(|byte| byte.load(Ordering::Relaxed)).collect();
     assert_eq!(bytes, scratch.contents());
