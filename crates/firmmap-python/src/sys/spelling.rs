@@ -52,7 +52,7 @@ mod tests {
         let known = ["fileno", "length", "flags", "prot"];
         assert_eq!(closest("filen", &known), Some("fileno"));
         assert_eq!(closest("Fileno", &known), Some("fileno"));
-        assert_eq!(closest("lenght", &known), Some("length"));
+        assert_eq!(closest("lengths", &known), Some("length"));
         assert_eq!(closest("flag", &known), Some("flags"));
         assert_eq!(closest("zzz", &known), None);
         assert_eq!(closest(&"flags".repeat(20), &known), None);
