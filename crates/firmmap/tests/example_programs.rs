@@ -1,6 +1,10 @@
 //! The three programs that are written from the documentation alone do what they say.
 
 mod common;
+#[cfg(unix)]
+mod process;
+#[cfg(unix)]
+mod skipped;
 
 #[path = "../examples/log_search.rs"]
 mod log_search;
@@ -8,8 +12,6 @@ mod log_search;
 mod ring;
 #[path = "../examples/update_records.rs"]
 mod update_records;
-
-use std::process::Command;
 
 use common::Scratch;
 
@@ -39,7 +41,10 @@ fn update_records_changes_prices() {
 fn ring_between_processes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ring");
-    let mut writer = Command::new(std::env::current_exe().unwrap());
+    #[cfg(unix)]
+    let mut writer = process::this_program();
+    #[cfg(not(unix))]
+    let mut writer = std::process::Command::new(std::env::current_exe().unwrap());
     writer.args(["ring_writer", "--exact", "--ignored"]).env(RING, &path);
     let mut writer = writer.stdout(std::process::Stdio::null()).spawn().unwrap();
     assert_eq!(ring::run(&path, false, 1000).unwrap(), 10 * 999 * 1000 / 2);

@@ -125,7 +125,7 @@ fn protection() {
 
 // R3: advice that the system knows.
 #[test]
-fn advice() {
+fn advice_that_the_system_supports() {
     for advice in [Advice::NORMAL, Advice::RANDOM, Advice::SEQUENTIAL, Advice::WILL_NEED, Advice::DONT_NEED] {
         assert!(advice.is_supported());
     }

@@ -50,7 +50,7 @@ macro_rules! scenarios {
 pub struct Child(Command);
 
 /// This test binary once more: by itself, or through the emulator that `FIRMMAP_TEST_RUNNER` has the command of.
-fn this_program() -> Command {
+pub fn this_program() -> Command {
     let program = std::env::current_exe().unwrap();
     let runner = std::env::var("FIRMMAP_TEST_RUNNER").unwrap_or_default();
     let mut words = runner.split_whitespace();
