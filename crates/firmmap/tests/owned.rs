@@ -7,7 +7,7 @@ mod common;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use common::{Scratch, page, pattern};
-use firmmap::{Access, ErrorKind, MmapBytes, MmapOptions};
+use firmmap::{ErrorKind, MmapBytes, MmapOptions};
 
 fn owner(scratch: &Scratch) -> MmapBytes {
     // SAFETY: nobody changes the bytes of the file.
@@ -143,7 +143,7 @@ fn sealed_files() {
     let bytes = MmapOptions::new().offset(4).map_immutable(&file).unwrap();
     assert_eq!(&bytes[..], b"ever");
     // What lies behind its end could come.
-    let behind = MmapOptions::new().len(100).beyond_end(true).access(Access::Read);
+    let behind = MmapOptions::new().len(100).beyond_end(true).access(firmmap::Access::Read);
     assert_eq!(behind.map_immutable(&file).unwrap_err().kind(), ErrorKind::LengthBeyondEnd);
 }
 

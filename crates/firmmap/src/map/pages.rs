@@ -7,7 +7,7 @@ use crate::access::{FlushFlags, Protection};
 use crate::advice::Advice;
 use crate::error::{Detail, Error, ErrorKind, Result};
 use crate::map::Mmap;
-use crate::range::{self, Span};
+use crate::range;
 use crate::sys;
 
 impl Mmap {
@@ -358,7 +358,7 @@ impl Mmap {
 
     /// Reads a byte of every page; the first one that cannot be read is the error.
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    fn touch(&self, span: Span) -> Result<()> {
+    fn touch(&self, span: range::Span) -> Result<()> {
         if self.region.is_guarded() {
             for index in (span.start..span.end()).step_by(sys::page_size()).chain([span.end() - 1]) {
                 self.region.load(index).transpose()?;
