@@ -236,6 +236,12 @@ fn empty_files() {
     }
 }
 
+// OpenBSD counts what is mapped as data.
+#[cfg(all(unix, not(target_os = "openbsd")))]
+use libc::RLIMIT_AS as LIMIT_OF_ADDRESSES;
+#[cfg(target_os = "openbsd")]
+use libc::RLIMIT_DATA as LIMIT_OF_ADDRESSES;
+
 // G2: a capacity for which there are no addresses (`ulimit -v`).
 #[cfg(unix)]
 #[allow(unsafe_code)]
@@ -247,7 +253,7 @@ fn addresses_run_out() {
     let rlim_cur = libc::rlim_t::try_from(bytes).unwrap();
     let limit = libc::rlimit { rlim_cur, rlim_max: libc::RLIM_INFINITY };
     // SAFETY: the limit is a whole `rlimit`.
-    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
+    assert_eq!(unsafe { libc::setrlimit(LIMIT_OF_ADDRESSES, &limit) }, 0);
     for options in [
         MmapOptions::new().capacity(crate::common::large()),
         MmapOptions::new().offset(5).capacity(crate::common::large() / 2 * 3),
