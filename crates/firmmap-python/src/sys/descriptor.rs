@@ -39,9 +39,15 @@ pub(crate) fn duplicate(source: &Source) -> std::io::Result<std::fs::File> {
 /// How many bytes of addresses the process may have, if that is limited.
 #[cfg(unix)]
 pub(crate) fn address_limit() -> Option<u64> {
+    // OpenBSD counts what is mapped as data.
+    #[cfg(not(target_os = "openbsd"))]
+    use libc::RLIMIT_AS as ADDRESSES;
+    #[cfg(target_os = "openbsd")]
+    use libc::RLIMIT_DATA as ADDRESSES;
+
     let mut limit = std::mem::MaybeUninit::<libc::rlimit>::uninit();
     // SAFETY: the buffer is an `rlimit`.
-    if unsafe { libc::getrlimit(libc::RLIMIT_AS, limit.as_mut_ptr()) } != 0 {
+    if unsafe { libc::getrlimit(ADDRESSES, limit.as_mut_ptr()) } != 0 {
         return None;
     }
     // SAFETY: the call has succeeded, so it has filled the buffer.
