@@ -15,10 +15,14 @@ from pathlib import Path
 # Tests that pass with the standard module and cannot with firmmap, each for a numbered reason.
 # The keys are a test's last two names, the values the versions (or None for all) and the reason.
 SIZE = "N3: size() with trackfd=False is 3.15's ValueError, where 3.13 and 3.14 have an OSError"
+ORDER = "A1: as in 3.15, a value that is no int is a TypeError before the index is looked at"
 EXPECTED: dict[str, tuple[str, tuple[tuple[int, int], ...]]] = {
     "MmapTests.test_trackfd_parameter": (SIZE, ((3, 13), (3, 14))),
     "MmapTests.test_trackfd_neg1": (SIZE, ((3, 13), (3, 14))),
+    "MmapTests.test_basic": (ORDER, ((3, 11), (3, 12), (3, 13))),
 }
+# The test of a later 3.13 assigns an int.
+CHANGED_LATER = {("MmapTests.test_basic", (3, 13))}
 
 
 def run(module: str) -> dict[str, str]:
@@ -53,7 +57,7 @@ def main() -> int:
         reason = EXPECTED[name][0] if name in expected else "NOT EXPECTED"
         print(f"  {name}: mmap {standard.get(name)}, firmmap {ours.get(name)} ({reason})")
     unexpected = different - expected
-    stale = expected - different
+    stale = {name for name in expected - different if (name, version) not in CHANGED_LATER}
     for name in sorted(stale):
         print(f"  {name}: expected to differ, and does not")
     label = ".".join(map(str, version))
