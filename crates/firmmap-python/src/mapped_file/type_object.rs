@@ -4,7 +4,7 @@ use std::ffi::{c_int, c_void};
 use std::ptr;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple, PyType};
+use pyo3::types::PyType;
 use pyo3::{Borrowed, ffi};
 
 use super::lines::{self, Lines};
@@ -16,7 +16,6 @@ use crate::mapped_file as class;
 use crate::sys::buffer;
 use crate::sys::exception::PyResult;
 use crate::sys::module;
-use crate::sys::trampoline::enter;
 use crate::sys::typeobject::{
     self, Table, fast_call, fast_method, fast_property, keyword_method, method, noargs_method, property, slot,
 };
@@ -164,18 +163,8 @@ unsafe extern "C" fn new(
     args: *mut ffi::PyObject,
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    let body = |py| {
-        // SAFETY: CPython passes a live tuple.
-        let args = unsafe { Bound::from_borrowed_ptr(py, args) };
-        // SAFETY: CPython passes a live dict, or null.
-        let names = unsafe { Bound::from_borrowed_ptr_or_opt(py, names) };
-        let names = names.map(Bound::cast_into).transpose()?;
-        let body = constructor::new(&args.cast_into::<PyTuple>()?, names.as_ref() as Option<&Bound<'_, PyDict>>)?;
-        // SAFETY: the class is ours or a subclass, as CPython has checked.
-        unsafe { typeobject::allocate(py, class, body) }
-    };
-    // SAFETY: CPython calls this while attached.
-    unsafe { enter(ptr::null_mut(), body) }
+    // SAFETY: CPython calls this with the arguments of the call; the class is ours or a subclass, as it has checked.
+    unsafe { typeobject::construct(class, args, names, constructor::new) }
 }
 
 unsafe extern "C" fn anonymous(
@@ -183,19 +172,8 @@ unsafe extern "C" fn anonymous(
     args: *mut ffi::PyObject,
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    let body = |py| {
-        // SAFETY: CPython passes a live tuple.
-        let args = unsafe { Bound::from_borrowed_ptr(py, args) };
-        // SAFETY: CPython passes a live dict, or null.
-        let names = unsafe { Bound::from_borrowed_ptr_or_opt(py, names) };
-        let names = names.map(Bound::cast_into).transpose()?;
-        let args = args.cast_into::<PyTuple>()?;
-        let body = constructor::anonymous_of_class(&args, names.as_ref() as Option<&Bound<'_, PyDict>>)?;
-        // SAFETY: the class is ours or a subclass, as a method of the class is called on it.
-        unsafe { typeobject::allocate(py, class.cast(), body) }
-    };
-    // SAFETY: CPython calls this while attached.
-    unsafe { enter(ptr::null_mut(), body) }
+    // SAFETY: CPython calls this with the arguments of the call; the class is ours or a subclass, as a method of the class is called on it.
+    unsafe { typeobject::construct(class.cast(), args, names, constructor::anonymous_of_class) }
 }
 
 unsafe extern "C" fn set_name(this: *mut ffi::PyObject, value: *mut ffi::PyObject, _: *mut c_void) -> c_int {

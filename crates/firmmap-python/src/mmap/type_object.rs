@@ -13,7 +13,6 @@ use crate::mmap as class;
 use crate::sys::buffer;
 use crate::sys::exception::PyResult;
 use crate::sys::module;
-use crate::sys::trampoline::enter;
 use crate::sys::typeobject::{
     self, Table, fast_method, fast_property, keyword_method, method, noargs_method, object, one_method, slot,
 };
@@ -103,18 +102,8 @@ unsafe extern "C" fn new(
     args: *mut ffi::PyObject,
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    let body = |py| {
-        // SAFETY: CPython passes a live tuple.
-        let args = unsafe { Bound::from_borrowed_ptr(py, args) };
-        // SAFETY: CPython passes a live dict, or null.
-        let names = unsafe { Bound::from_borrowed_ptr_or_opt(py, names) };
-        let names = names.map(Bound::cast_into).transpose()?;
-        let body = constructor::new(&args.cast_into()?, names.as_ref())?;
-        // SAFETY: the class is ours or a subclass, as CPython has checked.
-        unsafe { typeobject::allocate(py, class, body) }
-    };
-    // SAFETY: CPython calls this while attached.
-    unsafe { enter(ptr::null_mut(), body) }
+    // SAFETY: CPython calls this with the arguments of the call; the class is ours or a subclass, as it has checked.
+    unsafe { typeobject::construct(class, args, names, constructor::new) }
 }
 
 unsafe extern "C" fn repr(this: *mut ffi::PyObject) -> *mut ffi::PyObject {

@@ -9,7 +9,7 @@ use std::ptr;
 use std::sync::OnceLock;
 
 use pyo3::prelude::*;
-use pyo3::types::PyType;
+use pyo3::types::{PyDict, PyTuple, PyType};
 use pyo3::{Borrowed, ffi};
 
 use super::exception::{Exception, PyResult};
@@ -207,6 +207,32 @@ pub(crate) fn has_methods(class: *mut ffi::PyTypeObject, methods: *mut c_void) -
 
 pub(crate) fn slot(slot: c_int, pfunc: *mut c_void) -> ffi::PyType_Slot {
     ffi::PyType_Slot { slot, pfunc }
+}
+
+/// A call of a class, or of a constructor of the class: a new instance whose body `make` makes of the arguments.
+///
+/// # Safety
+///
+/// - CPython calls, attached, with a live tuple, and a live dict or null.
+/// - `class` is as for [`allocate`].
+pub(crate) unsafe fn construct<T>(
+    class: *mut ffi::PyTypeObject,
+    args: *mut ffi::PyObject,
+    names: *mut ffi::PyObject,
+    make: for<'py> fn(&Bound<'py, PyTuple>, Option<&Bound<'py, PyDict>>) -> PyResult<T>,
+) -> *mut ffi::PyObject {
+    let body = |py| {
+        // SAFETY: the caller's promise.
+        let args = unsafe { Bound::from_borrowed_ptr(py, args) };
+        // SAFETY: the caller's promise.
+        let names = unsafe { Bound::from_borrowed_ptr_or_opt(py, names) };
+        let names = names.map(Bound::cast_into).transpose()?;
+        let body = make(&args.cast_into()?, names.as_ref())?;
+        // SAFETY: the caller's promise.
+        unsafe { allocate(py, class, body) }
+    };
+    // SAFETY: the caller's promise.
+    unsafe { enter(ptr::null_mut(), body) }
 }
 
 /// A new instance of `class`.
