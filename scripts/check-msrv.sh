@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Compiles the two libraries with the oldest Rust that Cargo.toml promises (`rust-version`): for this system and for Windows, and the
+# Compiles the libraries with the oldest Rust that Cargo.toml promises (`rust-version`): for this system and for Windows, and the
 # binding once more for an interpreter without the stable ABI. Tests may need a newer one.
 #
 # The compiler is that of rustup's toolchain of that version, if there is one, else Debian 13's, in a Debian that debootstrap makes in
@@ -10,17 +10,9 @@ msrv=$(sed -nE 's/^rust-version = "(.*)"/\1/p' Cargo.toml)
 debian=$TARGET/msrv/trixie
 packages=(cargo rustc rust-src binutils-mingw-w64-x86-64)
 
+mkdir -p "$TARGET/msrv"
 export CARGO_TARGET_DIR=$TARGET/msrv/target
-config=$TARGET/msrv/free-threaded.txt
-mkdir -p "${config%/*}"
-cat >"$config" <<'EOF'
-implementation=CPython
-version=3.14
-shared=true
-abi3=false
-pointer_width=64
-build_flags=Py_GIL_DISABLED
-EOF
+config=$PWD/scripts/free-threaded.txt
 
 install_debian() {
     if ((EUID != 0)); then

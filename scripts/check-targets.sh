@@ -34,16 +34,7 @@ check wasm32-wasip1 "the crate" --package firmmap --all-features
 check wasm32-unknown-unknown "memmap2's API" --package firmmap-memmap2 --all-features
 
 # One interpreter for which there is no stable ABI.
-config=$TARGET/cross/free-threaded.txt
-mkdir -p "${config%/*}"
-cat >"$config" <<'EOF'
-implementation=CPython
-version=3.14
-shared=true
-abi3=false
-pointer_width=64
-build_flags=Py_GIL_DISABLED
-EOF
+config=$PWD/scripts/free-threaded.txt
 for target in x86_64-unknown-linux-gnu aarch64-apple-darwin; do
     PYO3_CONFIG_FILE=$config check "$target" "the binding for CPython 3.14t" --package firmmap-python --no-default-features
 done
