@@ -31,8 +31,9 @@ def examples() -> list[Any]:
 def test_example(example: str, tmp_path: Path) -> None:
     if "truncate" in example and sys.platform == "win32":
         pytest.skip("Windows refuses to truncate a mapped file")
-    if "numpy" in example:
-        pytest.importorskip("numpy")
+    for module in ("numpy", "pyarrow"):
+        if f"import {module}" in example:
+            pytest.importorskip(module)
     tmp_path.joinpath("example.py").write_text(example, encoding="utf-8")
     command = [sys.executable, "example.py"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -46,7 +47,11 @@ def test_readme_has_examples() -> None:
 
 @pytest.mark.parametrize(
     ("page", "source"),
-    [("README.md", "crates/firmmap/README.md"), ("docs/guide.md", "crates/firmmap/examples/from_memmap2.rs")],
+    [
+        ("README.md", "crates/firmmap/README.md"),
+        ("docs/guide.md", "crates/firmmap/examples/from_memmap2.rs"),
+        ("docs/start.md", "crates/firmmap/examples/start.rs"),
+    ],
 )
 def test_rust_examples_are_in_what_cargo_runs(page: str, source: str) -> None:
     """The crate's README as a documentation test, the guide's example as one of the crate's."""
