@@ -2,9 +2,10 @@
 
 usage: scripts/site.py FOLDER [--rust RUSTDOC] [--serve]
 
-FOLDER/pages gets the repository's Markdown files, as they are but for their links: those to pages lead to pages, those to other
-files of the repository to the place where its source is. FOLDER/package gets the stub in the form that the reference is made
-of, and FOLDER/html what is built. RUSTDOC, what cargo doc has built, becomes html/rust. A link that leads nowhere is an error.
+FOLDER/pages gets the repository's Markdown files, as they are but for their links: those to pages lead to pages, those
+to other files of the repository to where its source is. FOLDER/package gets the stub, in the form that the reference is
+made of, and FOLDER/html what is built. RUSTDOC, what `cargo doc` has built, comes along. A link that leads nowhere is
+an error.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
@@ -74,12 +76,13 @@ def copy_page(name: str, names: dict[str, str], into: Path) -> None:
     (into / names[name]).write_text("".join(parts), encoding="utf-8")
 
 
-# What is code in a docstring: calls, names with dots or in capitals, literals.
+# What is code in a docstring: what is marked so, literals, calls, subscripts, names with dots, capitals or underscores.
 CODE = re.compile(
-    r"``?([^`]+)``?"
-    r"|(?<![\w.'])((?:b?'[^'\n]*')|\*?\w+(?:\.\w+)*\([\w, *='|.]*\)(?!\w)|[A-Za-z_]\w*\.[A-Za-z_]\w*(?:\.\w+)*"
-    r"|[A-Z][A-Z0-9]*_[A-Z0-9_]*\*?|[A-Z][a-z]+[A-Z]\w+|[a-z]+_[a-z_]+|\w+=\w+|\[\w+:\w+\]|(?<=m)\[\w+\])(?![\w'])"
+    r"""``?([^`]+)``?|(?<![\w.'])(b?'[^'\n]*'|[a-z_]\w*(?:\.\w+)*\([\w, *='+|.]*\)|\w*\[\w+(?::\w+)?\]|\w+=\w+
+    |[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|[A-Z]+_[A-Z_]*\*?|[A-Z][a-z]+[A-Z]\w+|[a-z]+_[a-z_]+)(?![\w'])""",
+    re.VERBOSE,
 )
+TABLE_ROW = re.compile(r"'\w\+?' {2,}")
 
 
 def markdown(docstring: str) -> str:
@@ -87,17 +90,16 @@ def markdown(docstring: str) -> str:
     blocks = []
     for block in docstring.split("\n\n"):
         lines = block.split("\n")
-        if any(re.match(r" |'\w\+?' {2,}", line) for line in lines):
-            kind = "pycon" if ">>>" in block else "text"
-            text = "\n".join(line.removeprefix("    ") for line in lines)
-            blocks.append(f"```{kind}\n{text}\n```")
+        if any(line.startswith(" ") or TABLE_ROW.match(line) for line in lines):
+            text = textwrap.dedent(block)
+            blocks.append(f"```{'pycon' if '>>>' in text else 'text'}\n{text}\n```")
         else:
             blocks.append(CODE.sub(lambda match: f"`{match[1] or match[2]}`", block).replace("<", "&lt;"))
     return "\n\n".join(blocks)
 
 
 class Reference(ast.NodeTransformer):
-    """The stub as the reference shows it: Markdown, one signature for each name, a class called as its instances are made."""
+    """The stub as the reference shows it: Markdown, and one signature for each name."""
 
     def __init__(self) -> None:
         self.overloaded: set[str] = set()
@@ -140,7 +142,8 @@ def copy_stub(into: Path) -> None:
 def copy_configuration(into: Path, names: dict[str, str]) -> None:
     """The configuration, without the pages that there are not."""
     text = (ROOT / "docs/site/mkdocs.yml").read_text(encoding="utf-8")
-    kept = [line for line in text.splitlines() if not (match := re.search(r": ([\w-]+\.md)$", line)) or match[1] in names.values()]
+    missing = [page for page in re.findall(r": ([\w-]+\.md)$", text, re.MULTILINE) if page not in names.values()]
+    kept = [line for line in text.splitlines() if not any(line.endswith(f": {page}") for page in missing)]
     into.write_text("\n".join([*kept, ""]), encoding="utf-8")
 
 
@@ -169,7 +172,7 @@ def dead_links(html: Path) -> list[str]:
     """Links between the built pages that lead nowhere, and what a page would load from elsewhere."""
     built = {}
     for path in html.rglob("*.html"):
-        if path.relative_to(html).parts[0] != "rust":
+        if path.relative_to(html).parts[0] != "rustdoc":
             built[path] = Links()
             built[path].feed(path.read_text(encoding="utf-8"))
     errors = []
@@ -205,14 +208,17 @@ def main() -> None:
     for name in names:
         copy_page(name, names, folder / "pages")
     shutil.copyfile(ROOT / "docs/site/site.css", folder / "pages" / "site.css")
+    if arguments.rust:
+        shutil.copytree(arguments.rust, folder / "pages" / "rustdoc")
+        with (folder / "pages" / "rust.md").open("a", encoding="utf-8") as page:
+            page.write("\n## Reference\n\n[Every item, with an example](rustdoc/firmmap/index.html), ")
+            page.write("and those of [`firmmap-memmap2`](rustdoc/firmmap_memmap2/index.html).\n")
     copy_stub(folder / "package" / "firmmap")
     copy_configuration(folder / "mkdocs.yml", names)
-    program = Path(sys.executable).with_name("zensical")
-    command = [program, "serve"] if arguments.serve else [program, "build", "--strict"]
-    if subprocess.run([*command, "--config-file", folder / "mkdocs.yml"], cwd=folder, env=os.environ | {"NO_COLOR": "1"}).returncode:
+    program = str(Path(sys.executable).with_name("zensical"))
+    command = [program, *(["serve"] if arguments.serve else ["build", "--strict"]), "--config-file", "mkdocs.yml"]
+    if subprocess.run(command, cwd=folder, env=os.environ | {"NO_COLOR": "1"}, check=False).returncode:
         sys.exit(1)
-    if arguments.rust:
-        shutil.copytree(arguments.rust, folder / "html" / "rust")
     if errors := dead_links(folder / "html"):
         sys.exit("\n".join(errors))
     print(f"{folder}/html/index.html")

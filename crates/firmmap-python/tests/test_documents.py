@@ -81,6 +81,8 @@ STANDARD, OURS = MEANINGS.format(module="mmap"), MEANINGS.format(module="firmmap
 TABLES = {
     ("with `mmap`", 0): STANDARD + "from mmap import *\nm = mmap(fd, 0)\n",
     ("with `mmap`", 1): OURS + 'm = firmmap.open(path, "r+")\n',
+    ("with `open()`", 0): STANDARD + 'f = open(path, "r+b")\n',
+    ("with `open()`", 1): OURS + 'm = firmmap.open(path, "r+")\n',
     ("`numpy.memmap`", 0): STANDARD + NUMPY + "array = memmap(path, dtype)\n",
     ("`numpy.memmap`", 1): OURS + NUMPY + 'm = firmmap.open(path, "r+")\n',
 }
