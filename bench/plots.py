@@ -39,7 +39,7 @@ svg { font: 12px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-se
 .good { fill: #56d364 } .bad { fill: #ff7b72 }
 }
 </style>"""
-WIDTH = 860
+WIDTH = 740
 # What the picture of a few operations shows, under these names.
 CHOSEN = {
     "m[i]": "m[i]",
@@ -198,15 +198,15 @@ def draw_cost(results: Results, path: Path) -> None:
     for size in sizes:
         picture.line(f"M{x_at(size):.1f} {top}V{bottom}", "line")
         picture.text(x_at(size), bottom + 20, size, "faint", "middle")
-    x = float(left)
+    x = 30.0
     for name, colour in zip(series, colours, strict=True):
         picture.dot(x, 68, colour)
         picture.text(x + 10, 72, name)
-        x += 45 + 7 * len(name)
-    picture.line(f"M{x} 68h34", "axis", ' stroke-width="2"')
+        x += 38 + 6.3 * len(name)
+    picture.line(f"M{x:.1f} 68h34", "axis", ' stroke-width="2"')
     picture.text(x + 42, 72, "in the page cache")
-    picture.line(f"M{x + 170} 68h34", "axis", ' stroke-width="2" stroke-dasharray="5 4"')
-    picture.text(x + 212, 72, "on the disk")
+    picture.line(f"M{x + 165:.1f} 68h34", "axis", ' stroke-width="2" stroke-dasharray="5 4"')
+    picture.text(x + 207, 72, "on the disk")
     for cache, dashes in (("cold", ' stroke-dasharray="5 4"'), ("warm", "")):
         rows = [(size, each) for size, state, each in results.growth if state == cache]
         for index, colour in enumerate(colours):

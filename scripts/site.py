@@ -29,6 +29,8 @@ STUB = ROOT / "crates/firmmap-python/python/firmmap/__init__.pyi"
 SOURCE = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
 
 FENCED = re.compile(r"^ *(```|~~~).*?^ *\1[^\n]*$", re.DOTALL | re.MULTILINE)
+# A page's list of its own headings, which the site shows beside the page.
+CONTENTS = re.compile(r"^(?:- \[[^\]]*\]\(#[^)]*\)\n)+\n", re.MULTILINE)
 LINK = re.compile(r"(\]\(<?)([^)\s>]+)(>?(?: +\"[^\"]*\")?\))")
 IMAGES = {".svg", ".png"}
 
@@ -66,7 +68,7 @@ def copy_page(name: str, names: dict[str, str], into: Path) -> None:
             path = f"{SOURCE}/blob/main/{path}"
         return f"{match[1]}{path}{'#' * bool(anchor)}{anchor}{match[3]}"
 
-    text = (ROOT / name).read_text(encoding="utf-8")
+    text = CONTENTS.sub("", (ROOT / name).read_text(encoding="utf-8"), count=1)
     parts = []
     end = 0
     for block in FENCED.finditer(text):
@@ -142,7 +144,10 @@ def copy_stub(into: Path) -> None:
 def copy_configuration(into: Path, names: dict[str, str]) -> None:
     """The configuration, without the pages that there are not."""
     text = (ROOT / "docs/site/mkdocs.yml").read_text(encoding="utf-8")
-    missing = [page for page in re.findall(r": ([\w-]+\.md)$", text, re.MULTILINE) if page not in names.values()]
+    listed = re.findall(r": ([\w-]+\.md)$", text, re.MULTILINE)
+    if left_out := sorted(set(names.values()) - set(listed)):
+        sys.exit(f"docs/site/mkdocs.yml does not list {', '.join(left_out)}")
+    missing = set(listed) - set(names.values())
     kept = [line for line in text.splitlines() if not any(line.endswith(f": {page}") for page in missing)]
     into.write_text("\n".join([*kept, ""]), encoding="utf-8")
 
@@ -207,7 +212,6 @@ def main() -> None:
     names = pages()
     for name in names:
         copy_page(name, names, folder / "pages")
-    shutil.copyfile(ROOT / "docs/site/site.css", folder / "pages" / "site.css")
     if arguments.rust:
         shutil.copytree(arguments.rust, folder / "pages" / "rustdoc")
         with (folder / "pages" / "rust.md").open("a", encoding="utf-8") as page:
