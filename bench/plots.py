@@ -187,7 +187,7 @@ def draw_cost(results: Results, path: Path) -> None:
         return bottom - (bottom - top) * (math.log10(seconds) - first) / (last - first)
 
     python = results.pythons[-1]
-    where = f"CPython {python}, {results.machine}, {results.date}, make bench"
+    where = f"CPython {python}, {results.machine}, {results.date}"
     subtitle = f"Time to map, search all of it, and close. {where}"
     picture = Picture(bottom + 50, "What it costs, by the size of the file", subtitle)
     for power in range(first, last + 1):
