@@ -362,7 +362,7 @@ def test_the_gil_is_kept_for_small_operations() -> None:
 
 
 class ByReadline:
-    """As iter(m.readline, b""), which threads cannot share in 3.11.2: it is a SystemError there when one has come to the end."""
+    """As iter(m.readline, b""), which threads cannot share in CPython 3.11.2: at the end it is a SystemError."""
 
     def __init__(self, m: firmmap.MappedFile) -> None:
         self.m = m
