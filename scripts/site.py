@@ -5,13 +5,14 @@ usage: scripts/site.py FOLDER [--rust RUSTDOC] [--serve]
 FOLDER/pages gets the repository's Markdown files, as they are but for their links: those to pages lead to pages, those
 to other files of the repository to where its source is. FOLDER/package gets the stub, in the form that the reference is
 made of, and FOLDER/html what is built. RUSTDOC, what `cargo doc` has built, comes along. A link that leads nowhere is
-an error.
+an error, and so is a name that the reference or the search does not have.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import json
 import os
 import posixpath
 import re
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import textwrap
 import tomllib
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -200,6 +202,25 @@ def dead_links(html: Path) -> list[str]:
     return errors
 
 
+def documented(body: list[ast.stmt], prefix: str = "firmmap.") -> Iterator[str]:
+    """The public names of the stub that have a docstring."""
+    for node in body:
+        if isinstance(node, ast.If):
+            yield from documented([*node.body, *node.orelse], prefix)
+        elif isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+            if ast.get_docstring(node):
+                yield prefix + node.name
+            if isinstance(node, ast.ClassDef):
+                yield from documented(node.body, f"{prefix}{node.name}.")
+
+
+def not_found(html: Path) -> list[str]:
+    """Names that the reference does not have, or that a search would not find."""
+    found = {item["location"] for item in json.loads((html / "search.json").read_text(encoding="utf-8"))["items"]}
+    names = sorted(set(documented(ast.parse(STUB.read_text(encoding="utf-8")).body)))
+    return [f"python.md has no {name}, or the search does not" for name in names if f"python/#{name}" not in found]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
@@ -223,7 +244,7 @@ def main() -> None:
     command = [program, *(["serve"] if arguments.serve else ["build", "--strict"]), "--config-file", "mkdocs.yml"]
     if subprocess.run(command, cwd=folder, env=os.environ | {"NO_COLOR": "1"}, check=False).returncode:
         sys.exit(1)
-    if errors := dead_links(folder / "html"):
+    if errors := dead_links(folder / "html") + not_found(folder / "html"):
         sys.exit("\n".join(errors))
     print(f"{folder}/html/index.html")
 
