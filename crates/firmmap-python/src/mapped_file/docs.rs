@@ -328,7 +328,8 @@ pub(crate) const ENDSWITH: &CStr = c"endswith($self, suffix, start=None, end=Non
 
 Return whether [start:end] ends with suffix, or with one of a tuple of them.";
 
-pub(crate) const LINES: &CStr = c"lines($self, /, start=None, end=None, *, containing=None, reverse=False, numbered=False)
+pub(crate) const LINES: &CStr =
+    c"lines($self, /, start=None, end=None, *, containing=None, reverse=False, numbered=False)
 --
 
 Return an iterator over the lines of [start:end], each with its newline.

@@ -72,6 +72,7 @@ impl Options {
             numbered,
             follows: follows && !reverse,
             changes: open.changes,
+            has_views: false,
         }))
     }
 }
@@ -86,13 +87,15 @@ pub(super) struct Search {
     follows: bool,
     /// The number of changes when lines were found ahead.
     changes: u64,
+    /// Whether writable views existed then: what was found ahead could be changed through them.
+    has_views: bool,
 }
 
 impl Search {
     /// The next line, if it was found ahead.
     #[inline]
     pub(super) fn try_next<'py>(&mut self, py: Python<'py>, changes: u64) -> Option<Bound<'py, PyAny>> {
-        if self.changes != changes || self.numbered {
+        if self.changes != changes || self.has_views || self.numbered {
             return None;
         }
         let (_, line) = self.cursor.line()?;
@@ -101,9 +104,17 @@ impl Search {
         Some(object)
     }
 
-    /// The next step of the iterator, of which no more than a little is searched and counted.
-    fn step<'py>(&mut self, py: Python<'py>, open: &mut Open, ends_here: &mut bool) -> PyResult<Step<'py>> {
-        if self.changes != open.changes || open.has_writable_views() {
+    /// The next step of the iterator, of which no more than a little is searched and counted. What was found just now, without the GIL, is
+    /// `fresh`.
+    fn step<'py>(
+        &mut self,
+        py: Python<'py>,
+        open: &mut Open,
+        ends_here: &mut bool,
+        fresh: bool,
+    ) -> PyResult<Step<'py>> {
+        self.has_views = open.has_writable_views();
+        if self.changes != open.changes || (self.has_views && !fresh) {
             self.cursor.forget();
             self.changes = open.changes;
         }
@@ -167,16 +178,18 @@ struct Far {
 pub(super) fn next<'py>(lines: Receiver<'py, Lines>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = lines.py;
     let mut ends_here = None;
+    let mut fresh = false;
     loop {
         let step = lines.state.with(py, |cursor| {
             let (Some(file), Some(search)) = (&cursor.file, &mut cursor.search) else { return Ok(Step::End) };
             let ends_here = ends_here.get_or_insert(!search.follows);
             file.receiver(py).state.with(py, |state| {
                 let open = state.as_mut().ok_or_else(closed_error)?;
-                search.step(py, open, ends_here)
+                search.step(py, open, ends_here, fresh)
             })
         })?;
         let is_end = ends_here.unwrap_or(true);
+        fresh = matches!(step, Step::Far(_) | Step::FarNumber(..));
         match step {
             Step::Line(line, None) => return Ok(Some(line)),
             Step::Line(line, Some(number)) => {
@@ -185,9 +198,14 @@ pub(super) fn next<'py>(lines: Receiver<'py, Lines>) -> PyResult<Option<Bound<'p
             }
             Step::Again => {}
             Step::Far(far) => {
-                work(lines, far, |far| far.cursor.step(&far.map, &far.needles, usize::MAX, is_end).map(drop))?
+                let step = work(lines, far, |far| far.cursor.step(&far.map, &far.needles, usize::MAX, is_end))?;
+                if !is_end && matches!(step, LineStep::Cut | LineStep::Done) {
+                    ends_here = Some(follow(lines)?);
+                }
             }
-            Step::FarNumber(far, index) => work(lines, far, |far| far.cursor.number(&far.map, index).map(drop))?,
+            Step::FarNumber(far, index) => {
+                work(lines, far, |far| far.cursor.number(&far.map, index))?;
+            }
             Step::End => {
                 // Exhausted for good, even if the file grows, as the iterator protocol demands.
                 let file = lines.state.with(py, |cursor| cursor.file.take());
@@ -198,22 +216,36 @@ pub(super) fn next<'py>(lines: Receiver<'py, Lines>) -> PyResult<Option<Bound<'p
     }
 }
 
+/// Looks for what others have appended, and returns whether there is nothing.
+fn follow(lines: Receiver<'_, Lines>) -> PyResult<bool> {
+    let py = lines.py;
+    lines.state.with(py, |cursor| {
+        let (Some(file), Some(search)) = (&cursor.file, &mut cursor.search) else { return Ok(true) };
+        file.receiver(py).state.with(py, |state| {
+            let open = state.as_mut().ok_or_else(closed_error)?;
+            let mut ends_here = false;
+            search.follow(open, &mut ends_here)?;
+            Ok(ends_here)
+        })
+    })
+}
+
 /// Runs `work` on a copy of the position without the GIL, and moves the position to where it has led, unless another thread has moved it.
-fn work(
+fn work<R: Send>(
     lines: Receiver<'_, Lines>,
     mut far: Far,
-    work: impl FnOnce(&mut Far) -> firmmap::Result<()> + Send,
-) -> PyResult<()> {
+    work: impl FnOnce(&mut Far) -> firmmap::Result<R> + Send,
+) -> PyResult<R> {
     let py = lines.py;
     let before = far.cursor.position();
     let result = detached(py, || work(&mut far));
     let Far { map, cursor: moved, .. } = far;
     drop(map);
-    result.map_err(error)?;
+    let result = result.map_err(error)?;
     lines.state.with(py, |cursor| {
         if let Some(search) = cursor.search.as_mut().filter(|search| search.cursor.position() == before) {
             search.cursor = moved;
         }
     });
-    Ok(())
+    Ok(result)
 }

@@ -273,6 +273,8 @@ struct Several {
     end: usize,
     /// The number of changes when matches were found ahead.
     changes: u64,
+    /// Whether writable views existed then.
+    has_views: bool,
 }
 
 struct Lookahead {
@@ -322,7 +324,7 @@ pub(crate) fn find_all<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let lookahead = Lookahead { position: start, end, ahead: Vec::new(), changes: 0 };
     let several = several.map(|needles| {
         let (cursor, needles) = (FindAnyCursor::new(start, end), Arc::new(needles));
-        Several { cursor, needles, end, changes: 0 }
+        Several { cursor, needles, end, changes: 0, has_views: false }
     });
     let cursor = Cursor { file, lookahead, several };
     let finder = (needle.len() <= LOOKAHEAD_NEEDLE).then(|| Box::new(Finder::new(&needle).into_owned()));
@@ -339,7 +341,7 @@ pub(crate) fn try_next_match(matches: Receiver<'_, Matches>) -> Option<Bound<'_,
         let this = file.receiver(py);
         let changes = this.state.with(py, |state| state.as_ref().map(|open| open.changes))?;
         if let Some(several) = several {
-            return if changes == several.changes { several.take() } else { None };
+            return if changes == several.changes && !several.has_views { several.take() } else { None };
         }
         let index = if changes == lookahead.changes { lookahead.ahead.pop()? } else { return None };
         lookahead.position = index + matches.needle.len().max(1);
@@ -408,7 +410,8 @@ fn next_of_several(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'_, 
             let (Some(file), Some(several)) = (&cursor.file, &mut cursor.several) else { return Ok(Job::Done(None)) };
             file.receiver(py).state.with(py, |state| {
                 let open = state.as_mut().ok_or_else(closed_error)?;
-                if several.changes != open.changes || open.has_writable_views() {
+                several.has_views = open.has_writable_views();
+                if several.changes != open.changes || several.has_views {
                     several.cursor.forget(several.end);
                     several.changes = open.changes;
                 }

@@ -129,7 +129,7 @@ impl LineCursor {
         self.searched = self.searched.min(self.end);
         self.start = self.start.min(self.end);
         let step = if self.reverse {
-            self.step_back(map, needles, limit)
+            self.step_back(map, needles, limit).map_err(|error| self.first_fault(map, error))
         } else {
             self.step_forward(map, needles, limit, ends_here)
         };
@@ -137,6 +137,18 @@ impl LineCursor {
             self.lines.clear();
         }
         step
+    }
+
+    /// A fault that a search from the end has met, as one at the first missing byte of what is left of the range.
+    #[cold]
+    fn first_fault(&self, map: &Mmap, error: Error) -> Error {
+        let Some(offset) = error.fault_offset().filter(|&offset| offset < map.len()) else { return error };
+        let (part, whole) = (span(offset, offset + 1), span(self.start, offset + 1));
+        match map.region.search_part(part, whole, |bytes| memchr::memchr(b'\n', bytes)) {
+            Err(fault) => map.first_missing(whole.start, offset, fault).into(),
+            // It has come back meanwhile.
+            Ok(_) => error,
+        }
     }
 
     fn step_forward(&mut self, map: &Mmap, needles: &Needles, limit: usize, ends_here: bool) -> Result<LineStep> {
@@ -290,7 +302,11 @@ impl LineCursor {
 impl fmt::Debug for LineCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { reverse, start, end, .. } = self;
-        f.debug_struct("LineCursor").field("reverse", reverse).field("start", start).field("end", end).finish_non_exhaustive()
+        f.debug_struct("LineCursor")
+            .field("reverse", reverse)
+            .field("start", start)
+            .field("end", end)
+            .finish_non_exhaustive()
     }
 }
 

@@ -438,6 +438,9 @@ impl FusedIterator for FindAnyIter<'_> {}
 
 impl fmt::Debug for FindAnyIter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FindAnyIter").field("needles", self.needles).field("rest", &self.cursor.rest).finish_non_exhaustive()
+        f.debug_struct("FindAnyIter")
+            .field("needles", self.needles)
+            .field("rest", &self.cursor.rest)
+            .finish_non_exhaustive()
     }
 }

@@ -310,8 +310,7 @@ pub(crate) fn evict(file: &File, offset: u64, len: u64) -> io::Result<()> {
     let len = libc::off64_t::try_from(len).map_err(out_of_range)?;
     #[cfg(target_os = "linux")]
     {
-        let flags =
-            libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
+        let flags = libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
         // SAFETY: the descriptor is open while it is borrowed. Where it fails (devices), dirty pages stay in memory.
         unsafe { libc::sync_file_range(file.as_raw_fd(), offset, len, flags) };
     }
