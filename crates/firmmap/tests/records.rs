@@ -37,7 +37,7 @@ fn has(line: &[u8], needle: &[u8]) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 100, ..ProptestConfig::default() })]
 
     // G5, R1: as a look at each line finds them, with their places and numbers, in both directions.
     #[test]
