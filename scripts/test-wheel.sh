@@ -25,7 +25,7 @@ done
 
 "$python" -m venv "$work/bare"
 if said=$(cd "$work" && PATH=$work "$work/bare/bin/python" -m pip install --disable-pip-version-check "$sdist" 2>&1) ||
-    [[ $said != *"building firmmap needs Rust "* ]]; then
+    [[ $said != *"building firmmap from source needs Rust "* ]]; then
     echo "without Rust, pip install ${sdist##*/} does not say what it needs: $said" >&2
     exit 1
 fi

@@ -27,7 +27,7 @@ def check() -> None:
     if implementation != "CPython":
         sys.exit(f"firmmap needs CPython: {implementation} lacks functions of CPython's C interface that it calls")
     needed = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))["workspace"]["package"]["rust-version"]
-    for_rust = f"building firmmap needs Rust {needed} or newer (https://rustup.rs)"
+    for_rust = f"building firmmap from source needs Rust {needed} or newer (https://rustup.rs)"
     if shutil.which("cargo") is None:
         sys.exit(f"{for_rust}; there is no cargo on PATH")
     said = subprocess.run(["cargo", "--version"], capture_output=True, text=True, check=False)
