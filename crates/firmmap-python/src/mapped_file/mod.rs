@@ -11,6 +11,7 @@ mod descriptor;
 pub(crate) mod docs;
 mod file;
 mod growth;
+mod line_search;
 mod lines;
 pub(crate) mod new;
 mod open;
@@ -312,7 +313,9 @@ fn error(error: firmmap::Error) -> Exception {
         ErrorKind::OffsetBeyondEnd | ErrorKind::LengthBeyondEnd | ErrorKind::TooLarge | ErrorKind::UnknownLength => {
             PyValueError::new_err(error.to_string())
         }
-        ErrorKind::AccessDenied | ErrorKind::NotResizable | ErrorKind::NoFile => unsupported(error.to_string()),
+        ErrorKind::AccessDenied | ErrorKind::NotResizable | ErrorKind::NoFile | ErrorKind::Unsupported => {
+            unsupported(error.to_string())
+        }
         ErrorKind::InUse | ErrorKind::BeyondCapacity => PyBufferError::new_err(error.to_string()),
         _ => exception(error),
     }
