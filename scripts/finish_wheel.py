@@ -33,6 +33,7 @@ def without_symbols(library: bytes, symbols: Path) -> bytes:
             ["--strip-unneeded", f"--add-gnu-debuglink={symbols.name}", str(path)],
         ):
             subprocess.run(["objcopy", *arguments], cwd=symbols.parent, check=True)
+        symbols.chmod(0o644)
         return path.read_bytes()
 
 
