@@ -82,7 +82,7 @@ def each_file(arguments: argparse.Namespace, output: Output, work: Callable[[str
                 status = FOUND
         except BrokenPipeError:
             raise
-        except (OSError, ValueError, BufferError, MemoryError, OverflowError) as error:
+        except (OSError, ValueError, BufferError, MemoryError, OverflowError, RuntimeError) as error:
             output.error(name, error)
             status = FAILED
     return status
@@ -309,6 +309,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             output.erase_bar()
         output.flush()
     except KeyboardInterrupt:
+        output.abandon()  # whoever should read it may have stopped, too
         return INTERRUPTED
     except BrokenPipeError:
         output.abandon()

@@ -64,6 +64,8 @@ class Output:
             raise OutputError(OSError("it is closed"))
         try:
             sys.stdout.buffer.write(data)
+            if self.is_terminal:
+                sys.stdout.buffer.flush()
         except BrokenPipeError:
             raise
         except OSError as error:
