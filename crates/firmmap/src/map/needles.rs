@@ -4,7 +4,7 @@ use std::fmt;
 use std::iter::FusedIterator;
 use std::ops::{Range, RangeBounds};
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use crate::error::{Detail, Error, Result};
 use crate::map::Mmap;
@@ -16,6 +16,8 @@ use crate::region;
 const BLOCK: usize = 32 * 1024;
 /// The number of matches that are kept at a time.
 const BATCH: usize = 256;
+/// The number of bytes of needles up to which the automaton may be of any kind.
+const SMALL: usize = 8 * 1024;
 /// About the memory that an automaton takes for each byte of its needles.
 const STATE: usize = 64;
 
@@ -81,7 +83,10 @@ impl Needles {
                 let size = bytes().map(<[u8]>::len).sum::<usize>().saturating_mul(STATE);
                 let reserved = Vec::<u8>::new().try_reserve_exact(size);
                 reserved.map_err(|_| Error::os("building the search", std::io::ErrorKind::OutOfMemory.into()))?;
-                let automaton = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(bytes());
+                // A table of transitions is the fastest, and takes up to 1 KiB for each byte.
+                let kind = (size > SMALL * STATE).then_some(AhoCorasickKind::ContiguousNFA);
+                let mut builder = AhoCorasick::builder();
+                let automaton = builder.match_kind(MatchKind::LeftmostLongest).kind(kind).build(bytes());
                 Kind::Several(automaton.map_err(|_| Detail::InvalidInput { what: "too many needles to search for" })?)
             }
         };

@@ -408,7 +408,7 @@ impl Mmap {
         self.evict_pages(file, span)
     }
 
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     fn evict_pages(&self, file: &std::fs::File, span: range::Span) -> Result<()> {
         if span.len == 0 {
             return Ok(());
@@ -422,7 +422,7 @@ impl Mmap {
         sys::evict(file, start, end - start).map_err(|error| Error::os("evict", error))
     }
 
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[cfg(not(linux_kernel))]
     fn evict_pages(&self, _file: &std::fs::File, _span: range::Span) -> Result<()> {
         Err(Detail::Unsupported { what: "taking pages out of memory" }.into())
     }

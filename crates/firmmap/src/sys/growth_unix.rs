@@ -299,7 +299,7 @@ pub(crate) fn seek_sparse(_file: &File, _offset: u64, _what: Sparse) -> io::Resu
 
 /// Takes pages of a file out of memory that no mapping shows: posix_fadvise(2). Dirty ones are written first, whoever changed them: the system
 /// would only begin to, and keep them.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 pub(crate) fn evict(file: &File, offset: u64, len: u64) -> io::Result<()> {
     let out_of_range = |_| io::Error::from(io::ErrorKind::InvalidInput);
     let offset = libc::off64_t::try_from(offset).map_err(out_of_range)?;

@@ -30,7 +30,7 @@ use std::ops::RangeInclusive;
 
 #[cfg(unix)]
 pub(crate) use fork::register as at_fork;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 pub(crate) use growth::evict;
 pub(crate) use growth::{
     RESERVES, allocate, append_all, appending, check_space, device_len, extend, generation, has_hidden_bytes,
