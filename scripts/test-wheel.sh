@@ -19,6 +19,7 @@ for file in "$wheel" "$sdist"; do
         cd "$work"
         "$environment/bin/python" -m pip install --quiet --disable-pip-version-check "$file"
         "$environment/bin/python" "$smoke"
+        "$environment/bin/firmmap" count import "$smoke" # without rich
     )
     echo "ran: ${file##*/}, in an empty environment"
 done

@@ -275,7 +275,7 @@ def test_an_error_does_not_stop_the_other_files(log: Path) -> None:
     status, output, errors = run("count", "ERROR", "absent", "log", ".")
     assert (status, output) == (2, "log:2\n")
     first, second = errors.splitlines()
-    assert first == "firmmap: absent: No such file or directory"
+    assert first.startswith("firmmap: absent: ")
     assert second.startswith("firmmap: .: ")
 
 
