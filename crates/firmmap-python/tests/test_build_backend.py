@@ -52,7 +52,7 @@ def test_old_rust(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
 def test_new_rust(tmp_path: Path) -> None:
     """That it asks for nothing else, as maturin without Rust would."""
-    assert required(tmp_path, cargo="cargo 1.85.0 (d73d2caf9 2024-12-31)") == (0, "[]\n", "")
+    assert required(tmp_path, cargo="cargo 1.85.0 (4d91de4e4 2025-02-17)") == (0, "[]\n", "")
     assert required(tmp_path, cargo="something else") == (0, "[]\n", "")
 
 
