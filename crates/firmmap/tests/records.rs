@@ -144,7 +144,7 @@ fn other_boundaries() {
     assert_eq!(map.split(.., Parts::Size(48), Boundary::Record(24)).unwrap().len(), 5);
     let hundreds = |map: &Mmap, goal: usize| Ok(goal.next_multiple_of(100).min(map.len()));
     assert_eq!(map.split(.., Parts::Count(9), Boundary::With(&hundreds)).unwrap(), [0..100, 100..200, 200..240]);
-    assert_eq!(map.split(5..5, Parts::Count(9), Boundary::Record(24)).unwrap(), []);
+    assert!(map.split(5..5, Parts::Count(9), Boundary::Record(24)).unwrap().is_empty());
 }
 
 // S1, G5, R4: what was wrong, with the numbers.
