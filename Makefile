@@ -177,18 +177,17 @@ summary: ## print the closing lines of all that .ci/run has run
 
 .PHONY: wheel
 wheel: .venvs/build/ready ## build the wheel of a release into dist (ABI=3.14t for one version of CPython without the stable ABI)
-	.venvs/build/bin/maturin build --release --locked --compatibility pypi --out $(DIST) \
-		$(if $(ABI),--no-default-features --interpreter python$(ABI))
+	scripts/wheel.sh $(DIST) $(ABI)
 
 .PHONY: sdist
 sdist: .venvs/build/ready ## pack the source of a release into dist
 	.venvs/build/bin/maturin sdist --out $(DIST)
 
 .PHONY: crate
-crate: ## pack the crate as for publishing it, and build what was packed
+crate: ## pack both crates as for publishing them, and build what was packed
 	@for crate in firmmap firmmap-memmap2; do for file in README.md LICENSE-MIT LICENSE-APACHE; do \
 		cargo package --package $$crate --locked --list | grep -x "$$file" >/dev/null || { echo "$$crate lacks $$file" >&2; exit 1; }; done; done
-	cargo publish --package firmmap --locked --dry-run
+	cargo publish --package firmmap --package firmmap-memmap2 --locked --dry-run
 
 .PHONY: test-crate
 test-crate: nextest ## pack the crate, and run the tests that are in the package
