@@ -436,3 +436,34 @@ def test_order_of_errors(path: Path, name: str) -> None:
     for f in (file, m):
         with pytest.raises(TypeError):
             getattr(f, name)(*arguments)
+
+
+@pytest.mark.parametrize("wrapper", [io.BufferedReader, io.BufferedRandom, io.TextIOWrapper])
+def test_an_unclosed_wrapper(path: Path, wrapper: Any) -> None:
+    """G13: the warning is about the buffer or text file over the map, as about one over a file."""
+    over = wrapper(firmmap.open(path, "r+"))
+    words = repr(over)
+    with pytest.warns(ResourceWarning) as warned:
+        del over
+        gc.collect()
+    assert [str(warning.message) for warning in warned] == [f"unclosed file {words}"]
+    # Memory that is no file's, and a file that is closed, are nothing to warn of.
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        wrapper(firmmap.anonymous(5))
+        closed = firmmap.open(path)
+        closed.close()
+        closed._dealloc_warn(None)
+        gc.collect()
+
+
+def test_order_of_errors_on_a_closed_file(path: Path) -> None:
+    """G3: as with files, the number of arguments counts first."""
+    m: Any = firmmap.open(path)
+    m.close()
+    for method in (m.readinto, m.seek, m.write, m.writelines, m.write_byte, m.resize):
+        with pytest.raises(TypeError):
+            method()
+    for method in (m.readinto, m.writelines):
+        with pytest.raises(ValueError, match="closed"):
+            method(bytearray(1))

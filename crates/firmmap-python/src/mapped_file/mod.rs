@@ -61,6 +61,22 @@ pub(crate) struct MappedFile {
     closes: StateLock<Option<i32>>,
     /// The argument `closefd`.
     closefd: bool,
+    /// Further arguments, for the pickle.
+    flags: Flags,
+}
+
+/// Arguments of `open()` that are true or false, and that a pickle has to give to it again.
+#[derive(Clone, Copy)]
+struct Flags {
+    sparse: bool,
+    keep_file: bool,
+    load: bool,
+}
+
+impl Default for Flags {
+    fn default() -> Self {
+        Self { sparse: false, keep_file: true, load: false }
+    }
 }
 
 /// The state of an open map.
@@ -134,6 +150,7 @@ impl MappedFile {
             capacity,
             closes: StateLock::new(None),
             closefd,
+            flags: Flags::default(),
         }
     }
 
@@ -371,6 +388,24 @@ pub(crate) fn finalize(this: This<'_>) {
             error.write_unraisable(py);
         }
     });
+}
+
+/// What the buffers and text files of `io` call when they go without having been closed: the warning is about them.
+pub(crate) fn dealloc_warn<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    let py = this.py;
+    args.check("_dealloc_warn", 1, 1)?;
+    let Some(source) = args.get(0) else { unreachable!("the number of arguments was checked") };
+    if !matches!(this.name, Name::Anonymous) && this.state.with(py, |state| state.is_some()) {
+        preserving(py, || {
+            let warned =
+                source.repr().map_err(Exception::from).and_then(|source| Ok(format!("unclosed file {source}")));
+            let warned = warned.and_then(|message| warn_resource(py, &message, Some(&source)));
+            if let Err(error) = warned {
+                error.write_unraisable(py);
+            }
+        });
+    }
+    Ok(none(py))
 }
 
 pub(crate) fn closed(this: This<'_>) -> Returned<'_> {
