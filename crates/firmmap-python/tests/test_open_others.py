@@ -29,7 +29,7 @@ def some_size(choice: Choice) -> int:
     return choice.choice([-1, *SIZES])
 
 
-def own_operations(choice: Choice, writable: bool) -> Operation:
+def own_operations(choice: Choice, writable: bool, iterates: bool = True) -> Operation:
     """What is done with the file object."""
     size, data = some_size(choice), some_bytes(choice)
     place = choice.choice([0, 1, PAGE, choice.randrange(5 * PAGE)])
@@ -41,8 +41,6 @@ def own_operations(choice: Choice, writable: bool) -> Operation:
     reading: list[Operation] = [
         lambda file: file.read(size),
         lambda file: file.readline(size),
-        lambda file: file.readlines(size),
-        lambda file: next(file, None),
         readinto,
         lambda file: file.tell(),
         lambda file: file.seek(place),
@@ -56,6 +54,8 @@ def own_operations(choice: Choice, writable: bool) -> Operation:
         lambda file: file.truncate(place),
         lambda file: file.truncate(),
     ]
+    if iterates:
+        reading += [lambda file: file.readlines(size), lambda file: next(file, None)]
     return choice.choice(reading + 2 * writing if writable else reading)
 
 
@@ -95,6 +95,22 @@ def outcome(operation: Operation, file: Any) -> object:
 MODES = {"r": "rb", "r+": "r+b", "w+": "w+b", "a+": "a+b"}
 
 
+class Padded(Exception):
+    """What is read is the file's, and then the zeros that the system shows in its last page."""
+
+
+def is_padded(expected: Any, ours: Any, start: int, length: int) -> bool:
+    """Whether `ours` is what `expected` is, and then only zeros of the page in which the file of that length ends."""
+    if isinstance(expected, tuple) and isinstance(ours, tuple) and isinstance(ours[1], bytearray):
+        (count, expected), (longer, ours) = expected, ours
+        expected, ours = expected[:count], ours[:longer]
+    expected, ours = (b"".join(one) if isinstance(one, list) else one or b"" for one in (expected, ours))
+    if not isinstance(expected, (bytes, bytearray)) or not isinstance(ours, (bytes, bytearray)):
+        return False
+    last = -(-length // PAGE) * PAGE
+    return ours.startswith(expected) and not any(ours[len(expected) :]) and start + len(ours) <= last
+
+
 class Pair:
     """A map and an unbuffered file of the same mode, each with a file of its own."""
 
@@ -104,10 +120,17 @@ class Pair:
             path.write_bytes(data)
         self.mapped: Any = firmmap.open(self.paths[0], mode)
         self.plain: Any = open(self.paths[1], MODES[mode], buffering=0)  # noqa: SIM115
-        self.done: list[str] = []
+        self.was_cut = False
 
     def same(self, operation: Operation) -> None:
+        """Both do the same; after a cut, the map may show zeros in the last page of the file (F8)."""
+        start = self.plain.tell()
         expected, ours = outcome(operation, self.plain), outcome(operation, self.mapped)
+        if self.was_cut and ours != expected:
+            if is_padded(expected, ours, start, self.paths[1].stat().st_size):
+                raise Padded
+            # A write that was lost in the last page is told here, if not before.
+            self.mapped.close()
         assert ours == expected
         assert self.mapped.tell() == self.plain.tell()
 
@@ -148,7 +171,11 @@ def test_others_append(tmp_path: Path, mode: Any) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows refuses to truncate a mapped file")
 @pytest.mark.parametrize("mode", ["r", "r+", "a+"])
 def test_others_cut(tmp_path: Path, mode: Any) -> None:
-    """F1, F3, G10: what differs after another program's cut is a MapFaultError, of flush() or close() at the latest."""
+    """F1, F3, G10: what differs after another program's cut is a MapFaultError, of flush() or close() at the latest.
+
+    F8: a read that ends in the last page may also show the zeros behind the end of the file. Iteration is left out, as
+    it has read ahead.
+    """
     writable = mode != "r"
     faults = 0
     for choice in rounds(f"cut {mode}", OPERATIONS // 3):
@@ -156,18 +183,19 @@ def test_others_cut(tmp_path: Path, mode: Any) -> None:
         try:
             for _ in range(ROUND // 8):
                 for _ in range(choice.randrange(4)):
-                    pair.same(own_operations(choice, writable))
+                    pair.same(own_operations(choice, writable, iterates=False))
                 length = choice.randrange(pair.paths[1].stat().st_size + 1)
                 for path in pair.paths:
                     os.truncate(path, length)
+                pair.was_cut = True
                 for _ in range(choice.randrange(4)):
-                    pair.same(own_operations(choice, writable))
+                    pair.same(own_operations(choice, writable, iterates=False))
                 pair.mapped.flush()
                 pair.same_bytes()
             pair.close()
             pair.same_bytes()
-        except firmmap.MapFaultError:
-            faults += 1
+        except (firmmap.MapFaultError, Padded) as error:
+            faults += isinstance(error, firmmap.MapFaultError)
             with contextlib.suppress(firmmap.MapFaultError):
                 pair.close()
     assert faults
