@@ -37,7 +37,7 @@ use crate::faults::{self, interpreter::UnsupportedOperation};
 use crate::sys::buffer::Export;
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyBufferError, PyResult, PyValueError, preserving, warn_resource};
-use crate::sys::objects::{boolean, call_method, class_name, import, new_string, none};
+use crate::sys::objects::{attribute, boolean, call_method, class_name, import, new_string, none};
 use crate::sys::owned::Owned;
 use crate::sys::typeobject::{Body, InstanceRef, Receiver};
 use lines::Block;
@@ -416,6 +416,7 @@ pub(crate) fn closed(this: This<'_>) -> Returned<'_> {
 pub(crate) fn close(this: This<'_>) -> Returned<'_> {
     let py = this.py;
     write::write_all_buffered(&this, py)?;
+    let flushed = if has_own_flush(this) { call_method(&this.object(), c"flush", []).map(drop) } else { Ok(()) };
     let taken = this.state.with(py, |state| {
         let mut file = state.take()?.file;
         if file.exports == 0 {
@@ -426,12 +427,28 @@ pub(crate) fn close(this: This<'_>) -> Returned<'_> {
         this.left.with(py, |left| *left = Some(file));
         settled.err().map(Err)
     });
-    let file = taken.transpose().map_err(exception)?;
+    let file = match taken.transpose() {
+        Ok(file) => file,
+        Err(lost) => return flushed.and(Err(exception(lost))),
+    };
     let large = file.as_ref().is_some_and(|file| file.len() > DETACHED_COPY);
     let result = if large { detached(py, || unmap(file)) } else { unmap(file) };
-    // Both are tried, and the first error is the one to report.
+    // All are tried, and the first error is the one to report.
     let closed = this.close_descriptor(py);
-    result.map_err(exception).and(closed).map(|()| none(py))
+    flushed.and(result.map_err(exception)).and(closed).map(|()| none(py))
+}
+
+/// Whether it is an open file of a subclass with a `flush()` of its own: `close()` calls that first, as the classes of `io` do.
+fn has_own_flush(this: This<'_>) -> bool {
+    let class = this.object().get_type();
+    let Ok(base) = type_object::sibling_class(this, common::Class::MappedFile) else { return false };
+    if class.is(&base) || this.state.with(this.py, |state| state.is_none()) {
+        return false;
+    }
+    match (attribute(&class, c"flush"), attribute(&base, c"flush")) {
+        (Ok(own), Ok(ours)) => !own.is(&ours),
+        _ => false,
+    }
 }
 
 pub(crate) fn closefd(this: This<'_>) -> Returned<'_> {
