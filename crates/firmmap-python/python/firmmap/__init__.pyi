@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from io import BufferedIOBase
+from io import BufferedIOBase, RawIOBase
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Literal, NoReturn, Self, SupportsIndex, TypeAlias, final, overload
 
@@ -330,9 +330,9 @@ def open(
 ) -> MappedFile: ...
 def anonymous(length: SupportsIndex, *, capacity: SupportsIndex | None = None) -> MappedFile: ...
 
-# At run time it is registered with the first, and inherits nothing.
+# At run time it is registered with BufferedIOBase, and inherits nothing. RawIOBase is what the buffers of io take.
 @disjoint_base
-class MappedFile(BufferedIOBase, BinaryIO):
+class MappedFile(RawIOBase, BufferedIOBase, BinaryIO):
     @overload
     def __new__(
         cls,
