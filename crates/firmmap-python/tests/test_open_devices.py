@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import firmmap
@@ -54,7 +54,8 @@ def test_writing(device: Path) -> None:
         m[:5] = b"begin"
         m.seek(-3, 2)
         assert m.write(b"end") == 3
-        for grow in (lambda: m.write(b"more"), lambda: m.truncate(10)):
+        grows: list[Callable[[], object]] = [lambda: m.write(b"more"), lambda: m.truncate(10)]
+        for grow in grows:
             with pytest.raises(io.UnsupportedOperation, match="not a regular file"):
                 grow()
         assert len(m) == len(DATA)
