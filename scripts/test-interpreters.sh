@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs the Python tests under the newest CPythons: Debian's unstable suite (debootstrap) has them, with debug builds and CPython's own
 # tests. Each runs test_mmap with both modules, the tests of files with both, and pytest (with numpy, pandas, pyarrow and Pillow); the
-# debug builds run the tests that need none of these, and those of what calls leave behind. As root. What is tested is what is committed here, and the wheel in $TARGET.
+# debug builds run the tests that need none of these, and those of what calls leave behind. As root. What is tested is what is committed
+# here, and the wheel in $TARGET.
 # usage: scripts/test-interpreters.sh [VERSION…]   (3.13 3.14 3.15 without; their debug builds too)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
