@@ -397,9 +397,8 @@ pub(crate) fn dealloc_warn<'py>(this: This<'py>, args: Args<'py>) -> Returned<'p
     let Some(source) = args.get(0) else { unreachable!("the number of arguments was checked") };
     if !matches!(this.name, Name::Anonymous) && this.state.with(py, |state| state.is_some()) {
         preserving(py, || {
-            let warned =
-                source.repr().map_err(Exception::from).and_then(|source| Ok(format!("unclosed file {source}")));
-            let warned = warned.and_then(|message| warn_resource(py, &message, Some(&source)));
+            let message = source.repr().map(|source| format!("unclosed file {source}")).map_err(Exception::from);
+            let warned = message.and_then(|message| warn_resource(py, &message, Some(&source)));
             if let Err(error) = warned {
                 error.write_unraisable(py);
             }
