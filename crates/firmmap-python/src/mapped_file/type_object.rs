@@ -103,6 +103,7 @@ fn properties() -> Vec<ffi::PyGetSetDef> {
 fn methods() -> Vec<ffi::PyMethodDef> {
     vec![
         noargs_method!(c"close", class::close, docs::CLOSE),
+        method!(c"_dealloc_warn", class::dealloc_warn, docs::DEALLOC_WARN),
         noargs_method!(c"detach", class::detach, docs::DETACH),
         noargs_method!(c"fileno", descriptor::fileno, docs::FILENO),
         noargs_method!(c"isatty", descriptor::isatty, docs::ISATTY),
