@@ -28,7 +28,10 @@ from urllib.parse import unquote, urlsplit
 
 ROOT = Path(__file__).resolve().parents[1]
 STUB = ROOT / "crates/firmmap-python/python/firmmap/__init__.pyi"
-SOURCE = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
+SOURCE = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Source"]
+
+# The README has whole addresses, as PyPI shows it too.
+WHOLE = (f"{SOURCE}/blob/main/", f"{SOURCE.replace('github.com', 'raw.githubusercontent.com')}/main/")
 
 FENCED = re.compile(r"^ *(```|~~~).*?^ *\1[^\n]*$", re.DOTALL | re.MULTILINE)
 # A page's list of its own headings, which the site shows beside the page.
@@ -57,6 +60,9 @@ def copy_page(name: str, names: dict[str, str], into: Path) -> None:
 
     def link(match: re.Match[str]) -> str:
         target = match[2]
+        for address in WHOLE:
+            if target.startswith(address):
+                target = posixpath.relpath(target.removeprefix(address), posixpath.dirname(name) or ".")
         if re.match(r"[a-z]+:|#", target):
             return match[0]
         path, _, anchor = target.partition("#")

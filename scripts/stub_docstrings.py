@@ -34,6 +34,7 @@ DOCUMENTED = (
     FunctionType,
     GetSetDescriptorType,
     MethodDescriptorType,
+    property,
     type,
 )
 
@@ -43,8 +44,9 @@ def definitions(body: list[ast.stmt], scope: object, prefix: str = "") -> Iterat
     for node in body:
         if isinstance(node, ast.If):
             yield from definitions([*node.body, *node.orelse], scope, prefix)
-        elif isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name in vars(scope):
-            documented = vars(scope)[node.name]
+        elif isinstance(node, ast.ClassDef | ast.FunctionDef):
+            # The module loads some names only when they are asked for; a class has only what stands in it.
+            documented = getattr(scope, node.name, None) if scope is firmmap else vars(scope).get(node.name)
             if node.name == "__new__" or is_setter(node) or not isinstance(documented, DOCUMENTED):
                 continue
             if documented.__doc__:

@@ -33,18 +33,25 @@ class MappedFile
     A complete binary file and a complete byte array.
 class Residency
     Which pages of a map are in memory.
+split(path, parts=None, *, size=None, boundary=b'\n', record=None, ...)
+    Cut a file into ranges of whole records, for threads and processes.
+class FileRange
+    One of them.
+FASTA, FASTQ
+    Boundaries of records.
 fault_guard(), set_fault_guard(on), renew_fault_guard()
     The guard that turns missing bytes into a MapFaultError.
 the system's further constants: MAP_*, PROT_*, MADV_*, MS_*
 """
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from io import BufferedIOBase
+from io import BufferedIOBase, RawIOBase
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Literal, NoReturn, Self, SupportsIndex, TypeAlias, final, overload
 
-from _typeshed import FileDescriptorOrPath, ReadableBuffer, WriteableBuffer
+from _typeshed import FileDescriptorOrPath, ReadableBuffer, StrOrBytesPath, WriteableBuffer
 from typing_extensions import disjoint_base
 
 # What the standard module has, and MapFaultError.
@@ -446,6 +453,9 @@ _Mode: TypeAlias = Literal[
     "r", "rb", "r+", "r+b", "rb+", "w+", "w+b", "wb+", "x+", "x+b", "xb+", "a+", "a+b", "ab+", "c"
 ]
 
+# One needle, or several.
+_Needles: TypeAlias = ReadableBuffer | SupportsIndex | Iterable[ReadableBuffer | SupportsIndex]
+
 @overload
 def open(
     path: FileDescriptorOrPath,
@@ -550,9 +560,9 @@ def anonymous(length: SupportsIndex, *, capacity: SupportsIndex | None = None) -
     If another process has extended it, refresh() takes that in.
     """
 
-# At run time it is registered with the first, and inherits nothing.
+# At run time it is registered with BufferedIOBase, and inherits nothing. RawIOBase is what the buffers of io take.
 @disjoint_base
-class MappedFile(BufferedIOBase, BinaryIO):
+class MappedFile(RawIOBase, BufferedIOBase, BinaryIO):
     """A memory-mapped file that is a complete binary file and a complete byte array.
 
     firmmap.open() returns one, with the same arguments; firmmap.anonymous() returns
@@ -633,6 +643,7 @@ class MappedFile(BufferedIOBase, BinaryIO):
     @property
     def _blksize(self) -> int:
         """How much is read at a time by what buffers a raw file: io.DEFAULT_BUFFER_SIZE."""
+    def _dealloc_warn(self, source: object, /) -> None: ...
     # As a binary file.
     def close(self) -> None:
         """Close the file. Every later use raises ValueError; closing twice is fine.
@@ -820,25 +831,91 @@ class MappedFile(BufferedIOBase, BinaryIO):
     def __delitem__(self, key: SupportsIndex | slice, /) -> NoReturn: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
     def __release_buffer__(self, buffer: memoryview, /) -> None: ...
-    # Over the whole map.
-    def lines(self) -> Iterator[bytes]:
-        """Return an iterator over all lines of the map, from its first byte on.
+    # Over the map or a part of it.
+    @overload
+    def lines(
+        self,
+        start: SupportsIndex | None = None,
+        end: SupportsIndex | None = None,
+        *,
+        containing: _Needles | None = None,
+        reverse: bool = False,
+        numbered: Literal[False] = False,
+    ) -> Iterator[bytes]:
+        """Return an iterator over the lines of [start:end], each with its newline.
+
+        containing is bytes-like, an int in range(256), or an iterable of these: only
+        lines with one of them are yielded, found by a search and cut out around the
+        match, without a look at the others. If reverse is true, the last line comes
+        first. If numbered is true, the items are tuples of a number and a line; the
+        first line of the map has the number 1.
 
         The position does not change. Lines are read lazily, up to a page ahead; memory
         does not grow with the file. The last line is that of the file when it is
-        reached, unless the map was opened with a length.
+        reached, or when lines() is called for reverse, unless there is an end or the map
+        was opened with a length. ValueError for a newline inside of what lines are to
+        contain.
+        """
+    @overload
+    def lines(
+        self,
+        start: SupportsIndex | None = None,
+        end: SupportsIndex | None = None,
+        *,
+        containing: _Needles | None = None,
+        reverse: bool = False,
+        numbered: Literal[True],
+    ) -> Iterator[tuple[int, bytes]]:
+        """Return an iterator over the lines of [start:end], each with its newline.
+
+        containing is bytes-like, an int in range(256), or an iterable of these: only
+        lines with one of them are yielded, found by a search and cut out around the
+        match, without a look at the others. If reverse is true, the last line comes
+        first. If numbered is true, the items are tuples of a number and a line; the
+        first line of the map has the number 1.
+
+        The position does not change. Lines are read lazily, up to a page ahead; memory
+        does not grow with the file. The last line is that of the file when it is
+        reached, or when lines() is called for reverse, unless there is an end or the map
+        was opened with a length. ValueError for a newline inside of what lines are to
+        contain.
+        """
+    @overload
+    def lines(
+        self,
+        start: SupportsIndex | None = None,
+        end: SupportsIndex | None = None,
+        *,
+        containing: _Needles | None = None,
+        reverse: bool = False,
+        numbered: bool,
+    ) -> Iterator[bytes] | Iterator[tuple[int, bytes]]:
+        """Return an iterator over the lines of [start:end], each with its newline.
+
+        containing is bytes-like, an int in range(256), or an iterable of these: only
+        lines with one of them are yielded, found by a search and cut out around the
+        match, without a look at the others. If reverse is true, the last line comes
+        first. If numbered is true, the items are tuples of a number and a line; the
+        first line of the map has the number 1.
+
+        The position does not change. Lines are read lazily, up to a page ahead; memory
+        does not grow with the file. The last line is that of the file when it is
+        reached, or when lines() is called for reverse, unless there is an end or the map
+        was opened with a length. ValueError for a newline inside of what lines are to
+        contain.
         """
     def find_all(
         self,
-        sub: ReadableBuffer | SupportsIndex,
+        sub: _Needles,
         start: SupportsIndex | None = None,
         end: SupportsIndex | None = None,
         /,
     ) -> Iterator[int]:
         """Return an iterator over the indices in [start:end] at which sub begins.
 
-        The occurrences are those that count() counts: they do not overlap. The search
-        is lazy.
+        The occurrences are those that count() counts: they do not overlap. sub may be an
+        iterable of several: of those that begin at the same byte, the longest counts.
+        The search is lazy.
         """
     # Pages, and the length of the file.
     def lock(self) -> None:
@@ -854,6 +931,14 @@ class MappedFile(BufferedIOBase, BinaryIO):
 
         Without a length, read all to the end. Return when they are there, where the
         system supports that; other threads run meanwhile.
+        """
+    def evict(self, start: SupportsIndex = 0, length: SupportsIndex | None = None, /) -> None:
+        """Take length bytes from start on, in whole pages, out of memory.
+
+        Without a length, take all to the end. Changes are written to the disk first;
+        the next use reads the pages from there again. Pages that another map of the
+        file shows, here or in another process, stay. io.UnsupportedOperation for mode
+        'c', for memory without a file, and where the system cannot do it.
         """
     def protect(self, protection: int, /) -> None:
         """Change the protection of the pages: 0, or a sum of PROT_READ (1), PROT_WRITE (2)
@@ -925,3 +1010,81 @@ class Residency:
     @property
     def runs(self) -> list[range]:
         """The bytes that are in memory: a list of ranges of indices in the map."""
+
+FASTA: Final[re.Pattern[bytes]]
+FASTQ: Final[re.Pattern[bytes]]
+
+class FileRange:
+    """A part of a file: a path and numbers, which pickle, and open wherever the path leads to the same file.
+
+    stamp is the size and the time of modification that the file had when it was
+    split, if open() is to refuse one that has changed since; otherwise None.
+    """
+
+    __match_args__ = ("path", "offset", "length", "stamp")
+    def __init__(
+        self, path: StrOrBytesPath, offset: SupportsIndex, length: SupportsIndex, stamp: tuple[int, int] | None = None
+    ) -> None: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def length(self) -> int: ...
+    @property
+    def stamp(self) -> tuple[int, int] | None: ...
+    def __setattr__(self, name: str, value: object) -> NoReturn: ...
+    def __delattr__(self, name: str) -> NoReturn: ...
+    def __eq__(self, other: object) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __lt__(self, other: FileRange) -> bool: ...
+    def __len__(self) -> int:
+        """Return the number of bytes."""
+    def open(self, mode: str = "r", **options: Any) -> MappedFile:
+        """Map the range, and return a MappedFile, as firmmap.open() does.
+
+        ValueError if the file is too short for the range, or has changed since it was
+        split and the range has a stamp.
+        """
+    def count(self, sub: ReadableBuffer | SupportsIndex) -> int:
+        """Return the number of occurrences of sub that do not overlap."""
+    def find_all(self, sub: _Needles) -> Iterator[int]:
+        """Yield the indices in the range at which sub begins, as MappedFile.find_all() does."""
+    def lines(self, **options: Any) -> Iterator[Any]:
+        """Yield the lines of the range, or those that MappedFile.lines() yields with the same options."""
+
+def split(
+    path: StrOrBytesPath,
+    parts: SupportsIndex | None = None,
+    *,
+    size: SupportsIndex | None = None,
+    boundary: ReadableBuffer | re.Pattern[bytes] | Callable[[MappedFile, int], SupportsIndex] = b"\n",
+    record: SupportsIndex | None = None,
+    offset: SupportsIndex = 0,
+    length: SupportsIndex | None = None,
+    check: bool = False,
+) -> list[FileRange]:
+    r"""Cut a file into ranges of whole records, and return them as a list of FileRange.
+
+    There are at most so many parts, of about the same length; or as many as are
+    needed for parts of about size bytes. Each record is in exactly one range, and
+    no range is empty: an empty file has none, and a record that is longer than a
+    part is not cut.
+
+    boundary tells where records end:
+
+    bytes       behind these bytes, such as a newline
+    a pattern   where a match of the compiled pattern of bytes ends: FASTA, FASTQ,
+                re.compile(rb'\n(?=\d{4}-)') for log records of several lines
+    a callable  at boundary(m, goal): the first end of a record at the index goal or
+                behind it in the MappedFile m, or len(m)
+
+    record, in its place, is the length of records in bytes.
+
+    Each cut is looked for at an even division of the file, and not from its
+    beginning, so that splitting takes no time. So a boundary must be recognisable
+    there: newlines inside the quotes of CSV look like those between its records.
+
+    length bytes from offset on are split, or all to the end. If check is true, the
+    ranges refuse to be opened once the file has changed.
+    """

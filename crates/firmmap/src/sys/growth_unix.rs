@@ -297,6 +297,28 @@ pub(crate) fn seek_sparse(_file: &File, _offset: u64, _what: Sparse) -> io::Resu
     Ok(None)
 }
 
+/// Takes pages of a file out of memory that no mapping shows: posix_fadvise(2). Dirty ones are written first, whoever changed them: the system
+/// would only begin to, and keep them.
+#[cfg(linux_kernel)]
+pub(crate) fn evict(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    let out_of_range = |_| io::Error::from(io::ErrorKind::InvalidInput);
+    let offset = libc::off64_t::try_from(offset).map_err(out_of_range)?;
+    let len = libc::off64_t::try_from(len).map_err(out_of_range)?;
+    #[cfg(target_os = "linux")]
+    {
+        let flags = libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
+        // SAFETY: the descriptor is open while it is borrowed. Where it fails (devices), dirty pages stay in memory.
+        unsafe { libc::sync_file_range(file.as_raw_fd(), offset, len, flags) };
+    }
+    #[cfg(target_os = "android")]
+    file.sync_data()?;
+    // SAFETY: the descriptor is open while it is borrowed.
+    match unsafe { libc::posix_fadvise64(file.as_raw_fd(), offset, len, libc::POSIX_FADV_DONTNEED) } {
+        0 => Ok(()),
+        number => Err(io::Error::from_raw_os_error(number)),
+    }
+}
+
 /// Sets the time of modification to now, by the clock of the file system: futimens(2). Who may write to a file without owning it can set
 /// both of its times only.
 pub(crate) fn touch(file: &File) -> io::Result<()> {
