@@ -17,6 +17,7 @@ mod lines;
 mod read;
 mod search;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
@@ -63,17 +64,21 @@ pub(crate) trait Mapped: Body {
         self.open_map(py, work)
     }
 
-    /// The fast path: runs `work` on the map, if [`try_file`](Self::try_file) returns one. `work` must not call into Python,
-    /// and must not have changed anything where it returns `None`.
-    #[inline(always)]
-    fn try_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut SharedFile) -> Option<R>) -> Option<R> {
-        self.state().try_with(py, |state| work(Self::try_file(state)?))?
-    }
-
     /// The state of an instance, open or closed.
     type State;
 
     fn state(&self) -> &StateLock<Self::State>;
+
+    /// Whether `find` and `rfind` begin at the position where they are given no start; otherwise at the first byte.
+    const SEARCHES_FROM_POSITION: bool;
+    /// Whether the map ends where it did when it was made, and not where its file ends now.
+    const LENGTH_IS_END: bool;
+
+    /// Whether the class lets its map be written to; the map itself may refuse it all the same.
+    fn is_writable(&self) -> bool;
+
+    /// Notes that these bytes were written, for what has to know of it.
+    fn wrote(state: &mut Self::State, written: Range<usize>);
 
     /// The map, if it is open and no other thread has to be waited for. Only reads the state (see [`leaf::Leaf`]).
     fn try_file(state: &mut Self::State) -> Option<&mut SharedFile>;

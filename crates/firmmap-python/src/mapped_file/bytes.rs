@@ -2,7 +2,7 @@
 
 use super::{Open, This, error, none};
 use crate::args::{self, Args, Argument, Slice};
-use crate::common::{self, DETACHED_COPY, Job, Object, Returned, scatter};
+use crate::common::{self, DETACHED_COPY, Job, Mapped, Object, Returned, scatter};
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyIndexError, PyResult, PyTypeError, PyValueError};
 use crate::sys::objects::class_name;

@@ -22,6 +22,7 @@ mod search;
 pub(crate) mod type_object;
 mod write;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use firmmap::{Mode, Protection};
@@ -191,10 +192,6 @@ impl MappedFile {
         if leaf::is_available(self, py) { Ok(()) } else { self.open(py, |_| Ok(())) }
     }
 
-    fn is_writable(&self) -> bool {
-        self.mode != Mode::Read
-    }
-
     /// Refuses a method of a file that the mode does not allow.
     fn check_writable(&self, operation: &str) -> PyResult<()> {
         if self.is_writable() {
@@ -233,6 +230,22 @@ impl Mapped for MappedFile {
     fn try_file_at_position(state: &mut Option<Open>) -> Option<&mut SharedFile> {
         let open = state.as_mut().filter(|open| open.pending.is_free() && open.descriptor_position.is_none())?;
         Some(&mut open.file)
+    }
+
+    const SEARCHES_FROM_POSITION: bool = false;
+    const LENGTH_IS_END: bool = false;
+
+    #[inline(always)]
+    fn is_writable(&self) -> bool {
+        self.mode != Mode::Read
+    }
+
+    #[inline(always)]
+    fn wrote(state: &mut Option<Open>, written: Range<usize>) {
+        if let Some(open) = state {
+            open.changes += 1;
+            open.file.note_write(written.start, written.len());
+        }
     }
 
     type State = Option<Open>;

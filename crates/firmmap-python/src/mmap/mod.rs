@@ -14,6 +14,7 @@ mod search;
 #[allow(unsafe_code)]
 pub(crate) mod type_object;
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use firmmap::MappedFile;
@@ -96,7 +97,7 @@ impl Mmap {
     }
 
     fn check_writable(&self) -> PyResult<()> {
-        if self.access == ACCESS_READ {
+        if !self.is_writable() {
             return Err(PyTypeError::new_err("mmap can't modify a readonly memory map."));
         }
         Ok(())
@@ -121,6 +122,18 @@ impl Mapped for Mmap {
     fn try_file(state: &mut State) -> Option<&mut SharedFile> {
         state.file.as_mut()
     }
+
+    const SEARCHES_FROM_POSITION: bool = true;
+    const LENGTH_IS_END: bool = true;
+
+    #[inline(always)]
+    fn is_writable(&self) -> bool {
+        self.access != ACCESS_READ
+    }
+
+    /// Nobody has to: what is written is in the map.
+    #[inline(always)]
+    fn wrote(_: &mut State, _: Range<usize>) {}
 
     #[inline(always)]
     fn is_closed(state: &State) -> bool {

@@ -14,7 +14,8 @@ use crate::sys::buffer;
 use crate::sys::exception::PyResult;
 use crate::sys::module;
 use crate::sys::typeobject::{
-    self, Table, fast_method, fast_property, keyword_method, method, noargs_method, object, one_method, slot,
+    self, Table, fast_method, fast_noargs_method, fast_one_method, fast_property, keyword_method, method,
+    noargs_method, object, one_method, slot,
 };
 
 // SAFETY: both read one field of the state.
@@ -63,23 +64,23 @@ fn properties() -> Vec<ffi::PyGetSetDef> {
 fn methods() -> Vec<ffi::PyMethodDef> {
     vec![
         noargs_method!(c"close", class::close, docs::CLOSE),
-        method!(c"find", search::find, docs::FIND),
-        method!(c"rfind", search::rfind, docs::RFIND),
+        fast_method!(c"find", common::try_find, search::find, docs::FIND),
+        fast_method!(c"rfind", common::try_rfind, search::rfind, docs::RFIND),
         keyword_method!(c"flush", pages::flush, docs::FLUSH),
         #[cfg(unix)]
         method!(c"madvise", pages::madvise, docs::MADVISE),
-        method!(c"move", bytes::move_bytes, docs::MOVE),
-        method!(c"read", file::read, docs::READ),
-        fast_method!(c"read_byte", common::try_byte, file::read_byte, docs::READ_BYTE),
-        fast_method!(c"readline", common::try_line, file::readline, docs::READLINE),
+        fast_method!(c"move", common::try_move, bytes::move_bytes, docs::MOVE),
+        fast_method!(c"read", common::try_read, file::read, docs::READ),
+        fast_noargs_method!(c"read_byte", common::try_byte, file::read_byte, docs::READ_BYTE),
+        fast_noargs_method!(c"readline", common::try_line, file::readline, docs::READLINE),
         one_method!(c"resize", pages::resize, docs::RESIZE),
-        method!(c"seek", file::seek, docs::SEEK),
+        fast_method!(c"seek", common::try_seek, file::seek, docs::SEEK),
         noargs_method!(c"seekable", file::seekable, docs::SEEKABLE),
         one_method!(c"set_name", pages::set_name, docs::SET_NAME),
         noargs_method!(c"size", pages::size, docs::SIZE),
-        fast_method!(c"tell", common::try_position, file::tell, docs::TELL),
-        one_method!(c"write", file::write, docs::WRITE),
-        one_method!(c"write_byte", file::write_byte, docs::WRITE_BYTE),
+        fast_noargs_method!(c"tell", common::try_position, file::tell, docs::TELL),
+        fast_one_method!(c"write", common::try_write, file::write, docs::WRITE),
+        fast_one_method!(c"write_byte", common::try_write_byte, file::write_byte, docs::WRITE_BYTE),
         noargs_method!(c"__enter__", class::enter, docs::ENTER),
         method!(c"__exit__", class::exit, docs::EXIT),
         ffi::PyMethodDef::zeroed(),
@@ -143,14 +144,14 @@ unsafe extern "C" fn assign_subscript(
     key: *mut ffi::PyObject,
     value: *mut ffi::PyObject,
 ) -> c_int {
-    let body = |this: This<'_>| {
-        // SAFETY: CPython passes a live object.
-        let key = unsafe { Borrowed::from_ptr(this.py, key) };
-        // SAFETY: CPython passes a live object, or null for a deletion.
-        bytes::assign_subscript(this, key, unsafe { Borrowed::from_ptr_or_opt(this.py, value) })
-    };
+    // SAFETY: CPython passes a live key.
+    let key = |py| unsafe { Borrowed::from_ptr(py, key) };
+    // SAFETY: CPython passes a live object, or null for a deletion.
+    let value = |py| unsafe { Borrowed::from_ptr_or_opt(py, value) };
+    let fast = |this| common::try_assign(this, key(this.py), value(this.py));
+    let slow = |this| bytes::assign_subscript(this, key(this.py), value(this.py)).map(|()| 0);
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { status(this, body) }
+    unsafe { typeobject::fast_number(this, fast, slow) }
 }
 
 unsafe extern "C" fn get_buffer(this: *mut ffi::PyObject, view: *mut ffi::Py_buffer, flags: c_int) -> c_int {
