@@ -7,33 +7,34 @@
 use std::ffi::c_int;
 use std::ops::Range;
 
-use super::leaf::{self, Leaf};
+use super::leaf;
 use super::search::Direction;
-use super::{DETACHED_COPY, Object, clamp};
+use super::{DETACHED_COPY, Mapped, Object, clamp};
 use crate::args::{self, Args, Slice};
 use crate::sys::buffer::{NewBytes, exact_bytes};
 use crate::sys::typeobject::{RawResult, Receiver};
 
 #[inline(always)]
-pub(crate) fn try_len<M: Leaf>(this: Receiver<'_, M>) -> Option<isize> {
+pub(crate) fn try_len<M: Mapped>(this: Receiver<'_, M>) -> Option<isize> {
     // A map has at most isize::MAX bytes.
     leaf::len(&*this, this.py).map(|len| len as isize)
 }
 
 #[inline(always)]
-pub(crate) fn try_position<M: Leaf>(this: Receiver<'_, M>) -> Option<RawResult<'_>> {
+pub(crate) fn try_position<M: Mapped>(this: Receiver<'_, M>) -> Option<RawResult<'_>> {
     let position = leaf::position(&*this, this.py)?;
     Some(RawResult::int(this.py, position as isize))
 }
 
+/// Whether the map is closed, if it is not.
 #[inline(always)]
-pub(crate) fn try_closed<M: Leaf>(this: Receiver<'_, M>) -> Option<RawResult<'_>> {
-    leaf::is_closed(&*this, this.py).map(|closed| RawResult::bool(this.py, closed))
+pub(crate) fn try_closed<M: Mapped>(this: Receiver<'_, M>) -> Option<RawResult<'_>> {
+    this.state().is_ready(this.py).then(|| RawResult::bool(this.py, false))
 }
 
 /// `seek()`, where the new position is inside of the map.
 #[inline(always)]
-pub(crate) fn try_seek<'py, M: Leaf>(this: Receiver<'py, M>, args: Args<'py>) -> Option<RawResult<'py>> {
+pub(crate) fn try_seek<'py, M: Mapped>(this: Receiver<'py, M>, args: Args<'py>) -> Option<RawResult<'py>> {
     if args.len() > 2 {
         return None;
     }
@@ -45,40 +46,40 @@ pub(crate) fn try_seek<'py, M: Leaf>(this: Receiver<'py, M>, args: Args<'py>) ->
 
 /// `read_byte()`: the byte at the position.
 #[inline(always)]
-pub(crate) fn try_byte<M: Leaf>(this: Receiver<'_, M>) -> Option<RawResult<'_>> {
+pub(crate) fn try_byte<M: Mapped>(this: Receiver<'_, M>) -> Option<RawResult<'_>> {
     let byte = leaf::byte(&*this, this.py)?;
     Some(RawResult::byte(this.py, byte))
 }
 
 /// `read(count)`, where there are as many.
 #[inline(always)]
-pub(crate) fn try_read<'py, M: Leaf>(this: Receiver<'py, M>, args: Args<'py>) -> Option<RawResult<'py>> {
+pub(crate) fn try_read<'py, M: Mapped>(this: Receiver<'py, M>, args: Args<'py>) -> Option<RawResult<'py>> {
     let count = usize::try_from(args::exact_int(args.only()?)?).ok()?;
     leaf::read(&*this, this.py, count).map(|bytes| RawResult::object(bytes.finish()))
 }
 
 /// `readline()`, for a line that ends nearby.
 #[inline(always)]
-pub(crate) fn try_line<M: Leaf>(this: Receiver<'_, M>) -> Option<RawResult<'_>> {
+pub(crate) fn try_line<M: Mapped>(this: Receiver<'_, M>) -> Option<RawResult<'_>> {
     leaf::line(&*this, this.py).map(|line| RawResult::object(line.finish()))
 }
 
 /// As [`try_line`], for a method that takes a limit: without one.
 #[inline(always)]
-pub(crate) fn try_line_with_args<'py, M: Leaf>(this: Receiver<'py, M>, args: Args<'py>) -> Option<RawResult<'py>> {
+pub(crate) fn try_line_with_args<'py, M: Mapped>(this: Receiver<'py, M>, args: Args<'py>) -> Option<RawResult<'py>> {
     if args.len() == 0 { try_line(this) } else { None }
 }
 
 /// `write_byte()`, inside of the map.
 #[inline(always)]
-pub(crate) fn try_write_byte<'py, M: Leaf>(this: Receiver<'py, M>, byte: Object<'_, 'py>) -> Option<RawResult<'py>> {
+pub(crate) fn try_write_byte<'py, M: Mapped>(this: Receiver<'py, M>, byte: Object<'_, 'py>) -> Option<RawResult<'py>> {
     let byte = u8::try_from(args::exact_int(byte)?).ok()?;
     leaf::write(&*this, this.py, &[byte])?;
     Some(RawResult::none(this.py))
 }
 
 #[inline(always)]
-pub(crate) fn try_write_byte_with_args<'py, M: Leaf>(
+pub(crate) fn try_write_byte_with_args<'py, M: Mapped>(
     this: Receiver<'py, M>,
     args: Args<'py>,
 ) -> Option<RawResult<'py>> {
@@ -87,20 +88,20 @@ pub(crate) fn try_write_byte_with_args<'py, M: Leaf>(
 
 /// `write()` of few bytes, inside of the map.
 #[inline(always)]
-pub(crate) fn try_write<'py, M: Leaf>(this: Receiver<'py, M>, data: Object<'_, 'py>) -> Option<RawResult<'py>> {
+pub(crate) fn try_write<'py, M: Mapped>(this: Receiver<'py, M>, data: Object<'_, 'py>) -> Option<RawResult<'py>> {
     let bytes = exact_bytes(data)?;
     leaf::write(&*this, this.py, bytes)?;
     Some(RawResult::int(this.py, bytes.len() as isize))
 }
 
 #[inline(always)]
-pub(crate) fn try_write_with_args<'py, M: Leaf>(this: Receiver<'py, M>, args: Args<'py>) -> Option<RawResult<'py>> {
+pub(crate) fn try_write_with_args<'py, M: Mapped>(this: Receiver<'py, M>, args: Args<'py>) -> Option<RawResult<'py>> {
     try_write(this, args.only()?)
 }
 
 /// `move()` of few bytes.
 #[inline(always)]
-pub(crate) fn try_move<'py, M: Leaf>(this: Receiver<'py, M>, args: Args<'py>) -> Option<RawResult<'py>> {
+pub(crate) fn try_move<'py, M: Mapped>(this: Receiver<'py, M>, args: Args<'py>) -> Option<RawResult<'py>> {
     if args.len() != 3 {
         return None;
     }
@@ -110,18 +111,18 @@ pub(crate) fn try_move<'py, M: Leaf>(this: Receiver<'py, M>, args: Args<'py>) ->
 }
 
 #[inline(always)]
-pub(crate) fn try_find<'py, M: Leaf>(this: Receiver<'py, M>, args: Args<'py>) -> Option<RawResult<'py>> {
+pub(crate) fn try_find<'py, M: Mapped>(this: Receiver<'py, M>, args: Args<'py>) -> Option<RawResult<'py>> {
     try_search(this, args, Direction::Forward)
 }
 
 #[inline(always)]
-pub(crate) fn try_rfind<'py, M: Leaf>(this: Receiver<'py, M>, args: Args<'py>) -> Option<RawResult<'py>> {
+pub(crate) fn try_rfind<'py, M: Mapped>(this: Receiver<'py, M>, args: Args<'py>) -> Option<RawResult<'py>> {
     try_search(this, args, Direction::Backward)
 }
 
 /// `find()` and `rfind()`, where it is soon known whether there is a match.
 #[inline(always)]
-fn try_search<'py, M: Leaf>(this: Receiver<'py, M>, args: Args<'py>, direction: Direction) -> Option<RawResult<'py>> {
+fn try_search<'py, M: Mapped>(this: Receiver<'py, M>, args: Args<'py>, direction: Direction) -> Option<RawResult<'py>> {
     if args.len() > 3 {
         return None;
     }
@@ -139,7 +140,7 @@ fn try_search<'py, M: Leaf>(this: Receiver<'py, M>, args: Args<'py>, direction: 
 
 /// `m[i]`; apart, `m[i:j]`.
 #[inline(always)]
-pub(crate) fn try_subscript<'py, M: Leaf>(this: Receiver<'py, M>, key: Object<'_, 'py>) -> Option<RawResult<'py>> {
+pub(crate) fn try_subscript<'py, M: Mapped>(this: Receiver<'py, M>, key: Object<'_, 'py>) -> Option<RawResult<'py>> {
     match args::exact_int(key) {
         Some(index) => leaf::item(&*this, this.py, index).map(|byte| RawResult::byte(this.py, byte)),
         None => try_slice(this, key),
@@ -148,10 +149,10 @@ pub(crate) fn try_subscript<'py, M: Leaf>(this: Receiver<'py, M>, key: Object<'_
 
 /// `m[i:j]`.
 #[inline(never)]
-fn try_slice<'py, M: Leaf>(this: Receiver<'py, M>, key: Object<'_, 'py>) -> Option<RawResult<'py>> {
+fn try_slice<'py, M: Mapped>(this: Receiver<'py, M>, key: Object<'_, 'py>) -> Option<RawResult<'py>> {
     let py = this.py;
     // A slice of a closed map is not converted.
-    if !leaf::is_available(&*this, py) {
+    if !this.state().is_ready(py) {
         return None;
     }
     let slice = match Slice::unpack(key) {
@@ -173,7 +174,7 @@ fn contiguous(slice: Slice, len: usize) -> Option<Range<usize>> {
 
 /// `m[i] = b`.
 #[inline(always)]
-pub(crate) fn try_assign<'py, M: Leaf>(
+pub(crate) fn try_assign<'py, M: Mapped>(
     this: Receiver<'py, M>,
     key: Object<'_, 'py>,
     value: Option<Object<'_, 'py>>,

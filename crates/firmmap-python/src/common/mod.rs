@@ -4,6 +4,8 @@
 #[allow(unsafe_code)]
 pub(crate) mod leaf;
 #[allow(unsafe_code)]
+pub(crate) mod map_lock;
+#[allow(unsafe_code)]
 pub(crate) mod newlines;
 #[allow(unsafe_code)]
 pub(crate) mod shared_file;
@@ -17,17 +19,16 @@ mod lines;
 mod read;
 mod search;
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
 
 pub(crate) use fast::*;
 pub(crate) use lines::*;
+use map_lock::{MapLock, MapState};
 pub(crate) use read::*;
 pub(crate) use search::*;
 use shared_file::SharedFile;
-use state_lock::StateLock;
 
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyResult};
@@ -65,9 +66,9 @@ pub(crate) trait Mapped: Body {
     }
 
     /// The state of an instance, open or closed.
-    type State;
+    type State: MapState;
 
-    fn state(&self) -> &StateLock<Self::State>;
+    fn state(&self) -> &MapLock<Self::State>;
 
     /// Whether `find` and `rfind` begin at the position where they are given no start; otherwise at the first byte.
     const SEARCHES_FROM_POSITION: bool;
@@ -76,21 +77,6 @@ pub(crate) trait Mapped: Body {
 
     /// Whether the class lets its map be written to; the map itself may refuse it all the same.
     fn is_writable(&self) -> bool;
-
-    /// Notes that these bytes were written, for what has to know of it.
-    fn wrote(state: &mut Self::State, written: Range<usize>);
-
-    /// The map, if it is open and no other thread has to be waited for. Only reads the state (see [`leaf::Leaf`]).
-    fn try_file(state: &mut Self::State) -> Option<&mut SharedFile>;
-
-    /// As [`try_file`](Self::try_file), if the position is where the map says.
-    #[inline(always)]
-    fn try_file_at_position(state: &mut Self::State) -> Option<&mut SharedFile> {
-        Self::try_file(state)
-    }
-
-    /// Whether the map is closed. Only reads the state (see [`leaf::Leaf`]).
-    fn is_closed(state: &Self::State) -> bool;
 
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()>;
 

@@ -22,14 +22,13 @@ mod search;
 pub(crate) mod type_object;
 mod write;
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use firmmap::{Mode, Protection};
 use pyo3::prelude::*;
 
 use crate::args::Args;
-use crate::common::leaf;
+use crate::common::map_lock::MapLock;
 use crate::common::shared_file::SharedFile;
 use crate::common::state_lock::StateLock;
 use crate::common::{self, DETACHED_COPY, Mapped, Returned, unmap};
@@ -49,7 +48,7 @@ pub(crate) type This<'py> = Receiver<'py, MappedFile>;
 /// What an instance holds.
 pub(crate) struct MappedFile {
     /// `None` when closed.
-    state: StateLock<Option<Open>>,
+    state: MapLock<Option<Open>>,
     /// What `close()` has left to the views that existed: the last of them unmaps it. Locked after the state.
     left: StateLock<Option<SharedFile>>,
     mode: Mode,
@@ -127,7 +126,7 @@ impl MappedFile {
         };
         let closefd = !matches!(name, Name::Descriptor(_));
         Self {
-            state: StateLock::new(Some(open)),
+            state: MapLock::new(Some(open)),
             left: StateLock::new(None),
             mode,
             name,
@@ -189,7 +188,7 @@ impl MappedFile {
     }
 
     fn check_open(&self, py: Python<'_>) -> PyResult<()> {
-        if leaf::is_available(self, py) { Ok(()) } else { self.open(py, |_| Ok(())) }
+        if self.state.is_ready(py) { Ok(()) } else { self.open(py, |_| Ok(())) }
     }
 
     /// Refuses a method of a file that the mode does not allow.
@@ -220,18 +219,6 @@ impl Mapped for MappedFile {
         self.open_at_position(py, |open| work(&mut open.file))
     }
 
-    #[inline(always)]
-    fn try_file(state: &mut Option<Open>) -> Option<&mut SharedFile> {
-        Some(&mut state.as_mut().filter(|open| open.pending.is_free())?.file)
-    }
-
-    /// Not once `fileno()` was called: others can have moved the position.
-    #[inline(always)]
-    fn try_file_at_position(state: &mut Option<Open>) -> Option<&mut SharedFile> {
-        let open = state.as_mut().filter(|open| open.pending.is_free() && open.descriptor_position.is_none())?;
-        Some(&mut open.file)
-    }
-
     const SEARCHES_FROM_POSITION: bool = false;
     const LENGTH_IS_END: bool = false;
 
@@ -240,24 +227,11 @@ impl Mapped for MappedFile {
         self.mode != Mode::Read
     }
 
-    #[inline(always)]
-    fn wrote(state: &mut Option<Open>, written: Range<usize>) {
-        if let Some(open) = state {
-            open.changes += 1;
-            open.file.note_write(written.start, written.len());
-        }
-    }
-
     type State = Option<Open>;
 
     #[inline(always)]
-    fn state(&self) -> &StateLock<Option<Open>> {
+    fn state(&self) -> &MapLock<Option<Open>> {
         &self.state
-    }
-
-    #[inline(always)]
-    fn is_closed(state: &Option<Open>) -> bool {
-        state.is_none()
     }
 
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()> {

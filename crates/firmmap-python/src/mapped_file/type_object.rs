@@ -1,6 +1,7 @@
 //! The class `MappedFile` and its two iterators: their type objects, slots and methods.
 
 use std::ffi::{c_int, c_void};
+use std::ops::Range;
 use std::ptr;
 
 use pyo3::prelude::*;
@@ -9,9 +10,11 @@ use pyo3::{Borrowed, ffi};
 
 use super::lines::{self, Lines};
 use super::search::{self, Matches};
-use super::{MappedFile, This, bytes, descriptor, docs, file, growth, new as constructor, pages, write};
+use super::{MappedFile, Open, This, bytes, descriptor, docs, file, growth, new as constructor, pages, write};
 
-use crate::common::{self, Class, leaf::Leaf};
+use crate::common::map_lock::{MapState, Ready};
+use crate::common::shared_file::SharedFile;
+use crate::common::{self, Class};
 use crate::mapped_file as class;
 use crate::sys::buffer;
 use crate::sys::exception::PyResult;
@@ -20,8 +23,31 @@ use crate::sys::typeobject::{
     self, Table, fast_method, fast_noargs_method, fast_property, keyword_method, method, noargs_method, property, slot,
 };
 
-// SAFETY: both read fields of the state.
-unsafe impl Leaf for MappedFile {}
+// SAFETY: they look at fields of the state, and set numbers in it.
+unsafe impl MapState for Option<Open> {
+    #[inline(always)]
+    fn ready(&self) -> Ready {
+        match self {
+            // Once `fileno()` was called, others can have moved the position.
+            Some(open) if open.pending.is_free() && open.descriptor_position.is_none() => Ready::Position,
+            Some(open) if open.pending.is_free() => Ready::Bytes,
+            _ => Ready::No,
+        }
+    }
+
+    #[inline(always)]
+    fn file(&mut self) -> Option<&mut SharedFile> {
+        self.as_mut().map(|open| &mut open.file)
+    }
+
+    #[inline(always)]
+    fn wrote(&mut self, written: Range<usize>) {
+        if let Some(open) = self {
+            open.changes += 1;
+            open.file.note_write(written.start, written.len());
+        }
+    }
+}
 
 static METHODS: Table<ffi::PyMethodDef> = Table::new();
 static PROPERTIES: Table<ffi::PyGetSetDef> = Table::new();

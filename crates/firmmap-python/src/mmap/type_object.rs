@@ -1,14 +1,17 @@
 //! The class `mmap`: its type object, its slots, its methods.
 
 use std::ffi::{c_int, c_void};
+use std::ops::Range;
 use std::ptr;
 
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 use pyo3::{Borrowed, ffi};
 
-use super::{Mmap, This, bytes, docs, file, new as constructor, pages, search};
-use crate::common::{self, Class, leaf::Leaf};
+use super::{Mmap, State, This, bytes, docs, file, new as constructor, pages, search};
+use crate::common::map_lock::{MapState, Ready};
+use crate::common::shared_file::SharedFile;
+use crate::common::{self, Class};
 use crate::mmap as class;
 use crate::sys::buffer;
 use crate::sys::exception::PyResult;
@@ -18,8 +21,22 @@ use crate::sys::typeobject::{
     noargs_method, object, one_method, slot,
 };
 
-// SAFETY: both read one field of the state.
-unsafe impl Leaf for Mmap {}
+// SAFETY: they look at one field of the state.
+unsafe impl MapState for State {
+    #[inline(always)]
+    fn ready(&self) -> Ready {
+        if self.file.is_some() { Ready::Position } else { Ready::No }
+    }
+
+    #[inline(always)]
+    fn file(&mut self) -> Option<&mut SharedFile> {
+        self.file.as_mut()
+    }
+
+    /// Nobody has to know: what is written is in the map.
+    #[inline(always)]
+    fn wrote(&mut self, _: Range<usize>) {}
+}
 
 static METHODS: Table<ffi::PyMethodDef> = Table::new();
 static PROPERTIES: Table<ffi::PyGetSetDef> = Table::new();
