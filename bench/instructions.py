@@ -100,7 +100,9 @@ def count(python: str, module: str, statements: list[str]) -> tuple[str, list[Co
         command = ["valgrind", "--tool=callgrind", "--compress-strings=no", f"--dump-before={MARK}"]
         command += [f"--callgrind-out-file={folder}/out", python, "-c", PROGRAM, module, str(FEW), str(MANY), *statements]
         environment = {**os.environ, "PYTHONHASHSEED": "0"}
-        run = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+        run = subprocess.run(command, capture_output=True, text=True, env=environment)
+        if run.returncode != 0:
+            raise SystemExit(run.stderr)
         # The first of three dumps is of what was before the statement; the last file is of the end.
         dumps = [Path(folder, f"out.{number + 1}").read_text(errors="replace") for number in range(3 * len(statements))]
     each = []

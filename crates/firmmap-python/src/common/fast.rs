@@ -12,7 +12,7 @@ use super::search::Direction;
 use super::{DETACHED_COPY, Mapped, Object, clamp};
 use crate::args::{self, Args, Slice};
 use crate::sys::buffer::{NewBytes, exact_bytes};
-use crate::sys::typeobject::{RawResult, Receiver};
+use crate::sys::typeobject::{RawResult, Receiver, status};
 
 #[inline(always)]
 pub(crate) fn try_len<M: Mapped>(this: Receiver<'_, M>) -> Option<isize> {
@@ -172,14 +172,36 @@ fn contiguous(slice: Slice, len: usize) -> Option<Range<usize>> {
     (step == 1 && count <= DETACHED_COPY).then(|| start..start + count)
 }
 
-/// `m[i] = b`.
+/// `m[i] = b`; apart, `m[i:j] = …`.
 #[inline(always)]
 pub(crate) fn try_assign<'py, M: Mapped>(
     this: Receiver<'py, M>,
     key: Object<'_, 'py>,
     value: Option<Object<'_, 'py>>,
 ) -> Option<c_int> {
-    let index = args::exact_int(key)?;
-    let value = u8::try_from(args::exact_int(value?)?).ok()?;
+    let value = value?;
+    let Some(index) = args::exact_int(key) else { return try_assign_slice(this, key, value) };
+    let value = u8::try_from(args::exact_int(value)?).ok()?;
     leaf::set_item(&*this, this.py, index, value).map(|()| 0)
+}
+
+/// `m[i:j] = …` of a bytes object.
+#[inline(never)]
+fn try_assign_slice<'py, M: Mapped>(
+    this: Receiver<'py, M>,
+    key: Object<'_, 'py>,
+    value: Object<'_, 'py>,
+) -> Option<c_int> {
+    let py = this.py;
+    let bytes = exact_bytes(value)?;
+    if !this.is_writable() || !this.state().is_ready(py) {
+        return None;
+    }
+    let slice = match Slice::unpack(key) {
+        Ok(slice) => slice?,
+        Err(error) => return Some(status(py, Err(error))),
+    };
+    // As in `try_slice`.
+    let slow = || status(py, M::assign_slice(this, slice, value).map_err(|error| this.add_filename(error)));
+    Some(leaf::set_slice(&*this, py, bytes, |len| contiguous(slice, len)).map_or_else(slow, |()| 0))
 }

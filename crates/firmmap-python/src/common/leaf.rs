@@ -130,6 +130,23 @@ pub(crate) fn set_item<M: Mapped>(map: &M, py: Python<'_>, index: isize, value: 
     unsafe { map.state().try_write(py, Ready::Bytes, write) }
 }
 
+/// Copies `bytes` into the map, to where `fit` says for its length.
+#[inline(always)]
+pub(crate) fn set_slice<M: Mapped>(
+    map: &M,
+    py: Python<'_>,
+    bytes: &[u8],
+    fit: impl FnOnce(usize) -> Option<Range<usize>>,
+) -> Option<()> {
+    let write = |file: &mut SharedFile| {
+        let range = fit(file.len()).filter(|range| range.len() == bytes.len())?;
+        file.try_write_all(bytes, range.start)?;
+        Some(range)
+    };
+    // SAFETY: as in `set_item`; `fit` gets a number and returns two.
+    unsafe { map.state().try_write(py, Ready::Bytes, write) }
+}
+
 /// Writes at the position, inside of the map, and moves it behind that.
 #[inline(always)]
 pub(crate) fn write<M: Mapped>(map: &M, py: Python<'_>, bytes: &[u8]) -> Option<()> {

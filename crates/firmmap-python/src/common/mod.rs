@@ -30,11 +30,12 @@ pub(crate) use read::*;
 pub(crate) use search::*;
 use shared_file::SharedFile;
 
+use crate::args::Slice;
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyResult};
 use crate::sys::module;
 pub(crate) use crate::sys::objects::{Object, Returned};
-use crate::sys::typeobject::Body;
+use crate::sys::typeobject::{Body, Receiver};
 
 /// The classes that the module holds, by their numbers there.
 #[derive(Clone, Copy)]
@@ -77,6 +78,11 @@ pub(crate) trait Mapped: Body {
 
     /// Whether the class lets its map be written to; the map itself may refuse it all the same.
     fn is_writable(&self) -> bool;
+
+    /// `m[i:j] = value` on a map that can be written to, once the slice is converted.
+    fn assign_slice<'py>(this: Receiver<'py, Self>, slice: Slice, value: Object<'_, 'py>) -> PyResult<()>
+    where
+        Self: Sized;
 
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()>;
 

@@ -20,10 +20,10 @@ use firmmap::MappedFile;
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
 
-use crate::args::Args;
+use crate::args::{Args, Slice};
 use crate::common::map_lock::MapLock;
 use crate::common::shared_file::SharedFile;
-use crate::common::{self, DETACHED_COPY, Mapped, Returned, unmap};
+use crate::common::{self, DETACHED_COPY, Mapped, Object, Returned, unmap};
 use crate::constants::{ACCESS_COPY, ACCESS_READ, ACCESS_WRITE};
 use crate::errors::{closed as closed_error, exception};
 use crate::faults;
@@ -122,6 +122,10 @@ impl Mapped for Mmap {
     #[inline(always)]
     fn is_writable(&self) -> bool {
         self.access != ACCESS_READ
+    }
+
+    fn assign_slice<'py>(this: This<'py>, slice: Slice, value: Object<'_, 'py>) -> PyResult<()> {
+        bytes::assign_slice(this, slice, value)
     }
 
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()> {

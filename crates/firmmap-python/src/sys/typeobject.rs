@@ -432,6 +432,19 @@ impl<'py> RawResult<'py> {
     }
 }
 
+/// The result of a slow path that has only that: 0, or -1 with the exception set.
+#[cold]
+#[inline(never)]
+pub(crate) fn status(py: Python<'_>, result: PyResult<()>) -> c_int {
+    result.map_or_else(
+        |error| {
+            raise(py, error);
+            -1
+        },
+        |()| 0,
+    )
+}
+
 /// Takes the fast path, `fast`, or where that returns `None` the slow path, `body`.
 ///
 /// # Safety

@@ -1,7 +1,7 @@
 //! Fast paths for callers to whom a nanosecond matters: the Python class, whose calls cost as much as the standard library's.
 //!
-//! Each returns a result, or `None` without having changed anything (unless a write met a fault, which is recorded); the operation that it stands in for then finds out why: an
-//! index outside of the map, a protection, a fault. So no error has to be carried along. They are hidden because nobody else needs
+//! Each returns a result, or `None`, and the operation that it stands in for then finds out why: an index outside of the map, a
+//! protection, a fault. Nothing has changed then; but a write that met a fault may have been made, and is made again. So no error has to be carried along. They are hidden because nobody else needs
 //! them: where Rust calls Rust, the compiler turns [`Mmap::get`] into the same code.
 
 use std::mem::MaybeUninit;
@@ -41,7 +41,7 @@ impl Mmap {
         if self.is_writable() { self.region.try_write(bytes, start) } else { None }
     }
 
-    /// [`copy_within`](Self::copy_within) of `len` bytes, few, if it succeeds.
+    /// [`copy_within`](Self::copy_within) of `len` bytes, few, to where none of them is, if it succeeds.
     #[inline(always)]
     pub fn try_copy_within(&self, source: usize, target: usize, len: usize) -> Option<()> {
         if self.is_writable() { self.region.try_copy_within(source, target, len) } else { None }

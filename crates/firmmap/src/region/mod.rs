@@ -228,12 +228,13 @@ impl Region {
         self.try_guarded_write(|| unsafe { memory::copy_in(bytes, address) })
     }
 
-    /// [`copy_within`](Self::copy_within) of few bytes, as [`try_store`](Self::try_store) stores one. They go through private memory here too.
+    /// [`copy_within`](Self::copy_within) of few bytes to where none of them is, as [`try_store`](Self::try_store) stores one: so that it can
+    /// be done again. They go through private memory here too.
     #[inline(always)]
     pub(crate) fn try_copy_within(&self, source: usize, target: usize, len: usize) -> Option<()> {
         const FEW: usize = 128;
         let last = self.len().checked_sub(len)?;
-        if len > FEW || source > last || target > last {
+        if len > FEW || source > last || target > last || source.abs_diff(target) < len {
             return None;
         }
         let mut buffer = [MaybeUninit::uninit(); FEW];
