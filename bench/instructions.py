@@ -1,18 +1,20 @@
-"""Counts the instructions of small calls, with the standard module and with firmmap: what a clock on a busy machine cannot.
+"""Counts the instructions of small calls, with the standard module and with firmmap: what a busy machine's clock cannot.
 
-    python bench/instructions.py [--owners] [STATEMENT…]
-    python bench/instructions.py --record FOLDER PYTHON…
+    python bench/instructions.py [--owners] [--into FOLDER] [STATEMENT…]
+    python bench/instructions.py --report FOLDER FILE…
 
-Needs valgrind. Each statement runs 100 and 1,100 times under callgrind; the difference is that of 1,000 turns of the loop,
-the loop included. `--owners` says whose the instructions are: the extension module's, the interpreter's, or the system's.
+Needs valgrind. Each statement runs 100 and 1,100 times under callgrind; the difference is that of 1,000 turns of the
+loop, the loop included. `--owners` says whose they are: the extension module's, the interpreter's, or the system's.
 
-`--record` counts the calls under each of the interpreters and writes a table, FOLDER/instructions-DATE.md.
+`--into` also writes the numbers to FOLDER/VERSION.json, and `--report` makes a table of such files, one for each
+interpreter: FOLDER/instructions-DATE.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
+import json
 import os
 import platform
 import subprocess
@@ -27,19 +29,19 @@ STATEMENTS = [
     "m.closed",
     "len(m)",
     "m.read_byte()",
-    "m.write_byte(7)",
     "m.read(10)",
-    "m.write(b'ten bytes.')",
     "m.readline()",
     "m.seek(10)",
-    "m.seek(0); m.find(b'brown fo')",
+    "m.find(b'brown fo')",
     "m.seek(m.find(b'brown fo') + 1)",
     "m.rfind(b'and so o')",
-    "m.move(200, 100, 16)",
     "m[5]",
-    "m[5] = 7",
     "m[100:116]",
+    "m[5] = 7",
     "m[100:104] = b'abcd'",
+    "m.move(200, 100, 16)",
+    "m.write_byte(7)",
+    "m.write(b'ten bytes.')",
     "M.mmap(-1, 4096).close()",
 ]
 FEW, MANY = 100, 1_100
@@ -98,7 +100,16 @@ def count(python: str, module: str, statements: list[str]) -> tuple[str, list[Co
     """The interpreter's version, and the instructions of a turn of each statement."""
     with tempfile.TemporaryDirectory() as folder:
         command = ["valgrind", "--tool=callgrind", "--compress-strings=no", f"--dump-before={MARK}"]
-        command += [f"--callgrind-out-file={folder}/out", python, "-c", PROGRAM, module, str(FEW), str(MANY), *statements]
+        command += [
+            f"--callgrind-out-file={folder}/out",
+            python,
+            "-c",
+            PROGRAM,
+            module,
+            str(FEW),
+            str(MANY),
+            *statements,
+        ]
         environment = {**os.environ, "PYTHONHASHSEED": "0"}
         run = subprocess.run(command, capture_output=True, text=True, env=environment)
         if run.returncode != 0:
@@ -112,19 +123,25 @@ def count(python: str, module: str, statements: list[str]) -> tuple[str, list[Co
     return run.stdout.split()[-1], each
 
 
-def both(python: str, statements: list[str]) -> tuple[str, list[tuple[Counter[str], Counter[str]]]]:
-    version, theirs = count(python, "mmap", statements)
-    _, ours = count(python, "firmmap", statements)
-    return version, list(zip(theirs, ours, strict=True))
-
-
-def show(statements: list[str], owners: bool) -> None:
-    version, counted = both(sys.executable, statements)
-    print(f"{'CPython ' + version:36}{'mmap':>8}{'firmmap':>9}" + "   of that: module, CPython, system" * owners)
-    for statement, (theirs, ours) in zip(statements, counted, strict=True):
-        names = ("module", "CPython", "system")
-        whose = f"   {[theirs[name] for name in names]} and {[ours[name] for name in names]}" * owners
-        print(f"{statement:36}{theirs.total():>8}{ours.total():>9}{whose}")
+def show(statements: list[str], owners: bool, into: Path | None) -> None:
+    version, theirs = count(sys.executable, "mmap", statements)
+    _, ours = count(sys.executable, "firmmap", statements)
+    names = ("module", "CPython", "system")
+    print(f"{'CPython ' + version:36}{'mmap':>8}{'firmmap':>9}" + f"   of that: {', '.join(names)}" * owners)
+    for statement, one, other in zip(statements, theirs, ours, strict=True):
+        whose = f"   {[one[name] for name in names]} and {[other[name] for name in names]}" * owners
+        print(f"{statement:36}{one.total():>8}{other.total():>9}{whose}")
+    if into:
+        pairs = [[one.total(), other.total()] for one, other in zip(theirs, ours, strict=True)]
+        today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+        run = {
+            "python": version,
+            "machine": processor(),
+            "date": today,
+            "calls": dict(zip(statements, pairs, strict=True)),
+        }
+        into.mkdir(parents=True, exist_ok=True)
+        (into / f"{version}.json").write_text(json.dumps(run, indent=1), encoding="utf-8")
 
 
 def processor() -> str:
@@ -135,22 +152,23 @@ def processor() -> str:
     return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def record(folder: Path, pythons: list[str]) -> None:
-    counted = [both(python, STATEMENTS) for python in pythons]
-    date = datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat()
+def report(folder: Path, files: list[str]) -> None:
+    runs = [json.loads(Path(file).read_text(encoding="utf-8")) for file in files]
+    date = max(run["date"] for run in runs)
     text = [
         "# Instructions of small calls",
         "",
-        "A turn of a loop, the loop included: the standard module, firmmap.",
-        f"{processor()}, {date}, `python bench/instructions.py --record`.",
+        "One turn of a loop, the loop included: the standard module, firmmap.",
+        f"{runs[0]['machine']}, {date}, `python bench/instructions.py`.",
         "",
-        "| | " + " | ".join(version for version, _ in counted) + " |",
-        "|---|" + "---:|" * len(counted),
+        "| | " + " | ".join(run["python"] for run in runs) + " |",
+        "|---|" + "---:|" * len(runs),
     ]
-    for index, statement in enumerate(STATEMENTS):
-        pairs = [rows[index] for _, rows in counted]
-        numbers = (f"{theirs.total()}, {ours.total()}" for theirs, ours in pairs)
-        text.append(f"| `{statement}` | " + " | ".join(numbers) + " |")
+    for statement in runs[0]["calls"]:
+        pairs = [run["calls"].get(statement) for run in runs]
+        text.append(
+            f"| `{statement}` | " + " | ".join(f"{pair[0]}, {pair[1]}" if pair else "" for pair in pairs) + " |"
+        )
     path = folder / f"instructions-{date}.md"
     path.write_text("\n".join(text) + "\n", encoding="utf-8")
     print(path)
@@ -159,13 +177,14 @@ def record(folder: Path, pythons: list[str]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--owners", action="store_true")
-    parser.add_argument("--record", type=Path, metavar="FOLDER")
+    parser.add_argument("--into", type=Path, metavar="FOLDER")
+    parser.add_argument("--report", type=Path, metavar="FOLDER")
     parser.add_argument("rest", nargs="*", metavar="STATEMENT")
     options = parser.parse_args()
-    if options.record:
-        record(options.record, options.rest or [sys.executable])
+    if options.report:
+        report(options.report, options.rest)
     else:
-        show(options.rest or STATEMENTS, options.owners)
+        show(options.rest or STATEMENTS, options.owners, options.into)
 
 
 if __name__ == "__main__":
