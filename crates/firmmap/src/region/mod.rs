@@ -196,6 +196,71 @@ impl Region {
         if slot.is_unchanged(seen) { result } else { None }
     }
 
+    /// As [`try_guarded`](Self::try_guarded), for `access` that writes: an earlier fault is reported before anything changes.
+    #[inline(always)]
+    fn try_guarded_write<R>(&self, access: impl FnOnce() -> R) -> Option<R> {
+        let Some(slot) = self.slot else { return Some(access()) };
+        let seen = slot.settled()?;
+        let result = fault::attempt(slot, access);
+        if slot.is_unchanged(seen) { result } else { None }
+    }
+
+    /// Stores `value` at `index`, if that is in the map and [`try_guarded_write`](Self::try_guarded_write) succeeds. Callers have checked
+    /// that the map is writable.
+    #[inline(always)]
+    pub(crate) fn try_store(&self, index: usize, value: u8) -> Option<()> {
+        if index >= self.len() {
+            return None;
+        }
+        let address = self.as_ptr().wrapping_add(index);
+        // SAFETY: the byte is in the map, as was just checked; callers have checked that it is writable.
+        self.try_guarded_write(|| unsafe { memory::store(address, value) })
+    }
+
+    /// Copies `bytes` to `start`, as [`try_store`](Self::try_store) stores one.
+    #[inline(always)]
+    pub(crate) fn try_write(&self, bytes: &[u8], start: usize) -> Option<()> {
+        if bytes.len() > SHORT || bytes.len() > self.len().checked_sub(start)? {
+            return None;
+        }
+        let address = self.as_ptr().wrapping_add(start);
+        // SAFETY: the bytes are in the map, as was just checked; callers have checked that it is writable.
+        self.try_guarded_write(|| unsafe { memory::copy_in(bytes, address) })
+    }
+
+    /// [`copy_within`](Self::copy_within) of few bytes to where none of them is, as [`try_store`](Self::try_store) stores one: so that it can
+    /// be done again. They go through private memory here too.
+    #[inline(always)]
+    pub(crate) fn try_copy_within(&self, source: usize, target: usize, len: usize) -> Option<()> {
+        const FEW: usize = 128;
+        let last = self.len().checked_sub(len)?;
+        if len > FEW || source > last || target > last || source.abs_diff(target) < len {
+            return None;
+        }
+        let mut buffer = [MaybeUninit::uninit(); FEW];
+        let buffer = &mut buffer[..len];
+        let address = self.as_ptr().wrapping_add(source);
+        // SAFETY: the bytes are in the map, as was just checked; the buffer is exclusively ours and as long.
+        self.try_guarded_write(|| unsafe { memory::copy_out(address, buffer) }.len())?;
+        // SAFETY: the copy has written all of it.
+        let bytes = unsafe { memory::assume_init(buffer) };
+        let address = self.as_ptr().wrapping_add(target);
+        // SAFETY: as above; callers have checked that the map is writable.
+        self.try_guarded_write(|| unsafe { memory::copy_in(bytes, address) })
+    }
+
+    /// Runs `search` on the bytes of `start..end`, if they are in the map and [`try_guarded`](Self::try_guarded) succeeds. What holds for
+    /// the search of [`search`](Self::search) holds for it.
+    #[inline(always)]
+    pub(crate) fn try_search<R>(&self, start: usize, end: usize, search: impl FnOnce(&[u8]) -> Option<R>) -> Option<R> {
+        if start > end || end > self.len() {
+            return None;
+        }
+        let address = self.as_ptr().wrapping_add(start);
+        // SAFETY: these bytes are in the map, as was just checked; the slice does not outlive the search.
+        self.try_guarded(|| search(unsafe { memory::bytes(address, end - start) }))?
+    }
+
     /// The byte at `index`, if there is one and [`try_guarded`](Self::try_guarded) succeeds.
     #[inline(always)]
     pub(crate) fn try_load(&self, index: usize) -> Option<u8> {
