@@ -13,7 +13,7 @@ impl Mmap {
     /// [`get`](Self::get), if it succeeds.
     #[inline(always)]
     pub fn try_get(&self, index: usize) -> Option<u8> {
-        if self.is_readable() { self.region.try_load(index) } else { None }
+        self.region.try_load(index)
     }
 
     /// [`read_uninit_at`](Self::read_uninit_at), if it succeeds.
