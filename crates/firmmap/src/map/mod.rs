@@ -110,9 +110,9 @@ impl Origin {
     /// Whether a mapping can be longer than the part of it that is used.
     pub(crate) fn reserves(&self) -> bool {
         // A mapping of huge pages extends its file, or takes pages away from other processes.
-        #[cfg(any(target_os = "linux", target_os = "android"))]
+        #[cfg(linux_kernel)]
         let huge = self.flags.contains(crate::MapFlags::HUGETLB) || self.granularity > sys::page_size();
-        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        #[cfg(not(linux_kernel))]
         let huge = false;
         sys::RESERVES && !huge
     }

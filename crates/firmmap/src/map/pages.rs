@@ -338,7 +338,7 @@ impl Mmap {
         }
         // The disk is asked for everything at once, where the system reads without waiting.
         let started = self.region.advise(span, Advice::WILL_NEED);
-        #[cfg(any(target_os = "linux", target_os = "android"))]
+        #[cfg(linux_kernel)]
         {
             // Anonymous memory has nothing to read ahead.
             let _ = started;
@@ -352,12 +352,12 @@ impl Mmap {
                 result => result.map_err(|error| Error::os("prefetching", error)),
             }
         }
-        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        #[cfg(not(linux_kernel))]
         started.map_err(|error| Error::os("prefetching", error))
     }
 
     /// Reads a byte of every page; the first one that cannot be read is the error.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     fn touch(&self, span: range::Span) -> Result<()> {
         if self.region.is_guarded() {
             for index in (span.start..span.end()).step_by(sys::page_size()).chain([span.end() - 1]) {
