@@ -104,6 +104,12 @@ bench: $(WHEEL) .venv/installed ## time every operation beside the standard modu
 plots: ## draw what is in bench/results once more
 	@$(PYTHON) bench/plots.py bench/results
 
+.PHONY: bench-instructions
+bench-instructions: $(WHEEL) ## count the instructions of small calls beside the standard module's, under every CPython (needs valgrind)
+	rm -rf $(TARGET)/instructions
+	@scripts/each-python.sh bench/instructions.py --into $(TARGET)/instructions
+	@$(BIN)/python bench/instructions.py --report bench/results $(TARGET)/instructions/*.json
+
 # A program that depends on the crate, with cargo's own profile; PROFILE=thin, o2 or debug-info for another build.
 PROFILE ?= release
 BENCH_RUST := cargo run --locked --manifest-path bench/rust/Cargo.toml --target-dir $(TARGET)/bench-rust --profile $(PROFILE)

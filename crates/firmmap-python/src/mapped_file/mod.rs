@@ -28,11 +28,11 @@ use std::sync::Arc;
 use firmmap::{Mode, Protection};
 use pyo3::prelude::*;
 
-use crate::args::Args;
-use crate::common::leaf;
+use crate::args::{Args, Slice};
+use crate::common::map_lock::MapLock;
 use crate::common::shared_file::SharedFile;
 use crate::common::state_lock::StateLock;
-use crate::common::{self, DETACHED_COPY, Mapped, Returned, unmap};
+use crate::common::{self, DETACHED_COPY, Mapped, Object, Returned, unmap};
 use crate::errors::exception;
 use crate::faults::{self, interpreter::UnsupportedOperation};
 use crate::sys::buffer::Export;
@@ -49,7 +49,7 @@ pub(crate) type This<'py> = Receiver<'py, MappedFile>;
 /// What an instance holds.
 pub(crate) struct MappedFile {
     /// `None` when closed.
-    state: StateLock<Option<Open>>,
+    state: MapLock<Option<Open>>,
     /// What `close()` has left to the views that existed: the last of them unmaps it. Locked after the state.
     left: StateLock<Option<SharedFile>>,
     mode: Mode,
@@ -143,7 +143,7 @@ impl MappedFile {
         };
         let closefd = !matches!(name, Name::Descriptor(_));
         Self {
-            state: StateLock::new(Some(open)),
+            state: MapLock::new(Some(open)),
             left: StateLock::new(None),
             mode,
             name,
@@ -206,11 +206,7 @@ impl MappedFile {
     }
 
     fn check_open(&self, py: Python<'_>) -> PyResult<()> {
-        if leaf::is_available(self, py) { Ok(()) } else { self.open(py, |_| Ok(())) }
-    }
-
-    fn is_writable(&self) -> bool {
-        self.mode != Mode::Read
+        if self.state.is_ready(py) { Ok(()) } else { self.open(py, |_| Ok(())) }
     }
 
     /// Refuses a method of a file that the mode does not allow.
@@ -241,28 +237,23 @@ impl Mapped for MappedFile {
         self.open_at_position(py, |open| work(&mut open.file))
     }
 
-    #[inline(always)]
-    fn try_file(state: &mut Option<Open>) -> Option<&mut SharedFile> {
-        Some(&mut state.as_mut().filter(|open| open.pending.is_free())?.file)
-    }
+    const SEARCHES_FROM_POSITION: bool = false;
+    const LENGTH_IS_END: bool = false;
 
-    /// Not once `fileno()` was called: others can have moved the position.
     #[inline(always)]
-    fn try_file_at_position(state: &mut Option<Open>) -> Option<&mut SharedFile> {
-        let open = state.as_mut().filter(|open| open.pending.is_free() && open.descriptor_position.is_none())?;
-        Some(&mut open.file)
+    fn is_writable(&self) -> bool {
+        self.mode != Mode::Read
     }
 
     type State = Option<Open>;
 
     #[inline(always)]
-    fn state(&self) -> &StateLock<Option<Open>> {
+    fn state(&self) -> &MapLock<Option<Open>> {
         &self.state
     }
 
-    #[inline(always)]
-    fn is_closed(state: &Option<Open>) -> bool {
-        state.is_none()
+    fn assign_slice<'py>(this: This<'py>, slice: Slice, value: Object<'_, 'py>) -> PyResult<()> {
+        bytes::assign_slice(this, slice, value)
     }
 
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()> {
