@@ -74,7 +74,10 @@ def test_records_of_formats(path: Path) -> None:
     choose = random.Random(7)
     log_start = re.compile(rb"\n(?=\d{4}-)")
     for _ in range(25):
-        bases = lambda most: bytes(choose.choice(b"ACGTN") for _ in range(choose.randrange(1, most)))  # noqa: E731
+
+        def bases(most: int) -> bytes:
+            return bytes(choose.choice(b"ACGTN") for _ in range(choose.randrange(1, most)))
+
         fasta = b"".join(b">s%d %s\n" % (n, b">" * choose.randrange(2)) + bases(9) + b"\n" for n in range(9))
         check(path, fasta, {0} | {found.end() for found in FASTA.finditer(fasta)}, boundary=FASTA)
         fastq, starts = b"", {0}
@@ -149,7 +152,8 @@ def test_ranges_are_values(path: Path) -> None:
     first = ranges[0]
     assert repr(first) == f"FileRange({str(path)!r}, offset=0, length=4, stamp={first.stamp})"
     assert (first == 5, first != ranges[1], len(first)) == (False, True, 4)
-    for change in (lambda: setattr(first, "offset", 1), lambda: delattr(first, "path")):
+    changes: list[Callable[[], None]] = [lambda: setattr(first, "offset", 1), lambda: delattr(first, "path")]
+    for change in changes:
         with pytest.raises(AttributeError, match="FileRange"):
             change()
     second = ranges[1]
