@@ -74,6 +74,10 @@ test-python: $(WHEEL) ## run pytest under every CPython from 3.11 on
 test-cpython: $(WHEEL) ## run CPython's own test_mmap with both modules, under every CPython from 3.11 on
 	@$(LOGGED) cpython scripts/each-python.sh --together --needs test.test_mmap $(PACKAGE)/tests/run_cpython_tests.py
 
+.PHONY: test-files
+test-files: $(WHEEL) ## run CPython's own tests of files and archives with plain files and with firmmap.open(), under every CPython
+	@$(LOGGED) files scripts/each-python.sh --together --needs test.test_io $(PACKAGE)/tests/run_cpython_file_tests.py
+
 .PHONY: test-release-profile
 test-release-profile: ## count the instructions of searches in a program of its own, built in the default profile (needs valgrind)
 	@$(LOGGED) release-profile $(BENCH_RUST) --bin instructions -- $(if $(filter debug-info,$(PROFILE)),,--symbols)
@@ -177,24 +181,23 @@ check-targets: ## type-check for macOS, the BSDs, musl, 32 bits; run the program
 
 .PHONY: summary
 summary: ## print the closing lines of all that .ci/run has run
-	@scripts/summary.sh nextest doctest resize pytest cpython release-profile rust-clients repository windows-nextest windows-doctest windows-extension aarch64 i686 musl targets wheel bare
+	@scripts/summary.sh nextest doctest resize pytest cpython files release-profile rust-clients repository windows-nextest windows-doctest windows-extension aarch64 i686 musl targets wheel bare
 
 ##@ Releases
 
 .PHONY: wheel
 wheel: .venvs/build/ready ## build the wheel of a release into dist (ABI=3.14t for one version of CPython without the stable ABI)
-	.venvs/build/bin/maturin build --release --locked --compatibility pypi --out $(DIST) \
-		$(if $(ABI),--no-default-features --interpreter python$(ABI))
+	scripts/wheel.sh $(DIST) $(ABI)
 
 .PHONY: sdist
 sdist: .venvs/build/ready ## pack the source of a release into dist
 	.venvs/build/bin/maturin sdist --out $(DIST)
 
 .PHONY: crate
-crate: ## pack the crate as for publishing it, and build what was packed
+crate: ## pack both crates as for publishing them, and build what was packed
 	@for crate in firmmap firmmap-memmap2; do for file in README.md LICENSE-MIT LICENSE-APACHE; do \
 		cargo package --package $$crate --locked --list | grep -x "$$file" >/dev/null || { echo "$$crate lacks $$file" >&2; exit 1; }; done; done
-	cargo publish --package firmmap --locked --dry-run
+	cargo publish --package firmmap --package firmmap-memmap2 --locked --dry-run
 
 .PHONY: test-crate
 test-crate: nextest ## pack the crate, and run the tests that are in the package

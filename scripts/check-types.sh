@@ -6,7 +6,8 @@ package=crates/firmmap-python
 mypy --strict "$package/tests" scripts
 mypy --strict bench # apart: both have a module `operations`
 mypy --strict "$package"/clients/{run,firmmap_as_mmap,firmmap_outcomes}.py
-mypy --strict "$package/python/firmmap/__init__.pyi"
+mypy --strict "$package/python/firmmap/__init__.pyi" "$package"/python/firmmap/{__main__,_command*}.py
+mypy --strict "$package/build_backend.py"
 
 allowlist=$package/tests/stubtest-allowlist.txt
 arguments=()

@@ -1,7 +1,8 @@
-"""Control over pages: prefetch, lock, unlock, protect, residency, flush, madvise."""
+"""Control over pages: prefetch, evict, lock, unlock, protect, residency, flush, madvise."""
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
@@ -34,6 +35,71 @@ def drop(path: Path) -> None:
     with firmmap.open(path) as m:
         if m.residency().resident:
             pytest.skip("this file system keeps the pages of a file")
+
+
+@only_linux
+def test_evict(path: Path) -> None:
+    """G8: after it nothing of the range is in memory, dirty pages included, and all is read from the disk again."""
+    drop(path)
+    with firmmap.open(path, "r+") as m:
+        m.prefetch()
+        assert m.residency().resident == PAGES
+        m.evict(8 * PAGE - 1, 8 * PAGE + 2)
+        # Whole pages, with those of which the range has a byte.
+        assert m.residency(7 * PAGE, 10 * PAGE).resident == 0
+        assert m.residency().resident == PAGES - 10
+        m[3 * PAGE : 3 * PAGE + 5] = b"dirty"
+        m.evict()
+        assert m.residency().resident == 0
+        assert m[3 * PAGE - 1 : 3 * PAGE + 6] == b"xdirtyx"
+        m.evict(0, 0)
+        assert m.residency().resident > 0
+    with firmmap.open(path, offset=PAGE + 5) as m:
+        m.prefetch()
+        m.evict()
+        assert m.residency().resident == 0
+        assert m[2 * PAGE - 5 : 2 * PAGE] == b"dirty"
+
+
+@only_linux
+def test_evict_what_others_use(path: Path) -> None:
+    """G8: the pages of another map stay, and what others have written is not lost."""
+    drop(path)
+    with firmmap.open(path) as m, firmmap.open(path, "r+") as other:
+        other[PAGE : PAGE + 3] = b"new"
+        m.prefetch()
+        m.evict()
+        assert 0 < m.residency().resident < PAGES
+        other.evict()
+        m.evict()
+        assert m.residency().resident == 0
+        assert m[PAGE : PAGE + 3] == b"new"
+
+
+def test_evict_keeps_what_is_nowhere_else(path: Path) -> None:
+    """G8: changes of a copy-on-write map, and memory without a file, are refused and stay."""
+    with firmmap.open(path, "c") as m:
+        m[5:8] = b"abc"
+        words = "copy-on-write" if sys.platform != "win32" else ""
+        with pytest.raises(io.UnsupportedOperation, match=words):
+            m.evict()
+        assert m[4:9] == b"xabcx"
+    for memory in (firmmap.anonymous(PAGE), firmmap.open(path, load=True)):
+        with memory as m, pytest.raises(io.UnsupportedOperation, match="memory without a file"):
+            m.evict()
+    if sys.platform == "linux":
+        with (
+            firmmap.open(path, keep_file=False) as m,
+            pytest.raises(io.UnsupportedOperation, match="needs the map's file"),
+        ):
+            m.evict()
+        with firmmap.open(path) as m:
+            with pytest.raises(ValueError, match=f"start 1 and length {PAGES * PAGE} is no range of the"):
+                m.evict(1, PAGES * PAGE)
+            m.lock()
+            with pytest.raises(OSError, match="Invalid argument"):
+                m.evict()
+            m.unlock()
 
 
 @only_linux

@@ -111,10 +111,10 @@ bitflags! {
         /// Memory without a file; set by [`MmapOptions::map_anonymous`](crate::MmapOptions::map_anonymous).
         const ANONYMOUS = libc::MAP_ANON;
         /// Read all pages into memory while mapping (Linux).
-        #[cfg(any(target_os = "linux", target_os = "android"))]
+        #[cfg(linux_kernel)]
         const POPULATE = libc::MAP_POPULATE;
         /// Keep all pages in memory (Linux).
-        #[cfg(any(target_os = "linux", target_os = "android"))]
+        #[cfg(linux_kernel)]
         const LOCKED = libc::MAP_LOCKED;
         /// Reserve no swap space.
         #[cfg(any(target_os = "linux", target_os = "android", target_os = "netbsd", target_vendor = "apple"))]
@@ -123,7 +123,7 @@ bitflags! {
         #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "openbsd", target_os = "netbsd"))]
         const STACK = libc::MAP_STACK;
         /// Use huge pages (Linux); the size can be given in the upper six bits.
-        #[cfg(any(target_os = "linux", target_os = "android"))]
+        #[cfg(linux_kernel)]
         const HUGETLB = libc::MAP_HUGETLB;
 
         const _ = !0;

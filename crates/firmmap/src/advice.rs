@@ -86,7 +86,7 @@ advice! {
     WILL_NEED = 3;
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 advice! {
     /// The contents of these anonymous pages are not needed any more (Linux 4.5).
     FREE = libc::MADV_FREE;

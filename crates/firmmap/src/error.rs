@@ -160,6 +160,12 @@ pub(crate) enum Detail {
         len: usize,
         size: usize,
     },
+    /// What was given as the end of a record.
+    WrongCut {
+        cut: usize,
+        goal: usize,
+        end: usize,
+    },
     /// The address of the byte at `start` is `excess` more than a multiple of `alignment`.
     Misaligned {
         operation: &'static str,
@@ -205,6 +211,7 @@ impl Error {
             Detail::Unsupported { .. } => ErrorKind::Unsupported,
             Detail::InvalidInput { .. }
             | Detail::PartialValue { .. }
+            | Detail::WrongCut { .. }
             | Detail::Misaligned { .. }
             | Detail::UnknownMode { .. } => ErrorKind::InvalidInput,
         }
@@ -379,6 +386,9 @@ impl fmt::Display for Error {
             Detail::PartialValue { operation, len, size } => {
                 write!(f, "{operation} range of {len} bytes is no whole number of values of {size} bytes")
             }
+            Detail::WrongCut { cut, goal, end } => {
+                write!(f, "a boundary at {cut} is not in {goal}..={end}, from the goal to the end of what is split")
+            }
             Detail::Misaligned { operation, start, alignment, excess } => write!(
                 f,
                 "{operation} position {start} is not aligned: its address is {excess} more than a multiple of {alignment}"
@@ -424,6 +434,7 @@ impl From<Error> for io::Error {
             Detail::OutOfRange { .. }
             | Detail::InvalidInput { .. }
             | Detail::PartialValue { .. }
+            | Detail::WrongCut { .. }
             | Detail::Misaligned { .. }
             | Detail::UnknownMode { .. }
             | Detail::Shorter { .. }

@@ -63,6 +63,9 @@
 //! | a slice for one call: `regex::bytes`, `memchr` | [`Mmap::with_slice`] |
 //! | a slice that owns its map | [`Mmap::into_bytes`], features `stable_deref_trait` and `bytes` |
 //! | from a match to its line | [`Mmap::find`], [`Mmap::line_at`] |
+//! | the lines that have one of some needles | [`Mmap::lines_containing`], [`Needles`] |
+//! | lines from the last one on | [`Mmap::rlines`], [`Mmap::rlines_containing`] |
+//! | ranges of whole records, for threads | [`Mmap::split`] |
 //!
 //! ```
 //! use firmmap::{Access, MmapOptions};
@@ -125,9 +128,11 @@ pub use advice::Advice;
 pub use error::{Error, ErrorKind, Result};
 pub use file::MappedFile;
 pub use map::{
-    Atomic, FaultMonitor, FindIter, Lines, Mmap, MmapBytes, Number, ReadOnly, Residency, SliceFault, check_immutable,
-    set_slice_fault_hook,
+    Atomic, Boundary, FaultMonitor, FindAnyIter, FindIter, LineSearch, Lines, Mmap, MmapBytes, Needles, Number, Parts,
+    ReadOnly, Residency, SliceFault, check_immutable, set_slice_fault_hook,
 };
+#[doc(hidden)]
+pub use map::{FindAnyCursor, LineCursor, LineStep};
 pub use mode::Mode;
 pub use options::MmapOptions;
 pub use sys::AsSource;

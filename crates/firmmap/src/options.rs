@@ -317,9 +317,9 @@ impl MmapOptions {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn populate(self) -> Self {
-        #[cfg(any(target_os = "linux", target_os = "android"))]
+        #[cfg(linux_kernel)]
         return self.more(MapFlags::POPULATE);
-        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        #[cfg(not(linux_kernel))]
         self
     }
 
@@ -337,12 +337,12 @@ impl MmapOptions {
     /// # Ok::<(), firmmap::Error>(())
     /// ```
     pub fn huge_pages(self, log2_size: Option<u8>) -> Self {
-        #[cfg(any(target_os = "linux", target_os = "android"))]
+        #[cfg(linux_kernel)]
         {
             let size = i32::from(log2_size.unwrap_or(0) & 0x3f) << libc::MAP_HUGE_SHIFT;
             self.more(MapFlags::HUGETLB | MapFlags::from_bits_retain(size))
         }
-        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        #[cfg(not(linux_kernel))]
         {
             let _ = log2_size;
             self
@@ -438,7 +438,7 @@ impl MmapOptions {
     }
 
     #[cfg(unix)]
-    #[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code))]
+    #[cfg_attr(not(linux_kernel), allow(dead_code))]
     fn more(mut self, flags: MapFlags) -> Self {
         self.more_flags |= flags;
         self

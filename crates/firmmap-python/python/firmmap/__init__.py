@@ -12,6 +12,12 @@ class MappedFile
     A complete binary file and a complete byte array.
 class Residency
     Which pages of a map are in memory.
+split(path, parts=None, *, size=None, boundary=b'\\n', record=None, ...)
+    Cut a file into ranges of whole records, for threads and processes.
+class FileRange
+    One of them.
+FASTA, FASTQ
+    Boundaries of records.
 fault_guard(), set_fault_guard(on), renew_fault_guard()
     The guard that turns missing bytes into a MapFaultError.
 the system's further constants: MAP_*, PROT_*, MADV_*, MS_*
@@ -33,4 +39,10 @@ def __getattr__(name):
 
         globals()[name] = names = _star.names(globals())
         return names
+    # As it needs `re`, which takes longer to load as well.
+    if name in ("FASTA", "FASTQ", "FileRange", "split"):
+        from . import _split
+
+        globals()[name] = value = getattr(_split, name)
+        return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

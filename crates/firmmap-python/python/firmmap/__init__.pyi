@@ -1,12 +1,13 @@
 """Types of the package: a memory-mapped file that behaves like a bytearray and like a file."""
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from io import BufferedIOBase
+from io import BufferedIOBase, RawIOBase
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Literal, NoReturn, Self, SupportsIndex, TypeAlias, final, overload
 
-from _typeshed import FileDescriptorOrPath, ReadableBuffer, WriteableBuffer
+from _typeshed import FileDescriptorOrPath, ReadableBuffer, StrOrBytesPath, WriteableBuffer
 from typing_extensions import disjoint_base
 
 # What the standard module has, and MapFaultError.
@@ -298,6 +299,9 @@ _Mode: TypeAlias = Literal[
     "r", "rb", "r+", "r+b", "rb+", "w+", "w+b", "wb+", "x+", "x+b", "xb+", "a+", "a+b", "ab+", "c"
 ]
 
+# One needle, or several.
+_Needles: TypeAlias = ReadableBuffer | SupportsIndex | Iterable[ReadableBuffer | SupportsIndex]
+
 @overload
 def open(
     path: FileDescriptorOrPath,
@@ -330,9 +334,9 @@ def open(
 ) -> MappedFile: ...
 def anonymous(length: SupportsIndex, *, capacity: SupportsIndex | None = None) -> MappedFile: ...
 
-# At run time it is registered with the first, and inherits nothing.
+# At run time it is registered with BufferedIOBase, and inherits nothing. RawIOBase is what the buffers of io take.
 @disjoint_base
-class MappedFile(BufferedIOBase, BinaryIO):
+class MappedFile(RawIOBase, BufferedIOBase, BinaryIO):
     @overload
     def __new__(
         cls,
@@ -384,6 +388,7 @@ class MappedFile(BufferedIOBase, BinaryIO):
     def closefd(self) -> bool: ...
     @property
     def _blksize(self) -> int: ...
+    def _dealloc_warn(self, source: object, /) -> None: ...
     # As a binary file.
     def close(self) -> None: ...
     def detach(self) -> NoReturn: ...
@@ -476,11 +481,40 @@ class MappedFile(BufferedIOBase, BinaryIO):
     def __delitem__(self, key: SupportsIndex | slice, /) -> NoReturn: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
     def __release_buffer__(self, buffer: memoryview, /) -> None: ...
-    # Over the whole map.
-    def lines(self) -> Iterator[bytes]: ...
+    # Over the map or a part of it.
+    @overload
+    def lines(
+        self,
+        start: SupportsIndex | None = None,
+        end: SupportsIndex | None = None,
+        *,
+        containing: _Needles | None = None,
+        reverse: bool = False,
+        numbered: Literal[False] = False,
+    ) -> Iterator[bytes]: ...
+    @overload
+    def lines(
+        self,
+        start: SupportsIndex | None = None,
+        end: SupportsIndex | None = None,
+        *,
+        containing: _Needles | None = None,
+        reverse: bool = False,
+        numbered: Literal[True],
+    ) -> Iterator[tuple[int, bytes]]: ...
+    @overload
+    def lines(
+        self,
+        start: SupportsIndex | None = None,
+        end: SupportsIndex | None = None,
+        *,
+        containing: _Needles | None = None,
+        reverse: bool = False,
+        numbered: bool,
+    ) -> Iterator[bytes] | Iterator[tuple[int, bytes]]: ...
     def find_all(
         self,
-        sub: ReadableBuffer | SupportsIndex,
+        sub: _Needles,
         start: SupportsIndex | None = None,
         end: SupportsIndex | None = None,
         /,
@@ -489,6 +523,7 @@ class MappedFile(BufferedIOBase, BinaryIO):
     def lock(self) -> None: ...
     def unlock(self) -> None: ...
     def prefetch(self, start: SupportsIndex = 0, length: SupportsIndex | None = None, /) -> None: ...
+    def evict(self, start: SupportsIndex = 0, length: SupportsIndex | None = None, /) -> None: ...
     def protect(self, protection: int, /) -> None: ...
     def refresh(self) -> int: ...
     def residency(self, start: SupportsIndex = 0, length: SupportsIndex | None = None, /) -> Residency: ...
@@ -518,3 +553,42 @@ class Residency:
     def page_size(self) -> int: ...
     @property
     def runs(self) -> list[range]: ...
+
+FASTA: Final[re.Pattern[bytes]]
+FASTQ: Final[re.Pattern[bytes]]
+
+class FileRange:
+    __match_args__ = ("path", "offset", "length", "stamp")
+    def __init__(
+        self, path: StrOrBytesPath, offset: SupportsIndex, length: SupportsIndex, stamp: tuple[int, int] | None = None
+    ) -> None: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def length(self) -> int: ...
+    @property
+    def stamp(self) -> tuple[int, int] | None: ...
+    def __setattr__(self, name: str, value: object) -> NoReturn: ...
+    def __delattr__(self, name: str) -> NoReturn: ...
+    def __eq__(self, other: object) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __lt__(self, other: FileRange) -> bool: ...
+    def __len__(self) -> int: ...
+    def open(self, mode: str = "r", **options: Any) -> MappedFile: ...
+    def count(self, sub: ReadableBuffer | SupportsIndex) -> int: ...
+    def find_all(self, sub: _Needles) -> Iterator[int]: ...
+    def lines(self, **options: Any) -> Iterator[Any]: ...
+
+def split(
+    path: StrOrBytesPath,
+    parts: SupportsIndex | None = None,
+    *,
+    size: SupportsIndex | None = None,
+    boundary: ReadableBuffer | re.Pattern[bytes] | Callable[[MappedFile, int], SupportsIndex] = b"\n",
+    record: SupportsIndex | None = None,
+    offset: SupportsIndex = 0,
+    length: SupportsIndex | None = None,
+    check: bool = False,
+) -> list[FileRange]: ...

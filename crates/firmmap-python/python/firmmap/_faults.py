@@ -90,7 +90,7 @@ _MACHINERY = frozenset(
 )
 
 
-_handlers_of_faulthandler: set[int] = set()
+_handlers_of_faulthandler = set()
 
 
 def _main_thread():

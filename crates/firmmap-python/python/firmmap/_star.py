@@ -4,7 +4,19 @@ import sys
 
 # What the standard module has in no version.
 _OWN = frozenset(
-    {"MappedFile", "Residency", "anonymous", "fault_guard", "open", "renew_fault_guard", "set_fault_guard"}
+    {
+        "FASTA",
+        "FASTQ",
+        "FileRange",
+        "MappedFile",
+        "Residency",
+        "anonymous",
+        "fault_guard",
+        "open",
+        "renew_fault_guard",
+        "set_fault_guard",
+        "split",
+    }
 )
 
 

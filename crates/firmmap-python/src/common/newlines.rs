@@ -7,39 +7,38 @@ pub(crate) fn ends_of_lines(bytes: &[u8], ends: &mut Vec<u32>) {
         // SAFETY: the processor has these instructions.
         return unsafe { ends_avx2(bytes, ends) };
     }
-    ends_from(bytes, ends, |block| memchr::memchr_iter(b'\n', block).fold(0, |mask, index| mask | 1 << index));
+    ends.extend(after_newlines(bytes, 0));
 }
 
-/// `newlines` gives a bit for each byte of 64 that is a newline.
-#[inline(always)]
-fn ends_from(bytes: &[u8], ends: &mut Vec<u32>, newlines: impl Fn(&[u8]) -> u64) {
-    let mut blocks = bytes.chunks_exact(64);
-    let mut start = 0;
-    for block in &mut blocks {
-        let mut mask = newlines(block);
-        while mask != 0 {
-            ends.push(start + mask.trailing_zeros() + 1);
-            mask &= mask - 1;
-        }
-        start += 64;
-    }
-    ends.extend(memchr::memchr_iter(b'\n', blocks.remainder()).map(|index| start + index as u32 + 1));
+/// The index behind each newline of `bytes`, of which the first has the index `start`.
+fn after_newlines(bytes: &[u8], start: u32) -> impl Iterator<Item = u32> {
+    memchr::memchr_iter(b'\n', bytes).map(move |index| start + index as u32 + 1)
 }
 
+/// As [`ends_of_lines`]: a bit for each newline of 64 bytes, and from bit to bit.
+///
 /// # Safety
 ///
 /// - The processor has AVX2 and BMI1.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1")]
 unsafe fn ends_avx2(bytes: &[u8], ends: &mut Vec<u32>) {
-    ends_from(bytes, ends, |block| {
+    let mut blocks = bytes.chunks_exact(64);
+    let mut start = 0;
+    for block in &mut blocks {
         let (low, high) = block.split_at(32);
         // SAFETY: the caller's promise.
         let low = unsafe { newlines_avx2(low) };
         // SAFETY: the caller's promise.
         let high = unsafe { newlines_avx2(high) };
-        u64::from(high) << 32 | u64::from(low)
-    });
+        let mut mask = u64::from(high) << 32 | u64::from(low);
+        while mask != 0 {
+            ends.push(start + mask.trailing_zeros() + 1);
+            mask &= mask - 1;
+        }
+        start += 64;
+    }
+    ends.extend(after_newlines(blocks.remainder(), start));
 }
 
 /// A bit for each of the first 32 bytes that is a newline.

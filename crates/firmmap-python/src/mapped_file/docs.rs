@@ -57,6 +57,11 @@ Views of the map (memoryview, numpy arrays) stay as they are, guarded too; the
 memory and the descriptor go with the last of them. What was written is in the
 file; flush() brings it to the disk. MapFaultError for a write that was lost.";
 
+pub(crate) const DEALLOC_WARN: &CStr = c"_dealloc_warn($self, source, /)
+--
+
+Warn that source, a buffer or text file over this one, was not closed.";
+
 pub(crate) const DETACH: &CStr = c"detach($self, /)
 --
 
@@ -214,6 +219,16 @@ Read length bytes from start on into memory, ahead of their use.
 Without a length, read all to the end. Return when they are there, where the
 system supports that; other threads run meanwhile.";
 
+pub(crate) const EVICT: &CStr = c"evict($self, start=0, length=None, /)
+--
+
+Take length bytes from start on, in whole pages, out of memory.
+
+Without a length, take all to the end. Changes are written to the disk first;
+the next use reads the pages from there again. Pages that another map of the
+file shows, here or in another process, stay. io.UnsupportedOperation for mode
+'c', for memory without a file, and where the system cannot do it.";
+
 pub(crate) const LOCK: &CStr = c"lock($self, /)
 --
 
@@ -318,22 +333,38 @@ pub(crate) const ENDSWITH: &CStr = c"endswith($self, suffix, start=None, end=Non
 
 Return whether [start:end] ends with suffix, or with one of a tuple of them.";
 
-pub(crate) const LINES: &CStr = c"lines($self, /)
+pub(crate) const LINES: &CStr =
+    c"lines($self, /, start=None, end=None, *, containing=None, reverse=False, numbered=False)
 --
 
-Return an iterator over all lines of the map, from its first byte on.
+Return an iterator over the lines of [start:end], each with its newline.
+
+containing is bytes-like, an int in range(256), or an iterable of these: only
+lines with one of them are yielded, found by a search and cut out around the
+match, without a look at the others. If reverse is true, the last line comes
+first. If numbered is true, the items are tuples of a number and a line; the
+first line of the map has the number 1.
 
 The position does not change. Lines are read lazily, up to a page ahead; memory
 does not grow with the file. The last line is that of the file when it is
-reached, unless the map was opened with a length.";
+reached, or when lines() is called for reverse, unless there is an end or the
+map was opened with a length. ValueError for a newline inside of what lines are
+to contain.";
 
 pub(crate) const FIND_ALL: &CStr = c"find_all($self, sub, start=None, end=None, /)
 --
 
 Return an iterator over the indices in [start:end] at which sub begins.
 
-The occurrences are those that count() counts: they do not overlap. The search
-is lazy.";
+The occurrences are those that count() counts: they do not overlap. sub may be
+an iterable of several: of those that begin at the same byte, the longest
+counts. The search is lazy.";
+
+pub(crate) const BOUNDARY_END: &CStr = c"_boundary_end($self, boundary, goal, /)
+--
+
+Return where the first boundary ends that ends at goal or later; the length if
+there is none.";
 
 pub(crate) const REDUCE: &CStr = c"__reduce__($self, /)
 --

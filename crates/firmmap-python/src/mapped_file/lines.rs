@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 
+use super::line_search::{self, Options, Search};
 use super::{MappedFile, Open, This, closed_error, error, write};
+use crate::args::Args;
 use crate::common::newlines::ends_of_lines;
 use crate::common::shared_file::SharedFile;
 use crate::common::state_lock::StateLock;
@@ -223,14 +225,16 @@ pub(crate) fn iter(this: This<'_>) -> Returned<'_> {
 
 /// The iterator that `lines()` returns.
 pub(crate) struct Lines {
-    state: StateLock<Cursor>,
+    pub(super) state: StateLock<Cursor>,
 }
 
-struct Cursor {
+pub(super) struct Cursor {
     /// The file; `None` once exhausted.
-    file: Option<InstanceRef<MappedFile>>,
+    pub(super) file: Option<InstanceRef<MappedFile>>,
     position: usize,
     block: Block,
+    /// In place of position and block, where not all lines are yielded in order.
+    pub(super) search: Option<Search>,
 }
 
 impl Body for Lines {
@@ -252,10 +256,16 @@ impl Traverse for Lines {
 }
 
 /// `m.lines()`.
-pub(crate) fn lines(this: This<'_>) -> Returned<'_> {
-    this.check_open(this.py)?;
-    let file = Some(InstanceRef::new(this));
-    let cursor = Cursor { file, position: 0, block: Block::default() };
+pub(crate) fn lines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    let py = this.py;
+    this.check_open(py)?;
+    let options = Options::new(this, args)?;
+    let (mut file, mut search) = (Some(InstanceRef::new(this)), None);
+    if let Some(options) = options {
+        search = this.open(py, |open| options.begin(open))?;
+        file = file.filter(|_| search.is_some());
+    }
+    let cursor = Cursor { file, position: 0, block: Block::default(), search };
     super::type_object::new_lines(this, Lines { state: StateLock::new(cursor) })
 }
 
@@ -270,9 +280,12 @@ pub(crate) fn try_next_line(lines: Receiver<'_, Lines>) -> Option<Bound<'_, PyAn
     let py = lines.py;
     // The state of the iterator is locked before that of its map, everywhere.
     lines.state.try_with(py, |cursor| {
-        let Cursor { file: Some(file), position, block } = cursor else { return None };
+        let Cursor { file: Some(file), position, block, search } = cursor else { return None };
         let this = file.receiver(py);
         let changes = this.state.try_with(py, |state| state.as_ref().map(|open| open.changes))??;
+        if let Some(search) = search {
+            return search.try_next(py, changes);
+        }
         let (line, behind) = block.take(py, *position, changes)?;
         *position = behind;
         Some(line)
@@ -304,6 +317,9 @@ fn follow(lines: Receiver<'_, Lines>) -> PyResult<bool> {
 pub(crate) fn next_line(lines: Receiver<'_, Lines>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let py = lines.py;
     write::write_buffered_for(py, || lines.state.with(py, |cursor| file_with_buffered(py, cursor.file.as_ref())))?;
+    if lines.state.with(py, |cursor| cursor.search.is_some()) {
+        return line_search::next(lines);
+    }
     loop {
         let step = lines.state.with(py, |cursor| -> PyResult<LineStep<'_>> {
             let Some(file) = &cursor.file else { return Ok(LineStep::Done(None)) };

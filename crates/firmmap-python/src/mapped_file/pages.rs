@@ -1,4 +1,4 @@
-//! Control over pages: `flush`, `prefetch`, `lock`, `unlock`, `protect`, `madvise`, `residency`.
+//! Control over pages: `flush`, `prefetch`, `evict`, `lock`, `unlock`, `protect`, `madvise`, `residency`.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -78,6 +78,14 @@ pub(crate) fn prefetch<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     args.check("prefetch", 0, 2)?;
     let range = parse(args, 0)?;
     detached(this, range, |map, range| map.prefetch(range))?;
+    Ok(none(this.py))
+}
+
+pub(crate) fn evict<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    this.check_open(this.py)?;
+    args.check("evict", 0, 2)?;
+    let range = parse(args, 0)?;
+    detached(this, range, |map, range| map.evict(range))?;
     Ok(none(this.py))
 }
 

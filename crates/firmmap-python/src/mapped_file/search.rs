@@ -5,10 +5,12 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
+use firmmap::{FindAnyCursor, Needles};
 use memchr::memmem::Finder;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyString, PyTuple};
 
 use super::lines::file_with_buffered;
 use super::{MappedFile, Open, This, boolean, closed_error, error, write};
@@ -17,7 +19,7 @@ use crate::common::state_lock::StateLock;
 use crate::common::{DETACHED_SEARCH, Direction, Job, Object, Returned, clamp};
 use crate::sys::buffer::copy;
 use crate::sys::detach::detached;
-use crate::sys::exception::{PyResult, PyTypeError, PyValueError};
+use crate::sys::exception::{Exception, PyResult, PyTypeError, PyValueError};
 use crate::sys::objects::class_name;
 use crate::sys::owned::Owned;
 use crate::sys::typeobject::{Body, InstanceRef, RawRef, Receiver, Traverse};
@@ -56,15 +58,40 @@ impl<'a, 'py> Needle<'a, 'py> {
     }
 }
 
+/// What is searched for together: one needle, or an iterable of them.
+pub(super) fn needles(py: Python<'_>, object: Object<'_, '_>) -> PyResult<Needles> {
+    match several(py, object)? {
+        Some(needles) => Ok(needles),
+        None => Needles::new([copy(Needle::new(object)?.bytes())?]).map_err(error),
+    }
+}
+
+/// An iterable of needles; `None` for what is one needle, or none at all.
+fn several(py: Python<'_>, object: Object<'_, '_>) -> PyResult<Option<Needles>> {
+    if args::is_index(object) || has_bytes(object) || object.is_instance_of::<PyString>() {
+        return Ok(None);
+    }
+    // What is not iterable is no needle either, which is what the message should say.
+    let Ok(iterator) = object.try_iter().map_err(Exception::from) else {
+        return Argument::new(object).map(|_| None);
+    };
+    let mut needles = Vec::new();
+    for needle in iterator {
+        needles.try_reserve(1)?;
+        needles.push(copy(Needle::new(needle?.as_borrowed())?.bytes())?);
+    }
+    detached(py, || Needles::new(needles)).map(Some).map_err(error)
+}
+
 /// `start` and `end` of a search, as the items of a slice.
 #[derive(Clone, Copy)]
-struct Bounds {
-    start: Option<isize>,
-    end: Option<isize>,
+pub(super) struct Bounds {
+    pub(super) start: Option<isize>,
+    pub(super) end: Option<isize>,
 }
 
 impl Bounds {
-    fn new(start: Option<Object<'_, '_>>, end: Option<Object<'_, '_>>) -> PyResult<Self> {
+    pub(super) fn new(start: Option<Object<'_, '_>>, end: Option<Object<'_, '_>>) -> PyResult<Self> {
         let bound = |object: Option<Object<'_, '_>>| match object {
             Some(object) if !object.is_none() => {
                 if !args::is_index(object) {
@@ -79,7 +106,7 @@ impl Bounds {
     }
 
     /// The range in `len` bytes; `None` if it starts behind their end or its own.
-    fn fit(self, len: usize) -> Option<Range<usize>> {
+    pub(super) fn fit(self, len: usize) -> Option<Range<usize>> {
         let start = self.start.map_or(0, |start| clamp(start, len));
         let end = self.end.map_or(len, |end| clamp(end, len)).min(len);
         (start <= end).then_some(start..end)
@@ -234,6 +261,20 @@ struct Cursor {
     /// The file; `None` once exhausted.
     file: Option<InstanceRef<MappedFile>>,
     lookahead: Lookahead,
+    /// In place of the needle and what was found of it ahead.
+    several: Option<Several>,
+}
+
+/// The search for several needles.
+struct Several {
+    cursor: FindAnyCursor,
+    /// Shared with the threads that search without the GIL.
+    needles: Arc<Needles>,
+    end: usize,
+    /// The number of changes when matches were found ahead.
+    changes: u64,
+    /// Whether writable views existed then.
+    has_views: bool,
 }
 
 struct Lookahead {
@@ -273,15 +314,19 @@ pub(crate) fn find_all<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
     this.check_open(py)?;
     args.check("find_all", 1, 3)?;
-    let needle = match args.get(0) {
-        Some(object) => copy(Needle::new(object)?.bytes())?,
-        None => unreachable!("the number of arguments was checked"),
-    };
+    let Some(object) = args.get(0) else { unreachable!("the number of arguments was checked") };
+    let several = several(py, object)?;
+    let needle = if several.is_some() { Vec::new() } else { copy(Needle::new(object)?.bytes())? };
     let bounds = Bounds::new(args.get(1), args.get(2))?;
     let range = this.open(py, |open| Ok(bounds.fit(open.file.len())))?;
     let file = range.is_some().then(|| InstanceRef::new(this));
     let Range { start, end } = range.unwrap_or(0..0);
-    let cursor = Cursor { file, lookahead: Lookahead { position: start, end, ahead: Vec::new(), changes: 0 } };
+    let lookahead = Lookahead { position: start, end, ahead: Vec::new(), changes: 0 };
+    let several = several.map(|needles| {
+        let (cursor, needles) = (FindAnyCursor::new(start, end), Arc::new(needles));
+        Several { cursor, needles, end, changes: 0, has_views: false }
+    });
+    let cursor = Cursor { file, lookahead, several };
     let finder = (needle.len() <= LOOKAHEAD_NEEDLE).then(|| Box::new(Finder::new(&needle).into_owned()));
     super::type_object::new_matches(this, Matches { state: StateLock::new(cursor), needle, finder })
 }
@@ -292,9 +337,12 @@ pub(crate) fn try_next_match(matches: Receiver<'_, Matches>) -> Option<Bound<'_,
     let py = matches.py;
     // The state of the iterator is locked before that of its map, everywhere.
     let index = matches.state.with(py, |cursor| {
-        let Cursor { file: Some(file), lookahead } = cursor else { return None };
+        let Cursor { file: Some(file), lookahead, several } = cursor else { return None };
         let this = file.receiver(py);
         let changes = this.state.with(py, |state| state.as_ref().map(|open| open.changes))?;
+        if let Some(several) = several {
+            return if changes == several.changes && !several.has_views { several.take() } else { None };
+        }
         let index = if changes == lookahead.changes { lookahead.ahead.pop()? } else { return None };
         lookahead.position = index + matches.needle.len().max(1);
         Some(index)
@@ -305,6 +353,9 @@ pub(crate) fn try_next_match(matches: Receiver<'_, Matches>) -> Option<Bound<'_,
 pub(crate) fn next_match(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let py = matches.py;
     write::write_buffered_for(py, || matches.state.with(py, |cursor| file_with_buffered(py, cursor.file.as_ref())))?;
+    if matches.state.with(py, |cursor| cursor.several.is_some()) {
+        return next_of_several(matches);
+    }
     let pass = |cursor: &mut Cursor, found: Option<usize>| match found {
         Some(index) => {
             cursor.lookahead.position = index + matches.needle.len().max(1);
@@ -315,7 +366,7 @@ pub(crate) fn next_match(matches: Receiver<'_, Matches>) -> PyResult<Option<Boun
     };
     let found = loop {
         let (job, position, ended) = matches.state.with(py, |cursor| -> PyResult<_> {
-            let Cursor { file: Some(file), lookahead } = cursor else { return Ok((Job::Done(None), 0, None)) };
+            let Cursor { file: Some(file), lookahead, .. } = cursor else { return Ok((Job::Done(None), 0, None)) };
             let (this, position) = (file.receiver(py), lookahead.position);
             let job = this.state.with(py, |state| {
                 let open = state.as_mut().ok_or_else(closed_error)?;
@@ -340,6 +391,74 @@ pub(crate) fn next_match(matches: Receiver<'_, Matches>) -> PyResult<Option<Boun
         }
     };
     found.map(|index| args::python_int(py, index as isize)).transpose()
+}
+
+impl Several {
+    /// The next match that was found ahead.
+    fn take(&mut self) -> Option<usize> {
+        let start = self.cursor.place()?.start;
+        self.cursor.pass();
+        Some(start)
+    }
+}
+
+/// The next match of several needles: a block is searched at once, and what is behind it without the GIL.
+fn next_of_several(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'_, PyAny>>> {
+    let py = matches.py;
+    let found = loop {
+        let job = matches.state.with(py, |cursor| -> PyResult<_> {
+            let (Some(file), Some(several)) = (&cursor.file, &mut cursor.several) else { return Ok(Job::Done(None)) };
+            file.receiver(py).state.with(py, |state| {
+                let open = state.as_mut().ok_or_else(closed_error)?;
+                several.has_views = open.has_writable_views();
+                if several.changes != open.changes || several.has_views {
+                    several.cursor.forget(several.end);
+                    several.changes = open.changes;
+                }
+                if several.cursor.place().is_none() {
+                    several.cursor.step(&open.file, &several.needles, 1).map_err(error)?;
+                }
+                let found = several.take();
+                if found.is_some() || several.cursor.is_done() {
+                    return Ok(Job::Done(found));
+                }
+                Ok(Job::Large(open.file.to_arc(), (several.cursor.clone(), Arc::clone(&several.needles))))
+            })
+        })?;
+        let (map, (mut moved, needles)) = match job {
+            Job::Done(found) => break found,
+            Job::Large(map, far) => (map, far),
+        };
+        let before = moved.position();
+        let result = detached(py, || moved.step(&map, &needles, usize::MAX));
+        drop(map);
+        result.map_err(error)?;
+        matches.state.with(py, |cursor| {
+            // Otherwise another thread has gone on from there.
+            if let Some(several) = cursor.several.as_mut().filter(|several| several.cursor.position() == before) {
+                several.cursor = moved;
+            }
+        });
+    };
+    let ended = if found.is_none() { matches.state.with(py, |cursor| cursor.file.take()) } else { None };
+    drop(ended);
+    found.map(|index| args::python_int(py, index as isize)).transpose()
+}
+
+/// `m._boundary_end(boundary, goal)`: the end of the first boundary that ends at the goal or behind it, for `firmmap.split()`.
+pub(crate) fn boundary_end<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    let py = this.py;
+    this.check_open(py)?;
+    args.check("_boundary_end", 2, 2)?;
+    let (Some(boundary), Some(goal)) = (args.get(0), args.get(1)) else {
+        unreachable!("the number of arguments was checked")
+    };
+    let boundary = copy(Argument::new(boundary)?.bytes())?;
+    let goal = usize::try_from(args::named_ssize("goal", goal)?).unwrap_or(0);
+    let map = this.open(py, |open| Ok(open.file.to_arc()))?;
+    let end = detached(py, || map.boundary_end(&boundary, .., goal));
+    drop(map);
+    args::python_int(py, end.map_err(error)? as isize)
 }
 
 impl Matches {

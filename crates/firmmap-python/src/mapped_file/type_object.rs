@@ -129,6 +129,7 @@ fn properties() -> Vec<ffi::PyGetSetDef> {
 fn methods() -> Vec<ffi::PyMethodDef> {
     vec![
         noargs_method!(c"close", class::close, docs::CLOSE),
+        method!(c"_dealloc_warn", class::dealloc_warn, docs::DEALLOC_WARN),
         noargs_method!(c"detach", class::detach, docs::DETACH),
         noargs_method!(c"fileno", descriptor::fileno, docs::FILENO),
         noargs_method!(c"isatty", descriptor::isatty, docs::ISATTY),
@@ -154,6 +155,7 @@ fn methods() -> Vec<ffi::PyMethodDef> {
         noargs_method!(c"refresh", growth::refresh, docs::REFRESH),
         keyword_method!(c"flush", pages::flush, docs::FLUSH),
         method!(c"prefetch", pages::prefetch, docs::PREFETCH),
+        method!(c"evict", pages::evict, docs::EVICT),
         noargs_method!(c"lock", pages::lock, docs::LOCK),
         noargs_method!(c"unlock", pages::unlock, docs::UNLOCK),
         method!(c"protect", pages::protect, docs::PROTECT),
@@ -169,7 +171,8 @@ fn methods() -> Vec<ffi::PyMethodDef> {
         method!(c"startswith", search::startswith, docs::STARTSWITH),
         method!(c"endswith", search::endswith, docs::ENDSWITH),
         method!(c"find_all", search::find_all, docs::FIND_ALL),
-        noargs_method!(c"lines", lines::lines, docs::LINES),
+        method!(c"_boundary_end", search::boundary_end, docs::BOUNDARY_END),
+        keyword_method!(c"lines", lines::lines, docs::LINES),
         noargs_method!(c"__reduce__", constructor::reduce, docs::REDUCE),
         noargs_method!(c"readall", file::readall, docs::READALL),
         typeobject::def(

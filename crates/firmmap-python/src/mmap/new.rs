@@ -26,7 +26,7 @@ pub(crate) fn new<'py>(args: &Bound<'py, PyTuple>, names: Option<&Bound<'py, PyD
     let (options, access) = arguments.options()?;
     audit::mmap_new(py, fileno, length as usize, access, offset as u64)?;
     // On Windows 0 does the same, which much code there relies on.
-    let map = if fileno == -1 || (cfg!(windows) && fileno == 0) {
+    let map = if fileno == -1 || (cfg!(windows) && fileno == 0) || arguments.ignores_descriptor() {
         if length == 0 {
             return Err(errors::no_length());
         }
@@ -36,6 +36,10 @@ pub(crate) fn new<'py>(args: &Bound<'py, PyTuple>, names: Option<&Bound<'py, PyD
         }
         options.offset(offset as u64).len(length as usize).map_anonymous().map_err(exception)?
     } else {
+        // A descriptor that nothing is done with but mapping is looked at after the offset.
+        if !arguments.track_file && is_unaligned(offset as u64) && !descriptor::is_open(fileno) {
+            return Err(errors::misaligned());
+        }
         map_file(&options, descriptor::borrow(py, fileno)?, length as usize, offset as u64)?
     };
     Ok(Mmap::new(MappedFile::new(map), access, arguments.track_file))
@@ -71,8 +75,12 @@ fn map_file(options: &MmapOptions, source: Source, length: usize, offset: u64) -
         {
             Err(errors::os_error(errors::NO_SUCH_DEVICE))
         }
-        // The system checks the offset before the permissions of the file.
-        Err(error) if is_unaligned(offset) && refused_to_map(&error) => Err(errors::misaligned()),
+        // The system checks the offset before the length and the permissions of the file.
+        Err(error)
+            if is_unaligned(offset) && (error.kind() == firmmap::ErrorKind::TooLarge || refused_to_map(&error)) =>
+        {
+            Err(errors::misaligned())
+        }
         Err(error) => Err(exception(error)),
     }
 }
@@ -131,6 +139,17 @@ impl NewArgs {
         };
         args.finish()?;
         Ok(arguments)
+    }
+
+    /// Whether the system would not look at the descriptor, which is none: for memory without a file, it says nothing.
+    #[cfg(unix)]
+    fn ignores_descriptor(&self) -> bool {
+        !self.track_file && self.flags & libc::MAP_ANONYMOUS != 0 && !descriptor::is_open(self.fileno)
+    }
+
+    #[cfg(windows)]
+    fn ignores_descriptor(&self) -> bool {
+        false
     }
 
     /// The fast path: exact ints by position.

@@ -31,6 +31,19 @@ pub(crate) fn borrow(py: Python<'_>, fileno: i32) -> PyResult<Source> {
     Ok(unsafe { std::os::windows::io::BorrowedHandle::borrow_raw(handle) })
 }
 
+/// Whether a file is behind `fileno` now.
+#[cfg(unix)]
+pub(crate) fn is_open(fileno: i32) -> bool {
+    // SAFETY: only asks; the system checks the number.
+    unsafe { libc::fcntl(fileno, libc::F_GETFD) != -1 }
+}
+
+/// Whether a file is behind `fileno` now: the C library's, which [`borrow`] asks.
+#[cfg(windows)]
+pub(crate) fn is_open(_fileno: i32) -> bool {
+    true
+}
+
 /// A file of our own, of the caller's.
 pub(crate) fn duplicate(source: &Source) -> std::io::Result<std::fs::File> {
     source.try_clone_to_owned().map(std::fs::File::from)

@@ -9,7 +9,7 @@ use std::ffi::c_void;
 ///
 /// - `context` is that of a signal handler.
 pub(super) unsafe fn is_write(context: *const c_void) -> bool {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     {
         #[cfg(any(target_arch = "x86_64", all(target_arch = "x86", not(target_env = "musl"))))]
         // SAFETY: the caller's promise.
@@ -30,10 +30,7 @@ pub(super) unsafe fn is_write(context: *const c_void) -> bool {
 /// # Safety
 ///
 /// - `context` is that of a signal handler.
-#[cfg(all(
-    any(target_os = "linux", target_os = "android"),
-    any(target_arch = "x86_64", all(target_arch = "x86", not(target_env = "musl")))
-))]
+#[cfg(all(linux_kernel, any(target_arch = "x86_64", all(target_arch = "x86", not(target_env = "musl")))))]
 unsafe fn x86(context: *const c_void) -> bool {
     // SAFETY: the caller's promise: the kernel passes a whole context.
     let context = unsafe { &*context.cast::<libc::ucontext_t>() };
@@ -45,7 +42,7 @@ unsafe fn x86(context: *const c_void) -> bool {
 /// # Safety
 ///
 /// - `context` is that of a signal handler.
-#[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "aarch64"))]
+#[cfg(all(linux_kernel, target_arch = "aarch64"))]
 unsafe fn aarch64(context: *const c_void) -> bool {
     /// All records together. One with a magic number of 0 is the last.
     const RECORDS: usize = 4096;
@@ -80,7 +77,7 @@ unsafe fn aarch64(context: *const c_void) -> bool {
     false
 }
 
-#[cfg(all(test, any(target_os = "linux", target_os = "android"), target_arch = "aarch64"))]
+#[cfg(all(test, linux_kernel, target_arch = "aarch64"))]
 mod tests {
     use super::is_write;
 

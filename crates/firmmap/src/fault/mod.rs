@@ -42,6 +42,8 @@ mod drop_hook;
 #[cfg(unix)]
 mod fork;
 mod index;
+#[cfg(not(unix))]
+mod no_signals;
 #[cfg(unix)]
 mod pages;
 mod pool;

@@ -98,7 +98,7 @@ fn behind_the_file(mapping: &MappingInfo, file: &FileInfo) -> Option<usize> {
 }
 
 /// Moves the pages of a range to another address, unread. They leave an empty mapping of the same kind behind.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 fn move_away(mapping: &MappingInfo, range: ZeroedRange) -> Option<ZeroedRange> {
     // Huge pages of a file cannot be moved in this way.
     if mapping.fd >= 0 && mapping.page_size != page_size() {
@@ -113,7 +113,7 @@ fn move_away(mapping: &MappingInfo, range: ZeroedRange) -> Option<ZeroedRange> {
     stash.map(|stash| ZeroedRange { stash: stash as usize, ..range })
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(linux_kernel))]
 fn move_away(_mapping: &MappingInfo, _range: ZeroedRange) -> Option<ZeroedRange> {
     None
 }
@@ -123,14 +123,14 @@ fn move_back(range: &ZeroedRange) -> bool {
     if range.stash == 0 {
         return false;
     }
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     return move_to(range.stash as *mut c_void, range);
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[cfg(not(linux_kernel))]
     false
 }
 
 /// Moves the area at `from`, which has the same length, to a range.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 fn move_to(from: *mut c_void, range: &ZeroedRange) -> bool {
     let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
     let start = range.start as *mut c_void;
@@ -161,7 +161,7 @@ fn map_again(mapping: &MappingInfo, range: &ZeroedRange) -> bool {
     let flags = mapping.flags & !EAGER;
     // In two steps, because mmap(2) in place of the zeros would unmap them even if it then fails (a sealed file, a file system that
     // is gone), and leave a gap that other memory could take.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     if mapping.page_size == page_size() {
         // SAFETY: a new mapping replaces nothing; the descriptor is that of our mapping, whose slot is locked.
         let map = || unsafe { mmap(ptr::null_mut(), range.len, mapping.protection, flags, mapping.fd, offset as _) };
@@ -187,15 +187,15 @@ fn map_again(mapping: &MappingInfo, range: &ZeroedRange) -> bool {
     protection == mapping.protection || unsafe { libc::mprotect(start, range.len, mapping.protection) } == 0
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(linux_kernel))]
 use libc::mmap;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 use libc::mmap64 as mmap;
 
 /// Flags that read pages into memory at once: what has just failed would fail again, and slowly.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 const EAGER: c_int = libc::MAP_POPULATE;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(linux_kernel))]
 const EAGER: c_int = 0;
 
 /// Unmaps pages that were moved aside.
@@ -217,7 +217,7 @@ pub(crate) fn memory_for_ever(len: usize) -> Option<*mut u8> {
 /// A memory barrier in all threads of the process: each sees what this one has stored before it goes on. So a thread that stores to a
 /// page and then checks for a fault needs no fence of its own.
 pub(crate) fn seen_by_all_threads() {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     {
         let membarrier = |command: libc::c_long| {
             // SAFETY: the commands change no memory.

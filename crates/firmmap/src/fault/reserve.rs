@@ -5,19 +5,19 @@
 //! Each unit has three pages: one of zeros between two inaccessible ones, so that the kernel merges it with no other area. The page of
 //! zeros can also be moved to where zeros are needed, and extended, in processes that may no longer map memory (seccomp(2)).
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(linux_kernel))]
 pub(super) use elsewhere::{move_zeros, with_areas};
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 pub(super) use linux::{move_zeros, with_areas, with_few_areas};
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 pub(crate) use linux::refill;
 
 /// Other systems have no such limit.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(linux_kernel))]
 pub(crate) fn refill() {}
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 mod linux {
     use std::ptr;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -127,7 +127,7 @@ mod linux {
     }
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(linux_kernel))]
 mod elsewhere {
     use libc::{c_int, c_void};
 

@@ -95,7 +95,7 @@ pub(crate) fn keep_handler() -> bool {
 
 /// A number that changes with every tick, or zero where the clock cannot be read without a system call.
 fn tick() -> usize {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     {
         // SAFETY: all zeros is a valid time.
         let mut time: libc::timespec = unsafe { zeroed() };
@@ -103,7 +103,7 @@ fn tick() -> usize {
         unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut time) };
         (time.tv_sec as usize).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as usize)
     }
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[cfg(not(linux_kernel))]
     0
 }
 
@@ -202,7 +202,7 @@ unsafe fn handle_briefly(signal: c_int, info: *mut siginfo_t, context: *mut c_vo
 
 /// As [`reset`], with very little stack: the C library's function copies the action to the stack.
 fn reset_briefly(signal: c_int) {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     {
         /// The kernel's `struct sigaction`, all zeros: the default. It is shorter than this.
         static DEFAULT: [usize; 16] = [0; 16];
@@ -210,7 +210,7 @@ fn reset_briefly(signal: c_int) {
         // SAFETY: the default action is always allowed; the kernel reads a part of the array.
         unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &raw const DEFAULT, ptr::null::<c_void>(), MASK) };
     }
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[cfg(not(linux_kernel))]
     reset(signal);
 }
 
@@ -224,10 +224,10 @@ fn reset_briefly(signal: c_int) {
 unsafe fn stack_left(context: *const c_void) -> usize {
     let here = 0u8;
     let here = std::hint::black_box(&raw const here).addr();
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     // SAFETY: the kernel passes a whole ucontext_t.
     let stack = unsafe { &*context.cast::<libc::ucontext_t>() }.uc_stack;
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[cfg(not(linux_kernel))]
     let stack = {
         let _ = context;
         // SAFETY: all zeros is a valid description.
@@ -274,9 +274,9 @@ unsafe fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
 
 /// Whether replacing the page helps: not for a misaligned access.
 fn is_about_a_page(code: c_int) -> bool {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     return code != libc::BUS_ADRALN;
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[cfg(not(linux_kernel))]
     {
         let _ = code;
         true
@@ -325,7 +325,7 @@ fn previous(signal: c_int) -> &'static AtomicPtr<Previous> {
 /// A handler that we call may have been installed after ours, and call ours in turn. The signal must then go to the one before it, and
 /// not in a circle. So the signal itself carries a note of whom to call next, in bytes at the end of its siginfo_t that the kernel
 /// sets to zero.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Note {
@@ -333,7 +333,7 @@ struct Note {
     next: *const Previous,
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 impl Note {
     const PLACE: usize = size_of::<siginfo_t>() - size_of::<Self>();
 
@@ -348,7 +348,7 @@ impl Note {
 /// # Safety
 ///
 /// - `info` is that of a signal handler.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 unsafe fn noted(info: *const siginfo_t) -> Option<*const Previous> {
     // SAFETY: the place is inside of the siginfo_t, and all of that can be read.
     let note = unsafe { info.wrapping_byte_add(Note::PLACE).cast::<Note>().read() };
@@ -360,7 +360,7 @@ unsafe fn noted(info: *const siginfo_t) -> Option<*const Previous> {
 /// # Safety
 ///
 /// - `info` is that of a signal handler.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 unsafe fn note(info: *mut siginfo_t, next: *const Previous) {
     // SAFETY: the place is inside of the siginfo_t, and no signal of ours has anything there.
     unsafe { info.wrapping_byte_add(Note::PLACE).cast::<Note>().write(Note { tag: Note::tag(), next }) }
@@ -369,7 +369,7 @@ unsafe fn note(info: *mut siginfo_t, next: *const Previous) {
 /// # Safety
 ///
 /// - `info` is that of a signal handler.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 unsafe fn unnote(info: *mut siginfo_t) {
     // SAFETY: as in `note`.
     unsafe { info.wrapping_byte_add(Note::PLACE).cast::<Note>().write(Note { tag: 0, next: ptr::null() }) }
@@ -378,7 +378,7 @@ unsafe fn unnote(info: *mut siginfo_t) {
 /// # Safety
 ///
 /// - None: this system has no space for notes.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(linux_kernel))]
 unsafe fn noted(_info: *const siginfo_t) -> Option<*const Previous> {
     None
 }
@@ -386,13 +386,13 @@ unsafe fn noted(_info: *const siginfo_t) -> Option<*const Previous> {
 /// # Safety
 ///
 /// - None.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(linux_kernel))]
 unsafe fn note(_info: *mut siginfo_t, _next: *const Previous) {}
 
 /// # Safety
 ///
 /// - None.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(linux_kernel))]
 unsafe fn unnote(_info: *mut siginfo_t) {}
 
 /// Does what would have happened without the guard.
@@ -469,7 +469,7 @@ unsafe fn forward(
 ///
 /// - `context` is that of a signal handler.
 unsafe fn block_as_for(previous: &Previous, signal: c_int, context: *const c_void) -> Blocked {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     {
         // SAFETY: the kernel passes a whole ucontext_t.
         let before = unsafe { &*context.cast::<libc::ucontext_t>() }.uc_sigmask;
@@ -490,7 +490,7 @@ unsafe fn block_as_for(previous: &Previous, signal: c_int, context: *const c_voi
         }
         Blocked::set(&mask)
     }
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[cfg(not(linux_kernel))]
     {
         let _ = (previous, signal, context);
         block_signals()
@@ -551,7 +551,7 @@ fn reset(signal: c_int) {
 /// # Safety
 ///
 /// - `info` is that of a signal handler.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 unsafe fn raised_by_this_process(info: *const siginfo_t) -> bool {
     // SAFETY: the caller's promise.
     let info = unsafe { &*info };
@@ -559,7 +559,7 @@ unsafe fn raised_by_this_process(info: *const siginfo_t) -> bool {
     info.si_code == libc::SI_TKILL && unsafe { info.si_pid() } == process()
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 fn process() -> libc::pid_t {
     // SAFETY: always works.
     unsafe { libc::getpid() }
@@ -568,7 +568,7 @@ fn process() -> libc::pid_t {
 /// # Safety
 ///
 /// - `info` is that of a signal handler.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(linux_kernel))]
 unsafe fn raised_by_this_process(_info: *const siginfo_t) -> bool {
     false
 }
@@ -581,7 +581,7 @@ unsafe fn raised_by_this_process(_info: *const siginfo_t) -> bool {
 /// # Safety
 ///
 /// - `context` is that of a signal handler.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 unsafe fn interrupted_a_handler_of_our_fault(context: *const c_void) -> bool {
     // SAFETY: the kernel passes a whole ucontext_t.
     let context = unsafe { &*context.cast::<libc::ucontext_t>() };
@@ -596,7 +596,7 @@ unsafe fn interrupted_a_handler_of_our_fault(context: *const c_void) -> bool {
 
 /// The stack pointer of the interrupted code; the address of its thread's last faulting access, which is still there when the signal
 /// is raised again; and whether that was a write. `None` on other processors.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 fn registers(context: &libc::ucontext_t) -> Option<(usize, usize, bool)> {
     #[cfg(target_arch = "x86_64")]
     {
@@ -622,7 +622,7 @@ fn registers(context: &libc::ucontext_t) -> Option<(usize, usize, bool)> {
 }
 
 /// The context that the kernel saves of the code that a fault has interrupted.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 mod saved {
     use libc::{c_void, iovec};
 
@@ -697,7 +697,7 @@ mod saved {
 }
 
 /// Whether the page at `address` is there, without touching it. Before Linux 5.14 nobody can tell: then it is not.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 fn can_be_used(address: usize, to_write: bool) -> bool {
     let start = address & !(crate::sys::page_size() - 1);
     let advice = if to_write { libc::MADV_POPULATE_WRITE } else { libc::MADV_POPULATE_READ };
@@ -708,7 +708,7 @@ fn can_be_used(address: usize, to_write: bool) -> bool {
 /// # Safety
 ///
 /// - `context` is that of a signal handler.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(linux_kernel))]
 unsafe fn interrupted_a_handler_of_our_fault(_context: *const c_void) -> bool {
     false
 }
@@ -733,19 +733,19 @@ pub(crate) fn thread() -> usize {
 
 /// The kernel's number of the calling thread, where it has one that [`thread_lives`] knows.
 pub(crate) fn thread_id() -> i32 {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     // SAFETY: always works.
     return unsafe { libc::gettid() };
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[cfg(not(linux_kernel))]
     0
 }
 
 /// Whether a thread of this process has that number.
 pub(crate) fn thread_lives(id: i32) -> bool {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     // SAFETY: signal zero is none: the call only looks whether it could be sent.
     return unsafe { libc::syscall(libc::SYS_tgkill, process(), id, 0) } == 0;
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[cfg(not(linux_kernel))]
     {
         let _ = id;
         true

@@ -23,7 +23,8 @@ use windows_sys::Win32::System::Threading::{
     THREAD_SYNCHRONIZE, WaitForSingleObject,
 };
 
-use super::{Slot, ZeroedRange, table};
+pub(crate) use super::no_signals::*;
+use super::{Slot, table};
 use crate::access::{Access, Protection};
 use crate::sys::{self, MappingInfo, page_size};
 
@@ -54,14 +55,6 @@ pub(crate) fn install_handler() -> bool {
 pub(crate) fn keep_handler() -> bool {
     !HANDLER.load(Ordering::Acquire).is_null() || install_handler()
 }
-
-/// Not known: the system cannot be asked.
-pub(crate) fn current_handler() -> usize {
-    0
-}
-
-/// There is nothing to remove: the system itself calls one handler after another.
-pub(crate) fn forget_handler(_handler: usize) {}
 
 /// The exception handler. Runs on the thread of the exception, before all handlers of `__try` and the like.
 unsafe extern "system" fn handler(exception: *mut EXCEPTION_POINTERS) -> i32 {
@@ -389,49 +382,11 @@ mod operation {
     }
 }
 
-/// Never called, as no page is replaced here.
-pub(crate) fn zero_fill(
-    _mapping: &MappingInfo,
-    _address: usize,
-    _is_write: bool,
-    _low: usize,
-    _high: usize,
-) -> Option<ZeroedRange> {
-    None
-}
-
-/// As [`zero_fill`].
-pub(crate) fn restore_pages(_mapping: &MappingInfo, _range: &ZeroedRange) -> bool {
-    false
-}
-
-/// As [`zero_fill`].
-pub(crate) fn drop_stash(_range: &ZeroedRange) {}
-
-/// As [`zero_fill`].
-pub(crate) fn seen_by_all_threads() {}
-
-/// The system has no limit on memory areas.
-pub(crate) fn refill_reserve() {}
-
 /// New memory that is never freed, for a handler: not from the heap.
 pub(crate) fn memory_for_ever(len: usize) -> Option<*mut u8> {
     // SAFETY: new memory replaces nothing.
     let memory = unsafe { VirtualAlloc(ptr::null(), len, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE) };
     (!memory.is_null()).then(|| memory.cast())
-}
-
-/// There are no signals that could be blocked.
-pub(crate) struct Blocked;
-
-/// Does nothing.
-pub(crate) fn block_signals() -> Blocked {
-    Blocked
-}
-
-/// Yields to other threads.
-pub(crate) fn pause() {
-    std::thread::yield_now();
 }
 
 /// The calling thread: `GetCurrentThreadId`.

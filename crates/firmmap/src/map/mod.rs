@@ -6,8 +6,10 @@ mod fast;
 mod find_iter;
 mod growth;
 mod growth_lock;
+mod line_search;
 mod lines;
 mod monitor;
+mod needles;
 mod numbers;
 #[allow(unsafe_code)]
 mod owned;
@@ -15,6 +17,7 @@ mod pages;
 mod remap;
 mod residency;
 mod search;
+mod split;
 #[cfg(any(feature = "bytemuck", feature = "zerocopy"))]
 mod structs;
 mod values;
@@ -29,11 +32,14 @@ use std::ops::RangeBounds;
 
 pub use atomics::{Atomic, ReadOnly};
 pub use find_iter::FindIter;
+pub use line_search::{LineCursor, LineSearch, LineStep};
 pub use lines::Lines;
 pub use monitor::{FaultMonitor, SliceFault, set_slice_fault_hook};
+pub use needles::{FindAnyCursor, FindAnyIter, Needles};
 pub use numbers::Number;
 pub use owned::{MmapBytes, check_immutable};
 pub use residency::Residency;
+pub use split::{Boundary, Parts};
 
 use crate::access::{Access, Protection};
 use crate::error::{Detail, Error, Result};
@@ -110,9 +116,9 @@ impl Origin {
     /// Whether a mapping can be longer than the part of it that is used.
     pub(crate) fn reserves(&self) -> bool {
         // A mapping of huge pages extends its file, or takes pages away from other processes.
-        #[cfg(any(target_os = "linux", target_os = "android"))]
+        #[cfg(linux_kernel)]
         let huge = self.flags.contains(crate::MapFlags::HUGETLB) || self.granularity > sys::page_size();
-        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        #[cfg(not(linux_kernel))]
         let huge = false;
         sys::RESERVES && !huge
     }

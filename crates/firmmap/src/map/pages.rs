@@ -338,7 +338,7 @@ impl Mmap {
         }
         // The disk is asked for everything at once, where the system reads without waiting.
         let started = self.region.advise(span, Advice::WILL_NEED);
-        #[cfg(any(target_os = "linux", target_os = "android"))]
+        #[cfg(linux_kernel)]
         {
             // Anonymous memory has nothing to read ahead.
             let _ = started;
@@ -352,12 +352,83 @@ impl Mmap {
                 result => result.map_err(|error| Error::os("prefetching", error)),
             }
         }
-        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        #[cfg(not(linux_kernel))]
         started.map_err(|error| Error::os("prefetching", error))
     }
 
+    /// Takes the pages of `range`, extended to whole pages, out of memory, and returns when they are: the next access reads them from the
+    /// disk again. Changes are written to the disk first.
+    ///
+    /// Pages that somebody else uses stay: those that another map shows, in this process or another, and those that are locked.
+    /// [`residency`](Self::residency) tells. So a program that has copied what it needs, as loaders of large models do, leaves the
+    /// memory to others.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfRange`](crate::ErrorKind::OutOfRange); [`AccessDenied`](crate::ErrorKind::AccessDenied) for memory without a file and for
+    /// copy-on-write maps, whose changes are nowhere else; [`NoFile`](crate::ErrorKind::NoFile) for a map that does not keep its file;
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) on some systems; [`Os`](crate::ErrorKind::Os) if the changes cannot be written,
+    /// and on Linux for a map that is [locked](Self::lock).
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// On Linux and Android msync(2), madvise(2) with `MADV_DONTNEED`, without which a mapped page stays, and posix_fadvise(2)
+    /// with `POSIX_FADV_DONTNEED`. File systems in memory (tmpfs) keep their pages, without an error. Other systems are not supported.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let directory = tempfile::tempdir_in(".")?;
+    /// let path = directory.path().join("weights");
+    /// std::fs::write(&path, vec![1; 100_000])?;
+    /// # #[cfg(target_os = "linux")] {
+    /// let map = firmmap::MmapOptions::new().open(&path)?;
+    /// let weights = map.to_vec(..)?;
+    /// map.evict(..)?;
+    /// println!("{}", map.residency(..)?); // 0 of 25 pages, on a disk
+    /// # }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn evict(&self, range: impl RangeBounds<usize>) -> Result<()> {
+        let span = range::checked("evict", range, self.len())?;
+        self.region.check()?;
+        let only_here = if self.origin.anonymous {
+            Some("memory without a file")
+        } else if self.origin.private && self.origin.written {
+            Some("copy-on-write")
+        } else {
+            None
+        };
+        if let Some(protection) = only_here {
+            return Err(Detail::AccessDenied { operation: "evict", protection }.into());
+        }
+        let Some(file) = &self.file else { return Err(Detail::NoFile { operation: "evict" }.into()) };
+        let file = file.get().map_err(|error| Error::os("evict", error))?;
+        self.flush_with(span.start..span.end(), FlushFlags::SYNC)?;
+        self.evict_pages(file, span)
+    }
+
+    #[cfg(linux_kernel)]
+    fn evict_pages(&self, file: &std::fs::File, span: range::Span) -> Result<()> {
+        if span.len == 0 {
+            return Ok(());
+        }
+        // A page that is mapped stays in memory.
+        self.region.advise(span, Advice::DONT_NEED).map_err(|error| Error::os("evict", error))?;
+        // Whole pages: the system leaves those of which only a part is named.
+        let page = sys::page_size() as u64;
+        let start = (self.offset() + span.start as u64) / page * page;
+        let end = (self.offset() + span.end() as u64).next_multiple_of(page);
+        sys::evict(file, start, end - start).map_err(|error| Error::os("evict", error))
+    }
+
+    #[cfg(not(linux_kernel))]
+    fn evict_pages(&self, _file: &std::fs::File, _span: range::Span) -> Result<()> {
+        Err(Detail::Unsupported { what: "taking pages out of memory" }.into())
+    }
+
     /// Reads a byte of every page; the first one that cannot be read is the error.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     fn touch(&self, span: range::Span) -> Result<()> {
         if self.region.is_guarded() {
             for index in (span.start..span.end()).step_by(sys::page_size()).chain([span.end() - 1]) {

@@ -131,7 +131,7 @@ impl Mmap {
     /// the range. If the map keeps its file, the fault names it already. Otherwise it is found by bisection, since everything past
     /// the new end of the file is missing.
     #[cold]
-    fn first_missing(&self, start: usize, searched: usize, fault: Fault) -> Fault {
+    pub(super) fn first_missing(&self, start: usize, searched: usize, fault: Fault) -> Fault {
         if self.file.is_some() || self.origin.anonymous {
             return fault;
         }

@@ -559,13 +559,17 @@ impl Region {
     }
 
     /// Zeroes the rest of the last page, whose bytes would otherwise come back when the mapping grows again. In a shared map of a file
-    /// the system does that.
+    /// the system does that; a page of a private map that nobody has written to shows it, and stays the file's.
     fn clear_tail(&mut self) {
         let used = self.start + self.len();
         let rest = used.next_multiple_of(page_size()) - used;
         let tail = self.as_ptr().wrapping_add(self.len());
-        // SAFETY: mappings are whole pages, and `&mut self` says that nobody else is using this one.
-        unsafe { memory::fill(tail, 0, rest) };
+        // SAFETY: mappings are whole pages.
+        let is_clear = (0..rest).all(|i| unsafe { memory::load(tail.wrapping_add(i)) } == 0);
+        if !is_clear {
+            // SAFETY: mappings are whole pages, and `&mut self` says that nobody else is using this one.
+            unsafe { memory::fill(tail, 0, rest) };
+        }
     }
 
     /// Unmaps the bytes, and reports an unreported fault.
@@ -623,7 +627,7 @@ impl Region {
     }
 
     /// Whether reading a page that cannot be read is an error and not the end of the process.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     pub(crate) fn is_guarded(&self) -> bool {
         self.slot.is_some() && fault::fault_guard()
     }

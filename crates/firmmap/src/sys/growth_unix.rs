@@ -19,9 +19,9 @@ pub(crate) fn appending(file: &File) -> Appending {
         return Appending::Copied;
     }
     // Direct writes need whole blocks.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     const DIRECT: libc::c_int = libc::O_DIRECT;
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[cfg(not(linux_kernel))]
     const DIRECT: libc::c_int = 0;
     // SAFETY: the descriptor is open while it is borrowed; the operation takes no argument.
     match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) } {
@@ -41,11 +41,7 @@ pub(crate) fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> Result<(),
 pub(crate) fn append_all(file: &File, bytes: &[u8], end: u64) -> Result<(), WriteError> {
     write_all(bytes, |rest, written| {
         // On Linux pwrite(2) appends too, and does not move the file's position, which the caller may share.
-        if cfg!(any(target_os = "linux", target_os = "android")) {
-            file.write_at(rest, end + written as u64)
-        } else {
-            (&*file).write(rest)
-        }
+        if cfg!(linux_kernel) { file.write_at(rest, end + written as u64) } else { (&*file).write(rest) }
     })
 }
 
@@ -65,7 +61,7 @@ fn write_all(bytes: &[u8], mut write: impl FnMut(&[u8], usize) -> io::Result<usi
 /// pwrite(2) at `offset`. With `O_APPEND` Linux would write to the end, unless pwritev2(2) is told not to (Linux 6.9).
 /// [`Unsupported`](io::ErrorKind::Unsupported) if the file's flags rule it out.
 fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     {
         /// `RWF_NOAPPEND`, which the libc crate does not have for every C library.
         const NO_APPEND: libc::c_int = 0x20;
@@ -121,9 +117,9 @@ fn allocated_behind(file: &File, len: u64) -> u64 {
 
 /// fstatvfs(3).
 fn free_space(file: &File) -> Option<u64> {
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[cfg(not(linux_kernel))]
     use libc::{fstatvfs, statvfs};
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     use libc::{fstatvfs64 as fstatvfs, statvfs64 as statvfs};
 
     let mut answer = std::mem::MaybeUninit::<statvfs>::uninit();
@@ -196,7 +192,7 @@ fn is_unsupported(error: &io::Error) -> bool {
 }
 
 /// fallocate(2), which never shortens the file. (posix_fallocate of the C library writes zeros where the file system does not support it.)
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 fn reserve(file: &File, from: u64, to: u64) -> io::Result<()> {
     let (offset, len) = (from as libc::off64_t, (to - from) as libc::off64_t);
     loop {
@@ -242,7 +238,7 @@ fn reserve(_file: &File, _from: u64, _to: u64) -> io::Result<()> {
 }
 
 /// Zeroes the whole file, which has `len` bytes, and keeps its space on the disk, or frees and allocates it again: fallocate(2).
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 pub(crate) fn zero(file: &File, len: u64) -> io::Result<()> {
     let change = |mode| {
         // SAFETY: the descriptor is open while it is borrowed.
@@ -262,7 +258,7 @@ pub(crate) fn zero(file: &File, len: u64) -> io::Result<()> {
     }
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(linux_kernel))]
 pub(crate) fn zero(_file: &File, _len: u64) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
@@ -271,9 +267,9 @@ pub(crate) fn zero(_file: &File, _len: u64) -> io::Result<()> {
 /// file system cannot say.
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_vendor = "apple"))]
 pub(crate) fn seek_sparse(file: &File, offset: u64, what: Sparse) -> io::Result<Option<Found>> {
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[cfg(not(linux_kernel))]
     use libc::{lseek, off_t};
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     use libc::{lseek64 as lseek, off64_t as off_t};
 
     let Ok(offset) = off_t::try_from(offset) else { return Ok(Some(Found::Nothing)) };
@@ -301,6 +297,28 @@ pub(crate) fn seek_sparse(_file: &File, _offset: u64, _what: Sparse) -> io::Resu
     Ok(None)
 }
 
+/// Takes pages of a file out of memory that no mapping shows: posix_fadvise(2). Dirty ones are written first, whoever changed them: the system
+/// would only begin to, and keep them.
+#[cfg(linux_kernel)]
+pub(crate) fn evict(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    let out_of_range = |_| io::Error::from(io::ErrorKind::InvalidInput);
+    let offset = libc::off64_t::try_from(offset).map_err(out_of_range)?;
+    let len = libc::off64_t::try_from(len).map_err(out_of_range)?;
+    #[cfg(target_os = "linux")]
+    {
+        let flags = libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
+        // SAFETY: the descriptor is open while it is borrowed. Where it fails (devices), dirty pages stay in memory.
+        unsafe { libc::sync_file_range(file.as_raw_fd(), offset, len, flags) };
+    }
+    #[cfg(target_os = "android")]
+    file.sync_data()?;
+    // SAFETY: the descriptor is open while it is borrowed.
+    match unsafe { libc::posix_fadvise64(file.as_raw_fd(), offset, len, libc::POSIX_FADV_DONTNEED) } {
+        0 => Ok(()),
+        number => Err(io::Error::from_raw_os_error(number)),
+    }
+}
+
 /// Sets the time of modification to now, by the clock of the file system: futimens(2). Who may write to a file without owning it can set
 /// both of its times only.
 pub(crate) fn touch(file: &File) -> io::Result<()> {
@@ -324,13 +342,13 @@ pub(crate) fn touch(file: &File) -> io::Result<()> {
 
 /// Whether the file is on a file system that generates the bytes while they are read.
 pub(crate) fn is_pseudo(source: Source<'_>) -> bool {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     {
         // As in magic.h of Linux: proc, sysfs, debugfs, tracefs, securityfs, cgroup, cgroup2.
         const PSEUDO: [u64; 7] = [0x9fa0, 0x6265_6572, 0x6462_6720, 0x7472_6163, 0x7363_6673, 0x0027_e0eb, 0x6367_7270];
         super::os::file_system(source).is_some_and(|magic| PSEUDO.contains(&magic))
     }
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[cfg(not(linux_kernel))]
     {
         let _ = source;
         false

@@ -27,7 +27,7 @@ pub(crate) fn why_mutable(source: Source<'_>) -> Option<Option<&'static str>> {
 }
 
 /// Whether the file has fs-verity: ioctl(2), `FS_IOC_MEASURE_VERITY`.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 fn has_verity(source: Source<'_>) -> bool {
     use std::os::fd::AsRawFd;
 

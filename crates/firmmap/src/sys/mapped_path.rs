@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// if the file has been removed.
 ///
 /// It takes a walk through all areas of the process. Known on Linux only.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 pub(crate) fn mapped_path(address: usize, len: usize) -> Option<PathBuf> {
     use std::os::unix::ffi::OsStringExt;
 
@@ -26,7 +26,7 @@ pub(crate) fn mapped_path(address: usize, len: usize) -> Option<PathBuf> {
 }
 
 /// A newline in a name is `\012` there.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 fn unescaped(path: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path;
@@ -44,7 +44,7 @@ fn unescaped(path: &[u8]) -> Vec<u8> {
 }
 
 /// Not known here.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(linux_kernel))]
 pub(crate) fn mapped_path(_address: usize, _len: usize) -> Option<PathBuf> {
     None
 }

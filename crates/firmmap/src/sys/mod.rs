@@ -30,6 +30,8 @@ use std::ops::RangeInclusive;
 
 #[cfg(unix)]
 pub(crate) use fork::register as at_fork;
+#[cfg(linux_kernel)]
+pub(crate) use growth::evict;
 pub(crate) use growth::{
     RESERVES, allocate, append_all, appending, check_space, device_len, extend, generation, has_hidden_bytes,
     is_pseudo, read_exact_at, seek_sparse, set_longer, shared_memory, touch, write_all_at, zero,

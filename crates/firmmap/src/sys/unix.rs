@@ -73,9 +73,9 @@ pub(crate) fn file_info(source: Source<'_>) -> io::Result<FileInfo> {
             return Err(error);
         }
     }
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[cfg(not(linux_kernel))]
     use libc::{fstat, stat};
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     use libc::{fstat64 as fstat, stat64 as stat};
 
     let mut stat = MaybeUninit::<stat>::uninit();
@@ -99,7 +99,7 @@ fn info(source: Source<'_>, mode: u32, len: u64, block: usize, id: FileId) -> Fi
 /// The size of a file's pages, if it lives in memory of huge ones. `block` is what fstat(2) calls a good size for input and
 /// output: there, that of a page.
 fn huge_page_of(source: Source<'_>, block: usize) -> Option<usize> {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     if block > page_size() && block.is_power_of_two() {
         const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;
         return (file_system(source)? == HUGETLBFS_MAGIC).then_some(block);
@@ -109,7 +109,7 @@ fn huge_page_of(source: Source<'_>, block: usize) -> Option<usize> {
 }
 
 /// The number of the kind of file system that a file is on: fstatfs(2).
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 pub(super) fn file_system(source: Source<'_>) -> Option<u64> {
     let mut system = MaybeUninit::<libc::statfs64>::uninit();
     // SAFETY: the descriptor is open while it is borrowed, and the buffer is a `statfs64`.
@@ -203,7 +203,7 @@ impl Mapping {
     /// Changes the length of the mapping: mremap(2), which needs no file. [`Unsupported`](io::ErrorKind::Unsupported), and none of
     /// the system's, where there is none.
     pub(crate) fn change_len(&mut self, len: usize, may_move: bool) -> io::Result<()> {
-        #[cfg(all(any(target_os = "linux", target_os = "android"), not(firmmap_no_mremap)))]
+        #[cfg(all(linux_kernel, not(firmmap_no_mremap)))]
         {
             let mapped_len = round_up(len, self.page_size).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
             let mapped_len = if self.page_size > page_size() { mapped_len } else { len };
@@ -213,7 +213,7 @@ impl Mapping {
             (self.base, self.len, self.mapped_len) = (mapped(base)?, len, mapped_len);
             Ok(())
         }
-        #[cfg(not(all(any(target_os = "linux", target_os = "android"), not(firmmap_no_mremap))))]
+        #[cfg(not(all(linux_kernel, not(firmmap_no_mremap))))]
         {
             let _ = (len, may_move);
             Err(io::ErrorKind::Unsupported.into())
@@ -225,7 +225,7 @@ impl Mapping {
     /// The mremap(2) of NetBSD has other arguments, and has no way to stay where it is if it cannot grow there. The other
     /// systems have none. Building with `--cfg firmmap_no_mremap` does without it on Linux, for the tests.
     fn remap(&mut self, request: &Request<'_>) -> io::Result<()> {
-        #[cfg(all(any(target_os = "linux", target_os = "android"), not(firmmap_no_mremap)))]
+        #[cfg(all(linux_kernel, not(firmmap_no_mremap)))]
         {
             let (mapped_len, unit) = mapped_len(request)?;
             let base = self.base.as_ptr().cast();
@@ -246,7 +246,7 @@ impl Mapping {
                 Err(error) => Err(error),
             }
         }
-        #[cfg(not(all(any(target_os = "linux", target_os = "android"), not(firmmap_no_mremap))))]
+        #[cfg(not(all(linux_kernel, not(firmmap_no_mremap))))]
         self.remap_by_mapping(request)
     }
 
@@ -281,7 +281,7 @@ impl Mapping {
 
     /// msync(2), and on macOS `F_FULLFSYNC`, without which the bytes stay in the disk's own cache.
     pub(crate) fn flush(&self, span: Span, flags: FlushFlags, file: Option<&TrackedFile>) -> io::Result<()> {
-        if span.len == 0 && cfg!(not(any(target_os = "linux", target_os = "android"))) {
+        if span.len == 0 && cfg!(not(linux_kernel)) {
             // On macOS that is an error, and on the BSDs it flushes the whole mapping.
             return Ok(());
         }
@@ -342,7 +342,7 @@ impl Mapping {
 
     /// Names the mapping in `/proc/PID/maps`: `PR_SET_VMA_ANON_NAME` of prctl(2), Linux 5.17.
     pub(crate) fn set_name(&self, name: &std::ffi::CStr) -> io::Result<()> {
-        #[cfg(any(target_os = "linux", target_os = "android"))]
+        #[cfg(linux_kernel)]
         {
             // prctl(2) takes unsigned longs, also where it means addresses.
             let base = self.base.as_ptr() as libc::c_ulong;
@@ -351,7 +351,7 @@ impl Mapping {
             // SAFETY: the range is ours; the kernel copies the name, which ends in a zero byte.
             check(unsafe { libc::prctl(operation, what, base, len, name.as_ptr()) })
         }
-        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        #[cfg(not(linux_kernel))]
         {
             let _ = name;
             Err(io::ErrorKind::Unsupported.into())
@@ -419,18 +419,18 @@ impl Drop for Mapping {
 
 /// mmap(2).
 fn map(request: &Request<'_>, mapped_len: usize) -> io::Result<NonNull<u8>> {
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[cfg(not(linux_kernel))]
     use libc::{mmap, off_t};
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     use libc::{mmap64 as mmap, off64_t as off_t};
 
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     const FIXED: libc::c_int = libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE;
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[cfg(not(linux_kernel))]
     const FIXED: libc::c_int = libc::MAP_FIXED;
     if request.flags.bits() & FIXED != 0 {
         // Without an address from us this could only map address zero. An invalid kind of mapping is reported first.
-        #[cfg(any(target_os = "linux", target_os = "android"))]
+        #[cfg(linux_kernel)]
         if !matches!(
             request.flags.bits() & libc::MAP_TYPE,
             libc::MAP_SHARED | libc::MAP_PRIVATE | libc::MAP_SHARED_VALIDATE
@@ -459,12 +459,12 @@ fn mapped(base: *mut libc::c_void) -> io::Result<NonNull<u8>> {
 
 /// The length of a mapping, with huge pages a multiple of their size, as munmap(2) requires; and the size of its pages.
 fn mapped_len(request: &Request<'_>) -> io::Result<(usize, usize)> {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     let unit = match request.source {
         None if request.flags.contains(MapFlags::HUGETLB) => huge_page_size(request.flags)?,
         _ => request.granularity,
     };
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[cfg(not(linux_kernel))]
     let unit = request.granularity;
     // What cannot be rounded up cannot be mapped. The kernel itself rounds up to its usual page size.
     let len = round_up(request.len, unit).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
@@ -472,7 +472,7 @@ fn mapped_len(request: &Request<'_>) -> io::Result<(usize, usize)> {
 }
 
 /// The size that the flags request (its logarithm is in their upper six bits), or else the system's default.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 fn huge_page_size(flags: MapFlags) -> io::Result<usize> {
     match (flags.bits() as u32 >> libc::MAP_HUGE_SHIFT) & 0x3f {
         0 => {

@@ -150,7 +150,7 @@ fn lost_writes_are_reported_by_close() {
         pages.truncate(1);
         poke(&map, 3 * page() + 5, 77);
         assert_fault(map.close(), 3 * page() + 5..=3 * page() + 5);
-        #[cfg(any(target_os = "linux", target_os = "android"))]
+        #[cfg(linux_kernel)]
         assert_eq!(areas_of(&pages.file), 0);
     }
 }

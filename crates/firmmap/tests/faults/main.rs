@@ -4,7 +4,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 #[path = "../huge/mod.rs"]
 mod huge;
 #[cfg(unix)]
@@ -15,25 +15,25 @@ mod skipped;
 
 #[cfg(unix)]
 mod direct_access;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 mod file_systems;
 #[cfg(unix)]
 mod foreign_signals;
 #[cfg(unix)]
 mod fork;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 mod later_handlers;
 #[cfg(unix)]
 mod operations;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 mod recovery;
 #[cfg(unix)]
 mod reports;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 mod restored_pages;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 mod signal_stack;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 mod stress;
 #[cfg(windows)]
 mod windows;

@@ -445,7 +445,7 @@ fn resize_after_a_fault() {
 }
 
 fn a_private_map_is_resized_after_a_fault() {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     {
         use firmmap::{MapFlags, Protection};
         let pages = Pages::new(8);

@@ -148,7 +148,7 @@ fn a_thread_that_has_ended_is_forgotten_once_somebody_was_told() {
         scope.spawn(|| peek(&map, page())).join().unwrap();
     });
     assert_fault(map.check(), page()..=page());
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     for _ in 0..1000 {
         // The kernel may take a moment to end the thread.
         if waiting_faults().is_empty() {
@@ -157,7 +157,7 @@ fn a_thread_that_has_ended_is_forgotten_once_somebody_was_told() {
         std::thread::sleep(std::time::Duration::from_millis(1));
         map.check().unwrap();
     }
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     assert!(waiting_faults().is_empty());
     map.check().unwrap();
 }

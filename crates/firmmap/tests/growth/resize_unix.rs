@@ -88,6 +88,19 @@ fn cut_bytes_of_private_maps_do_not_come_back() {
     assert_eq!(scratch.contents(), [&[b'f'; 10][..], &[0; 90]].concat());
 }
 
+// B9, C9: a page of a private map that nobody has written to shows what happens to the file, after it has become shorter too.
+#[cfg(target_os = "linux")]
+#[test]
+fn shorter_private_maps_still_show_the_file() {
+    use std::os::unix::fs::FileExt;
+
+    let scratch = Scratch::new(&[b'f'; 100]);
+    let mut map = private().map(&scratch.file()).unwrap();
+    map.resize(10).unwrap();
+    scratch.file().write_all_at(b"other", 0).unwrap();
+    assert_bytes(&map, b"otherfffff");
+}
+
 // C9, R3: advice for a part makes several kernel mappings of one, which mremap(2) does not take as they are.
 #[cfg(target_os = "linux")]
 #[test]

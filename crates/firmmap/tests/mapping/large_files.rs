@@ -42,7 +42,7 @@ fn resize_behind_4_gib() {
 }
 
 // F1, P1: what is missing there is a fault at the index in the map.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 #[test]
 fn a_fault_behind_4_gib() {
     let scratch = Scratch::new(b"");

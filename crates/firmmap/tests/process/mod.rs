@@ -192,7 +192,7 @@ pub fn assert_bytes(map: &Mmap, expected: &[u8]) {
 /// A file in memory. While it is truncated and grows again by what is written at its end, it never holds a zero that nobody has
 /// written. Files of ext4 can: a program in C that reads them through mmap(2), with others that write and flush, meets pages of
 /// zeros.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 pub fn memory_file() -> File {
     use std::os::fd::FromRawFd;
     // SAFETY: the name ends in a zero byte.
@@ -202,7 +202,7 @@ pub fn memory_file() -> File {
     unsafe { File::from_raw_fd(fd) }
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(linux_kernel))]
 pub fn memory_file() -> File {
     tempfile::tempfile().unwrap()
 }

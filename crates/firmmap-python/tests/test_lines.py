@@ -1,0 +1,301 @@
+"""lines() of a part, by what they contain, from the last one on, with numbers; find_all() with several needles."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import firmmap
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from support import PAGE
+
+# Few different bytes, so that needles are found; lines of all lengths, some longer than a page.
+LINE = st.one_of(
+    st.binary(max_size=6).map(lambda line: bytes(b"abc"[byte % 3] for byte in line)),
+    st.integers(0, 60).map(lambda size: (b"abc" * 20)[:size]),
+    st.sampled_from([PAGE - 1, PAGE, PAGE + 1, 3 * PAGE]).map(lambda size: b"b" * size + b"ca"),
+)
+TEXT = st.builds(lambda lines, last: b"".join(line + b"\n" for line in lines) + last, st.lists(LINE, max_size=40), LINE)
+NEEDLE = st.sampled_from([b"a", b"ab", b"ca", b"bca", b"c\n", b"\n", b"aaaa", b"abcabcabcab", b""])
+SEVERAL = st.lists(NEEDLE.filter(bool), min_size=2, max_size=3)
+CONTAINING = st.one_of(st.none(), NEEDLE, SEVERAL, st.just([]), NEEDLE.map(lambda needle: [needle]), st.just(97))
+BOUND = st.one_of(st.none(), st.integers(-30, 300), st.sampled_from([PAGE, PAGE + 1, 2 * PAGE, 10**6]))
+
+
+def model(data: bytes, start: int | None, end: int | None, containing: Any) -> list[tuple[int, bytes]]:
+    """What numbered lines are to be, by looking at each line."""
+    first = slice(start, end).indices(len(data))[0]
+    lines = re.findall(rb"[^\n]*\n|[^\n]+", data[start:end])
+    numbered = list(enumerate(lines, data[:first].count(b"\n") + 1))
+    if containing is None:
+        return numbered
+    needles = containing if isinstance(containing, list) else [containing]
+    return [(number, line) for number, line in numbered if any(needle in line for needle in needles)]
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("lines")
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=TEXT, offset=st.integers(0, 5), start=BOUND, end=BOUND, containing=CONTAINING)
+@example(data=b"", offset=0, start=None, end=None, containing=b"a")
+@example(data=b"ab\n" * 5000, offset=1, start=None, end=None, containing=b"ab")
+@example(data=b"a" * 200_000, offset=0, start=None, end=None, containing=[b"a", b"b"])
+def test_lines_are_those_of_the_text(
+    directory: Path, data: bytes, offset: int, start: int | None, end: int | None, containing: Any
+) -> None:
+    """G5: with every option, the lines that looking at each one finds."""
+    path = directory / "lines"
+    path.write_bytes(data)
+    offset = min(offset, len(data))
+    with firmmap.open(path, offset=offset) as m:
+        expected = model(data[offset:], start, end, containing)
+        for reverse in (False, True):
+            wanted = expected[::-1] if reverse else expected
+            assert list(m.lines(start, end, containing=containing, reverse=reverse, numbered=True)) == wanted
+            assert list(m.lines(start, end, containing=containing, reverse=reverse)) == [line for _, line in wanted]
+        assert m.tell() == 0
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=TEXT, needles=SEVERAL, start=BOUND, end=BOUND)
+@example(data=b"abc" * 30_000, needles=[b"ca", b"cab", b"bca"], start=1, end=None)
+def test_find_all_of_several(
+    directory: Path, data: bytes, needles: list[bytes], start: int | None, end: int | None
+) -> None:
+    """G5: as re finds alternatives, the longest first."""
+    path = directory / "places"
+    path.write_bytes(data)
+    pattern = b"|".join(map(re.escape, sorted(needles, key=len, reverse=True)))
+    first = slice(start, end).indices(len(data))[0]
+    expected = [first + found.start() for found in re.finditer(pattern, data[start:end])]
+    with firmmap.open(path) as m:
+        assert list(m.find_all(needles, start, end)) == expected
+        assert list(m.find_all(iter(needles), start, end)) == expected
+
+
+def sparse(path: Path) -> list[bytes]:
+    """Lines with needles far from each other, the last without a newline."""
+    lines = [b"first ERROR\n", b"second FATAL\n", b"third ERROR"]
+    with path.open("wb") as file:
+        file.write(lines[0])
+        file.write((b"x" * 99 + b"\n") * 10_000)
+        file.write(lines[1])
+        file.write(b"y" * 700_000 + b"\n")
+        file.write(lines[2])
+    return lines
+
+
+def test_far_matches(tmp_path: Path) -> None:
+    """G5: what is searched without the GIL is found, numbered and ordered as what is near."""
+    lines = sparse(tmp_path / "log")
+    with firmmap.open(tmp_path / "log") as m:
+        needles = [b"ERROR", b"FATAL"]
+        numbers = [1, 10_002, 10_004]
+        assert list(m.lines(containing=needles)) == lines
+        assert list(m.lines(containing=needles, numbered=True)) == list(zip(numbers, lines, strict=True))
+        assert list(m.lines(containing=needles, reverse=True, numbered=True)) == list(
+            zip(numbers[::-1], lines[::-1], strict=True)
+        )
+        assert list(m.lines(containing=b"ERROR")) == [lines[0], lines[2]]
+        assert list(m.find_all(needles)) == [m.find(b"ERROR"), m.find(b"FATAL"), m.rfind(b"ERROR")]
+        assert len(next(m.lines(containing=b"yy"))) == 700_001
+        assert next(m.lines(reverse=True)) == lines[2]
+
+
+def test_wrong_arguments(tmp_path: Path) -> None:
+    """G5: what was wrong is said when lines() is called, not when the first line is asked for."""
+    path = tmp_path / "file"
+    path.write_bytes(b"one\ntwo\n")
+    with firmmap.open(path) as m:
+        call: Any = m.lines
+        for argument, words in [
+            ("text", "a bytes-like object is required, not 'str'"),
+            (1.5, "a bytes-like object is required, not 'float'"),
+            ([b"a", "text"], "a bytes-like object is required, not 'str'"),
+        ]:
+            with pytest.raises(TypeError, match=words):
+                call(containing=argument)
+            with pytest.raises(TypeError, match=words):
+                m.find_all(argument)  # type: ignore[arg-type]
+        for argument, words in [
+            (b"one\ntwo", "a needle has a newline before its end, so that no line can contain it"),
+            ([b"a", b"\n\n"], "a needle has a newline before its end"),
+            ([b"a", b""], "an empty needle among several is found everywhere"),
+            (256, r"byte must be in range\(0, 256\)"),
+        ]:
+            with pytest.raises(ValueError, match=words):
+                call(containing=argument)
+        with pytest.raises(TypeError, match="slice indices must be integers or None"):
+            call("1")
+        with pytest.raises(TypeError, match=r"argument for lines\(\) given by name \('start'\) and position \(1\)"):
+            call(1, start=1)
+        with pytest.raises(TypeError, match=r"Did you mean 'containing'\?"):
+            call(contaning=b"a")
+        assert list(call(start=4)) == list(call(4, None)) == [b"two\n"]
+        assert list(call(end=2)) == [b"on"]
+    with pytest.raises(ValueError, match="closed"):
+        m.lines(containing=b"a")
+
+
+def test_needles_are_copied(tmp_path: Path) -> None:
+    """G5: a needle that changes, and an iterator that is used up, do not change what is searched for."""
+    path = tmp_path / "file"
+    path.write_bytes(b"one\ntwo\nthree\n")
+    needle = bytearray(b"t")
+    with firmmap.open(path) as m:
+        lines = m.lines(containing=needle)
+        needle[0] = ord("x")
+        assert list(lines) == [b"two\n", b"three\n"]
+        assert list(m.lines(containing=(one for one in (b"on", memoryview(b"ee"))))) == [b"one\n", b"three\n"]
+        assert list(m.lines(containing={ord("w"), b"n"})) == [b"one\n", b"two\n"]
+
+
+@pytest.mark.parametrize("containing", [b"line", [b"line", b"xyz"], None], ids=["one", "several", "all"])
+def test_changes_are_seen(tmp_path: Path, containing: Any) -> None:
+    """G5: what was read ahead is not used after a change through the map, or while a view could change it."""
+    path = tmp_path / "file"
+    path.write_bytes(b"line 1\nline 2\nline 3\nline 4\n")
+    with firmmap.open(path, "r+") as m:
+        lines = m.lines(0, containing=containing)
+        back = m.lines(containing=containing, reverse=True)
+        assert (next(lines), next(back)) == (b"line 1\n", b"line 4\n")
+        m[12:13] = b"B"
+        assert next(lines) == b"line B\n"
+        m[19:20] = b"C"
+        assert next(back) == b"line C\n"
+        with memoryview(m) as view:
+            assert next(lines) == b"line C\n"
+            view[12] = ord("D")
+            assert next(back) == b"line D\n"
+            view[26] = ord("E")
+            assert next(lines) == b"line E\n"
+
+
+def test_lines_follow_the_end(tmp_path: Path) -> None:
+    """G5, G10: what others append is found, and a line that they complete is whole; an end that was given stays."""
+    path = tmp_path / "log"
+    path.write_bytes(b"a 1\na 2")
+    with firmmap.open(path) as m, path.open("ab", buffering=0) as log:
+        lines, bounded = m.lines(containing=b"a"), m.lines(0, len(m), containing=b"a")
+        assert next(lines) == next(bounded) == b"a 1\n"
+        log.write(b"2\nb\na 3")
+        assert next(lines) == b"a 22\n"
+        assert next(lines) == b"a 3"
+        assert list(bounded) == [b"a 2"]
+        assert list(lines) == []
+        log.write(b"3\na 4\n")
+        assert list(lines) == []
+        assert list(m.lines(containing=b"a", reverse=True)) == [b"a 4\n", b"a 33\n", b"a 22\n", b"a 1\n"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cuts off no mapped file")
+@pytest.mark.parametrize("containing", [b"line", [b"line", b"xyz"], None], ids=["one", "several", "all"])
+def test_a_truncated_file(tmp_path: Path, containing: Any) -> None:
+    """F1, G5: the lines before the missing page, then the error with its offset; going on when the bytes are back."""
+    path = tmp_path / "log"
+    data = b"".join(b"line %8d\n" % number for number in range(5000))
+    path.write_bytes(data)
+    for reverse in (False, True):
+        with firmmap.open(path) as m:
+            lines = m.lines(0, len(m), containing=containing, reverse=reverse)
+            assert next(lines) == data.splitlines(keepends=True)[-1 if reverse else 0]
+            os.truncate(path, 4 * PAGE)
+            found = []
+            with pytest.raises(firmmap.MapFaultError) as caught:
+                found.extend(itertools.islice(lines, 5000))
+                found.extend(lines)
+            assert caught.value.offset == 4 * PAGE
+            assert caught.value.filename == str(path)
+            path.write_bytes(data)
+            assert len(list(lines)) > 3000
+        path.write_bytes(data)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cuts off no mapped file")
+def test_lines_before_the_missing_page(tmp_path: Path) -> None:
+    """F1, G5: all of the lines that are there are yielded first."""
+    path = tmp_path / "log"
+    path.write_bytes(b"0123456\n" * PAGE)
+    with firmmap.open(path, length=8 * PAGE) as m:
+        os.truncate(path, 3 * PAGE)
+        for options in ({"containing": b"345"}, {"containing": [b"345", b"x"]}, {"start": 0}):
+            found: list[Any] = []
+            with pytest.raises(firmmap.MapFaultError):
+                for line in m.lines(**options):  # type: ignore[call-overload]
+                    found.append(line)
+            assert found == [b"0123456\n"] * (3 * PAGE // 8)
+        places: list[int] = []
+        with pytest.raises(firmmap.MapFaultError):
+            for place in m.find_all([b"345", b"x"]):
+                places.append(place)
+        assert places == list(range(3, 3 * PAGE, 8))
+
+
+def test_threads_share_an_iterator(tmp_path: Path) -> None:
+    """G5, N3: each line is yielded once, whoever asks for it."""
+    path = tmp_path / "log"
+    wanted = [b"%d ERROR\n" % number for number in range(200)]
+    path.write_bytes(b"".join(line + b"x" * 70_000 + b"\n" for line in wanted))
+    with firmmap.open(path) as m:
+        for containing in (b"ERROR", [b"ERROR", b"FATAL"]):
+            lines = m.lines(containing=containing, numbered=True)
+            with ThreadPoolExecutor(4) as threads:
+                parts = list(threads.map(lambda _, lines=lines: list(lines), range(4)))
+            assert sorted(itertools.chain(*parts)) == sorted((2 * n + 1, line) for n, line in enumerate(wanted))
+
+
+def test_other_threads_run_during_a_search(tmp_path: Path) -> None:
+    """S3: the search for a far line does not keep the GIL."""
+    path = tmp_path / "holes"
+    with path.open("wb") as file:
+        file.truncate(1 << 28)
+        file.seek(1 << 28)
+        file.write(b"\nneedle\n")
+    done = threading.Event()
+    ticks = 0
+
+    def search(m: Any) -> None:
+        assert list(m.lines(containing=b"needle")) == [b"needle\n"]
+        assert list(m.find_all([b"needle", b"thread"])) == [(1 << 28) + 1]
+        done.set()
+
+    with firmmap.open(path) as m:
+        thread = threading.Thread(target=search, args=(m,))
+        interval = sys.getswitchinterval()
+        # The interpreter takes the GIL from nobody meanwhile: who does not release it keeps it.
+        sys.setswitchinterval(1000)
+        try:
+            thread.start()
+            while not done.is_set() and thread.is_alive():
+                ticks += 1
+                done.wait(0.001)
+        finally:
+            sys.setswitchinterval(interval)
+        thread.join()
+    assert done.is_set()
+    assert ticks > 1
+
+
+def test_iterators_of_lines_are_iterators(tmp_path: Path) -> None:
+    """G5: each is its own iterator, and ends for good."""
+    path = tmp_path / "file"
+    path.write_bytes(b"one\n")
+    with firmmap.open(path) as m:
+        lines: Iterator[bytes] = m.lines(containing=b"o", reverse=True)
+        assert iter(lines) is lines
+        assert (next(lines), next(lines, None), next(lines, None)) == (b"one\n", None, None)
+        held = m.lines(containing=b"o")
+    with pytest.raises(ValueError, match="closed"):
+        next(held)

@@ -1,0 +1,560 @@
+//! [`LineSearch`]: the lines of a map that contain a needle, and lines from the last to the first.
+//!
+//! The search finds the first needle, in place; the line around it is cut out, and the rest of its page is copied and searched for more
+//! with it: so lines without a needle are never looked at, and where nearly every line has one, a page costs one guarded copy.
+
+use std::fmt;
+use std::iter::FusedIterator;
+use std::ops::{Range, RangeBounds};
+
+use crate::error::{Error, Result};
+use crate::map::Mmap;
+use crate::map::needles::{self, Needles};
+use crate::memmem;
+use crate::range::Span;
+use crate::region;
+
+/// What a step of a [`LineCursor`] has come to.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineStep {
+    /// There are lines to take.
+    Found,
+    /// Nothing within the limit.
+    Far,
+    /// A line that the end of the range cuts off, while that may not be the end of the file.
+    Cut,
+    /// No more lines.
+    Done,
+}
+
+/// The position of a search for lines, and the lines that it has found ahead. Hidden: the Python class, whose map is locked anew for each
+/// step, has no use for an iterator that borrows it.
+#[doc(hidden)]
+#[derive(Clone, Default)]
+pub struct LineCursor {
+    reverse: bool,
+    /// What is left of the range. Forward, `start` is where a line begins; in reverse, `end`.
+    start: usize,
+    end: usize,
+    /// How far there is no needle: forward, none begins before it; in reverse, none reaches behind it.
+    searched: usize,
+    /// A copy of the map from `base` on, and the lines in it, in the order in which they are yielded.
+    bytes: Vec<u8>,
+    base: usize,
+    lines: Vec<Range<usize>>,
+    given: usize,
+    /// Where lines were counted last, and how many lines begin before it.
+    counted: usize,
+    before: usize,
+}
+
+impl LineCursor {
+    /// For the lines of a range.
+    #[must_use]
+    pub fn new(range: Range<usize>, reverse: bool) -> Self {
+        let Range { start, end } = range;
+        Self { reverse, start, end, searched: if reverse { end } else { start }, ..Self::default() }
+    }
+
+    /// The next line that was found ahead, and where it is in the map.
+    #[inline]
+    #[must_use]
+    pub fn line(&self) -> Option<(usize, &[u8])> {
+        let line = self.lines.get(self.given)?;
+        Some((self.base + line.start, &self.bytes[line.clone()]))
+    }
+
+    /// Takes the line that [`line`](Self::line) shows.
+    #[inline]
+    pub fn pass(&mut self) {
+        self.given += 1;
+    }
+
+    /// Takes back what was found ahead and not taken.
+    pub fn forget(&mut self) {
+        if let Some(line) = self.lines.get(self.given) {
+            let next = if self.reverse { self.base + line.end } else { self.base + line.start };
+            *(if self.reverse { &mut self.end } else { &mut self.start }) = next;
+            self.searched = next;
+        }
+        self.lines.clear();
+        self.given = 0;
+    }
+
+    /// What identifies the position, for whoever works on a copy.
+    #[must_use]
+    pub fn position(&self) -> (usize, usize, usize, usize) {
+        (self.start, self.end, self.searched, self.given)
+    }
+
+    /// The start of what is left of the range.
+    #[must_use]
+    pub fn start(&self) -> usize {
+        self.start
+    }
+
+    /// Changes the end of the range of a forward search, to where the file ends now.
+    pub fn set_end(&mut self, end: usize) {
+        self.end = end.max(self.start);
+        self.searched = self.searched.min(self.end);
+    }
+
+    /// How many bytes [`number`](Self::number) has to look at.
+    #[must_use]
+    pub fn distance(&self, index: usize) -> usize {
+        index.abs_diff(self.counted)
+    }
+
+    /// The number of the line that begins at `index`, from 1 on: counted from the last one that was asked for.
+    pub fn number(&mut self, map: &Mmap, index: usize) -> Result<usize> {
+        self.before = if index >= self.counted {
+            self.before + map.count(b"\n", self.counted..index)?
+        } else {
+            // Others may have changed bytes since.
+            self.before.saturating_sub(map.count(b"\n", index..self.counted)?)
+        };
+        self.counted = index;
+        Ok(self.before + 1)
+    }
+
+    /// Looks for the next lines, through no more than about `limit` bytes. After an error nothing has changed.
+    ///
+    /// With `ends_here` false, the last line is not found before it has a newline.
+    pub fn step(&mut self, map: &Mmap, needles: &Needles, limit: usize, ends_here: bool) -> Result<LineStep> {
+        self.lines.clear();
+        self.given = 0;
+        // The file may have become shorter.
+        self.end = self.end.min(map.len());
+        self.searched = self.searched.min(self.end);
+        self.start = self.start.min(self.end);
+        let step = if self.reverse {
+            self.step_back(map, needles, limit).map_err(|error| self.first_fault(map, error))
+        } else {
+            self.step_forward(map, needles, limit, ends_here)
+        };
+        if !matches!(step, Ok(LineStep::Found)) {
+            self.lines.clear();
+        }
+        step
+    }
+
+    /// A fault that a search from the end has met, as one at the first missing byte of what is left of the range.
+    #[cold]
+    fn first_fault(&self, map: &Mmap, error: Error) -> Error {
+        let Some(offset) = error.fault_offset().filter(|&offset| offset < map.len()) else { return error };
+        let (part, whole) = (span(offset, offset + 1), span(self.start, offset + 1));
+        match map.region.search_part(part, whole, |bytes| memchr::memchr(b'\n', bytes)) {
+            Err(fault) => map.first_missing(whole.start, offset, fault).into(),
+            // It has come back meanwhile.
+            Ok(_) => error,
+        }
+    }
+
+    fn step_forward(&mut self, map: &Mmap, needles: &Needles, limit: usize, ends_here: bool) -> Result<LineStep> {
+        let near = self.end.min(self.searched.saturating_add(limit));
+        let found = if needles.is_everywhere() {
+            (self.searched < near).then_some((self.searched, self.searched))
+        } else {
+            needles.first(map, span(self.searched, near))?
+        };
+        let Some((first, behind)) = found else {
+            self.searched = self.searched.max((near + 1).saturating_sub(needles.longest().max(1)));
+            return Ok(if near == self.end { LineStep::Done } else { LineStep::Far });
+        };
+        self.searched = first;
+        let Some(start) = line_start(map, self.start, first, limit)? else { return Ok(LineStep::Far) };
+        // The rest of the page, or at least the needle.
+        let block_end = needles::page_end(map, first).max(behind).min(self.end);
+        let missing = needles::copy(map, &mut self.bytes, span(start, block_end))?;
+        self.base = start;
+        let copied = self.bytes.len();
+        let missing = match missing {
+            Some(error) if start + copied <= first => return Err(error),
+            missing => missing,
+        };
+        // Where the next line begins, and whether the block ends in the middle of a line with a needle.
+        let mut next = 0;
+        let mut cut = false;
+        self.find_lines(needles, first - start, &mut next, &mut cut)?;
+        if cut {
+            let is_at_end = start + copied == self.end && missing.is_none();
+            if is_at_end && ends_here {
+                push(&mut self.lines, next..copied)?;
+                next = copied;
+            } else if self.lines.is_empty() {
+                // A line that is longer than the block.
+                if let Some(error) = missing {
+                    return Err(error);
+                }
+                if is_at_end {
+                    return Ok(LineStep::Cut);
+                }
+                let rest = span(start + copied, self.end.min((start + copied).saturating_add(limit)));
+                let end = match needles::first(map, rest, b"\n")? {
+                    Some(newline) => newline + 1,
+                    None if rest.end() < self.end => return Ok(LineStep::Far),
+                    None if ends_here => self.end,
+                    None => return Ok(LineStep::Cut),
+                };
+                region::append(&mut self.bytes, end - rest.start, |bytes| map.read_uninit_at(bytes, rest.start))?;
+                next = self.bytes.len();
+                push(&mut self.lines, 0..next)?;
+            }
+        }
+        // Where no line with a needle is left in the block, the search goes on behind it.
+        let unsearched = (copied + 1).saturating_sub(needles.longest().max(1));
+        self.start = start + next;
+        self.searched = if cut { self.start } else { start + next.max(unsearched) };
+        // Whoever changed the bytes meanwhile may have taken the needle away.
+        Ok(if self.lines.is_empty() { LineStep::Far } else { LineStep::Found })
+    }
+
+    /// Finds the lines of the block that have a needle, none of which is before `first`. A line begins at `next`, which becomes where the
+    /// last one ends; with `cut`, where one begins whose end is not in the block.
+    fn find_lines(&mut self, needles: &Needles, first: usize, next: &mut usize, cut: &mut bool) -> Result<()> {
+        let (bytes, lines) = (&self.bytes[..], &mut self.lines);
+        let mut result = Ok(());
+        if needles.is_everywhere() {
+            let first = *next;
+            memmem::find_each_byte(&bytes[first..], b'\n', |newline| {
+                let end = first + newline + 1;
+                result = push(lines, *next..end);
+                *next = end;
+                result.is_ok()
+            });
+            *cut = *next < bytes.len();
+            return result;
+        }
+        needles.find_each(&bytes[first..], |found, _| {
+            let found = first + found;
+            if found < *next {
+                // In a line that was found already.
+                return true;
+            }
+            // The line may have moved on from the last one.
+            let start = memchr::memrchr(b'\n', &bytes[*next..found]).map_or(*next, |newline| *next + newline + 1);
+            match memmem::find_byte(&bytes[found..], b'\n') {
+                Some(newline) => {
+                    *next = found + newline + 1;
+                    result = push(lines, start..*next);
+                    result.is_ok()
+                }
+                None => {
+                    (*next, *cut) = (start, true);
+                    false
+                }
+            }
+        });
+        result
+    }
+
+    fn step_back(&mut self, map: &Mmap, needles: &Needles, limit: usize) -> Result<LineStep> {
+        let near = self.start.max(self.searched.saturating_sub(limit));
+        let found = if needles.is_everywhere() {
+            (near < self.searched).then(|| (self.searched - 1, self.searched))
+        } else {
+            needles.last(map, span(near, self.searched))?
+        };
+        let Some((last, behind)) = found else {
+            self.searched = self.searched.min(near + needles.longest().saturating_sub(1));
+            return Ok(if near == self.start { LineStep::Done } else { LineStep::Far });
+        };
+        self.searched = behind;
+        let Some(start) = line_start(map, self.start, last, limit)? else { return Ok(LineStep::Far) };
+        let rest = span(last, self.end.min(last.saturating_add(limit)));
+        let end = match needles::first(map, rest, b"\n")? {
+            Some(newline) => newline + 1,
+            None if rest.end() < self.end => return Ok(LineStep::Far),
+            None => self.end,
+        };
+        // The page in which the line begins; only the line where the rest of that is missing.
+        let mut base = needles::page_start(map, start).max(self.start);
+        if needles::copy(map, &mut self.bytes, span(base, end)).is_ok_and(|missing| missing.is_none()) {
+            self.base = base;
+        } else {
+            base = start;
+            self.base = start;
+            if let Some(error) = needles::copy(map, &mut self.bytes, span(start, end))? {
+                return Err(error);
+            }
+        }
+        // The first line of the block may have begun before it.
+        let whole = if base == self.start || base == start {
+            0
+        } else {
+            memmem::find_byte(&self.bytes, b'\n').map_or(start - base, |newline| (newline + 1).min(start - base))
+        };
+        let mut next = whole;
+        let mut cut = false;
+        self.find_lines(needles, whole, &mut next, &mut cut)?;
+        if cut {
+            let end = self.bytes.len();
+            push(&mut self.lines, next..end)?;
+        }
+        self.lines.reverse();
+        self.end = base + whole;
+        self.searched = self.end;
+        Ok(if self.lines.is_empty() { LineStep::Far } else { LineStep::Found })
+    }
+}
+
+impl fmt::Debug for LineCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { reverse, start, end, .. } = self;
+        f.debug_struct("LineCursor")
+            .field("reverse", reverse)
+            .field("start", start)
+            .field("end", end)
+            .finish_non_exhaustive()
+    }
+}
+
+fn span(start: usize, end: usize) -> Span {
+    Span { start, len: end.saturating_sub(start) }
+}
+
+/// Where the line begins that the byte at `index` is in, or that begins there; `None` if that is more than `limit` bytes before. A line
+/// begins at `least`.
+fn line_start(map: &Mmap, least: usize, index: usize, limit: usize) -> Result<Option<usize>> {
+    let near = least.max(index.saturating_sub(limit));
+    Ok(match needles::last(map, span(near, index), b"\n")? {
+        Some(newline) => Some(newline + 1),
+        None => (near == least).then_some(least),
+    })
+}
+
+fn push(lines: &mut Vec<Range<usize>>, line: Range<usize>) -> Result<()> {
+    if lines.len() == lines.capacity() {
+        let reserved = lines.try_reserve(16);
+        reserved.map_err(|_| Error::os("listing the lines", std::io::ErrorKind::OutOfMemory.into()))?;
+    }
+    lines.push(line);
+    Ok(())
+}
+
+impl Mmap {
+    /// Returns an iterator over the lines of `range` that contain any of `needles`, each with its newline; the last one may have none.
+    ///
+    /// The lines are found by the search, at its speed, and cut out around the matches; those between them are not looked at. A range
+    /// without an end reaches to the present end of the map. A needle may end in a newline, and then is found at the ends of lines.
+    ///
+    /// Lines are read ahead up to the end of a page: a change to the map or to its file may be missed in these.
+    ///
+    /// # Errors
+    ///
+    /// The iterator yields [`OutOfRange`](crate::ErrorKind::OutOfRange); [`AccessDenied`](crate::ErrorKind::AccessDenied) on a map that
+    /// cannot be read; [`InvalidInput`](crate::ErrorKind::InvalidInput) for a needle with a newline before its end, which no line can
+    /// have; and [`Fault`](crate::ErrorKind::Fault) where bytes are missing, after the lines before them. It ends after an error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use firmmap::{MmapOptions, Needles};
+    ///
+    /// let map = MmapOptions::new().len(24).map_anonymous()?;
+    /// map.write_all_at(b"all well\nERROR 5\nthe end", 0)?;
+    /// let needles = Needles::new(["ERROR", "FATAL"])?;
+    /// let mut lines = map.lines_containing(&needles, ..);
+    /// assert_eq!(lines.next_line()?, Some(&b"ERROR 5\n"[..]));
+    /// assert_eq!((lines.range(), lines.number()?), (9..17, 2));
+    /// assert_eq!(lines.next_line()?, None);
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn lines_containing<'a>(&'a self, needles: &'a Needles, range: impl RangeBounds<usize>) -> LineSearch<'a> {
+        self.line_search(NeedlesRef::Lent(needles), range, false)
+    }
+
+    /// As [`lines_containing`](Self::lines_containing), from the last line to the first.
+    ///
+    /// # Errors
+    ///
+    /// As [`lines_containing`](Self::lines_containing); where bytes are missing, after the lines behind them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use firmmap::{MmapOptions, Needles};
+    ///
+    /// let map = MmapOptions::new().len(15).map_anonymous()?;
+    /// map.write_all_at(b"up 1\ndown\nup 2\n", 0)?;
+    /// let needles = Needles::new(["up"])?;
+    /// let lines: Vec<_> = map.rlines_containing(&needles, ..).collect::<Result<_, _>>()?;
+    /// assert_eq!(lines, [b"up 2\n", b"up 1\n"]);
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn rlines_containing<'a>(&'a self, needles: &'a Needles, range: impl RangeBounds<usize>) -> LineSearch<'a> {
+        self.line_search(NeedlesRef::Lent(needles), range, true)
+    }
+
+    /// Returns an iterator over the lines of `range` from the last one to the first, each with its newline; the last one of the range
+    /// may have none.
+    ///
+    /// # Errors
+    ///
+    /// As [`lines`](Self::lines); where bytes are missing, after the lines behind them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = firmmap::MmapOptions::new().len(14).map_anonymous()?;
+    /// map.write_all_at(b"one\ntwo\nthree\n", 0)?;
+    /// let tail: Vec<_> = map.rlines(..).take(2).collect::<Result<_, _>>()?;
+    /// assert_eq!(tail, [&b"three\n"[..], b"two\n"]);
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn rlines(&self, range: impl RangeBounds<usize>) -> LineSearch<'_> {
+        self.line_search(NeedlesRef::Owned(Needles::everywhere()), range, true)
+    }
+
+    fn line_search<'a>(
+        &'a self,
+        needles: NeedlesRef<'a>,
+        range: impl RangeBounds<usize>,
+        reverse: bool,
+    ) -> LineSearch<'a> {
+        let span = self.readable("lines", range).and_then(|span| needles.get().check_lines().map(|()| span));
+        let (span, refused) = match span {
+            Ok(span) => (span, None),
+            Err(error) => (Span { start: 0, len: 0 }, Some(error)),
+        };
+        let cursor = LineCursor::new(span.start..span.end(), reverse);
+        LineSearch { map: self, needles, cursor, range: span.start..span.start, refused, ended: false }
+    }
+}
+
+#[doc(hidden)]
+impl Needles {
+    /// One empty needle, which every line has.
+    #[must_use]
+    pub fn every_line() -> Self {
+        Self::everywhere()
+    }
+
+    /// Refuses needles that no line can have.
+    pub fn check_for_lines(&self) -> Result<()> {
+        self.check_lines()
+    }
+}
+
+/// The caller's needles, or the one that every line has.
+enum NeedlesRef<'a> {
+    Lent(&'a Needles),
+    Owned(Needles),
+}
+
+impl NeedlesRef<'_> {
+    fn get(&self) -> &Needles {
+        match self {
+            Self::Lent(needles) => needles,
+            Self::Owned(needles) => needles,
+        }
+    }
+}
+
+/// An iterator over lines, returned by [`Mmap::lines_containing`], [`Mmap::rlines_containing`] and [`Mmap::rlines`].
+///
+/// As an [`Iterator`] it yields each line as a `Vec`; [`next_line`](Self::next_line) lends it, without an allocation.
+///
+/// # Examples
+///
+/// See [`Mmap::lines_containing`].
+#[must_use = "lines are searched when they are asked for"]
+pub struct LineSearch<'a> {
+    map: &'a Mmap,
+    needles: NeedlesRef<'a>,
+    cursor: LineCursor,
+    /// The line that was yielded last.
+    range: Range<usize>,
+    /// The error in place of all lines.
+    refused: Option<Error>,
+    ended: bool,
+}
+
+impl LineSearch<'_> {
+    /// Returns the next line, lent until the next call; `None` at the end and after an error.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mmap::lines_containing`] says.
+    ///
+    /// # Examples
+    ///
+    /// See [`Mmap::lines_containing`].
+    pub fn next_line(&mut self) -> Result<Option<&[u8]>> {
+        if self.cursor.given == self.cursor.lines.len() && !self.advance()? {
+            return Ok(None);
+        }
+        self.cursor.pass();
+        let line = self.cursor.lines[self.cursor.given - 1].clone();
+        self.range = self.cursor.base + line.start..self.cursor.base + line.end;
+        Ok(Some(&self.cursor.bytes[line]))
+    }
+
+    /// Finds the next lines, and returns whether there are any.
+    fn advance(&mut self) -> Result<bool> {
+        if let Some(error) = self.refused.take() {
+            self.ended = true;
+            return Err(error);
+        }
+        while !self.ended {
+            match self.cursor.step(self.map, self.needles.get(), usize::MAX, true) {
+                Ok(LineStep::Found) => return Ok(true),
+                // Others have changed the bytes meanwhile.
+                Ok(LineStep::Far) => {}
+                Ok(LineStep::Cut | LineStep::Done) => self.ended = true,
+                Err(error) => {
+                    self.ended = true;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Returns where in the map the line is that was yielded last.
+    ///
+    /// # Examples
+    ///
+    /// See [`Mmap::lines_containing`].
+    #[must_use]
+    pub fn range(&self) -> Range<usize> {
+        self.range.clone()
+    }
+
+    /// Returns the number of the line that was yielded last: 1 for the first line of the map, also where the range begins later.
+    ///
+    /// The lines between it and the one whose number was asked for last are counted then.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`](crate::ErrorKind::Fault).
+    ///
+    /// # Examples
+    ///
+    /// See [`Mmap::lines_containing`].
+    pub fn number(&mut self) -> Result<usize> {
+        self.cursor.number(self.map, self.range.start)
+    }
+}
+
+impl Iterator for LineSearch<'_> {
+    type Item = Result<Vec<u8>>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Result<Vec<u8>>> {
+        match self.next_line() {
+            Ok(Some(line)) => Some(Ok(line.to_vec())),
+            Ok(None) => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+impl FusedIterator for LineSearch<'_> {}
+
+impl fmt::Debug for LineSearch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LineSearch").field("cursor", &self.cursor).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,451 @@
+//! [`Needles`]: one or several byte strings to search for; and [`FindAnyIter`], all places of any of them.
+
+use std::fmt;
+use std::iter::FusedIterator;
+use std::ops::{Range, RangeBounds};
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+
+use crate::error::{Detail, Error, Result};
+use crate::map::Mmap;
+use crate::memmem::{Direction, Finder};
+use crate::range::Span;
+use crate::region;
+
+/// The number of bytes that are copied and searched at a time for several needles; more for long ones.
+const BLOCK: usize = 32 * 1024;
+/// The number of matches that are kept at a time.
+const BATCH: usize = 256;
+/// The number of bytes of needles up to which the automaton may be of any kind.
+const SMALL: usize = 8 * 1024;
+/// About the memory that an automaton takes for each byte of its needles.
+const STATE: usize = 64;
+
+/// One or several byte strings that are searched for together.
+///
+/// One needle is searched for as [`Mmap::find`] does it. Several go through an Aho-Corasick automaton, which is built once, here, and
+/// whose time does not grow with their number.
+///
+/// # Examples
+///
+/// ```
+/// use firmmap::{MmapOptions, Needles};
+///
+/// let map = MmapOptions::new().open("Cargo.toml")?;
+/// let needles = Needles::new(["repository", "license"])?;
+/// let lines = map.lines_containing(&needles, ..).collect::<Result<Vec<_>, _>>()?;
+/// assert!(lines.iter().any(|line| line.starts_with(b"license")));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Needles {
+    kind: Kind,
+    /// The length of the longest needle.
+    longest: usize,
+    /// Whether one of them has a newline before its end, so that no line can have it.
+    spans_lines: bool,
+}
+
+#[derive(Clone)]
+enum Kind {
+    None,
+    One(Vec<u8>),
+    Several(AhoCorasick),
+}
+
+impl Needles {
+    /// Prepares the search for any of `needles`. Without any, nothing is found.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for an empty needle among several, which is everywhere, and for more needles
+    /// than an automaton can have; [`Os`](crate::ErrorKind::Os) without memory for it.
+    ///
+    /// # Examples
+    ///
+    /// See [`Needles`].
+    pub fn new<I>(needles: I) -> Result<Self>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<[u8]>,
+    {
+        let needles: Vec<I::Item> = needles.into_iter().collect();
+        let bytes = || needles.iter().map(AsRef::as_ref);
+        let longest = bytes().map(<[u8]>::len).max().unwrap_or(0);
+        let kind = match &needles[..] {
+            [] => Kind::None,
+            [needle] => Kind::One(needle.as_ref().to_vec()),
+            _ if bytes().any(<[u8]>::is_empty) => {
+                return Err(Detail::InvalidInput { what: "an empty needle among several is found everywhere" }.into());
+            }
+            _ => {
+                // The automaton's own allocations abort where there is no memory; this one is an error.
+                let size = bytes().map(<[u8]>::len).sum::<usize>().saturating_mul(STATE);
+                let reserved = Vec::<u8>::new().try_reserve_exact(size);
+                reserved.map_err(|_| Error::os("building the search", std::io::ErrorKind::OutOfMemory.into()))?;
+                // A table of transitions is the fastest, and takes up to 1 KiB for each byte.
+                let kind = (size > SMALL * STATE).then_some(AhoCorasickKind::ContiguousNFA);
+                let mut builder = AhoCorasick::builder();
+                let automaton = builder.match_kind(MatchKind::LeftmostLongest).kind(kind).build(bytes());
+                Kind::Several(automaton.map_err(|_| Detail::InvalidInput { what: "too many needles to search for" })?)
+            }
+        };
+        let spans_lines = bytes().any(|needle| needle.split_last().is_some_and(|(_, rest)| rest.contains(&b'\n')));
+        Ok(Self { kind, longest, spans_lines })
+    }
+
+    /// One empty needle, which every line has.
+    pub(super) fn everywhere() -> Self {
+        Self { kind: Kind::One(Vec::new()), longest: 0, spans_lines: false }
+    }
+
+    /// Whether this is one empty needle.
+    pub(super) fn is_everywhere(&self) -> bool {
+        matches!(&self.kind, Kind::One(needle) if needle.is_empty())
+    }
+
+    /// Refuses needles that no line can have.
+    pub(super) fn check_lines(&self) -> Result<()> {
+        let what = "a needle has a newline before its end, so that no line can contain it";
+        if self.spans_lines { Err(Detail::InvalidInput { what }.into()) } else { Ok(()) }
+    }
+
+    /// The length of the longest needle.
+    pub(super) fn longest(&self) -> usize {
+        self.longest
+    }
+
+    /// The first match within `span`, as start and end. A missing byte is an error only if no match lies before it.
+    pub(super) fn first(&self, map: &Mmap, span: Span) -> Result<Option<(usize, usize)>> {
+        match &self.kind {
+            Kind::None => Ok(None),
+            Kind::One(needle) => {
+                let found = first(map, span, needle)?;
+                Ok(found.map(|start| (start, start + needle.len())))
+            }
+            Kind::Several(automaton) => {
+                let (mut bytes, mut start) = (Vec::new(), span.start);
+                loop {
+                    let len = self.block_len(span.end() - start);
+                    let missing = copy(map, &mut bytes, Span { start, len })?;
+                    if let Some(found) = automaton.find(&bytes) {
+                        return Ok(Some((start + found.start(), start + found.end())));
+                    }
+                    match missing {
+                        Some(error) => return Err(error),
+                        None if start + len == span.end() => return Ok(None),
+                        None => start += len - (self.longest - 1),
+                    }
+                }
+            }
+        }
+    }
+
+    /// The last match within `span`. Where bytes are missing, it is an error only if no match lies behind them.
+    pub(super) fn last(&self, map: &Mmap, span: Span) -> Result<Option<(usize, usize)>> {
+        match &self.kind {
+            Kind::None => Ok(None),
+            Kind::One(needle) => {
+                let found = last(map, span, needle)?;
+                Ok(found.map(|start| (start, start + needle.len())))
+            }
+            Kind::Several(automaton) => {
+                let (mut bytes, mut end) = (Vec::new(), span.end());
+                loop {
+                    let mut part = Span { start: span.start, len: end - span.start };
+                    let len = self.block_len(part.len);
+                    part = Span { start: end - len, len };
+                    let missing = match copy(map, &mut bytes, part) {
+                        Ok(None) => None,
+                        Ok(Some(error)) | Err(error) => {
+                            // What lies behind the missing page.
+                            match behind_fault(map, &error, part) {
+                                Some(rest) if copy(map, &mut bytes, rest)?.is_none() => part = rest,
+                                _ => return Err(error),
+                            }
+                            Some(error)
+                        }
+                    };
+                    if let Some(found) = automaton.find_iter(&bytes).last() {
+                        return Ok(Some((part.start + found.start(), part.start + found.end())));
+                    }
+                    match missing {
+                        Some(error) => return Err(error),
+                        None if part.start == span.start => return Ok(None),
+                        None => end = part.start + (self.longest - 1),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Calls `found` with start and end of each match in bytes that nobody else changes, in order, for as long as it returns true.
+    pub(super) fn find_each(&self, bytes: &[u8], mut found: impl FnMut(usize, usize) -> bool) {
+        match &self.kind {
+            Kind::None => {}
+            Kind::One(needle) => {
+                let len = needle.len();
+                Finder::new(needle, Direction::Forward).find_each(bytes, |start| found(start, start + len));
+            }
+            Kind::Several(automaton) => {
+                _ = automaton.find_iter(bytes).all(|place| found(place.start(), place.end()));
+            }
+        }
+    }
+
+    fn block_len(&self, rest: usize) -> usize {
+        rest.min(BLOCK.max(self.longest.saturating_mul(4)))
+    }
+}
+
+impl fmt::Debug for Needles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = match &self.kind {
+            Kind::None => 0,
+            Kind::One(_) => 1,
+            Kind::Several(automaton) => automaton.patterns_len(),
+        };
+        f.debug_struct("Needles").field("count", &count).field("longest", &self.longest).finish_non_exhaustive()
+    }
+}
+
+/// The lowest index of one needle in `span`; bytes that are missing behind it do not matter.
+pub(super) fn first(map: &Mmap, span: Span, needle: &[u8]) -> Result<Option<usize>> {
+    let found = map.find(needle, span.start..span.end());
+    let Err(error) = found else { return found };
+    match error.fault_offset() {
+        Some(offset) if offset > span.start && offset < span.end() => match map.find(needle, span.start..offset) {
+            Ok(Some(index)) => Ok(Some(index)),
+            Ok(None) => Err(error),
+            Err(nearer) => Err(nearer),
+        },
+        _ => Err(error),
+    }
+}
+
+/// The highest index of one needle in `span`; bytes that are missing before it do not matter.
+pub(super) fn last(map: &Mmap, span: Span, needle: &[u8]) -> Result<Option<usize>> {
+    let found = map.rfind(needle, span.start..span.end());
+    let Err(error) = found else { return found };
+    let Some(rest) = behind_fault(map, &error, span) else { return Err(error) };
+    match map.rfind(needle, rest.start..rest.end()) {
+        Ok(Some(index)) => Ok(Some(index)),
+        _ => Err(error),
+    }
+}
+
+/// The part of `span` behind all of its pages that are missing, if `error` is about one of them. Found page by page from the end, as a
+/// truncated file misses the last one too.
+fn behind_fault(map: &Mmap, error: &Error, span: Span) -> Option<Span> {
+    error.fault_offset()?;
+    let mut start = span.end();
+    while start > span.start {
+        // One byte stands for its page.
+        let first = page_start(map, start - 1).max(span.start);
+        if map.get(first).is_err() {
+            break;
+        }
+        start = first;
+    }
+    (start < span.end()).then(|| Span { start, len: span.end() - start })
+}
+
+/// Where the page begins that the byte at `index` is in, as an index; 0 for a page that begins before the map.
+pub(super) fn page_start(map: &Mmap, index: usize) -> usize {
+    index.saturating_sub((map.offset() as usize).wrapping_add(index) % crate::page_size())
+}
+
+/// Where that page ends.
+pub(super) fn page_end(map: &Mmap, index: usize) -> usize {
+    let page = crate::page_size();
+    index.saturating_add(page - (map.offset() as usize).wrapping_add(index) % page)
+}
+
+/// Copies `span` into `bytes`, or as much as lies before the first missing byte, whose error is returned then. An error if that is
+/// nothing.
+pub(super) fn copy(map: &Mmap, bytes: &mut Vec<u8>, span: Span) -> Result<Option<Error>> {
+    bytes.clear();
+    let read = region::append(bytes, span.len, |buffer| map.read_uninit_at(buffer, span.start));
+    let Err(error) = read else { return Ok(None) };
+    match error.fault_offset() {
+        Some(offset) if offset > span.start && offset < span.end() => {
+            region::append(bytes, offset - span.start, |buffer| map.read_uninit_at(buffer, span.start))?;
+            Ok(Some(error))
+        }
+        _ => Err(error),
+    }
+}
+
+impl Mmap {
+    /// Returns an iterator over the places of any of `needles` in `range` that do not overlap, in order: the first one, of those that
+    /// begin at the same byte the longest, and so on.
+    ///
+    /// The search is lazy, and looks ahead by up to 64 KiB, or by four times the length of the longest needle.
+    ///
+    /// # Errors
+    ///
+    /// As [`find_iter`](Self::find_iter). The iterator ends after an error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use firmmap::{MmapOptions, Needles};
+    ///
+    /// let map = MmapOptions::new().len(11).map_anonymous()?;
+    /// map.write_all_at(b"banana bans", 0)?;
+    /// let needles = Needles::new(["ban", "bans", "an"])?;
+    /// let places: Vec<_> = map.find_any_iter(&needles, ..).collect::<Result<_, _>>()?;
+    /// assert_eq!(places, [0..3, 3..5, 7..11]);
+    /// # Ok::<(), firmmap::Error>(())
+    /// ```
+    pub fn find_any_iter<'a>(&'a self, needles: &'a Needles, range: impl RangeBounds<usize>) -> FindAnyIter<'a> {
+        let (span, refused) = match self.readable("find", range) {
+            Ok(span) => (span, None),
+            Err(error) => (Span { start: 0, len: 0 }, Some(error)),
+        };
+        FindAnyIter { map: self, needles, cursor: FindAnyCursor::new(span.start, span.end()), refused }
+    }
+}
+
+/// The position of a search for all places of some needles, and those that it has found ahead. Hidden, as
+/// [`LineCursor`](crate::LineCursor) is.
+#[doc(hidden)]
+#[derive(Clone, Default)]
+pub struct FindAnyCursor {
+    /// Start and end of the part that has not been searched yet.
+    rest: Option<(usize, usize)>,
+    /// Matches; those before `given` were yielded.
+    found: Vec<Range<usize>>,
+    given: usize,
+    bytes: Vec<u8>,
+}
+
+impl FindAnyCursor {
+    /// For the places in a range.
+    #[must_use]
+    pub fn new(start: usize, end: usize) -> Self {
+        Self { rest: Some((start, end)), ..Self::default() }
+    }
+
+    /// The next place that was found ahead.
+    #[inline]
+    #[must_use]
+    pub fn place(&self) -> Option<&Range<usize>> {
+        self.found.get(self.given)
+    }
+
+    /// Takes the place that [`place`](Self::place) shows.
+    #[inline]
+    pub fn pass(&mut self) {
+        self.given += 1;
+    }
+
+    /// Takes back what was found ahead and not taken.
+    pub fn forget(&mut self, end: usize) {
+        if let Some(place) = self.found.get(self.given) {
+            self.rest = Some((place.start, end));
+        }
+        self.found.clear();
+        self.given = 0;
+    }
+
+    /// What identifies the position, for whoever works on a copy.
+    #[must_use]
+    pub fn position(&self) -> (Option<(usize, usize)>, usize) {
+        (self.rest, self.given)
+    }
+
+    /// Whether nothing is left to search.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.rest.is_none()
+    }
+
+    /// Continues the search until there are places to take, or nothing is left to search, or so many blocks were searched. After an error
+    /// the position has not changed.
+    pub fn step(&mut self, map: &Mmap, needles: &Needles, blocks: usize) -> Result<()> {
+        self.found.clear();
+        self.given = 0;
+        for _ in 0..blocks {
+            let Some((start, end)) = self.rest.filter(|_| self.found.is_empty()) else { break };
+            // The map may have become shorter.
+            let end = end.min(map.len());
+            if start > end {
+                self.rest = None;
+                break;
+            }
+            let len = needles.block_len(end - start);
+            let missing = copy(map, &mut self.bytes, Span { start, len })?;
+            let len = self.bytes.len();
+            // A match that begins behind these could be a longer one, of which the block has only a part.
+            let is_last = start + len == end || missing.is_some();
+            let whole = len + 1 - if is_last { 0 } else { needles.longest.max(1) };
+            let (found, mut searched) = (&mut self.found, whole);
+            needles.find_each(&self.bytes, |from, to| {
+                if from >= whole {
+                    return false;
+                }
+                found.push(start + from..start + to);
+                let is_full = found.len() == BATCH;
+                // An empty needle is found before each byte.
+                searched = if is_full { to.max(from + 1) } else { whole.max(to) };
+                !is_full
+            });
+            let mut next = start + searched;
+            if let Some(error) = missing {
+                if self.found.is_empty() {
+                    return Err(error);
+                }
+                // What is missing is an error once these have been taken.
+                next = next.min(start + len);
+            }
+            let has_more = next < end || (next == end && needles.longest == 0);
+            self.rest = has_more.then_some((next, end));
+        }
+        Ok(())
+    }
+}
+
+/// An iterator over the places of several needles, returned by [`Mmap::find_any_iter`].
+///
+/// # Examples
+///
+/// See [`Mmap::find_any_iter`].
+#[must_use = "places are searched when they are asked for"]
+pub struct FindAnyIter<'a> {
+    map: &'a Mmap,
+    needles: &'a Needles,
+    cursor: FindAnyCursor,
+    refused: Option<Error>,
+}
+
+impl Iterator for FindAnyIter<'_> {
+    type Item = Result<Range<usize>>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(error) = self.refused.take() {
+            return Some(Err(error));
+        }
+        if self.cursor.place().is_none() {
+            if let Err(error) = self.cursor.step(self.map, self.needles, usize::MAX) {
+                self.cursor.rest = None;
+                return Some(Err(error));
+            }
+        }
+        let place = self.cursor.place()?.clone();
+        self.cursor.pass();
+        Some(Ok(place))
+    }
+}
+
+impl FusedIterator for FindAnyIter<'_> {}
+
+impl fmt::Debug for FindAnyIter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FindAnyIter")
+            .field("needles", self.needles)
+            .field("rest", &self.cursor.rest)
+            .finish_non_exhaustive()
+    }
+}
