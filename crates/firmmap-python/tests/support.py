@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -122,6 +123,16 @@ class Index:
 
     def __repr__(self) -> str:
         return f"Index({self.value})"
+
+
+def run_alone(program: str, *arguments: str) -> None:
+    """Runs one of the programs beside the tests, which finds faults itself and may end its process."""
+    command = [sys.executable, str(Path(__file__).with_name(program)), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1800)
+    last = "\n".join(done.stderr.splitlines()[-3:])
+    assert done.returncode == 0, f"{done.stdout}\n{last}"
+    panics = [line for line in done.stderr.splitlines() if "panicked" in line]
+    assert panics == []
 
 
 def filled(mmap: ModuleType, data: bytes | bytearray, **names: Any) -> Any:

@@ -293,6 +293,8 @@ def test_find(mmap: ModuleType, method: str) -> None:
                 continue  # N4
             assert search(needle, start) == reference(needle, start), (needle, start)
             for end in bounds:
+                if mmap is not firmmap and needle == b"" and sys.version_info < (3, 11, 7):
+                    continue  # N4: 3.11.2 finds it behind the end of the range, 3.11.7 does not.
                 got, want = search(needle, start, end), reference(needle, start, end)
                 assert got == want, (needle, start, end)
         for position in range(len(data) + 1):
