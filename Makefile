@@ -74,6 +74,10 @@ test-python: $(WHEEL) ## run pytest under every CPython from 3.11 on
 test-cpython: $(WHEEL) ## run CPython's own test_mmap with both modules, under every CPython from 3.11 on
 	@$(LOGGED) cpython scripts/each-python.sh --together --needs test.test_mmap $(PACKAGE)/tests/run_cpython_tests.py
 
+.PHONY: test-files
+test-files: $(WHEEL) ## run CPython's own tests of files and archives with plain files and with firmmap.open(), under every CPython
+	@$(LOGGED) files scripts/each-python.sh --together --needs test.test_io $(PACKAGE)/tests/run_cpython_file_tests.py
+
 .PHONY: test-release-profile
 test-release-profile: ## count the instructions of searches in a program of its own, built in the default profile (needs valgrind)
 	@$(LOGGED) release-profile $(BENCH_RUST) --bin instructions -- $(if $(filter debug-info,$(PROFILE)),,--symbols)
@@ -94,6 +98,12 @@ bench: $(WHEEL) ## time every operation beside the standard module, under every 
 	rm -rf $(TARGET)/bench
 	@scripts/each-python.sh bench/compare.py --into $(TARGET)/bench
 	@$(BIN)/python bench/report.py bench/results $(TARGET)/bench/*.json
+
+.PHONY: bench-instructions
+bench-instructions: $(WHEEL) ## count the instructions of small calls beside the standard module's, under every CPython (needs valgrind)
+	rm -rf $(TARGET)/instructions
+	@scripts/each-python.sh bench/instructions.py --into $(TARGET)/instructions
+	@$(BIN)/python bench/instructions.py --report bench/results $(TARGET)/instructions/*.json
 
 # A program that depends on the crate, with cargo's own profile; PROFILE=thin, o2 or debug-info for another build.
 PROFILE ?= release
@@ -171,7 +181,7 @@ check-targets: ## type-check for macOS, the BSDs, musl, 32 bits; run the program
 
 .PHONY: summary
 summary: ## print the closing lines of all that .ci/run has run
-	@scripts/summary.sh nextest doctest resize pytest cpython release-profile rust-clients repository windows-nextest windows-doctest windows-extension aarch64 i686 musl targets wheel bare
+	@scripts/summary.sh nextest doctest resize pytest cpython files release-profile rust-clients repository windows-nextest windows-doctest windows-extension aarch64 i686 musl targets wheel bare
 
 ##@ Releases
 

@@ -40,8 +40,8 @@ REPOSITORY = re.compile(
 )
 LINK = re.compile(r"\]\(<?([^)\s>]+)>?(?: +\"[^\"]*\")?\)|^\[[^\]]+\]: +(\S+)", re.MULTILINE)
 PAGE = re.compile(r"(?<![\w./-])docs/[\w./-]+\.(?:md|c)\b")
-# Types of crates that look like numbers of statements.
-TYPES = {"F32", "F64"}
+# Types of crates, and of safetensors, that look like numbers of statements.
+TYPES = {"F16", "F32", "F64"}
 TABLE_ROW = re.compile(r"^\|.*\|$", re.MULTILINE)
 MAX_COLUMNS, MAX_WIDTH = 4, 110
 MAKE = re.compile(r"(?:^|`|&& )make ((?:[a-z][a-z0-9-]* ?)+)", re.MULTILINE)

@@ -37,8 +37,8 @@ def examples() -> list[Any]:
 def test_example(example: str, tmp_path: Path) -> None:
     if "truncate" in example and sys.platform == "win32":
         pytest.skip("Windows refuses to truncate a mapped file")
-    if "numpy" in example:
-        pytest.importorskip("numpy")
+    for package in re.findall(r"^import (numpy|pyarrow)\b", example, re.MULTILINE):
+        pytest.importorskip(package)
     tmp_path.joinpath("example.py").write_text(example, encoding="utf-8")
     command = [sys.executable, "example.py"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

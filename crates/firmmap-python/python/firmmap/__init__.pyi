@@ -3,7 +3,7 @@
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from io import BufferedIOBase
+from io import BufferedIOBase, RawIOBase
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Literal, NoReturn, Self, SupportsIndex, TypeAlias, final, overload
 
@@ -334,9 +334,9 @@ def open(
 ) -> MappedFile: ...
 def anonymous(length: SupportsIndex, *, capacity: SupportsIndex | None = None) -> MappedFile: ...
 
-# At run time it is registered with the first, and inherits nothing.
+# At run time it is registered with BufferedIOBase, and inherits nothing. RawIOBase is what the buffers of io take.
 @disjoint_base
-class MappedFile(BufferedIOBase, BinaryIO):
+class MappedFile(RawIOBase, BufferedIOBase, BinaryIO):
     @overload
     def __new__(
         cls,
@@ -388,6 +388,7 @@ class MappedFile(BufferedIOBase, BinaryIO):
     def closefd(self) -> bool: ...
     @property
     def _blksize(self) -> int: ...
+    def _dealloc_warn(self, source: object, /) -> None: ...
     # As a binary file.
     def close(self) -> None: ...
     def detach(self) -> NoReturn: ...

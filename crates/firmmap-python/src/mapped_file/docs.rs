@@ -57,6 +57,11 @@ Views of the map (memoryview, numpy arrays) stay as they are, guarded too; the
 memory and the descriptor go with the last of them. What was written is in the
 file; flush() brings it to the disk. MapFaultError for a write that was lost.";
 
+pub(crate) const DEALLOC_WARN: &CStr = c"_dealloc_warn($self, source, /)
+--
+
+Warn that source, a buffer or text file over this one, was not closed.";
+
 pub(crate) const DETACH: &CStr = c"detach($self, /)
 --
 
@@ -342,18 +347,18 @@ first line of the map has the number 1.
 
 The position does not change. Lines are read lazily, up to a page ahead; memory
 does not grow with the file. The last line is that of the file when it is
-reached, or when lines() is called for reverse, unless there is an end or the map
-was opened with a length. ValueError for a newline inside of what lines are to
-contain.";
+reached, or when lines() is called for reverse, unless there is an end or the
+map was opened with a length. ValueError for a newline inside of what lines are
+to contain.";
 
 pub(crate) const FIND_ALL: &CStr = c"find_all($self, sub, start=None, end=None, /)
 --
 
 Return an iterator over the indices in [start:end] at which sub begins.
 
-The occurrences are those that count() counts: they do not overlap. sub may be an
-iterable of several: of those that begin at the same byte, the longest counts.
-The search is lazy.";
+The occurrences are those that count() counts: they do not overlap. sub may be
+an iterable of several: of those that begin at the same byte, the longest
+counts. The search is lazy.";
 
 pub(crate) const BOUNDARY_END: &CStr = c"_boundary_end($self, boundary, goal, /)
 --
