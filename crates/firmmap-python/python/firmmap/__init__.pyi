@@ -643,7 +643,8 @@ class MappedFile(RawIOBase, BufferedIOBase, BinaryIO):
     @property
     def _blksize(self) -> int:
         """How much is read at a time by what buffers a raw file: io.DEFAULT_BUFFER_SIZE."""
-    def _dealloc_warn(self, source: object, /) -> None: ...
+    def _dealloc_warn(self, source: object, /) -> None:
+        """Warn that source, a buffer or text file over this one, was not closed."""
     # As a binary file.
     def close(self) -> None:
         """Close the file. Every later use raises ValueError; closing twice is fine.
@@ -852,9 +853,9 @@ class MappedFile(RawIOBase, BufferedIOBase, BinaryIO):
 
         The position does not change. Lines are read lazily, up to a page ahead; memory
         does not grow with the file. The last line is that of the file when it is
-        reached, or when lines() is called for reverse, unless there is an end or the map
-        was opened with a length. ValueError for a newline inside of what lines are to
-        contain.
+        reached, or when lines() is called for reverse, unless there is an end or the
+        map was opened with a length. ValueError for a newline inside of what lines are
+        to contain.
         """
     @overload
     def lines(
@@ -876,9 +877,9 @@ class MappedFile(RawIOBase, BufferedIOBase, BinaryIO):
 
         The position does not change. Lines are read lazily, up to a page ahead; memory
         does not grow with the file. The last line is that of the file when it is
-        reached, or when lines() is called for reverse, unless there is an end or the map
-        was opened with a length. ValueError for a newline inside of what lines are to
-        contain.
+        reached, or when lines() is called for reverse, unless there is an end or the
+        map was opened with a length. ValueError for a newline inside of what lines are
+        to contain.
         """
     @overload
     def lines(
@@ -900,9 +901,9 @@ class MappedFile(RawIOBase, BufferedIOBase, BinaryIO):
 
         The position does not change. Lines are read lazily, up to a page ahead; memory
         does not grow with the file. The last line is that of the file when it is
-        reached, or when lines() is called for reverse, unless there is an end or the map
-        was opened with a length. ValueError for a newline inside of what lines are to
-        contain.
+        reached, or when lines() is called for reverse, unless there is an end or the
+        map was opened with a length. ValueError for a newline inside of what lines are
+        to contain.
         """
     def find_all(
         self,
@@ -913,9 +914,9 @@ class MappedFile(RawIOBase, BufferedIOBase, BinaryIO):
     ) -> Iterator[int]:
         """Return an iterator over the indices in [start:end] at which sub begins.
 
-        The occurrences are those that count() counts: they do not overlap. sub may be an
-        iterable of several: of those that begin at the same byte, the longest counts.
-        The search is lazy.
+        The occurrences are those that count() counts: they do not overlap. sub may be
+        an iterable of several: of those that begin at the same byte, the longest
+        counts. The search is lazy.
         """
     # Pages, and the length of the file.
     def lock(self) -> None:
