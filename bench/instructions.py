@@ -1,4 +1,4 @@
-"""Counts the instructions of small calls, with the standard module and firmmap: what a busy machine's clock cannot.
+"""Counts the instructions of small calls, of the standard module and of firmmap: what a busy machine's clock cannot.
 
     python bench/instructions.py [--owners] [--into FOLDER] [STATEMENT…]
     python bench/instructions.py --report FOLDER FILE…
