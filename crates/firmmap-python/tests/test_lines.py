@@ -142,7 +142,7 @@ def test_wrong_arguments(tmp_path: Path) -> None:
         with pytest.raises(TypeError, match=r"argument for lines\(\) given by name \('start'\) and position \(1\)"):
             call(1, start=1)
         with pytest.raises(TypeError, match=r"Did you mean 'containing'\?"):
-            call(contaning=b"a")
+            call(contain=b"a")
         assert list(call(start=4)) == list(call(4, None)) == [b"two\n"]
         assert list(call(end=2)) == [b"on"]
     with pytest.raises(ValueError, match="closed"):
