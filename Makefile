@@ -94,10 +94,15 @@ test-rust-clients: .venv/ready ## run memmap2's own tests and those of crates th
 ##@ Measurements
 
 .PHONY: bench
-bench: $(WHEEL) ## time every operation beside the standard module, under every CPython; into bench/results
+bench: $(WHEEL) .venv/installed ## time every operation beside the standard module, under every CPython; into bench/results
 	rm -rf $(TARGET)/bench
 	@scripts/each-python.sh bench/compare.py --into $(TARGET)/bench
+	@$(BIN)/python bench/truncated.py bench/results/truncated.json
 	@$(BIN)/python bench/report.py bench/results $(TARGET)/bench/*.json
+
+.PHONY: plots
+plots: ## draw what is in bench/results once more
+	@$(PYTHON) bench/plots.py bench/results
 
 .PHONY: bench-instructions
 bench-instructions: $(WHEEL) ## count the instructions of small calls beside the standard module's, under every CPython (needs valgrind)
@@ -235,6 +240,19 @@ check-msrv: ## compile the libraries with the oldest Rust that is promised, rust
 structure: ## print the crates' folders, what uses what between them, and the circles
 	@$(PYTHON) scripts/structure.py
 
+##@ Documentation
+
+SITE := $(TARGET)/site
+
+.PHONY: docs
+docs: .venvs/docs/ready ## build the documentation site, with Rust's reference, and check its links
+	cargo doc --quiet --no-deps --locked -p firmmap -p firmmap-memmap2 $(FEATURES)
+	@.venvs/docs/bin/python scripts/site.py $(SITE) --rust $(TARGET)/doc
+
+.PHONY: docs-serve
+docs-serve: .venvs/docs/ready ## show the site in a browser (http://localhost:8000)
+	@.venvs/docs/bin/python scripts/site.py $(SITE) --serve
+
 ##@ Cleaning up
 
 .PHONY: clean
@@ -248,6 +266,10 @@ clean: ## remove everything that was built or downloaded
 
 .venvs/build/ready: requirements-build.txt scripts/venv.sh
 	@scripts/venv.sh $(PYTHON) .venvs/build requirements-build.txt
+	@touch $@
+
+.venvs/docs/ready: requirements-docs.txt scripts/venv.sh
+	@scripts/venv.sh $(PYTHON) .venvs/docs requirements-docs.txt
 	@touch $@
 
 $(WHEEL): .venv/ready $(SOURCES)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks the types of the tests and scripts, and that the stubs say what the installed package has.
+# Checks the types of the tests and scripts, and that the stubs say what the installed package has, docstrings included.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 package=crates/firmmap-python
@@ -13,3 +13,4 @@ allowlist=$package/tests/stubtest-allowlist.txt
 arguments=()
 [[ ! -e $allowlist ]] || arguments=(--allowlist "$allowlist")
 python -m mypy.stubtest firmmap ${arguments[@]+"${arguments[@]}"}
+python scripts/stub_docstrings.py --check

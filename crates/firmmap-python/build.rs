@@ -7,6 +7,8 @@ fn main() {
     let implementation = pyo3_build_config::get().implementation();
     if implementation != PythonImplementation::CPython {
         // `pip install` says it before anything is compiled: build_backend.py.
-        println!("cargo::error=firmmap needs CPython: {implementation} lacks functions of CPython's C interface that it calls");
+        println!(
+            "cargo::error=firmmap needs CPython: {implementation} lacks functions of CPython's C interface that it calls"
+        );
     }
 }

@@ -52,7 +52,11 @@ def test_readme_has_examples() -> None:
 
 @pytest.mark.parametrize(
     ("page", "source"),
-    [("README.md", "crates/firmmap/README.md"), ("docs/guide.md", "crates/firmmap/examples/from_memmap2.rs")],
+    [
+        ("README.md", "crates/firmmap/README.md"),
+        ("docs/guide.md", "crates/firmmap/examples/from_memmap2.rs"),
+        ("docs/start.md", "crates/firmmap/examples/start.rs"),
+    ],
 )
 def test_rust_examples_are_in_what_cargo_runs(page: str, source: str) -> None:
     """The crate's README as a documentation test, the guide's example as one of the crate's."""
@@ -116,6 +120,8 @@ STANDARD, OURS = MEANINGS.format(module="mmap"), MEANINGS.format(module="firmmap
 TABLES = {
     ("with `mmap`", 0): STANDARD + "from mmap import *\nm = mmap(fd, 0)\n",
     ("with `mmap`", 1): OURS + 'm = firmmap.open(path, "r+")\n',
+    ("with `open()`", 0): STANDARD + 'f = open(path, "r+b")\n',
+    ("with `open()`", 1): OURS + 'm = firmmap.open(path, "r+")\n',
     ("`numpy.memmap`", 0): STANDARD + NUMPY + "array = memmap(path, dtype)\n",
     ("`numpy.memmap`", 1): OURS + NUMPY + 'm = firmmap.open(path, "r+")\n',
 }

@@ -1,8 +1,9 @@
 //! Fast paths for callers to whom a nanosecond matters: the Python class, whose calls cost as much as the standard library's.
 //!
 //! Each returns a result, or `None`, and the operation that it stands in for then finds out why: an index outside of the map, a
-//! protection, a fault. Nothing has changed then; but a write that met a fault may have been made, and is made again. So no error has to be carried along. They are hidden because nobody else needs
-//! them: where Rust calls Rust, the compiler turns [`Mmap::get`] into the same code.
+//! protection, a fault. Nothing has changed then; but a write that met a fault may have been made, and is made again. So no error has
+//! to be carried along. They are hidden because nobody else needs them: where Rust calls Rust, the compiler turns [`Mmap::get`] into
+//! the same code.
 
 use std::mem::MaybeUninit;
 
@@ -15,7 +16,7 @@ impl Mmap {
     /// [`get`](Self::get), if it succeeds.
     #[inline(always)]
     pub fn try_get(&self, index: usize) -> Option<u8> {
-        if self.is_readable() { self.region.try_load(index) } else { None }
+        self.region.try_load(index)
     }
 
     /// [`read_uninit_at`](Self::read_uninit_at), if it succeeds.
@@ -44,7 +45,7 @@ impl Mmap {
     /// [`copy_within`](Self::copy_within) of `len` bytes, few, to where none of them is, if it succeeds.
     #[inline(always)]
     pub fn try_copy_within(&self, source: usize, target: usize, len: usize) -> Option<()> {
-        if self.is_writable() { self.region.try_copy_within(source, target, len) } else { None }
+        if self.is_readable() && self.is_writable() { self.region.try_copy_within(source, target, len) } else { None }
     }
 
     /// [`find`](Self::find) in `start..end`, if it succeeds and soon knows whether there is a match.

@@ -264,7 +264,6 @@ pub(crate) fn as_uninit(buffer: &mut [u8]) -> &mut [MaybeUninit<u8>] {
 }
 
 /// The memory of a value, to be filled with bytes.
-#[cfg(any(feature = "bytemuck", feature = "zerocopy"))]
 #[inline]
 pub(crate) fn value_bytes<T>(value: &mut MaybeUninit<T>) -> &mut [MaybeUninit<u8>] {
     // SAFETY: the same memory, which need not be initialised by either type.
