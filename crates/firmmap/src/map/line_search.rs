@@ -31,7 +31,7 @@ pub enum LineStep {
 /// The position of a search for lines, and the lines that it has found ahead. Hidden: the Python class, whose map is locked anew for each
 /// step, has no use for an iterator that borrows it.
 #[doc(hidden)]
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct LineCursor {
     reverse: bool,
     /// What is left of the range. Forward, `start` is where a line begins; in reverse, `end`.
@@ -80,6 +80,18 @@ impl LineCursor {
         }
         self.lines.clear();
         self.given = 0;
+    }
+
+    /// A copy of the position, without what was found ahead.
+    #[must_use]
+    pub fn to_search(&self) -> Self {
+        let &Self { reverse, start, end, searched, counted, before, .. } = self;
+        Self { reverse, start, end, searched, counted, before, ..Self::default() }
+    }
+
+    /// Takes over what a copy has counted.
+    pub fn set_counted(&mut self, copy: &Self) {
+        (self.counted, self.before) = (copy.counted, copy.before);
     }
 
     /// What identifies the position, for whoever works on a copy.
