@@ -74,6 +74,10 @@ test-python: $(WHEEL) ## run pytest under every CPython from 3.11 on
 test-cpython: $(WHEEL) ## run CPython's own test_mmap with both modules, under every CPython from 3.11 on
 	@$(LOGGED) cpython scripts/each-python.sh --together --needs test.test_mmap $(PACKAGE)/tests/run_cpython_tests.py
 
+.PHONY: test-files
+test-files: $(WHEEL) ## run CPython's own tests of files and archives with plain files and with firmmap.open(), under every CPython
+	@$(LOGGED) files scripts/each-python.sh --together --needs test.test_io $(PACKAGE)/tests/run_cpython_file_tests.py
+
 .PHONY: test-release-profile
 test-release-profile: ## count the instructions of searches in a program of its own, built in the default profile (needs valgrind)
 	@$(LOGGED) release-profile $(BENCH_RUST) --bin instructions -- $(if $(filter debug-info,$(PROFILE)),,--symbols)
@@ -90,10 +94,21 @@ test-rust-clients: .venv/ready ## run memmap2's own tests and those of crates th
 ##@ Measurements
 
 .PHONY: bench
-bench: $(WHEEL) ## time every operation beside the standard module, under every CPython; into bench/results
+bench: $(WHEEL) .venv/installed ## time every operation beside the standard module, under every CPython; into bench/results
 	rm -rf $(TARGET)/bench
 	@scripts/each-python.sh bench/compare.py --into $(TARGET)/bench
+	@$(BIN)/python bench/truncated.py bench/results/truncated.json
 	@$(BIN)/python bench/report.py bench/results $(TARGET)/bench/*.json
+
+.PHONY: plots
+plots: ## draw what is in bench/results once more
+	@$(PYTHON) bench/plots.py bench/results
+
+.PHONY: bench-instructions
+bench-instructions: $(WHEEL) ## count the instructions of small calls beside the standard module's, under every CPython (needs valgrind)
+	rm -rf $(TARGET)/instructions
+	@scripts/each-python.sh bench/instructions.py --into $(TARGET)/instructions
+	@$(BIN)/python bench/instructions.py --report bench/results $(TARGET)/instructions/*.json
 
 # A program that depends on the crate, with cargo's own profile; PROFILE=thin, o2 or debug-info for another build.
 PROFILE ?= release
@@ -171,24 +186,23 @@ check-targets: ## type-check for macOS, the BSDs, musl, 32 bits; run the program
 
 .PHONY: summary
 summary: ## print the closing lines of all that .ci/run has run
-	@scripts/summary.sh nextest doctest resize pytest cpython release-profile rust-clients repository windows-nextest windows-doctest windows-extension aarch64 i686 musl targets wheel bare
+	@scripts/summary.sh nextest doctest resize pytest cpython files release-profile rust-clients repository windows-nextest windows-doctest windows-extension aarch64 i686 musl targets wheel bare
 
 ##@ Releases
 
 .PHONY: wheel
 wheel: .venvs/build/ready ## build the wheel of a release into dist (ABI=3.14t for one version of CPython without the stable ABI)
-	.venvs/build/bin/maturin build --release --locked --compatibility pypi --out $(DIST) \
-		$(if $(ABI),--no-default-features --interpreter python$(ABI))
+	scripts/wheel.sh $(DIST) $(ABI)
 
 .PHONY: sdist
 sdist: .venvs/build/ready ## pack the source of a release into dist
 	.venvs/build/bin/maturin sdist --out $(DIST)
 
 .PHONY: crate
-crate: ## pack the crate as for publishing it, and build what was packed
+crate: ## pack both crates as for publishing them, and build what was packed
 	@for crate in firmmap firmmap-memmap2; do for file in README.md LICENSE-MIT LICENSE-APACHE; do \
 		cargo package --package $$crate --locked --list | grep -x "$$file" >/dev/null || { echo "$$crate lacks $$file" >&2; exit 1; }; done; done
-	cargo publish --package firmmap --locked --dry-run
+	cargo publish --package firmmap --package firmmap-memmap2 --locked --dry-run
 
 .PHONY: test-crate
 test-crate: nextest ## pack the crate, and run the tests that are in the package
@@ -226,6 +240,19 @@ check-msrv: ## compile the libraries with the oldest Rust that is promised, rust
 structure: ## print the crates' folders, what uses what between them, and the circles
 	@$(PYTHON) scripts/structure.py
 
+##@ Documentation
+
+SITE := $(TARGET)/site
+
+.PHONY: docs
+docs: .venvs/docs/ready ## build the documentation site, with Rust's reference, and check its links
+	cargo doc --quiet --no-deps --locked -p firmmap -p firmmap-memmap2 $(FEATURES)
+	@.venvs/docs/bin/python scripts/site.py $(SITE) --rust $(TARGET)/doc
+
+.PHONY: docs-serve
+docs-serve: .venvs/docs/ready ## show the site in a browser (http://localhost:8000)
+	@.venvs/docs/bin/python scripts/site.py $(SITE) --serve
+
 ##@ Cleaning up
 
 .PHONY: clean
@@ -239,6 +266,10 @@ clean: ## remove everything that was built or downloaded
 
 .venvs/build/ready: requirements-build.txt scripts/venv.sh
 	@scripts/venv.sh $(PYTHON) .venvs/build requirements-build.txt
+	@touch $@
+
+.venvs/docs/ready: requirements-docs.txt scripts/venv.sh
+	@scripts/venv.sh $(PYTHON) .venvs/docs requirements-docs.txt
 	@touch $@
 
 $(WHEEL): .venv/ready $(SOURCES)

@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# Checks the types of the tests and scripts, and that the stubs say what the installed package has.
+# Checks the types of the tests and scripts, and that the stubs say what the installed package has, docstrings included.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 package=crates/firmmap-python
 mypy --strict "$package/tests" scripts
 mypy --strict bench # apart: both have a module `operations`
 mypy --strict "$package"/clients/{run,firmmap_as_mmap,firmmap_outcomes}.py
-mypy --strict "$package/python/firmmap/__init__.pyi"
+mypy --strict "$package/python/firmmap/__init__.pyi" "$package"/python/firmmap/{__main__,_command*}.py
+mypy --strict "$package/build_backend.py"
 
 allowlist=$package/tests/stubtest-allowlist.txt
 arguments=()
 [[ ! -e $allowlist ]] || arguments=(--allowlist "$allowlist")
 python -m mypy.stubtest firmmap ${arguments[@]+"${arguments[@]}"}
+python scripts/stub_docstrings.py --check

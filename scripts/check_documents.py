@@ -5,7 +5,9 @@ usage: scripts/check_documents.py [--unproven]
 Reads every file that git does not ignore. An error is
 
 - a number such as C9 in a document, a test or a source, that docs/behaviour.md does not define, and one defined twice;
-- a link of a Markdown file to a file or a heading that does not exist (addresses of the web are not followed);
+- a link of a Markdown file to a file or a heading that does not exist (of addresses of the web only those of this
+  repository's files are looked at);
+- a relative link in README.md, which PyPI shows without the files beside it;
 - a path such as docs/faults.md, in any text, that does not exist;
 - a command `make NAME` in a document, a workflow or .ci/run for which the Makefile has no rule;
 - a table with more than four columns, or wider than 110 characters, in a Markdown file outside of bench/results.
@@ -32,10 +34,14 @@ ANCHOR = re.compile(r'<a id="([^"]+)">')
 HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.MULTILINE)
 FENCED = re.compile(r"^(```|~~~).*?^\1[^\n]*$", re.DOTALL | re.MULTILINE)
 CODE = re.compile(r"`+[^`\n]+`+")
+# What README.md has in front of the path of a page, and of a picture.
+REPOSITORY = re.compile(
+    r"https://(?:github\.com/firmmap/firmmap/blob|raw\.githubusercontent\.com/firmmap/firmmap)/main/"
+)
 LINK = re.compile(r"\]\(<?([^)\s>]+)>?(?: +\"[^\"]*\")?\)|^\[[^\]]+\]: +(\S+)", re.MULTILINE)
 PAGE = re.compile(r"(?<![\w./-])docs/[\w./-]+\.(?:md|c)\b")
-# Types of crates that look like numbers of statements.
-TYPES = {"F32", "F64"}
+# Types of crates, and of safetensors, that look like numbers of statements.
+TYPES = {"F16", "F32", "F64"}
 TABLE_ROW = re.compile(r"^\|.*\|$", re.MULTILINE)
 MAX_COLUMNS, MAX_WIDTH = 4, 110
 MAKE = re.compile(r"(?:^|`|&& )make ((?:[a-z][a-z0-9-]* ?)+)", re.MULTILINE)
@@ -89,10 +95,13 @@ def statements() -> tuple[set[str], list[str]]:
 def bad_links(page: Path, text: str) -> Iterator[tuple[int, str]]:
     for match in LINK.finditer(blanked(blanked(text, FENCED), CODE)):
         target = match[1] or match[2]
-        if re.match(r"[a-z]+:", target):
+        own = REPOSITORY.match(target)
+        if not own and re.match(r"[a-z]+:", target):
             continue
-        name, _, anchor = target.partition("#")
-        to = (page.parent / name).resolve() if name else page
+        if not own and page == ROOT / "README.md" and target[0] != "#":
+            yield match.start(), f"the link {target!r} leads nowhere on PyPI: it has to begin with https:"
+        name, _, anchor = target[own.end() if own else 0 :].partition("#")
+        to = ((ROOT if own else page.parent) / name).resolve() if name else page
         if not to.is_relative_to(ROOT) or not to.exists():
             yield match.start(), f"the link {target!r} leads to no file"
         elif anchor and (to.suffix != ".md" or anchor not in anchors(to)):

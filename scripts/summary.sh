@@ -10,9 +10,10 @@ for name; do
     doctest | windows-doctest) lines='^test result:' ;;
     pytest) lines='^== CPython|^(=+ )?[0-9]+ (passed|skipped).* in ' ;;
     cpython) lines='^test_mmap of CPython|^skipped:' ;;
+    files) lines='^file tests of CPython|^skipped:' ;;
     windows-extension) lines='^the Python' ;;
     bare) lines='^(nextest|doctest|resize|pytest|cpython): |^== Debian .* passed' ;;
-    interpreters) lines='^== Debian unstable: (CPython|Python|debug build|all of it)|^== CPython|^test_mmap of CPython|^(=+ )?[0-9]+ (passed|skipped).* in ' ;;
+    interpreters) lines='^== Debian unstable: (CPython|Python|debug build|all of it)|^== CPython|^(test_mmap|file tests) of CPython|^(=+ )?[0-9]+ (passed|skipped).* in ' ;;
     release-profile) lines='^searches in the ' ;;
     rust-clients) lines='^(memmap2|cacache|grep-searcher|ndarray-npy|parity-db|safetensors|tantivy) |^[0-9]+ of [0-9]+ clients ' ;;
     repository | targets | wheel | msrv) lines='^(checked|ran|not run): ' ;;

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs the Python tests under the newest CPythons: Debian's unstable suite (debootstrap) has them, with debug builds and CPython's own
-# tests. Each runs test_mmap with both modules and pytest (with numpy, pandas, pyarrow and Pillow); the debug builds run the tests that
-# need none of these, and those of what calls leave behind. As root. What is tested is what is committed here, and the wheel in $TARGET.
+# tests. Each runs test_mmap with both modules, the tests of files with both, and pytest (with numpy, pandas, pyarrow and Pillow); the
+# debug builds run the tests that need none of these, and those of what calls leave behind. As root. What is tested is what is committed
+# here, and the wheel in $TARGET.
 # usage: scripts/test-interpreters.sh [VERSION…]   (3.13 3.14 3.15 without; their debug builds too)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -37,6 +38,8 @@ here "python$1" -m venv --without-pip .venv
 step "$(for version; do here "python$version" --version; done | paste -sd, | sed 's/,/, /g')"
 step "test_mmap of each, with both modules"
 attempt test_mmap scripts/each-python.sh --needs test.test_mmap "$tests/run_cpython_tests.py"
+step "tests of files of each, with files and with firmmap.open()"
+attempt "tests of files" scripts/each-python.sh --together --needs test.test_io "$tests/run_cpython_file_tests.py"
 step "pytest"
 attempt pytest scripts/each-python.sh --together -m pytest -q -p no:cacheprovider
 for version; do

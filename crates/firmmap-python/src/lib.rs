@@ -38,6 +38,7 @@ pub unsafe extern "C" fn PyInit__firmmap() -> *mut ffi::PyObject {
 fn fill(module: &Bound<'_, PyModule>) -> sys::exception::PyResult<()> {
     let py = module.py();
     faults::register(py)?;
+    args::find_small_ints(py)?;
     module.setattr("mmap", mmap::type_object::create(module)?)?;
     module.setattr("MappedFile", mapped_file::type_object::create(module)?)?;
     module.setattr("Residency", mapped_file::residency::create(module)?)?;

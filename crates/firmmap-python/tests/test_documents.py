@@ -1,7 +1,12 @@
-"""Every Python example of the documentation runs as it stands, and prints what its comments say (R4)."""
+"""Every Python example of the documentation runs as it stands, and prints what its comments say (R4).
+
+So do the commands of docs/command.md.
+"""
 
 from __future__ import annotations
 
+import mmap
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +19,7 @@ ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 RUST_EXAMPLE = re.compile(r"^```rust\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 PRINTS = re.compile(r"^ *print\(.*\)  # (.*)$", re.MULTILINE)
 
 
@@ -31,8 +37,8 @@ def examples() -> list[Any]:
 def test_example(example: str, tmp_path: Path) -> None:
     if "truncate" in example and sys.platform == "win32":
         pytest.skip("Windows refuses to truncate a mapped file")
-    if "numpy" in example:
-        pytest.importorskip("numpy")
+    for package in re.findall(r"^import (numpy|pyarrow)\b", example, re.MULTILINE):
+        pytest.importorskip(package)
     tmp_path.joinpath("example.py").write_text(example, encoding="utf-8")
     command = [sys.executable, "example.py"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -46,13 +52,51 @@ def test_readme_has_examples() -> None:
 
 @pytest.mark.parametrize(
     ("page", "source"),
-    [("README.md", "crates/firmmap/README.md"), ("docs/guide.md", "crates/firmmap/examples/from_memmap2.rs")],
+    [
+        ("README.md", "crates/firmmap/README.md"),
+        ("docs/guide.md", "crates/firmmap/examples/from_memmap2.rs"),
+        ("docs/start.md", "crates/firmmap/examples/start.rs"),
+    ],
 )
 def test_rust_examples_are_in_what_cargo_runs(page: str, source: str) -> None:
     """The crate's README as a documentation test, the guide's example as one of the crate's."""
     text = (ROOT / source).read_text(encoding="utf-8").replace("pub fn main", "fn main")
     examples = RUST_EXAMPLE.findall((ROOT / page).read_text(encoding="utf-8"))
     assert examples and all(example in text for example in examples)
+
+
+def consoles() -> list[Any]:
+    pages = [(page, CONSOLE.findall(page.read_text(encoding="utf-8"))) for page in PAGES]
+    return [pytest.param("".join(blocks), id=str(page.relative_to(ROOT))) for page, blocks in pages if blocks]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
+@pytest.mark.parametrize("text", consoles())
+def test_commands_of_a_page(text: str, tmp_path: Path) -> None:
+    """What follows a "$" is run, all of a page in one folder; "[1]" is an exit status that is not 0, "…" any text."""
+    program = tmp_path / "bin" / "firmmap"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m firmmap "$@"\n')
+    program.chmod(0o755)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    environment = {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}", "PYTHONIOENCODING": "utf-8"}
+    for step in text.removeprefix("$ ").split("\n$ "):
+        command, _, expected = step.rstrip("\n").partition("\n")
+        result = subprocess.run(
+            command,
+            shell=True,
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            check=False,
+        )
+        shown = result.stdout + (f"[{result.returncode}]" if result.returncode else "")
+        expected = expected.replace("4096", str(mmap.PAGESIZE))
+        pattern = ".*".join(map(re.escape, expected.split("…")))
+        assert re.fullmatch(pattern, shown.rstrip("\n")), f"$ {command}\n{shown}"
 
 
 GUIDE = ROOT / "docs" / "guide.md"
@@ -76,6 +120,8 @@ STANDARD, OURS = MEANINGS.format(module="mmap"), MEANINGS.format(module="firmmap
 TABLES = {
     ("with `mmap`", 0): STANDARD + "from mmap import *\nm = mmap(fd, 0)\n",
     ("with `mmap`", 1): OURS + 'm = firmmap.open(path, "r+")\n',
+    ("with `open()`", 0): STANDARD + 'f = open(path, "r+b")\n',
+    ("with `open()`", 1): OURS + 'm = firmmap.open(path, "r+")\n',
     ("`numpy.memmap`", 0): STANDARD + NUMPY + "array = memmap(path, dtype)\n",
     ("`numpy.memmap`", 1): OURS + NUMPY + 'm = firmmap.open(path, "r+")\n',
 }

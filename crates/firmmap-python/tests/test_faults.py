@@ -79,6 +79,7 @@ READING = [
     Operation("slice by pages", lambda m, b: m[::PAGE], lambda b: b[::PAGE]),
     Operation("read", lambda m, b: m.read(), lambda b: b),
     Operation("read of some", lambda m, b: m.read(N - PAGE), lambda b: b[PAGE:N], position=PAGE),
+    Operation("read of few", lambda m, b: m.read(10), lambda b: b[LOST : LOST + 10], position=LOST),
     Operation("read_byte", lambda m, b: m.read_byte(), lambda b: b[LOST], position=LOST),
     Operation("readline", lambda m, b: m.readline(), lambda b: line_at(b, LEFT - 2), position=LEFT - 2),
     Operation("iteration", lambda m, b: b"".join(m), lambda b: b),
@@ -88,6 +89,8 @@ READING = [
     Operation("find of one byte", lambda m, b: m.find(b"\xff"), lambda b: -1),
     Operation("find of zeros", lambda m, b: m.find(bytes(20)), lambda b: -1),
     Operation("find in a range", lambda m, b: m.find(b[LOST : LOST + 20], PAGE), lambda b: LOST),
+    Operation("find nearby", lambda m, b: m.find(b[LOST : LOST + 9], LOST), lambda b: LOST),
+    Operation("rfind nearby", lambda m, b: m.rfind(b[LOST : LOST + 9], LOST, LOST + 9), lambda b: LOST),
     Operation("rfind", lambda m, b: m.rfind(MISSING), lambda b: -1),
     Operation("rfind of one byte", lambda m, b: m.rfind(b"\xff", 0), lambda b: -1),
     Operation("rfind of zeros", lambda m, b: m.rfind(bytes(20), 0, LOST), lambda b: -1),
@@ -95,12 +98,16 @@ READING = [
 WRITING = [
     Operation("item assignment", lambda m, b: assign(m, LOST, b[LOST]), writes=True),
     Operation("slice assignment", lambda m, b: assign(m, slice(PAGE, None), b[PAGE:]), writes=True),
+    Operation("short slice assignment", lambda m, b: assign(m, slice(LOST, LOST + 9), b[LOST : LOST + 9]), writes=True),
     Operation("assignment with a step", lambda m, b: assign(m, slice(0, None, 2), b[::2]), writes=True),
     Operation("assignment backwards", lambda m, b: assign(m, slice(None, None, -3), b[::-3]), writes=True),
     Operation("write", lambda m, b: m.write(b[PAGE:]), lambda b: len(b) - PAGE, True, position=PAGE),
+    Operation("write of few", lambda m, b: m.write(b[LOST : LOST + 10]), lambda b: 10, True, position=LOST),
     Operation("write_byte", lambda m, b: m.write_byte(b[LOST]), writes=True, position=LOST),
     Operation("move out of the lost part", lambda m, b: m.move(0, LEFT, PAGE), writes=True, moves=True),
     Operation("move into the lost part", lambda m, b: m.move(3 * PAGE, 0, PAGE), writes=True, moves=True),
+    Operation("short move out of the lost part", lambda m, b: m.move(0, LEFT, 16), writes=True, moves=True),
+    Operation("short move into the lost part", lambda m, b: m.move(3 * PAGE, 0, 16), writes=True, moves=True),
     Operation("overlapping move", lambda m, b: m.move(PAGE, 0, len(b) - PAGE), writes=True, moves=True),
 ]
 OPERATIONS = READING + WRITING

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import doctest
 import inspect
 import pydoc
+import re
+from pathlib import Path
 from typing import Any
 
 import firmmap
@@ -96,3 +99,11 @@ def test_module() -> None:
     for name in METHODS:
         if not name.startswith("_"):
             assert f" {name}(" in text, name
+
+
+def test_examples_of_the_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """help(firmmap) shows both interfaces at work, as they are."""
+    monkeypatch.chdir(tmp_path)
+    [test] = doctest.DocTestFinder(recurse=False).find(firmmap, globs={})
+    assert doctest.DocTestRunner().run(test) == (0, len(test.examples))
+    assert {"firmmap.open(", "mmap.mmap("} <= set(re.findall(r"\w+\.\w+\(", firmmap.__doc__ or ""))

@@ -212,7 +212,7 @@ def test_a_truncated_file(tmp_path: Path, containing: Any) -> None:
             lines = m.lines(0, len(m), containing=containing, reverse=reverse)
             assert next(lines) == data.splitlines(keepends=True)[-1 if reverse else 0]
             os.truncate(path, 4 * PAGE)
-            found = []
+            found: list[Any] = []
             with pytest.raises(firmmap.MapFaultError) as caught:
                 found.extend(itertools.islice(lines, 5000))
                 found.extend(lines)
@@ -233,7 +233,7 @@ def test_lines_before_the_missing_page(tmp_path: Path) -> None:
         for options in ({"containing": b"345"}, {"containing": [b"345", b"x"]}, {"start": 0}):
             found: list[Any] = []
             with pytest.raises(firmmap.MapFaultError):
-                for line in m.lines(**options):  # type: ignore[call-overload]
+                for line in m.lines(**options):
                     found.append(line)
             assert found == [b"0123456\n"] * (3 * PAGE // 8)
         places: list[int] = []

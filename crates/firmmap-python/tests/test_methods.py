@@ -512,10 +512,13 @@ def test_read_byte(mmap: ModuleType) -> None:
 def test_write_byte(mmap: ModuleType) -> None:
     """C7: one byte after the other, a ValueError at the end."""
     m = mmap.mmap(-1, 256)
-    for byte in range(256):
-        assert m.write_byte(Index(byte)) is None
-        assert m.tell() == byte + 1
-    assert m[:] == bytes(range(256))
+    for kind in (int, Index):
+        m.seek(0)
+        for byte in range(256):
+            assert m.write_byte(kind(byte)) is None
+            assert m.tell() == byte + 1
+        assert m[:] == bytes(range(256))
+        m[:] = bytes(256)
     with pytest.raises(ValueError, match=r"^write byte out of range$"):
         m.write_byte(1)
     assert m.tell() == 256

@@ -43,6 +43,8 @@ CALLS: list[Any] = [
     lambda m: list(m.find_all(b"0")),
     lambda m: list(m.find_all(b"missing")),
     lambda m: m.find(b"missing"),
+    lambda m: m.find(b"0", 3 * PAGE),
+    lambda m: m.rfind(b"0", 3 * PAGE),
     lambda m: m.count(b"0"),
     lambda m: m.index(b"missing"),
     lambda m: b"missing" in m,
@@ -53,7 +55,10 @@ CALLS: list[Any] = [
     lambda m: m.endswith(b"0"),
     lambda m: m.write(bytes(LENGTH)),
     lambda m: m.__setitem__(3 * PAGE, 0),
+    lambda m: m.__setitem__(slice(3 * PAGE, 3 * PAGE + 5), b"01234"),
     lambda m: m.move(0, 3 * PAGE, PAGE),
+    lambda m: m.move(0, 3 * PAGE, 16),
+    lambda m: m.move(3 * PAGE, 0, 16),
     lambda m: m.prefetch(),
 ]
 

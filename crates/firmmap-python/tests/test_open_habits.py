@@ -178,6 +178,20 @@ def test_time_of_modification_of_views(path: Path) -> None:
     assert path.stat().st_mtime > 1e9
 
 
+@pytest.mark.parametrize("find", [lambda m: m.seek(0, 2), lambda m: m.refresh()], ids=["seek", "refresh"])
+@pytest.mark.skipif(sys.platform == "win32", reason="the system refuses to truncate a mapped file")
+def test_a_lost_write_is_told_before_the_map_becomes_shorter(path: Path, find: Callable[[Any], object]) -> None:
+    """F3: where the map takes over the end of a file that others have cut off: close() would not know of it."""
+    with firmmap.open(path, "r+") as m:
+        os.truncate(path, 3)
+        m.write(b"12345")
+        with pytest.raises(firmmap.MapFaultError) as caught:
+            find(m)
+        assert (caught.value.offset, m.tell()) == (3, 5)
+        assert find(m) == len(m) == 3
+    assert path.read_bytes() == b"123"
+
+
 @pytest.mark.parametrize("change", [*CHANGES, "view"])
 @pytest.mark.parametrize("end", ["flush", "close", "drop"])
 @pytest.mark.skipif(sys.platform == "win32", reason="the system refuses to truncate a mapped file")
@@ -436,3 +450,70 @@ def test_order_of_errors(path: Path, name: str) -> None:
     for f in (file, m):
         with pytest.raises(TypeError):
             getattr(f, name)(*arguments)
+
+
+@pytest.mark.parametrize("wrapper", [io.BufferedReader, io.BufferedRandom, io.TextIOWrapper])
+def test_an_unclosed_wrapper(path: Path, wrapper: Any) -> None:
+    """G13: the warning is about the buffer or text file over the map, as about one over a file."""
+    over = wrapper(firmmap.open(path, "r+"))
+    words = repr(over)
+    with pytest.warns(ResourceWarning) as warned:
+        del over
+        gc.collect()
+    assert [str(warning.message) for warning in warned] == [f"unclosed file {words}"]
+    # Memory that is no file's, and a file that is closed, are nothing to warn of.
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        wrapper(firmmap.anonymous(5))
+        closed = firmmap.open(path)
+        closed.close()
+        closed._dealloc_warn(None)
+        gc.collect()
+
+
+def test_order_of_errors_on_a_closed_file(path: Path) -> None:
+    """G3: as with files, the number of arguments counts first."""
+    m: Any = firmmap.open(path)
+    m.close()
+    for method in (m.readinto, m.seek, m.write, m.writelines, m.write_byte, m.resize):
+        with pytest.raises(TypeError):
+            method()
+    for method in (m.readinto, m.writelines):
+        with pytest.raises(ValueError, match="closed"):
+            method(bytearray(1))
+
+
+@pytest.mark.parametrize("end", ["close", "with", "drop"])
+def test_close_calls_the_flush_of_a_subclass(path: Path, end: str) -> None:
+    """G3: as the classes of io do, so that what it has buffered is written; one that fails has closed the file."""
+
+    class Buffering(firmmap.MappedFile):
+        buffered = b"buffered"
+
+        def flush(self, *args: Any, **names: Any) -> None:
+            data, self.buffered = self.buffered, b""
+            self.write(data)
+            super().flush(*args, **names)
+
+    f: Any = Buffering(path, "r+")
+    if end == "close":
+        f.close()
+        f.close()
+    elif end == "with":
+        with f:
+            pass
+    else:
+        with pytest.warns(ResourceWarning):
+            del f
+            gc.collect()
+    assert path.read_bytes() == b"buffered" + LINES[8:]
+
+    class Failing(firmmap.MappedFile):
+        def flush(self, *args: Any, **names: Any) -> None:
+            raise RuntimeError("not now")
+
+    failing = Failing(path)
+    with pytest.raises(RuntimeError, match="not now"):
+        failing.close()
+    assert failing.closed
+    failing.close()

@@ -59,7 +59,7 @@ def test_a_whole_byte_array() -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_method(name: str) -> None:
-    """Every method has a text and a signature; only `asynchronous` goes by name."""
+    """Every method has a text and a signature; only `asynchronous` and what lines() takes go by name."""
     method = getattr(firmmap.MappedFile, name)
     assert method.__doc__
     assert "--\n" not in method.__doc__
@@ -67,6 +67,8 @@ def test_method(name: str) -> None:
     for parameter in inspect.signature(method).parameters.values():
         if parameter.name == "asynchronous":
             assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        elif name == "lines" and parameter.name != "self":
+            assert parameter.kind in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
         else:
             assert parameter.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -165,3 +166,15 @@ def test_append_with_a_descriptor(path: Path) -> None:
     assert path.read_bytes() == b"begin" + TEXT[5:] + b"end"
     with pytest.raises(OSError), open(os.open(path, os.O_RDONLY), "rb") as file:
         firmmap.open(file.fileno(), "a+")
+
+
+def test_types(path: Path) -> None:
+    """G1, G3: what a type checker accepts, as this file is checked: any mode that is a str, and buffers over a map."""
+    mode: str = "r" + "+"
+    with io.BufferedRandom(firmmap.open(path, mode)) as file:
+        assert file.read(1) == TEXT[:1]
+    with io.BufferedReader(firmmap.open(path)) as reader, io.TextIOWrapper(firmmap.open(path)) as text:
+        assert reader.read(3).decode() == text.read(3)
+    with io.BufferedWriter(firmmap.MappedFile(path, mode)) as writer:
+        writer.write(b"x")
+    assert path.read_bytes() == b"x" + TEXT[1:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import io
 import os
 import pickle
 import signal
@@ -62,6 +63,25 @@ def test_pickle_of_a_new_file(tmp_path: Path, mode: Any) -> None:
             assert again.mode == "rb+"
             again[0] = ord("W")
         assert m[:] == b"Written"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no holes by themselves there")
+def test_pickle_of_a_sparse_file(tmp_path: Path) -> None:
+    """G6, G9: it grows by holes, as the map that was pickled does."""
+    with firmmap.open(tmp_path / "new", "w+", sparse=True) as m, pickle.loads(pickle.dumps(m)) as again:
+        again.truncate(16 << 20)
+        assert os.stat(tmp_path / "new").st_blocks * 512 < 1 << 20
+
+
+def test_pickle_keeps_how_the_file_is_held(path: Path) -> None:
+    """G9, G12: without a descriptor, and in memory."""
+    with firmmap.open(path, keep_file=False) as m:
+        again = pickle.loads(pickle.dumps(m))
+    with again, pytest.raises(io.UnsupportedOperation, match="no descriptor"):
+        again.fileno()
+    with firmmap.open(path, load=True) as m, pickle.loads(pickle.dumps(m)) as again:
+        path.write_bytes(b"changed")
+        assert again[:] == TEXT
 
 
 def test_pickle_of_a_relative_path(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

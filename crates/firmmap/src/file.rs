@@ -367,7 +367,8 @@ impl MappedFile {
     ///
     /// # Errors
     ///
-    /// As [`follow_end`](Self::follow_end).
+    /// As [`follow_end`](Self::follow_end); [`Fault`](crate::ErrorKind::Fault) also for what was written and is not in the file, as
+    /// others have cut it off.
     ///
     /// # Examples
     ///
@@ -385,11 +386,13 @@ impl MappedFile {
     pub fn end(&mut self) -> Result<usize> {
         self.follow_end()?;
         if self.short {
-            match Arc::get_mut(&mut self.map) {
-                Some(map) => map.refresh_alone()?,
-                // What is shared does not become shorter.
-                None => return self.map.end_in_file(),
-            };
+            // What is shared does not become shorter.
+            if self.is_shared() {
+                return self.map.end_in_file();
+            }
+            // What was lost would be forgotten with the pages.
+            self.settle()?;
+            self.exclusive("following the end")?.refresh_alone()?;
             self.short = false;
         }
         Ok(self.map.len())
@@ -421,8 +424,8 @@ impl MappedFile {
     ///
     /// # Errors
     ///
-    /// As [`Mmap::refresh`]; where [`share`](Self::share)d holders exist, also for a length behind the capacity, and for
-    /// one that is less than before. [`Unsupported`](crate::ErrorKind::Unsupported): a copy-on-write map moves only on Linux.
+    /// As [`Mmap::refresh`], and as [`end`](Self::end) for what was written and lost; where [`share`](Self::share)d holders exist, also
+    /// for a length behind the capacity, and for one that is less than before. [`Unsupported`](crate::ErrorKind::Unsupported): a copy-on-write map moves only on Linux.
     ///
     /// # Examples
     ///
@@ -441,6 +444,9 @@ impl MappedFile {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn refresh(&mut self) -> Result<usize> {
+        if !self.unsettled.is_empty() && self.map.end_in_file()? < self.map.len() {
+            self.settle()?;
+        }
         let len = match Arc::get_mut(&mut self.map) {
             Some(map) => map.refresh_alone(),
             None => self.map.refresh(),
@@ -526,6 +532,10 @@ impl Default for Unsettled {
 }
 
 impl Unsettled {
+    fn is_empty(&self) -> bool {
+        self.end == 0 && matches!(self.views, Views::None)
+    }
+
     /// The file ends at `len`, as was asked for.
     fn cut(&mut self, len: usize) {
         self.end = self.end.min(len);
@@ -581,10 +591,10 @@ impl MappedFile {
     /// [`Fault`](crate::ErrorKind::Fault), once for what was written.
     #[doc(hidden)]
     pub fn settle(&mut self) -> Result<()> {
-        let Unsettled { start, end, views } = std::mem::take(&mut self.unsettled);
-        if (end == 0 && matches!(views, Views::None)) || !self.is_file_written() {
+        if self.unsettled.is_empty() || !self.is_file_written() {
             return Ok(());
         }
+        let Unsettled { start, end, views } = std::mem::take(&mut self.unsettled);
         let is_changed = end > 0
             || match views {
                 Views::None => false,

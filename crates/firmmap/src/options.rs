@@ -168,7 +168,13 @@ impl MmapOptions {
     /// Sets whether the map keeps a duplicate of the file's descriptor. The default is `true`.
     ///
     /// Without it, what needs the file, such as [`Mmap::file_len`] and [`Mmap::resize`], fails with
-    /// [`NoFile`](crate::ErrorKind::NoFile). It saves a descriptor for each map, and has no meaning for anonymous maps.
+    /// [`NoFile`](crate::ErrorKind::NoFile). It saves a descriptor for each map, of which a process often may have no more than 1,024,
+    /// and up to three system calls. Faults are errors as before. It has no meaning for anonymous maps.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// On Linux 5.13 and newer a map without a descriptor, too, works again once its file is whole. Elsewhere operations on pages that
+    /// were missing go on failing.
     ///
     /// # Examples
     ///

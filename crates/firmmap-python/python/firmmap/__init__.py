@@ -1,8 +1,29 @@
 """Memory-mapped files that behave like byte arrays and like files.
 
-``import firmmap as mmap`` replaces the standard library's module, and
-``from firmmap import *`` replaces ``from mmap import *``: it gives the same
-names, and MapFaultError. Further names:
+open() maps a file. What it returns, a MappedFile, is a complete binary file and
+a complete byte array, and grows when it is written to:
+
+    >>> import firmmap
+    >>> with firmmap.open("log.txt", "w+") as m:
+    ...     m.writelines([b"all well\\n", b"ERROR: no paper\\n"])
+    ...     m[9:14] = b"fixed"
+    ...     m.find(b"paper"), list(m.lines())
+    (19, [b'all well\\n', b'fixed: no paper\\n'])
+
+mmap is the standard library's class. ``import firmmap as mmap`` replaces the
+module, and ``from firmmap import *`` replaces ``from mmap import *``: it gives
+the same names, and MapFaultError.
+
+    >>> import firmmap as mmap
+    >>> with open("log.txt", "r+b") as file:
+    ...     with mmap.mmap(file.fileno(), 0) as m:
+    ...         m.readline(), m.find(b"fixed"), len(m)
+    (b'all well\\n', 9, 25)
+
+With both, bytes that are missing because the file was truncated or its disk
+failed raise MapFaultError, where other maps end the process with SIGBUS.
+
+Further names:
 
 open(path, mode='r', *, offset=0, length=None, capacity=None)
     Map a file, and return a MappedFile.

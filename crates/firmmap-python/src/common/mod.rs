@@ -4,6 +4,8 @@
 #[allow(unsafe_code)]
 pub(crate) mod leaf;
 #[allow(unsafe_code)]
+pub(crate) mod map_lock;
+#[allow(unsafe_code)]
 pub(crate) mod newlines;
 #[allow(unsafe_code)]
 pub(crate) mod shared_file;
@@ -23,16 +25,17 @@ use pyo3::prelude::*;
 
 pub(crate) use fast::*;
 pub(crate) use lines::*;
+use map_lock::{MapLock, MapState};
 pub(crate) use read::*;
 pub(crate) use search::*;
 use shared_file::SharedFile;
-use state_lock::StateLock;
 
+use crate::args::Slice;
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyResult};
 use crate::sys::module;
 pub(crate) use crate::sys::objects::{Object, Returned};
-use crate::sys::typeobject::Body;
+use crate::sys::typeobject::{Body, Receiver};
 
 /// The classes that the module holds, by their numbers there.
 #[derive(Clone, Copy)]
@@ -63,29 +66,23 @@ pub(crate) trait Mapped: Body {
         self.open_map(py, work)
     }
 
-    /// The fast path: runs `work` on the map, if [`try_file`](Self::try_file) returns one. `work` must not call into Python,
-    /// and must not have changed anything where it returns `None`.
-    #[inline(always)]
-    fn try_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut SharedFile) -> Option<R>) -> Option<R> {
-        self.state().try_with(py, |state| work(Self::try_file(state)?))?
-    }
-
     /// The state of an instance, open or closed.
-    type State;
+    type State: MapState;
 
-    fn state(&self) -> &StateLock<Self::State>;
+    fn state(&self) -> &MapLock<Self::State>;
 
-    /// The map, if it is open and no other thread has to be waited for. Only reads the state (see [`leaf::Leaf`]).
-    fn try_file(state: &mut Self::State) -> Option<&mut SharedFile>;
+    /// Whether `find` and `rfind` begin at the position where they are given no start; otherwise at the first byte.
+    const SEARCHES_FROM_POSITION: bool;
+    /// Whether the map ends where it did when it was made, and not where its file ends now.
+    const LENGTH_IS_END: bool;
 
-    /// As [`try_file`](Self::try_file), if the position is where the map says.
-    #[inline(always)]
-    fn try_file_at_position(state: &mut Self::State) -> Option<&mut SharedFile> {
-        Self::try_file(state)
-    }
+    /// Whether the class lets its map be written to; the map itself may refuse it all the same.
+    fn is_writable(&self) -> bool;
 
-    /// Whether the map is closed. Only reads the state (see [`leaf::Leaf`]).
-    fn is_closed(state: &Self::State) -> bool;
+    /// `m[i:j] = value` on a map that can be written to, once the slice is converted.
+    fn assign_slice<'py>(this: Receiver<'py, Self>, slice: Slice, value: Object<'_, 'py>) -> PyResult<()>
+    where
+        Self: Sized;
 
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()>;
 

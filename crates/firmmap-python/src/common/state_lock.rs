@@ -58,28 +58,11 @@ impl<T> StateLock<T> {
         Some(work(unsafe { &mut *self.0.value.get() }))
     }
 
-    /// As [`try_with`](Self::try_with), without marking the state as in use, which saves two instructions.
-    ///
-    /// # Safety
-    ///
-    /// - `work` cannot come back here: it runs no Python code, and drops nothing.
+    /// Where the state is, for [`MapLock`](super::map_lock::MapLock), which knows when nobody has it.
     #[inline(always)]
     #[cfg(not(Py_GIL_DISABLED))]
-    pub(super) unsafe fn try_unmarked<R>(&self, _py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> Option<R> {
-        // SAFETY: the token says that we hold the GIL, the flag that no caller of ours is in here, and our caller
-        // that nothing which `work` calls will be.
-        (!self.0.busy.get()).then(|| work(unsafe { &mut *self.0.value.get() }))
-    }
-
-    /// As [`try_with`](Self::try_with): a mutex needs no mark.
-    ///
-    /// # Safety
-    ///
-    /// - None here, where the state has a mutex; see the variant for the GIL.
-    #[inline]
-    #[cfg(Py_GIL_DISABLED)]
-    pub(super) unsafe fn try_unmarked<R>(&self, py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> Option<R> {
-        self.try_with(py, work)
+    pub(super) fn get(&self) -> *mut T {
+        self.0.value.get()
     }
 
     /// As [`try_with`](Self::try_with), for the garbage collector, which must not wait for another thread.

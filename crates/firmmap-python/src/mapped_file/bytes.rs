@@ -2,7 +2,7 @@
 
 use super::{Open, This, error, none};
 use crate::args::{self, Args, Argument, Slice};
-use crate::common::{self, DETACHED_COPY, Job, Object, Returned, scatter};
+use crate::common::{self, DETACHED_COPY, Job, Mapped, Object, Returned, scatter};
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyIndexError, PyResult, PyTypeError, PyValueError};
 use crate::sys::objects::class_name;
@@ -83,6 +83,12 @@ pub(crate) fn assign_subscript<'py>(
         });
     }
     let slice = Slice::unpack(key)?.ok_or_else(|| wrong_key(key))?;
+    assign_slice(this, slice, value)
+}
+
+/// Assigns to a slice of a map that can be written to.
+pub(super) fn assign_slice<'py>(this: This<'py>, slice: Slice, value: Object<'_, 'py>) -> PyResult<()> {
+    let py = this.py;
     let value = Argument::new(value)?;
     let bytes = value.bytes();
     let job = this.open(py, |open| {

@@ -57,6 +57,11 @@ Views of the map (memoryview, numpy arrays) stay as they are, guarded too; the
 memory and the descriptor go with the last of them. What was written is in the
 file; flush() brings it to the disk. MapFaultError for a write that was lost.";
 
+pub(crate) const DEALLOC_WARN: &CStr = c"_dealloc_warn($self, source, /)
+--
+
+Warn that source, a buffer or text file over this one, was not closed.";
+
 pub(crate) const DETACH: &CStr = c"detach($self, /)
 --
 

@@ -134,8 +134,8 @@ fn grown<T>(result: firmmap::Result<T>) -> PyResult<Grown> {
 /// `truncate(size)`: the file's and the map's length. Without a size, the position.
 pub(crate) fn truncate<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
-    this.check_open(py)?;
     args.check("truncate", 0, 1)?;
+    this.check_open(py)?;
     check_grows(this.mode, "truncate")?;
     let size = args.get(0).filter(|size| !size.is_none());
     let size = size.map(|size| args::named_ssize("size", size)).transpose()?;
@@ -145,8 +145,8 @@ pub(crate) fn truncate<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
 /// `resize(newsize)`, for those who come from the class `mmap`.
 pub(crate) fn resize_method<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
-    this.check_open(py)?;
     args.check("resize", 1, 1)?;
+    this.check_open(py)?;
     check_grows(this.mode, "resize")?;
     let size = args.get(0).map_or(Ok(0), |size| args::named_ssize("size", size))?;
     set_len(this, Some(size))?;

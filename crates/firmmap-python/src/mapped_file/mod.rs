@@ -28,17 +28,17 @@ use std::sync::Arc;
 use firmmap::{Mode, Protection};
 use pyo3::prelude::*;
 
-use crate::args::Args;
-use crate::common::leaf;
+use crate::args::{Args, Slice};
+use crate::common::map_lock::MapLock;
 use crate::common::shared_file::SharedFile;
 use crate::common::state_lock::StateLock;
-use crate::common::{self, DETACHED_COPY, Mapped, Returned, unmap};
+use crate::common::{self, DETACHED_COPY, Mapped, Object, Returned, unmap};
 use crate::errors::exception;
 use crate::faults::{self, interpreter::UnsupportedOperation};
 use crate::sys::buffer::Export;
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyBufferError, PyResult, PyValueError, preserving, warn_resource};
-use crate::sys::objects::{boolean, call_method, class_name, import, new_string, none};
+use crate::sys::objects::{attribute, boolean, call_method, class_name, import, new_string, none};
 use crate::sys::owned::Owned;
 use crate::sys::typeobject::{Body, InstanceRef, Receiver};
 use lines::Block;
@@ -49,7 +49,7 @@ pub(crate) type This<'py> = Receiver<'py, MappedFile>;
 /// What an instance holds.
 pub(crate) struct MappedFile {
     /// `None` when closed.
-    state: StateLock<Option<Open>>,
+    state: MapLock<Option<Open>>,
     /// What `close()` has left to the views that existed: the last of them unmaps it. Locked after the state.
     left: StateLock<Option<SharedFile>>,
     mode: Mode,
@@ -62,6 +62,22 @@ pub(crate) struct MappedFile {
     closes: StateLock<Option<i32>>,
     /// The argument `closefd`.
     closefd: bool,
+    /// Further arguments, for the pickle.
+    flags: Flags,
+}
+
+/// Arguments of `open()` that are true or false, and that a pickle has to give to it again.
+#[derive(Clone, Copy)]
+struct Flags {
+    sparse: bool,
+    keep_file: bool,
+    load: bool,
+}
+
+impl Default for Flags {
+    fn default() -> Self {
+        Self { sparse: false, keep_file: true, load: false }
+    }
 }
 
 /// The state of an open map.
@@ -127,7 +143,7 @@ impl MappedFile {
         };
         let closefd = !matches!(name, Name::Descriptor(_));
         Self {
-            state: StateLock::new(Some(open)),
+            state: MapLock::new(Some(open)),
             left: StateLock::new(None),
             mode,
             name,
@@ -135,6 +151,7 @@ impl MappedFile {
             capacity,
             closes: StateLock::new(None),
             closefd,
+            flags: Flags::default(),
         }
     }
 
@@ -189,11 +206,7 @@ impl MappedFile {
     }
 
     fn check_open(&self, py: Python<'_>) -> PyResult<()> {
-        if leaf::is_available(self, py) { Ok(()) } else { self.open(py, |_| Ok(())) }
-    }
-
-    fn is_writable(&self) -> bool {
-        self.mode != Mode::Read
+        if self.state.is_ready(py) { Ok(()) } else { self.open(py, |_| Ok(())) }
     }
 
     /// Refuses a method of a file that the mode does not allow.
@@ -224,28 +237,23 @@ impl Mapped for MappedFile {
         self.open_at_position(py, |open| work(&mut open.file))
     }
 
-    #[inline(always)]
-    fn try_file(state: &mut Option<Open>) -> Option<&mut SharedFile> {
-        Some(&mut state.as_mut().filter(|open| open.pending.is_free())?.file)
-    }
+    const SEARCHES_FROM_POSITION: bool = false;
+    const LENGTH_IS_END: bool = false;
 
-    /// Not once `fileno()` was called: others can have moved the position.
     #[inline(always)]
-    fn try_file_at_position(state: &mut Option<Open>) -> Option<&mut SharedFile> {
-        let open = state.as_mut().filter(|open| open.pending.is_free() && open.descriptor_position.is_none())?;
-        Some(&mut open.file)
+    fn is_writable(&self) -> bool {
+        self.mode != Mode::Read
     }
 
     type State = Option<Open>;
 
     #[inline(always)]
-    fn state(&self) -> &StateLock<Option<Open>> {
+    fn state(&self) -> &MapLock<Option<Open>> {
         &self.state
     }
 
-    #[inline(always)]
-    fn is_closed(state: &Option<Open>) -> bool {
-        state.is_none()
+    fn assign_slice<'py>(this: This<'py>, slice: Slice, value: Object<'_, 'py>) -> PyResult<()> {
+        bytes::assign_slice(this, slice, value)
     }
 
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()> {
@@ -376,6 +384,23 @@ pub(crate) fn finalize(this: This<'_>) {
     });
 }
 
+/// What the buffers and text files of `io` call when they go without having been closed: the warning is about them.
+pub(crate) fn dealloc_warn<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
+    let py = this.py;
+    args.check("_dealloc_warn", 1, 1)?;
+    let Some(source) = args.get(0) else { unreachable!("the number of arguments was checked") };
+    if !matches!(this.name, Name::Anonymous) && this.state.with(py, |state| state.is_some()) {
+        preserving(py, || {
+            let message = source.repr().map(|source| format!("unclosed file {source}")).map_err(Exception::from);
+            let warned = message.and_then(|message| warn_resource(py, &message, Some(&source)));
+            if let Err(error) = warned {
+                error.write_unraisable(py);
+            }
+        });
+    }
+    Ok(none(py))
+}
+
 pub(crate) fn closed(this: This<'_>) -> Returned<'_> {
     let closed = this.state.with(this.py, |state| state.is_none());
     Ok(boolean(this.py, closed))
@@ -384,6 +409,7 @@ pub(crate) fn closed(this: This<'_>) -> Returned<'_> {
 pub(crate) fn close(this: This<'_>) -> Returned<'_> {
     let py = this.py;
     write::write_all_buffered(&this, py)?;
+    let flushed = if has_own_flush(this) { call_method(&this.object(), c"flush", []).map(drop) } else { Ok(()) };
     let taken = this.state.with(py, |state| {
         let mut file = state.take()?.file;
         if file.exports == 0 {
@@ -394,12 +420,28 @@ pub(crate) fn close(this: This<'_>) -> Returned<'_> {
         this.left.with(py, |left| *left = Some(file));
         settled.err().map(Err)
     });
-    let file = taken.transpose().map_err(exception)?;
+    let file = match taken.transpose() {
+        Ok(file) => file,
+        Err(lost) => return flushed.and(Err(exception(lost))),
+    };
     let large = file.as_ref().is_some_and(|file| file.len() > DETACHED_COPY);
     let result = if large { detached(py, || unmap(file)) } else { unmap(file) };
-    // Both are tried, and the first error is the one to report.
+    // All are tried, and the first error is the one to report.
     let closed = this.close_descriptor(py);
-    result.map_err(exception).and(closed).map(|()| none(py))
+    flushed.and(result.map_err(exception)).and(closed).map(|()| none(py))
+}
+
+/// Whether it is an open file of a subclass with a `flush()` of its own: `close()` calls that first, as the classes of `io` do.
+fn has_own_flush(this: This<'_>) -> bool {
+    let class = this.object().get_type();
+    let Ok(base) = type_object::sibling_class(this, common::Class::MappedFile) else { return false };
+    if class.is(&base) || this.state.with(this.py, |state| state.is_none()) {
+        return false;
+    }
+    match (attribute(&class, c"flush"), attribute(&base, c"flush")) {
+        (Ok(own), Ok(ours)) => !own.is(&ours),
+        _ => false,
+    }
 }
 
 pub(crate) fn closefd(this: This<'_>) -> Returned<'_> {

@@ -6,13 +6,15 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::open::{Name, OpenArgs};
-use super::{MappedFile, This, error, none};
+use super::{Flags, MappedFile, This, error, none};
 use crate::args::{self, ArgParser};
 use crate::common::{Object, Returned};
 use crate::constants::ACCESS_WRITE;
 use crate::sys::audit;
 use crate::sys::exception::{Exception, PyResult, PyTypeError, PyValueError};
-use crate::sys::objects::{attribute, call_method, class_name, digits, import, new_string, new_tuple, shortened};
+use crate::sys::objects::{
+    attribute, boolean, call_method, class_name, digits, import, new_string, new_tuple, shortened,
+};
 use crate::sys::owned::Owned;
 
 /// What the class's constructor and `open()` do.
@@ -187,7 +189,7 @@ fn wrong_type(what: &str, wanted: &str, object: &Bound<'_, PyAny>) -> Exception 
     PyTypeError::new_err(format!("{what} must be {wanted}, not {}", class_name(object.as_borrowed())))
 }
 
-/// What a pickle holds: the class, the absolute path, the mode and the range.
+/// What a pickle holds: the class, the absolute path, the mode, the range, and the flags that the file was opened with.
 ///
 /// It is not `__reduce_ex__`, which pickle would call before the `__reduce__` of a subclass.
 pub(crate) fn reduce(this: This<'_>) -> Returned<'_> {
@@ -218,7 +220,10 @@ pub(crate) fn reduce(this: This<'_>) -> Returned<'_> {
     let (offset, length) = (args::python_uint(py, offset)?, args::python_int(py, length as isize)?);
     let mode = new_string(py, mode.as_str())?;
     let capacity = capacity.unwrap_or_else(|| none(py));
-    let arguments = new_tuple(py, [class.into_any(), path.clone(), mode, offset, length, capacity])?.into_any();
+    let Flags { sparse, keep_file, load } = this.flags;
+    let [sparse, keep_file, load] = [sparse, keep_file, load].map(|flag| boolean(py, flag));
+    let arguments = [class.into_any(), path.clone(), mode, offset, length, capacity, sparse, keep_file, load];
+    let arguments = new_tuple(py, arguments)?.into_any();
     // What subclasses add: their `__dict__` and their slots, or what they say themselves.
     let state = call_method(&this.object(), c"__getstate__", [])?;
     if state.is_none() || state.cast::<PyDict>().is_ok_and(|state| state.is_empty()) {

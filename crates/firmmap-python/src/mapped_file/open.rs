@@ -8,7 +8,7 @@ use firmmap::{ErrorKind, MmapOptions, Mode};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
-use super::{MappedFile, error};
+use super::{Flags, MappedFile, error};
 use crate::args;
 use crate::common::state_lock::StateLock;
 use crate::constants::{ACCESS_COPY, ACCESS_READ, ACCESS_WRITE};
@@ -220,7 +220,9 @@ impl OpenArgs {
             let position = file.descriptor_position().and_then(|position| usize::try_from(position).ok());
             file.set_position(position.unwrap_or(0));
         }
-        Ok(MappedFile::new(file, self.mode, name, self.capacity))
+        let mut file = MappedFile::new(file, self.mode, name, self.capacity);
+        file.flags = Flags { sparse: self.sparse, keep_file: self.keep_file, load: self.load };
+        Ok(file)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The class `MappedFile` and its two iterators: their type objects, slots and methods.
 
 use std::ffi::{c_int, c_void};
+use std::ops::Range;
 use std::ptr;
 
 use pyo3::prelude::*;
@@ -9,19 +10,44 @@ use pyo3::{Borrowed, ffi};
 
 use super::lines::{self, Lines};
 use super::search::{self, Matches};
-use super::{MappedFile, This, bytes, descriptor, docs, file, growth, new as constructor, pages, write};
+use super::{MappedFile, Open, This, bytes, descriptor, docs, file, growth, new as constructor, pages, write};
 
-use crate::common::{self, Class, leaf::Leaf};
+use crate::common::map_lock::{MapState, Ready};
+use crate::common::shared_file::SharedFile;
+use crate::common::{self, Class};
 use crate::mapped_file as class;
 use crate::sys::buffer;
 use crate::sys::exception::PyResult;
 use crate::sys::module;
 use crate::sys::typeobject::{
-    self, Table, fast_call, fast_method, fast_property, keyword_method, method, noargs_method, property, slot,
+    self, Table, fast_method, fast_noargs_method, fast_property, keyword_method, method, noargs_method, property, slot,
 };
 
-// SAFETY: both read fields of the state.
-unsafe impl Leaf for MappedFile {}
+// SAFETY: they look at fields of the state, and set numbers in it.
+unsafe impl MapState for Option<Open> {
+    #[inline(always)]
+    fn ready(&self) -> Ready {
+        match self {
+            // Once `fileno()` was called, others can have moved the position.
+            Some(open) if open.pending.is_free() && open.descriptor_position.is_none() => Ready::Position,
+            Some(open) if open.pending.is_free() => Ready::Bytes,
+            _ => Ready::No,
+        }
+    }
+
+    #[inline(always)]
+    fn file(&mut self) -> Option<&mut SharedFile> {
+        self.as_mut().map(|open| &mut open.file)
+    }
+
+    #[inline(always)]
+    fn wrote(&mut self, written: Range<usize>) {
+        if let Some(open) = self {
+            open.changes += 1;
+            open.file.note_write(written.start, written.len());
+        }
+    }
+}
 
 static METHODS: Table<ffi::PyMethodDef> = Table::new();
 static PROPERTIES: Table<ffi::PyGetSetDef> = Table::new();
@@ -103,26 +129,27 @@ fn properties() -> Vec<ffi::PyGetSetDef> {
 fn methods() -> Vec<ffi::PyMethodDef> {
     vec![
         noargs_method!(c"close", class::close, docs::CLOSE),
+        method!(c"_dealloc_warn", class::dealloc_warn, docs::DEALLOC_WARN),
         noargs_method!(c"detach", class::detach, docs::DETACH),
         noargs_method!(c"fileno", descriptor::fileno, docs::FILENO),
         noargs_method!(c"isatty", descriptor::isatty, docs::ISATTY),
         noargs_method!(c"readable", file::readable, docs::READABLE),
         noargs_method!(c"writable", file::writable, docs::WRITABLE),
         noargs_method!(c"seekable", file::seekable, docs::SEEKABLE),
-        method!(c"read", file::read, docs::READ),
+        fast_method!(c"read", common::try_read, file::read, docs::READ),
         method!(c"read1", file::read1, docs::READ1),
         method!(c"readinto", file::readinto, docs::READINTO),
         method!(c"readinto1", file::readinto1, docs::READINTO1),
-        fast_call!(c"readline", common::try_line, file::readline, docs::READLINE),
+        fast_method!(c"readline", common::try_line_with_args, file::readline, docs::READLINE),
         method!(c"readlines", file::readlines, docs::READLINES),
         method!(c"peek", file::peek, docs::PEEK),
-        fast_method!(c"read_byte", common::try_byte, file::read_byte, docs::READ_BYTE),
-        method!(c"seek", file::seek, docs::SEEK),
-        fast_method!(c"tell", common::try_position, file::tell, docs::TELL),
+        fast_noargs_method!(c"read_byte", common::try_byte, file::read_byte, docs::READ_BYTE),
+        fast_method!(c"seek", common::try_seek, file::seek, docs::SEEK),
+        fast_noargs_method!(c"tell", common::try_position, file::tell, docs::TELL),
         noargs_method!(c"size", file::size, docs::SIZE),
-        method!(c"write", write::write, docs::WRITE),
+        fast_method!(c"write", common::try_write_with_args, write::write, docs::WRITE),
         method!(c"writelines", write::writelines, docs::WRITELINES),
-        method!(c"write_byte", write::write_byte, docs::WRITE_BYTE),
+        fast_method!(c"write_byte", common::try_write_byte_with_args, write::write_byte, docs::WRITE_BYTE),
         method!(c"truncate", growth::truncate, docs::TRUNCATE),
         method!(c"resize", growth::resize_method, docs::RESIZE),
         noargs_method!(c"refresh", growth::refresh, docs::REFRESH),
@@ -135,9 +162,9 @@ fn methods() -> Vec<ffi::PyMethodDef> {
         method!(c"residency", pages::residency, docs::RESIDENCY),
         #[cfg(unix)]
         method!(c"madvise", pages::madvise, docs::MADVISE),
-        method!(c"move", bytes::move_bytes, docs::MOVE),
-        method!(c"find", search::find, docs::FIND),
-        method!(c"rfind", search::rfind, docs::RFIND),
+        fast_method!(c"move", common::try_move, bytes::move_bytes, docs::MOVE),
+        fast_method!(c"find", common::try_find, search::find, docs::FIND),
+        fast_method!(c"rfind", common::try_rfind, search::rfind, docs::RFIND),
         method!(c"index", search::index, docs::INDEX),
         method!(c"rindex", search::rindex, docs::RINDEX),
         method!(c"count", search::count, docs::COUNT),
@@ -268,14 +295,14 @@ unsafe extern "C" fn assign_subscript(
     key: *mut ffi::PyObject,
     value: *mut ffi::PyObject,
 ) -> c_int {
-    let body = |this: This<'_>| {
-        // SAFETY: CPython passes a live object.
-        let key = unsafe { Borrowed::from_ptr(this.py, key) };
-        // SAFETY: CPython passes a live object, or null for a deletion.
-        bytes::assign_subscript(this, key, unsafe { Borrowed::from_ptr_or_opt(this.py, value) }).map(|()| 0)
-    };
+    // SAFETY: CPython passes a live key.
+    let key = |py| unsafe { Borrowed::from_ptr(py, key) };
+    // SAFETY: CPython passes a live object, or null for a deletion.
+    let value = |py| unsafe { Borrowed::from_ptr_or_opt(py, value) };
+    let fast = |this| common::try_assign(this, key(this.py), value(this.py));
+    let slow = |this| bytes::assign_subscript(this, key(this.py), value(this.py)).map(|()| 0);
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { typeobject::number(this, body) }
+    unsafe { typeobject::fast_number(this, fast, slow) }
 }
 
 unsafe extern "C" fn get_buffer(this: *mut ffi::PyObject, view: *mut ffi::Py_buffer, flags: c_int) -> c_int {

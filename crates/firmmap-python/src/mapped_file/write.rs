@@ -52,9 +52,7 @@ fn write_all(this: &MappedFile, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
                 return Ok(WriteStep::Busy);
             }
             // What was written through the descriptor must not be overwritten.
-            if open.descriptor_position.is_some() {
-                open.sync_from_descriptor()?;
-            }
+            open.sync_from_descriptor()?;
             let position = open.file.position();
             open.changes += 1;
             if open.file.is_write_inside(bytes.len()) {
@@ -121,8 +119,8 @@ fn write_all(this: &MappedFile, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
 /// state meanwhile, and written before anything else is done with the map.
 pub(crate) fn writelines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
-    this.check_open(py)?;
     args.check("writelines", 1, 1)?;
+    this.check_open(py)?;
     this.check_writable("writelines")?;
     let Some(lines) = args.get(0) else { unreachable!("the number of arguments was checked") };
     let mut iterator = lines.try_iter()?;
@@ -241,8 +239,8 @@ pub(super) fn write_buffered_for(
 
 pub(crate) fn write_byte<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
-    this.check_open(py)?;
     args.check("write_byte", 1, 1)?;
+    this.check_open(py)?;
     this.check_writable("write_byte")?;
     let Some(object) = args.get(0) else { unreachable!("the number of arguments was checked") };
     let byte = args::byte(object).map_err(|error| args::limited(error, "byte", object, 0, 255))?;

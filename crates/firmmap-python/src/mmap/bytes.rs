@@ -53,6 +53,12 @@ pub(crate) fn assign_subscript<'py>(
     this.check_writable()?;
     let Some(slice) = Slice::unpack(key)? else { return assign_item(this, key, value) };
     let value = value.ok_or_else(|| PyTypeError::new_err("mmap object doesn't support slice deletion"))?;
+    assign_slice(this, slice, value)
+}
+
+/// Assigns to a slice of a map that can be written to.
+pub(super) fn assign_slice<'py>(this: This<'py>, slice: Slice, value: Object<'_, 'py>) -> PyResult<()> {
+    let py = this.py;
     let value = Argument::new(value)?;
     let bytes = value.bytes();
     let job = this.open_map(py, |file| {

@@ -20,11 +20,10 @@ use firmmap::MappedFile;
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
 
-use crate::args::Args;
-use crate::common::leaf;
+use crate::args::{Args, Slice};
+use crate::common::map_lock::MapLock;
 use crate::common::shared_file::SharedFile;
-use crate::common::state_lock::StateLock;
-use crate::common::{self, DETACHED_COPY, Mapped, Returned, unmap};
+use crate::common::{self, DETACHED_COPY, Mapped, Object, Returned, unmap};
 use crate::constants::{ACCESS_COPY, ACCESS_READ, ACCESS_WRITE};
 use crate::errors::{closed as closed_error, exception};
 use crate::faults;
@@ -40,7 +39,7 @@ pub(crate) type This<'py> = Receiver<'py, Mmap>;
 
 /// What an instance holds.
 pub(crate) struct Mmap {
-    state: StateLock<State>,
+    state: MapLock<State>,
     /// One of the `ACCESS_*` numbers.
     access: i32,
     /// The argument `trackfd`: whether a duplicate of the file's descriptor is kept.
@@ -61,7 +60,7 @@ pub(crate) struct State {
 impl Mmap {
     pub(crate) fn new(file: MappedFile, access: i32, track_file: bool) -> Self {
         let anonymous = file.is_anonymous();
-        let state = StateLock::new(State { file: Some(SharedFile::new(file)), exports: 0 });
+        let state = MapLock::new(State { file: Some(SharedFile::new(file)), exports: 0 });
         Self { state, access, track_file, resize_pending: AtomicBool::new(false), anonymous }
     }
 
@@ -76,7 +75,7 @@ impl Mmap {
 
     fn check_open(&self, py: Python<'_>) -> PyResult<()> {
         self.yield_to_writers(py)?;
-        if leaf::is_available(self, py) { Ok(()) } else { self.open(py, |_| Ok(())) }
+        if self.state.is_ready(py) { Ok(()) } else { self.open(py, |_| Ok(())) }
     }
 
     /// Before work that may take a reference to the mapping: waits for a thread that wants to resize it, which would never find it
@@ -96,7 +95,7 @@ impl Mmap {
     }
 
     fn check_writable(&self) -> PyResult<()> {
-        if self.access == ACCESS_READ {
+        if !self.is_writable() {
             return Err(PyTypeError::new_err("mmap can't modify a readonly memory map."));
         }
         Ok(())
@@ -113,18 +112,20 @@ impl Mapped for Mmap {
     type State = State;
 
     #[inline(always)]
-    fn state(&self) -> &StateLock<State> {
+    fn state(&self) -> &MapLock<State> {
         &self.state
     }
 
-    #[inline(always)]
-    fn try_file(state: &mut State) -> Option<&mut SharedFile> {
-        state.file.as_mut()
-    }
+    const SEARCHES_FROM_POSITION: bool = true;
+    const LENGTH_IS_END: bool = true;
 
     #[inline(always)]
-    fn is_closed(state: &State) -> bool {
-        state.file.is_none()
+    fn is_writable(&self) -> bool {
+        self.access != ACCESS_READ
+    }
+
+    fn assign_slice<'py>(this: This<'py>, slice: Slice, value: Object<'_, 'py>) -> PyResult<()> {
+        bytes::assign_slice(this, slice, value)
     }
 
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()> {

@@ -119,6 +119,10 @@ impl NewArgs {
         const POSITIONAL: usize = 6;
         #[cfg(not(unix))]
         const POSITIONAL: usize = 5;
+        #[cfg(unix)]
+        if let (None, Some(arguments)) = (names, Self::exact_ints(args)) {
+            return Ok(arguments);
+        }
         let mut args = ArgParser::new(args, names, POSITIONAL, POSITIONAL + 1)?;
         let arguments = Self {
             fileno: args::int(args.required("fileno")?.as_borrowed())?,
@@ -146,6 +150,29 @@ impl NewArgs {
     #[cfg(windows)]
     fn ignores_descriptor(&self) -> bool {
         false
+    }
+
+    /// The fast path: exact ints by position.
+    #[cfg(unix)]
+    #[inline]
+    fn exact_ints(args: &Bound<'_, PyTuple>) -> Option<Self> {
+        let count = args.len();
+        if !(2..=6).contains(&count) {
+            return None;
+        }
+        let number = |index, default: isize| {
+            if index < count { args::exact_int(args.get_borrowed_item(index).ok()?) } else { Some(default) }
+        };
+        let int = |index, default: i32| i32::try_from(number(index, default as isize)?).ok();
+        Some(Self {
+            fileno: int(0, 0)?,
+            length: number(1, 0)?,
+            flags: int(2, libc::MAP_SHARED)?,
+            prot: int(3, libc::PROT_READ | libc::PROT_WRITE)?,
+            access: int(4, ACCESS_DEFAULT)?,
+            offset: number(5, 0)? as i64,
+            track_file: true,
+        })
     }
 
     /// The library's options, and the `ACCESS_*` number that `repr` shows.

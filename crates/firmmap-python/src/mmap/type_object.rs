@@ -1,24 +1,42 @@
 //! The class `mmap`: its type object, its slots, its methods.
 
 use std::ffi::{c_int, c_void};
+use std::ops::Range;
 use std::ptr;
 
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 use pyo3::{Borrowed, ffi};
 
-use super::{Mmap, This, bytes, docs, file, new as constructor, pages, search};
-use crate::common::{self, Class, leaf::Leaf};
+use super::{Mmap, State, This, bytes, docs, file, new as constructor, pages, search};
+use crate::common::map_lock::{MapState, Ready};
+use crate::common::shared_file::SharedFile;
+use crate::common::{self, Class};
 use crate::mmap as class;
 use crate::sys::buffer;
 use crate::sys::exception::PyResult;
 use crate::sys::module;
 use crate::sys::typeobject::{
-    self, Table, fast_method, fast_property, keyword_method, method, noargs_method, object, one_method, slot,
+    self, Table, fast_method, fast_noargs_method, fast_one_method, fast_property, keyword_method, method,
+    noargs_method, object, one_method, slot,
 };
 
-// SAFETY: both read one field of the state.
-unsafe impl Leaf for Mmap {}
+// SAFETY: they look at one field of the state.
+unsafe impl MapState for State {
+    #[inline(always)]
+    fn ready(&self) -> Ready {
+        if self.file.is_some() { Ready::Position } else { Ready::No }
+    }
+
+    #[inline(always)]
+    fn file(&mut self) -> Option<&mut SharedFile> {
+        self.file.as_mut()
+    }
+
+    /// Nobody has to know: what is written is in the map.
+    #[inline(always)]
+    fn wrote(&mut self, _: Range<usize>) {}
+}
 
 static METHODS: Table<ffi::PyMethodDef> = Table::new();
 static PROPERTIES: Table<ffi::PyGetSetDef> = Table::new();
@@ -63,23 +81,23 @@ fn properties() -> Vec<ffi::PyGetSetDef> {
 fn methods() -> Vec<ffi::PyMethodDef> {
     vec![
         noargs_method!(c"close", class::close, docs::CLOSE),
-        method!(c"find", search::find, docs::FIND),
-        method!(c"rfind", search::rfind, docs::RFIND),
+        fast_method!(c"find", common::try_find, search::find, docs::FIND),
+        fast_method!(c"rfind", common::try_rfind, search::rfind, docs::RFIND),
         keyword_method!(c"flush", pages::flush, docs::FLUSH),
         #[cfg(unix)]
         method!(c"madvise", pages::madvise, docs::MADVISE),
-        method!(c"move", bytes::move_bytes, docs::MOVE),
-        method!(c"read", file::read, docs::READ),
-        fast_method!(c"read_byte", common::try_byte, file::read_byte, docs::READ_BYTE),
-        fast_method!(c"readline", common::try_line, file::readline, docs::READLINE),
+        fast_method!(c"move", common::try_move, bytes::move_bytes, docs::MOVE),
+        fast_method!(c"read", common::try_read, file::read, docs::READ),
+        fast_noargs_method!(c"read_byte", common::try_byte, file::read_byte, docs::READ_BYTE),
+        fast_noargs_method!(c"readline", common::try_line, file::readline, docs::READLINE),
         one_method!(c"resize", pages::resize, docs::RESIZE),
-        method!(c"seek", file::seek, docs::SEEK),
+        fast_method!(c"seek", common::try_seek, file::seek, docs::SEEK),
         noargs_method!(c"seekable", file::seekable, docs::SEEKABLE),
         one_method!(c"set_name", pages::set_name, docs::SET_NAME),
         noargs_method!(c"size", pages::size, docs::SIZE),
-        fast_method!(c"tell", common::try_position, file::tell, docs::TELL),
-        one_method!(c"write", file::write, docs::WRITE),
-        one_method!(c"write_byte", file::write_byte, docs::WRITE_BYTE),
+        fast_noargs_method!(c"tell", common::try_position, file::tell, docs::TELL),
+        fast_one_method!(c"write", common::try_write, file::write, docs::WRITE),
+        fast_one_method!(c"write_byte", common::try_write_byte, file::write_byte, docs::WRITE_BYTE),
         noargs_method!(c"__enter__", class::enter, docs::ENTER),
         method!(c"__exit__", class::exit, docs::EXIT),
         ffi::PyMethodDef::zeroed(),
@@ -143,14 +161,14 @@ unsafe extern "C" fn assign_subscript(
     key: *mut ffi::PyObject,
     value: *mut ffi::PyObject,
 ) -> c_int {
-    let body = |this: This<'_>| {
-        // SAFETY: CPython passes a live object.
-        let key = unsafe { Borrowed::from_ptr(this.py, key) };
-        // SAFETY: CPython passes a live object, or null for a deletion.
-        bytes::assign_subscript(this, key, unsafe { Borrowed::from_ptr_or_opt(this.py, value) })
-    };
+    // SAFETY: CPython passes a live key.
+    let key = |py| unsafe { Borrowed::from_ptr(py, key) };
+    // SAFETY: CPython passes a live object, or null for a deletion.
+    let value = |py| unsafe { Borrowed::from_ptr_or_opt(py, value) };
+    let fast = |this| common::try_assign(this, key(this.py), value(this.py));
+    let slow = |this| bytes::assign_subscript(this, key(this.py), value(this.py)).map(|()| 0);
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { status(this, body) }
+    unsafe { typeobject::fast_number(this, fast, slow) }
 }
 
 unsafe extern "C" fn get_buffer(this: *mut ffi::PyObject, view: *mut ffi::Py_buffer, flags: c_int) -> c_int {

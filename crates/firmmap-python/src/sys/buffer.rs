@@ -42,9 +42,8 @@ impl<'a, 'py> Argument<'a, 'py> {
     /// Asks `object` for its bytes. This may run Python code.
     #[inline]
     pub(crate) fn new(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        if object.is_exact_instance_of::<PyBytes>() {
-            // SAFETY: just checked.
-            return Ok(Self::Bytes(unsafe { object.cast_unchecked() }));
+        if let Some(bytes) = exact(object) {
+            return Ok(Self::Bytes(bytes));
         }
         View::new(object, ffi::PyBUF_SIMPLE).map(Self::View)
     }
@@ -52,7 +51,7 @@ impl<'a, 'py> Argument<'a, 'py> {
     #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
-            Self::Bytes(bytes) => bytes_of(bytes),
+            Self::Bytes(bytes) => bytes_of(*bytes),
             Self::View(View { buffer, .. }) if buffer.len == 0 => &[],
             // SAFETY: the exporter keeps `len` bytes at `buf` until the view is released. Another thread may write to
             // them, as it may with the standard library; copies and searches cope with that (`docs/safety.md`).
@@ -65,10 +64,22 @@ impl<'a, 'py> Argument<'a, 'py> {
     /// The bytes for work during which other threads run: they could change what is not a bytes object.
     pub(crate) fn constant(&self) -> PyResult<Cow<'_, [u8]>> {
         Ok(match self {
-            Self::Bytes(bytes) => Cow::Borrowed(bytes_of(bytes)),
+            Self::Bytes(bytes) => Cow::Borrowed(bytes_of(*bytes)),
             Self::View(_) => Cow::Owned(copy(self.bytes())?),
         })
     }
+}
+
+#[inline(always)]
+fn exact<'a, 'py>(object: Borrowed<'a, 'py, PyAny>) -> Option<Borrowed<'a, 'py, PyBytes>> {
+    // SAFETY: just checked.
+    object.is_exact_instance_of::<PyBytes>().then(|| unsafe { object.cast_unchecked() })
+}
+
+/// What is in an exact bytes object.
+#[inline(always)]
+pub(crate) fn exact_bytes<'a>(object: Borrowed<'a, '_, PyAny>) -> Option<&'a [u8]> {
+    exact(object).map(bytes_of)
 }
 
 /// A copy of what can be of any length.
@@ -148,11 +159,11 @@ fn data_of(object: &Bound<'_, PyBytes>) -> *mut MaybeUninit<u8> {
 
 /// What is in a bytes object.
 #[inline]
-fn bytes_of<'a>(object: &'a Bound<'_, PyBytes>) -> &'a [u8] {
+fn bytes_of<'a>(object: Borrowed<'a, '_, PyBytes>) -> &'a [u8] {
     // SAFETY: it is a bytes object, whose length is in its head.
     let len = unsafe { ffi::Py_SIZE(object.as_ptr()) };
     // SAFETY: the object has that many bytes there, and they never change.
-    unsafe { std::slice::from_raw_parts(data_of(object).cast(), len as usize) }
+    unsafe { std::slice::from_raw_parts(data_of(&object).cast(), len as usize) }
 }
 
 #[cold]
@@ -187,6 +198,12 @@ impl<'py> NewBytes<'py> {
             advise_huge(bytes.memory());
         }
         Ok(bytes)
+    }
+
+    /// As [`new`](Self::new), for a fast path: `None`, and no exception, without memory for it.
+    #[inline(always)]
+    pub(crate) fn try_new(py: Python<'py>, len: usize) -> Option<Self> {
+        Self::new(py, len).ok()
     }
 
     /// The memory, to be written in full before [`finish`](Self::finish).

@@ -1,9 +1,10 @@
 //! Numbers and slices from Python objects, converted and refused as the standard library does.
 
 use std::ffi::{c_int, c_long};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::exception::{Exception, PyOverflowError, PyResult, PyTypeError};
-use super::objects::{class_name, digits};
+use super::objects::{class_name, digits, has_immortals};
 use pyo3::prelude::*;
 use pyo3::types::PySlice;
 use pyo3::{Borrowed, ffi};
@@ -32,9 +33,57 @@ pub(crate) fn is_index(object: Borrowed<'_, '_, PyAny>) -> bool {
     unsafe { ffi::PyIndex_Check(object.as_ptr()) != 0 }
 }
 
+/// An address that no object has.
+const NOWHERE: usize = usize::MAX - (256 << SMALL_INT);
+/// The size of a small int, as a power of two.
+const SMALL_INT: u32 = if size_of::<usize>() == 8 { 5 } else { 4 };
+/// Where CPython has the ints of all bytes, which it keeps as long as the process, one behind the other. The stable ABI does not say:
+/// [`find_small_ints`] finds out. [`NOWHERE`] until then, and where it has them otherwise.
+static SMALL_INTS: AtomicUsize = AtomicUsize::new(NOWHERE);
+/// The same, if references to them are not counted: since 3.12.
+static IMMORTAL_INTS: AtomicUsize = AtomicUsize::new(NOWHERE);
+
+/// Finds the ints that CPython keeps, so that conversions of bytes need not call it.
+pub(crate) fn find_small_ints(py: Python<'_>) -> PyResult<()> {
+    let make = || (0..256).map(|value| python_int(py, value)).collect::<PyResult<Vec<_>>>();
+    // Twice: what is not kept is not the same again.
+    let (ints, again) = (make()?, make()?);
+    let first = ints[0].as_ptr().expose_provenance();
+    let is_there = |(index, int): (usize, &Bound<'_, PyAny>)| {
+        int.as_ptr().addr() == first + (index << SMALL_INT) && int.is(&again[index])
+    };
+    if ints.iter().enumerate().all(is_there) {
+        SMALL_INTS.store(first, Ordering::Relaxed);
+        IMMORTAL_INTS.store(if has_immortals(py) { first } else { NOWHERE }, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// The value, if it is one of these ints.
+#[inline(always)]
+fn small_int(object: Borrowed<'_, '_, PyAny>) -> Option<u8> {
+    let distance = object.as_ptr().addr().wrapping_sub(SMALL_INTS.load(Ordering::Relaxed));
+    // No other object can be between them.
+    (distance < 256 << SMALL_INT).then_some((distance >> SMALL_INT) as u8)
+}
+
+/// As [`python_int`], for a byte: a new reference, or null with an exception set.
+#[inline(always)]
+pub(super) fn byte_object(_py: Python<'_>, value: u8) -> *mut ffi::PyObject {
+    let first = IMMORTAL_INTS.load(Ordering::Relaxed);
+    if first == NOWHERE {
+        // SAFETY: attached, as the token says.
+        return unsafe { ffi::PyLong_FromLong(value.into()) };
+    }
+    std::ptr::with_exposed_provenance_mut(first + (usize::from(value) << SMALL_INT))
+}
+
 /// The value of an exact int that fits: the conversion runs no Python code and raises nothing.
 #[inline]
 pub(crate) fn exact_int(object: Borrowed<'_, '_, PyAny>) -> Option<isize> {
+    if let Some(value) = small_int(object) {
+        return Some(value.into());
+    }
     // SAFETY: the object is alive while it is borrowed.
     if unsafe { ffi::PyLong_CheckExact(object.as_ptr()) } == 0 {
         return None;

@@ -1,12 +1,14 @@
 //! New Python objects, made without PyO3's functions that panic where there is no memory; and strings of Python's for messages.
 
 use std::ffi::CStr;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyList, PyString, PyTuple};
 use pyo3::{Borrowed, ffi};
 
 use super::exception::{Exception, PyResult};
+use super::module::version;
 
 /// An object that the caller of a method holds.
 pub(crate) type Object<'a, 'py> = Borrowed<'a, 'py, PyAny>;
@@ -17,6 +19,37 @@ pub(crate) type Returned<'py> = PyResult<Bound<'py, PyAny>>;
 #[inline]
 pub(crate) fn none(py: Python<'_>) -> Bound<'_, PyAny> {
     py.None().into_bound(py)
+}
+
+/// Whether references to small ints, `None` and the like are not counted: since CPython 3.12. Zero: not known yet.
+static IMMORTALS: AtomicU8 = AtomicU8::new(0);
+
+#[inline(always)]
+pub(super) fn has_immortals(py: Python<'_>) -> bool {
+    match IMMORTALS.load(Ordering::Relaxed) {
+        0 => find_immortals(py),
+        known => known == 2,
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn find_immortals(py: Python<'_>) -> bool {
+    let found = version(py) >= (3, 12);
+    IMMORTALS.store(if found { 2 } else { 1 }, Ordering::Relaxed);
+    found
+}
+
+/// A new reference to `None`.
+#[inline(always)]
+pub(super) fn none_object(py: Python<'_>) -> *mut ffi::PyObject {
+    // SAFETY: it is always there.
+    let none = unsafe { ffi::Py_None() };
+    if !has_immortals(py) {
+        // SAFETY: attached, as the token says.
+        unsafe { ffi::Py_INCREF(none) };
+    }
+    none
 }
 
 /// `True` or `False`.

@@ -101,6 +101,12 @@ impl<'py> Args<'py> {
         self.values.len() - self.named_count()
     }
 
+    /// The argument of a call with one.
+    #[inline(always)]
+    pub(crate) fn only(&self) -> Option<Borrowed<'py, 'py, PyAny>> {
+        if self.len() == 1 { self.get(0) } else { None }
+    }
+
     /// The argument at a position.
     #[inline]
     pub(crate) fn get(&self, index: usize) -> Option<Borrowed<'py, 'py, PyAny>> {

@@ -13,7 +13,8 @@ use pyo3::types::{PyDict, PyTuple, PyType};
 use pyo3::{Borrowed, ffi};
 
 use super::exception::{Exception, PyResult};
-use super::objects::Object;
+use super::number::byte_object;
+use super::objects::{Object, none_object};
 use super::owned::Owned;
 use super::trampoline::{Args, enter, raise};
 
@@ -394,15 +395,22 @@ impl<'py> RawResult<'py> {
     }
 
     #[inline(always)]
-    pub(crate) fn int(_py: Python<'py>, value: isize) -> Self {
+    pub(crate) fn int(py: Python<'py>, value: isize) -> Self {
+        if let Ok(value) = u8::try_from(value) {
+            return Self::byte(py, value);
+        }
         // SAFETY: attached, as the token says.
         Self(unsafe { ffi::PyLong_FromSsize_t(value) }, std::marker::PhantomData)
     }
 
     #[inline(always)]
-    pub(crate) fn byte(_py: Python<'py>, value: u8) -> Self {
-        // SAFETY: attached, as the token says.
-        Self(unsafe { ffi::PyLong_FromLong(value.into()) }, std::marker::PhantomData)
+    pub(crate) fn byte(py: Python<'py>, value: u8) -> Self {
+        Self(byte_object(py, value), std::marker::PhantomData)
+    }
+
+    #[inline(always)]
+    pub(crate) fn none(py: Python<'py>) -> Self {
+        Self(none_object(py), std::marker::PhantomData)
     }
 
     #[inline(always)]
@@ -422,6 +430,19 @@ impl<'py> RawResult<'py> {
             Self::object,
         )
     }
+}
+
+/// The result of a slow path that has only that: 0, or -1 with the exception set.
+#[cold]
+#[inline(never)]
+pub(crate) fn status(py: Python<'_>, result: PyResult<()>) -> c_int {
+    result.map_or_else(
+        |error| {
+            raise(py, error);
+            -1
+        },
+        |()| 0,
+    )
 }
 
 /// Takes the fast path, `fast`, or where that returns `None` the slow path, `body`.
@@ -466,25 +487,41 @@ pub(crate) unsafe fn fast_object<'py, T: Body + 'py>(
     unsafe { fast_or_slow(this, ptr::null_mut(), fast, |this| body(this).map(Bound::into_ptr)) }
 }
 
-/// As [`fast_object`], with arguments for the slow path.
+/// As [`fast_object`], with arguments.
 ///
 /// # Safety
 ///
 /// As [`call`].
 #[inline(always)]
-pub(crate) unsafe fn fast_object_with_args<'py, T: Body + 'py>(
+pub(crate) unsafe fn fast_call<'py, T: Body + 'py>(
     this: *mut ffi::PyObject,
     values: *mut *mut ffi::PyObject,
     count: isize,
-    fast: impl FnOnce(Receiver<'py, T>) -> Option<RawResult<'py>>,
+    fast: impl FnOnce(Receiver<'py, T>, Args<'py>) -> Option<RawResult<'py>>,
     body: impl FnOnce(Receiver<'py, T>, Args<'py>) -> PyResult<Bound<'py, PyAny>>,
 ) -> *mut ffi::PyObject {
-    let body = |this: Receiver<'py, T>| {
-        // SAFETY: the caller's promise.
-        body(this, unsafe { Args::new(this.py, values, count, ptr::null_mut()) })
-    };
     // SAFETY: the caller's promise.
-    unsafe { fast_object(this, fast, body) }
+    let args = |py| unsafe { Args::new(py, values, count, ptr::null_mut()) };
+    // SAFETY: the caller's promise.
+    unsafe { fast_object(this, |this| fast(this, args(this.py)), |this| body(this, args(this.py))) }
+}
+
+/// As [`fast_object`], with one argument.
+///
+/// # Safety
+///
+/// As [`call_with`].
+#[inline(always)]
+pub(crate) unsafe fn fast_call_with<'py, T: Body + 'py>(
+    this: *mut ffi::PyObject,
+    argument: *mut ffi::PyObject,
+    fast: impl FnOnce(Receiver<'py, T>, Object<'py, 'py>) -> Option<RawResult<'py>>,
+    body: impl FnOnce(Receiver<'py, T>, Object<'py, 'py>) -> PyResult<Bound<'py, PyAny>>,
+) -> *mut ffi::PyObject {
+    // SAFETY: the caller's promise.
+    let argument = |py| unsafe { Borrowed::from_ptr(py, argument) };
+    // SAFETY: the caller's promise.
+    unsafe { fast_object(this, |this| fast(this, argument(this.py)), |this| body(this, argument(this.py))) }
 }
 
 /// As [`number`], with a fast path.
@@ -639,7 +676,7 @@ macro_rules! one_method {
 }
 
 /// As `noargs_method!`, with a fast path.
-macro_rules! fast_method {
+macro_rules! fast_noargs_method {
     ($name:literal, $fast:path, $function:path, $doc:expr) => {{
         unsafe extern "C" fn entry(this: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
             // SAFETY: CPython calls a method with an instance of its class, and while attached.
@@ -649,24 +686,30 @@ macro_rules! fast_method {
     }};
 }
 
-/// As `method!`, with a fast path for calls without arguments.
-macro_rules! fast_call {
+/// As `one_method!`, with a fast path.
+macro_rules! fast_one_method {
+    ($name:literal, $fast:path, $function:path, $doc:expr) => {{
+        unsafe extern "C" fn entry(this: *mut ffi::PyObject, argument: *mut ffi::PyObject) -> *mut ffi::PyObject {
+            // SAFETY: CPython calls a method with an instance of its class and a live object, and while attached.
+            unsafe { $crate::sys::typeobject::fast_call_with(this, argument, $fast, $function) }
+        }
+        $crate::sys::typeobject::def($name, ffi::PyMethodDefPointer { PyCFunction: entry }, ffi::METH_O, $doc)
+    }};
+}
+
+/// As `method!`, with a fast path.
+macro_rules! fast_method {
     ($name:literal, $fast:path, $function:path, $doc:expr) => {{
         unsafe extern "C" fn entry(
             this: *mut ffi::PyObject,
             values: *mut *mut ffi::PyObject,
             count: isize,
         ) -> *mut ffi::PyObject {
-            let fast = |this| if count == 0 { $fast(this) } else { None };
             // SAFETY: CPython calls a method with an instance of its class and its arguments, and while attached.
-            unsafe { $crate::sys::typeobject::fast_object_with_args(this, values, count, fast, $function) }
+            unsafe { $crate::sys::typeobject::fast_call(this, values, count, $fast, $function) }
         }
-        $crate::sys::typeobject::def(
-            $name,
-            ffi::PyMethodDefPointer { PyCFunctionFast: entry },
-            ffi::METH_FASTCALL,
-            $doc,
-        )
+        let entry = ffi::PyMethodDefPointer { PyCFunctionFast: entry };
+        $crate::sys::typeobject::def($name, entry, ffi::METH_FASTCALL, $doc)
     }};
 }
 
@@ -715,4 +758,7 @@ macro_rules! fast_property {
     }};
 }
 
-pub(crate) use {fast_call, fast_method, fast_property, keyword_method, method, noargs_method, one_method, property};
+pub(crate) use {
+    fast_method, fast_noargs_method, fast_one_method, fast_property, keyword_method, method, noargs_method, one_method,
+    property,
+};

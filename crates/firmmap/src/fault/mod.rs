@@ -70,7 +70,7 @@ pub(crate) use busy::Busy;
 pub(crate) use drop_hook::dropped;
 pub use drop_hook::{DroppedFault, set_drop_hook};
 pub(crate) use os::attempt;
-pub(crate) use slot::Slot;
+pub(crate) use slot::{Slot, UNGUARDED};
 pub(crate) use table::{register, release, renew, withdraw};
 
 use crate::error::{Detail, Error};

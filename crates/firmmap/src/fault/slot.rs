@@ -48,6 +48,9 @@ pub(crate) struct Slot {
     pub(super) next_free: AtomicPtr<Slot>,
 }
 
+/// In place of a slot, for fast paths of mappings that are not guarded: it has no faults.
+pub(crate) static UNGUARDED: Slot = Slot::new();
+
 /// The number of zeroed ranges that one mapping has at a time. Each is a memory area of the kernel, which limits them.
 const ZEROED_RANGES: usize = 16;
 

@@ -1,25 +1,72 @@
 //! Fast paths for callers to whom a nanosecond matters: the Python class, whose calls cost as much as the standard library's.
 //!
-//! Each returns a result, or `None` without having changed anything; the operation that it stands in for then finds out why: an
-//! index outside of the map, a protection, a fault. So no error has to be carried along. They are hidden because nobody else needs
-//! them: where Rust calls Rust, the compiler turns [`Mmap::get`] into the same code.
+//! Each returns a result, or `None`, and the operation that it stands in for then finds out why: an index outside of the map, a
+//! protection, a fault. Nothing has changed then; but a write that met a fault may have been made, and is made again. So no error has
+//! to be carried along. They are hidden because nobody else needs them: where Rust calls Rust, the compiler turns [`Mmap::get`] into
+//! the same code.
 
 use std::mem::MaybeUninit;
 
+use crate::access::Protection;
 use crate::map::Mmap;
+use crate::memmem::{self, Direction};
 
 #[doc(hidden)]
 impl Mmap {
     /// [`get`](Self::get), if it succeeds.
     #[inline(always)]
     pub fn try_get(&self, index: usize) -> Option<u8> {
-        if self.is_readable() { self.region.try_load(index) } else { None }
+        self.region.try_load(index)
     }
 
     /// [`read_uninit_at`](Self::read_uninit_at), if it succeeds.
     #[inline(always)]
     pub fn try_read(&self, start: usize, buffer: &mut [MaybeUninit<u8>]) -> Option<()> {
         if self.is_readable() { self.region.try_read(start, buffer) } else { None }
+    }
+
+    #[inline(always)]
+    fn is_writable(&self) -> bool {
+        self.origin.protection.contains(Protection::WRITE)
+    }
+
+    /// [`set`](Self::set), if it succeeds.
+    #[inline(always)]
+    pub fn try_set(&self, index: usize, value: u8) -> Option<()> {
+        if self.is_writable() { self.region.try_store(index, value) } else { None }
+    }
+
+    /// [`write_all_at`](Self::write_all_at) of few bytes, if it succeeds.
+    #[inline(always)]
+    pub fn try_write_all(&self, bytes: &[u8], start: usize) -> Option<()> {
+        if self.is_writable() { self.region.try_write(bytes, start) } else { None }
+    }
+
+    /// [`copy_within`](Self::copy_within) of `len` bytes, few, to where none of them is, if it succeeds.
+    #[inline(always)]
+    pub fn try_copy_within(&self, source: usize, target: usize, len: usize) -> Option<()> {
+        if self.is_readable() && self.is_writable() { self.region.try_copy_within(source, target, len) } else { None }
+    }
+
+    /// [`find`](Self::find) in `start..end`, if it succeeds and soon knows whether there is a match.
+    #[inline(always)]
+    pub fn try_find(&self, needle: &[u8], start: usize, end: usize) -> Option<Option<usize>> {
+        self.try_search(needle, start, end, Direction::Forward)
+    }
+
+    /// [`rfind`](Self::rfind), as [`try_find`](Self::try_find).
+    #[inline(always)]
+    pub fn try_rfind(&self, needle: &[u8], start: usize, end: usize) -> Option<Option<usize>> {
+        self.try_search(needle, start, end, Direction::Reverse)
+    }
+
+    #[inline(always)]
+    fn try_search(&self, needle: &[u8], start: usize, end: usize, direction: Direction) -> Option<Option<usize>> {
+        if !self.is_readable() {
+            return None;
+        }
+        let found = self.region.try_search(start, end, |haystack| memmem::find_near(haystack, needle, direction))?;
+        Some(found.map(|index| start + index))
     }
 
     /// Where the map's descriptor stands, in one system call. Should the number have become another file's, it is the position of that one;

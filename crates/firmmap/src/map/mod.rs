@@ -392,6 +392,17 @@ impl Mmap {
     /// ```
     #[inline(always)]
     pub fn get(&self, index: usize) -> Result<u8> {
+        let byte = match self.region.try_load(index) {
+            Some(byte) => byte,
+            None => self.get_slowly(index)?,
+        };
+        Ok(byte)
+    }
+
+    /// [`get`](Self::get) where the fast path has failed: finds out why.
+    #[cold]
+    #[inline(never)]
+    fn get_slowly(&self, index: usize) -> Result<u8> {
         self.check_readable("read")?;
         match self.region.load(index) {
             Some(byte) => Ok(byte?),
@@ -663,8 +674,7 @@ impl Mmap {
 
     #[inline(always)]
     pub(crate) fn is_readable(&self) -> bool {
-        // A writable page is readable, on every supported processor.
-        self.origin.protection.intersects(Protection::READ.union(Protection::WRITE))
+        region::is_readable(self.origin.protection)
     }
 
     #[inline]

@@ -7,16 +7,16 @@ use crate::error::Result;
 use crate::map::Mmap;
 use crate::map::values::Values;
 use crate::range;
-use crate::region::Region;
 
 mod sealed {
-    use super::Region;
-    use crate::fault::Fault;
+    use crate::region::Word;
 
     /// What [`Number`](super::Number) can do: nothing for others to call.
     pub(crate) trait Sealed: Sized {
-        fn load(region: &Region, start: usize, order: Order) -> Option<std::result::Result<Self, Fault>>;
-        fn store(self, region: &Region, start: usize, order: Order) -> Option<std::result::Result<(), Fault>>;
+        /// An integer of the same length.
+        type Word: Word;
+        fn from_word(word: Self::Word, order: Order) -> Self;
+        fn into_word(self, order: Order) -> Self::Word;
         fn decode(bytes: &[u8], order: Order) -> Self;
     }
 
@@ -50,27 +50,30 @@ use sealed::{Order, Sealed};
 pub trait Number: Copy + Sealed {}
 
 macro_rules! numbers {
-    ($($type:ty)*) => {$(
+    ($($type:ty: $word:ty,)*) => {$(
         impl Number for $type {}
 
         impl Sealed for $type {
+            type Word = $word;
+
             #[inline(always)]
-            fn load(region: &Region, start: usize, order: Order) -> Option<std::result::Result<Self, crate::fault::Fault>> {
-                let bytes = region.load_word(start)?;
-                Some(bytes.map(|bytes| match order {
-                    Order::Little => Self::from_le_bytes(bytes),
-                    Order::Big => Self::from_be_bytes(bytes),
-                    Order::Native => Self::from_ne_bytes(bytes),
-                }))
+            fn from_word(word: $word, order: Order) -> Self {
+                let word = match order {
+                    Order::Little => <$word>::from_le(word),
+                    Order::Big => <$word>::from_be(word),
+                    Order::Native => word,
+                };
+                Self::from_ne_bytes(word.to_ne_bytes())
             }
 
             #[inline(always)]
-            fn store(self, region: &Region, start: usize, order: Order) -> Option<std::result::Result<(), crate::fault::Fault>> {
-                region.store_word(start, match order {
-                    Order::Little => self.to_le_bytes(),
-                    Order::Big => self.to_be_bytes(),
-                    Order::Native => self.to_ne_bytes(),
-                })
+            fn into_word(self, order: Order) -> $word {
+                let word = <$word>::from_ne_bytes(self.to_ne_bytes());
+                match order {
+                    Order::Little => word.to_le(),
+                    Order::Big => word.to_be(),
+                    Order::Native => word,
+                }
             }
 
             #[inline(always)]
@@ -86,7 +89,11 @@ macro_rules! numbers {
     )*};
 }
 
-numbers!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize f32 f64);
+numbers! {
+    u8: u8, u16: u16, u32: u32, u64: u64, u128: u128, usize: usize,
+    i8: u8, i16: u16, i32: u32, i64: u64, i128: u128, isize: usize,
+    f32: u32, f64: u64,
+}
 
 impl Mmap {
     /// Reads the number at `index`, in little-endian byte order. The index need not be aligned.
@@ -258,9 +265,20 @@ impl Mmap {
 
     #[inline(always)]
     fn get_number<T: Number>(&self, index: usize, order: Order) -> Result<T> {
+        let word = match self.region.try_load_word(index) {
+            Some(word) => word,
+            None => self.word_slowly::<T>(index)?,
+        };
+        Ok(T::from_word(word, order))
+    }
+
+    /// The integer at `index` where the fast path has failed: finds out why.
+    #[cold]
+    #[inline(never)]
+    fn word_slowly<T: Number>(&self, index: usize) -> Result<T::Word> {
         self.check_readable("read")?;
-        match T::load(&self.region, index, order) {
-            Some(number) => Ok(number?),
+        match self.region.load_word(index) {
+            Some(word) => Ok(word?),
             None => Err(range::outside("read", index, size_of::<T>(), self.len())),
         }
     }
@@ -268,7 +286,7 @@ impl Mmap {
     #[inline(always)]
     fn set_number<T: Number>(&self, index: usize, value: T, order: Order) -> Result<()> {
         self.check_writable("write")?;
-        match value.store(&self.region, index, order) {
+        match self.region.store_word(index, value.into_word(order)) {
             Some(result) => Ok(result?),
             None => Err(range::outside("write", index, size_of::<T>(), self.len())),
         }

@@ -180,7 +180,7 @@ fn scan_few<const REVERSE: bool>(
 
 /// Whether two non-empty slices of the same length are equal. Up to 16 bytes are compared inline, by two overlapping loads.
 #[inline(always)]
-fn is_equal(left: &[u8], right: &[u8]) -> bool {
+pub(super) fn is_equal(left: &[u8], right: &[u8]) -> bool {
     #[inline(always)]
     fn ends<const N: usize>(left: &[u8], right: &[u8]) -> bool {
         left.first_chunk::<N>() == right.first_chunk::<N>() && left.last_chunk::<N>() == right.last_chunk::<N>()

@@ -8,10 +8,12 @@
 //! the haystack at every index that is returned, and matches are in order and do not overlap.
 
 mod kernel;
+mod near;
 mod rank;
 mod searcher;
 mod vector;
 
+pub(crate) use near::find_near;
 use searcher::Searcher;
 pub(crate) use searcher::find_each_byte;
 
@@ -183,6 +185,8 @@ mod tests {
             with_each_kernel(|| {
                 assert_eq!(Finder::new(&needle, Direction::Forward).find(&haystack), first);
                 assert_eq!(Finder::new(&needle, Direction::Reverse).find(&haystack), last);
+                assert!(find_near(&haystack, &needle, Direction::Forward).is_none_or(|found| found == first));
+                assert!(find_near(&haystack, &needle, Direction::Reverse).is_none_or(|found| found == last));
                 let mut found = Vec::new();
                 Finder::new(&needle, Direction::Forward).find_each(&haystack, |index| { found.push(index); true });
                 assert_eq!(found, all);

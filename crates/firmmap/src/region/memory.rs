@@ -45,7 +45,7 @@ pub(super) unsafe fn store(address: *mut u8, value: u8) {
 
 /// The lengths that [`copy_short`] copies.
 #[cfg(target_arch = "x86_64")]
-const SHORT: std::ops::RangeInclusive<usize> = 16..=128;
+const SHORT: std::ops::RangeInclusive<usize> = 8..=128;
 
 /// Copies `len` bytes, a length in [`SHORT`], between ranges that may overlap. In assembly, which the compiler does not look into either,
 /// and which costs less than a call.
@@ -57,6 +57,24 @@ const SHORT: std::ops::RangeInclusive<usize> = 16..=128;
 #[cfg(target_arch = "x86_64")]
 #[inline]
 unsafe fn copy_short(source: *const u8, target: *mut u8, len: usize) {
+    if len < 16 {
+        // SAFETY: the first and the last 8 bytes of `len`, which both sides have, are read and then written.
+        unsafe {
+            asm!(
+                "mov {a}, [{source}]",
+                "mov {b}, [{source} + {last}]",
+                "mov [{target}], {a}",
+                "mov [{target} + {last}], {b}",
+                source = in(reg) source,
+                target = in(reg) target,
+                last = in(reg) len - 8,
+                a = out(reg) _,
+                b = out(reg) _,
+                options(nostack, preserves_flags),
+            );
+        }
+        return;
+    }
     let last = len - 16;
     if len <= 32 {
         // SAFETY: the first and the last 16 bytes of `len`, which both sides have, are read and then written.
@@ -246,7 +264,6 @@ pub(crate) fn as_uninit(buffer: &mut [u8]) -> &mut [MaybeUninit<u8>] {
 }
 
 /// The memory of a value, to be filled with bytes.
-#[cfg(any(feature = "bytemuck", feature = "zerocopy"))]
 #[inline]
 pub(crate) fn value_bytes<T>(value: &mut MaybeUninit<T>) -> &mut [MaybeUninit<u8>] {
     // SAFETY: the same memory, which need not be initialised by either type.

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 #[cfg(any(feature = "bytemuck", feature = "zerocopy"))]
 pub(crate) use memory::value_bytes;
 pub(crate) use memory::{append, as_uninit};
+pub(crate) use word::Word;
 
 use crate::access::{Access, FlushFlags, Protection};
 use crate::advice::Advice;
@@ -35,6 +36,12 @@ pub(crate) struct Region {
     capacity: usize,
     /// The mapping's entry in the table of guarded mappings, if it is guarded.
     slot: Option<&'static Slot>,
+    /// Whether the protection lets the bytes be read.
+    readable: bool,
+    /// For the fast paths, one check in place of two: the length if the bytes can be read, otherwise zero.
+    readable_len: AtomicUsize,
+    /// For the fast paths: `slot`, or [`fault::UNGUARDED`].
+    fast_slot: &'static Slot,
 }
 
 /// The number of bytes after which a copy or a search checks for a fault, and ends if there was one.
@@ -45,19 +52,29 @@ const SHORT: usize = 4096;
 impl Region {
     /// A region without bytes, which mmap(2) cannot create.
     pub(crate) fn empty() -> Self {
-        let first = AtomicPtr::new(nowhere());
-        Self { mapping: None, first, start: 0, len: AtomicUsize::new(0), capacity: 0, slot: None }
+        Self {
+            mapping: None,
+            first: AtomicPtr::new(nowhere()),
+            start: 0,
+            len: AtomicUsize::new(0),
+            capacity: 0,
+            slot: None,
+            readable: false,
+            readable_len: AtomicUsize::new(0),
+            fast_slot: &fault::UNGUARDED,
+        }
     }
 
     /// Maps `request`, whose length includes the `start` bytes before the region and the spare capacity past `len`. `file` is the
     /// map's own descriptor.
     pub(crate) fn map(request: &Request<'_>, start: usize, len: usize, file: Option<&TrackedFile>) -> io::Result<Self> {
-        let mapping = Mapping::new(request)?;
-        let slot = fault::register(&mapping.info(request, file, start));
-        let first = AtomicPtr::new(nowhere());
-        let (len, capacity) = (AtomicUsize::new(len), request.len - start);
-        let mut region = Self { mapping: Some(mapping), first, start, len, capacity, slot };
+        let mut region = Self::empty();
+        let mapping = region.mapping.insert(Mapping::new(request)?);
+        region.slot = fault::register(&mapping.info(request, file, start));
+        (region.start, region.capacity, *region.len.get_mut()) = (start, request.len - start, len);
+        region.readable = is_readable(request.protection);
         region.place();
+        region.prepare_fast_paths();
         Ok(region)
     }
 
@@ -77,12 +94,16 @@ impl Region {
     pub(crate) fn grow(&self, len: usize) {
         assert!(self.len() <= len && len <= self.capacity, "growth inside of the room");
         self.len.store(len, Ordering::Release);
+        if self.readable {
+            self.readable_len.store(len, Ordering::Release);
+        }
     }
 
     /// Changes the length without a new mapping.
     pub(crate) fn set_len(&mut self, len: usize) {
         assert!(len <= self.capacity, "a length inside of the room");
         *self.len.get_mut() = len;
+        self.prepare_fast_paths();
     }
 
     /// The address of the first byte; dangling if there is none.
@@ -98,6 +119,12 @@ impl Region {
             Some(mapping) => mapping.base().wrapping_add(self.start),
             None => nowhere(),
         };
+    }
+
+    /// Sets what only the fast paths read, after anything that it depends on has changed.
+    fn prepare_fast_paths(&mut self) {
+        *self.readable_len.get_mut() = if self.readable { *self.len.get_mut() } else { 0 };
+        self.fast_slot = self.slot.unwrap_or(&fault::UNGUARDED);
     }
 
     /// The address of `span`, which was checked to be within the mapping.
@@ -190,16 +217,85 @@ impl Region {
     /// reports it.
     #[inline(always)]
     fn try_guarded<R>(&self, access: impl FnOnce() -> R) -> Option<R> {
-        let Some(slot) = self.slot else { return Some(access()) };
+        let slot = self.fast_slot;
+        // On Windows an operation that can be abandoned costs a call.
+        if cfg!(windows) && self.slot.is_none() {
+            return Some(access());
+        }
         let seen = slot.settled_count();
         let result = fault::attempt(slot, access);
         if slot.is_unchanged(seen) { result } else { None }
     }
 
-    /// The byte at `index`, if there is one and [`try_guarded`](Self::try_guarded) succeeds.
+    /// As [`try_guarded`](Self::try_guarded), for `access` that writes: an earlier fault is reported before anything changes.
+    #[inline(always)]
+    fn try_guarded_write<R>(&self, access: impl FnOnce() -> R) -> Option<R> {
+        let Some(slot) = self.slot else { return Some(access()) };
+        let seen = slot.settled()?;
+        let result = fault::attempt(slot, access);
+        if slot.is_unchanged(seen) { result } else { None }
+    }
+
+    /// Stores `value` at `index`, if that is in the map and [`try_guarded_write`](Self::try_guarded_write) succeeds. Callers have checked
+    /// that the map is writable.
+    #[inline(always)]
+    pub(crate) fn try_store(&self, index: usize, value: u8) -> Option<()> {
+        if index >= self.len() {
+            return None;
+        }
+        let address = self.as_ptr().wrapping_add(index);
+        // SAFETY: the byte is in the map, as was just checked; callers have checked that it is writable.
+        self.try_guarded_write(|| unsafe { memory::store(address, value) })
+    }
+
+    /// Copies `bytes` to `start`, as [`try_store`](Self::try_store) stores one.
+    #[inline(always)]
+    pub(crate) fn try_write(&self, bytes: &[u8], start: usize) -> Option<()> {
+        if bytes.len() > SHORT || bytes.len() > self.len().checked_sub(start)? {
+            return None;
+        }
+        let address = self.as_ptr().wrapping_add(start);
+        // SAFETY: the bytes are in the map, as was just checked; callers have checked that it is writable.
+        self.try_guarded_write(|| unsafe { memory::copy_in(bytes, address) })
+    }
+
+    /// [`copy_within`](Self::copy_within) of few bytes to where none of them is, as [`try_store`](Self::try_store) stores one: so that it can
+    /// be done again. They go through private memory here too.
+    #[inline(always)]
+    pub(crate) fn try_copy_within(&self, source: usize, target: usize, len: usize) -> Option<()> {
+        const FEW: usize = 128;
+        let last = self.len().checked_sub(len)?;
+        if len > FEW || source > last || target > last || source.abs_diff(target) < len {
+            return None;
+        }
+        let mut buffer = [MaybeUninit::uninit(); FEW];
+        let buffer = &mut buffer[..len];
+        let address = self.as_ptr().wrapping_add(source);
+        // SAFETY: the bytes are in the map, as was just checked; the buffer is exclusively ours and as long.
+        self.try_guarded_write(|| unsafe { memory::copy_out(address, buffer) }.len())?;
+        // SAFETY: the copy has written all of it.
+        let bytes = unsafe { memory::assume_init(buffer) };
+        let address = self.as_ptr().wrapping_add(target);
+        // SAFETY: as above; callers have checked that the map is writable.
+        self.try_guarded_write(|| unsafe { memory::copy_in(bytes, address) })
+    }
+
+    /// Runs `search` on the bytes of `start..end`, if they are in the map and [`try_guarded`](Self::try_guarded) succeeds. What holds for
+    /// the search of [`search`](Self::search) holds for it.
+    #[inline(always)]
+    pub(crate) fn try_search<R>(&self, start: usize, end: usize, search: impl FnOnce(&[u8]) -> Option<R>) -> Option<R> {
+        if start > end || end > self.len() {
+            return None;
+        }
+        let address = self.as_ptr().wrapping_add(start);
+        // SAFETY: these bytes are in the map, as was just checked; the slice does not outlive the search.
+        self.try_guarded(|| search(unsafe { memory::bytes(address, end - start) }))?
+    }
+
+    /// The byte at `index`, if there is one that can be read and [`try_guarded`](Self::try_guarded) succeeds.
     #[inline(always)]
     pub(crate) fn try_load(&self, index: usize) -> Option<u8> {
-        if index >= self.len() {
+        if index >= self.readable_len.load(Ordering::Acquire) {
             return None;
         }
         let address = self.as_ptr().wrapping_add(index);
@@ -245,7 +341,6 @@ impl Region {
     }
 
     /// The byte at `index`, or `None`.
-    #[inline(always)]
     pub(crate) fn load(&self, index: usize) -> Option<Result<u8, Fault>> {
         // One check for both: an index in the map is in the mapping, which is never shorter.
         if index >= self.len() {
@@ -257,28 +352,38 @@ impl Region {
         Some(self.guard(span, span, || unsafe { memory::load(address) }))
     }
 
-    /// The `N` bytes from `start` on, in as few accesses as possible, or `None` if there are fewer.
+    /// The integer at `start`, if it is in the map, can be read, and [`try_guarded`](Self::try_guarded) succeeds.
     #[inline(always)]
-    pub(crate) fn load_word<const N: usize>(&self, start: usize) -> Option<Result<[u8; N], Fault>> {
-        if self.len().checked_sub(N).is_none_or(|last| start > last) {
+    pub(crate) fn try_load_word<W: Word>(&self, start: usize) -> Option<W> {
+        if start.checked_add(size_of::<W>())? > self.readable_len.load(Ordering::Acquire) {
             return None;
         }
-        let address = self.as_ptr().wrapping_add(start);
-        let span = Span { start, len: N };
-        // SAFETY: the bytes are mapped, as was just checked, and the mapping lives as long as `self`.
-        Some(self.guard(span, span, || unsafe { word::load_word(address) }))
+        let base = self.as_ptr();
+        // SAFETY: the bytes are in the map, as was just checked, and so in the mapping, which lives as long as `self`.
+        self.try_guarded(|| unsafe { W::load(base, start) })
     }
 
-    /// Stores `bytes` at `start`, in one access if there is one of that length; `None` if the map has fewer.
+    /// The integer at `start`, in native byte order, or `None` if not all of it is in the map.
+    pub(crate) fn load_word<W: Word>(&self, start: usize) -> Option<Result<W, Fault>> {
+        if start.checked_add(size_of::<W>())? > self.len() {
+            return None;
+        }
+        let base = self.as_ptr();
+        let span = Span { start, len: size_of::<W>() };
+        // SAFETY: the bytes are mapped, as was just checked, and the mapping lives as long as `self`.
+        Some(self.guard(span, span, || unsafe { W::load(base, start) }))
+    }
+
+    /// Stores an integer at `start`, in native byte order; `None` if it does not fit into the map.
     #[inline(always)]
-    pub(crate) fn store_word<const N: usize>(&self, start: usize, bytes: [u8; N]) -> Option<Result<(), Fault>> {
-        if self.len().checked_sub(N).is_none_or(|last| start > last) {
+    pub(crate) fn store_word<W: Word>(&self, start: usize, word: W) -> Option<Result<(), Fault>> {
+        if start.checked_add(size_of::<W>())? > self.len() {
             return None;
         }
         let address = self.as_ptr().wrapping_add(start);
-        let span = Span { start, len: N };
+        let span = Span { start, len: size_of::<W>() };
         // SAFETY: the bytes are mapped, as was just checked; callers have checked that the map is writable.
-        Some(self.guard(span, span, || unsafe { word::store_word(address, bytes) }))
+        Some(self.guard(span, span, || unsafe { word.store(address) }))
     }
 
     #[inline]
@@ -458,10 +563,12 @@ impl Region {
                 Some(slot) => fault::renew(slot, &info),
                 None => self.slot = fault::register(&info),
             }
+            self.readable = is_readable(request.protection);
             if result.is_ok() && len < old_len && request.keeps_changes() {
                 self.clear_tail();
             }
         }
+        self.prepare_fast_paths();
         result
     }
 
@@ -487,6 +594,7 @@ impl Region {
             fault::renew(slot, &mapping.moved(&info, self.start));
         }
         self.place();
+        self.prepare_fast_paths();
         if result.is_ok() && len < old_len && clears {
             self.clear_tail();
         }
@@ -523,6 +631,7 @@ impl Region {
         self.mapping = None;
         (self.capacity, *self.len.get_mut()) = (0, 0);
         self.place();
+        self.prepare_fast_paths();
         fault
     }
 
@@ -580,6 +689,8 @@ impl Region {
         let Some(mapping) = &mut self.mapping else { return Ok(()) };
         mapping.protect(protection, access)?;
         self.slot.inspect(|slot| slot.set_protection(protection.bits() as i32));
+        self.readable = is_readable(protection);
+        self.prepare_fast_paths();
         Ok(())
     }
 
@@ -601,6 +712,11 @@ impl Drop for Region {
             fault::dropped(fault.offset, count);
         }
     }
+}
+
+/// Whether pages can be read: writable ones can, on every supported processor.
+pub(crate) fn is_readable(protection: Protection) -> bool {
+    protection.intersects(Protection::READ.union(Protection::WRITE))
 }
 
 /// The address of an empty map: a multiple of the page size, as for every mapping.

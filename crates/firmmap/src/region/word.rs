@@ -10,18 +10,30 @@ use super::memory;
 /// A load of one register: the instruction, and how it spells the register.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! load {
-    ($address:expr, $type:ty, $x86:literal, $aarch64:literal) => {{
+    ($base:expr, $index:expr, $type:ty, $x86:literal, $aarch64:literal) => {{
         let value: $type;
-        let address: *const u8 = $address;
+        let (base, index): (*const u8, usize) = ($base, $index);
         #[cfg(target_arch = "x86_64")]
         // SAFETY: reads as many bytes as `value` has, which the caller promises.
         unsafe {
-            asm!($x86, address = in(reg) address, value = out(reg) value, options(nostack, preserves_flags, readonly))
+            asm!(
+                $x86,
+                base = in(reg) base,
+                index = in(reg) index,
+                value = out(reg) value,
+                options(nostack, preserves_flags, readonly),
+            );
         };
         #[cfg(target_arch = "aarch64")]
         // SAFETY: reads as many bytes as `value` has, which the caller promises.
         unsafe {
-            asm!($aarch64, address = in(reg) address, value = out(reg) value, options(nostack, preserves_flags, readonly))
+            asm!(
+                $aarch64,
+                base = in(reg) base,
+                index = in(reg) index,
+                value = out(reg) value,
+                options(nostack, preserves_flags, readonly),
+            );
         };
         value
     }};
@@ -44,83 +56,67 @@ macro_rules! store {
     }};
 }
 
-/// The `N` bytes at `address`.
-///
-/// # Safety
-///
-/// - They are mapped and readable.
-#[inline(always)]
-pub(super) unsafe fn load_word<const N: usize>(address: *const u8) -> [u8; N] {
-    let mut bytes = [MaybeUninit::uninit(); N];
-    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-    {
-        let mut result = [0; N];
-        match N {
-            2 => {
-                let value = load!(address, u16, "mov {value:x}, word ptr [{address}]", "ldrh {value:w}, [{address}]");
-                result.copy_from_slice(&value.to_ne_bytes());
-                return result;
-            }
-            4 => {
-                let value = load!(address, u32, "mov {value:e}, dword ptr [{address}]", "ldr {value:w}, [{address}]");
-                result.copy_from_slice(&value.to_ne_bytes());
-                return result;
-            }
-            8 => {
-                let value = load!(address, u64, "mov {value:r}, qword ptr [{address}]", "ldr {value:x}, [{address}]");
-                result.copy_from_slice(&value.to_ne_bytes());
-                return result;
-            }
-            _ => {}
-        }
-    }
-    if N == 1 {
-        // SAFETY: the caller's promise.
-        return [unsafe { memory::load(address.cast_mut()) }; N];
-    }
-    // SAFETY: the caller's promise.
-    let filled = unsafe { memory::copy_out(address, &mut bytes) };
-    let mut result = [0; N];
-    result.copy_from_slice(filled);
-    result
+/// An integer that is read and written as a whole: it stays in a register all the way, which an array of its bytes does not.
+pub(crate) trait Word: Copy {
+    /// The integer `index` bytes from `base` on, in native byte order.
+    ///
+    /// # Safety
+    ///
+    /// - Its bytes are mapped and readable.
+    unsafe fn load(base: *const u8, index: usize) -> Self;
+
+    /// Stores the integer at `address`, in native byte order.
+    ///
+    /// # Safety
+    ///
+    /// - As many bytes are mapped and writable there.
+    unsafe fn store(self, address: *mut u8);
 }
 
-/// Stores `bytes` at `address`.
-///
-/// # Safety
-///
-/// - As many bytes are mapped and writable there.
-#[inline(always)]
-pub(super) unsafe fn store_word<const N: usize>(address: *mut u8, bytes: [u8; N]) {
-    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-    match N {
-        2 => {
-            let mut value = [0; 2];
-            value.copy_from_slice(&bytes);
-            let value = u16::from_ne_bytes(value);
-            store!(address, value, "mov word ptr [{address}], {value:x}", "strh {value:w}, [{address}]");
-            return;
+macro_rules! words {
+    ($($word:ty)*) => {$(
+        impl Word for $word {
+            #[inline(always)]
+            #[allow(clippy::cast_lossless, clippy::unnecessary_cast, reason = "each length has a branch for its own type")]
+            unsafe fn load(base: *const u8, index: usize) -> Self {
+                #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+                match size_of::<Self>() {
+                    2 => return load!(base, index, u16, "mov {value:x}, word ptr [{base} + {index}]", "ldrh {value:w}, [{base}, {index}]") as Self,
+                    4 => return load!(base, index, u32, "mov {value:e}, dword ptr [{base} + {index}]", "ldr {value:w}, [{base}, {index}]") as Self,
+                    8 => return load!(base, index, u64, "mov {value:r}, qword ptr [{base} + {index}]", "ldr {value:x}, [{base}, {index}]") as Self,
+                    _ => {}
+                }
+                let address = base.wrapping_add(index);
+                if size_of::<Self>() == 1 {
+                    // SAFETY: the caller's promise.
+                    return (unsafe { memory::load(address.cast_mut()) }) as Self;
+                }
+                let mut word = MaybeUninit::<Self>::uninit();
+                // SAFETY: the caller's promise.
+                unsafe { memory::copy_out(address, memory::value_bytes(&mut word)) };
+                // SAFETY: the copy has written every byte, and any bytes are an integer.
+                unsafe { word.assume_init() }
+            }
+
+            #[inline(always)]
+            #[allow(clippy::cast_lossless, clippy::unnecessary_cast, reason = "each length has a branch for its own type")]
+            unsafe fn store(self, address: *mut u8) {
+                #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+                match size_of::<Self>() {
+                    2 => return store!(address, self as u16, "mov word ptr [{address}], {value:x}", "strh {value:w}, [{address}]"),
+                    4 => return store!(address, self as u32, "mov dword ptr [{address}], {value:e}", "str {value:w}, [{address}]"),
+                    8 => return store!(address, self as u64, "mov qword ptr [{address}], {value:r}", "str {value:x}, [{address}]"),
+                    _ => {}
+                }
+                if size_of::<Self>() == 1 {
+                    // SAFETY: the caller's promise.
+                    return unsafe { memory::store(address, self as u8) };
+                }
+                // SAFETY: the caller's promise.
+                unsafe { memory::copy_in(&self.to_ne_bytes(), address) };
+            }
         }
-        4 => {
-            let mut value = [0; 4];
-            value.copy_from_slice(&bytes);
-            let value = u32::from_ne_bytes(value);
-            store!(address, value, "mov dword ptr [{address}], {value:e}", "str {value:w}, [{address}]");
-            return;
-        }
-        8 => {
-            let mut value = [0; 8];
-            value.copy_from_slice(&bytes);
-            let value = u64::from_ne_bytes(value);
-            store!(address, value, "mov qword ptr [{address}], {value:r}", "str {value:x}, [{address}]");
-            return;
-        }
-        _ => {}
-    }
-    if N == 1 {
-        // SAFETY: the caller's promise.
-        return unsafe { memory::store(address, bytes[0]) };
-    }
-    // SAFETY: the caller's promise.
-    unsafe { memory::copy_in(&bytes, address) };
+    )*};
 }
+
+words!(u8 u16 u32 u64 u128 usize);

@@ -15,6 +15,8 @@ mod in_place;
 mod model;
 #[cfg(target_os = "linux")]
 mod processes;
+#[cfg(unix)]
+mod remap;
 mod resize;
 #[cfg(unix)]
 mod resize_unix;

@@ -6,6 +6,9 @@ mod append;
 #[path = "../../examples/from_memmap2.rs"]
 #[allow(dead_code)]
 mod from_memmap2;
+#[path = "../../examples/start.rs"]
+#[allow(dead_code)]
+mod start;
 
 // G6, R4: a log that is appended to and followed.
 #[test]
@@ -17,4 +20,10 @@ fn append_ends_well() {
 #[test]
 fn from_memmap2_ends_well() {
     from_memmap2::main().unwrap();
+}
+
+// R4: the page that a reader begins with.
+#[test]
+fn start_ends_well() {
+    start::main().unwrap();
 }

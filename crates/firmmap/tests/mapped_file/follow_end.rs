@@ -253,6 +253,32 @@ fn flush_settles_what_was_written() {
     assert_eq!(scratch.len(), 11);
 }
 
+// F3: a write that was lost behind the end is told before the map becomes as short as its file.
+#[cfg(unix)]
+#[test]
+fn what_was_lost_is_told_before_the_map_becomes_shorter() {
+    let finds: [fn(&mut MappedFile) -> std::io::Result<usize>; 3] = [
+        |file| file.seek(SeekFrom::End(0)).map(|end| end as usize),
+        |file| Ok(file.end()?),
+        |file| Ok(file.refresh()?),
+    ];
+    for find in finds {
+        let scratch = Scratch::new(&pattern(3 * page()));
+        let mut file = MappedFile::open(scratch.path(), Mode::ReadWrite).unwrap();
+        let cut = page() + 10;
+        scratch.file().set_len(cut as u64).unwrap();
+        file.set_position(cut - 5);
+        file.write_all(b"0123456789").unwrap();
+        let error = find(&mut file).unwrap_err().downcast::<firmmap::Error>().unwrap();
+        assert_eq!(error.fault_offset(), Some(cut));
+        // It was told once, and the position has not moved.
+        assert_eq!(file.position(), cut + 5);
+        assert_eq!(find(&mut file).unwrap(), cut);
+        file.flush().unwrap();
+        assert_eq!(std::fs::read(scratch.path()).unwrap()[cut - 5..], *b"01234");
+    }
+}
+
 // G6: data and holes, as lseek(2) finds them; the position of the descriptor stays.
 #[cfg(target_os = "linux")]
 #[test]

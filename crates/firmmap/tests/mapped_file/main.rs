@@ -8,6 +8,7 @@ mod process;
 #[path = "../skipped/mod.rs"]
 mod skipped;
 
+mod example_programs;
 #[cfg(unix)]
 mod examples;
 mod follow_end;

@@ -13,15 +13,19 @@ mod process;
 #[path = "../skipped/mod.rs"]
 mod skipped;
 
+mod atomics;
 mod bytes;
 #[cfg(unix)]
 mod descriptors;
 mod errors;
 #[cfg(unix)]
 mod large_files;
+mod line_at;
+mod numbers;
 mod options;
 #[cfg(unix)]
 mod options_unix;
+mod owned;
 mod pages;
 #[cfg(target_os = "linux")]
 mod residency;

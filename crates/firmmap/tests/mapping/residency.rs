@@ -79,7 +79,7 @@ fn indices_are_those_of_the_map() {
     let pages = 40_000;
     scratch.file().set_len((pages * page) as u64).unwrap();
     let map = MmapOptions::new().offset(100).access(Access::Write).open(scratch.path()).unwrap();
-    assert_eq!(map.residency(..).unwrap().runs(), []);
+    assert!(map.residency(..).unwrap().runs().is_empty());
     map.advise(Advice::RANDOM).unwrap();
     for index in [0, 16_384 * page - 101, 16_384 * page - 100, 39_999 * page] {
         map.set(index, 1).unwrap();

@@ -1,19 +1,13 @@
 //! The three programs that are written from the documentation alone do what they say.
 
-mod common;
-#[cfg(unix)]
-mod process;
-#[cfg(unix)]
-mod skipped;
-
-#[path = "../examples/log_search.rs"]
+#[path = "../../examples/log_search.rs"]
 mod log_search;
-#[path = "../examples/ring.rs"]
+#[path = "../../examples/ring.rs"]
 mod ring;
-#[path = "../examples/update_records.rs"]
+#[path = "../../examples/update_records.rs"]
 mod update_records;
 
-use common::Scratch;
+use crate::common::Scratch;
 
 /// Names the ring's file to the process that writes.
 const RING: &str = "FIRMMAP_RING";
@@ -42,10 +36,10 @@ fn ring_between_processes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ring");
     #[cfg(unix)]
-    let mut writer = process::this_program();
+    let mut writer = crate::process::this_program();
     #[cfg(not(unix))]
     let mut writer = std::process::Command::new(std::env::current_exe().unwrap());
-    writer.args(["ring_writer", "--exact", "--ignored"]).env(RING, &path);
+    writer.args(["example_programs::ring_writer", "--exact", "--ignored"]).env(RING, &path);
     let mut writer = writer.stdout(std::process::Stdio::null()).spawn().unwrap();
     assert_eq!(ring::run(&path, false, 1000).unwrap(), 10 * 999 * 1000 / 2);
     assert!(writer.wait().unwrap().success());

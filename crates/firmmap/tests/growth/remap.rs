@@ -1,11 +1,8 @@
 //! Maps that get another length while their file stays as it is, and maps that reach behind its end.
 
 #![allow(unsafe_code)]
-#![cfg(unix)]
 
-mod common;
-
-use common::{ALL_ACCESS, Scratch, assert_bytes, page, pattern, refused};
+use crate::common::{ALL_ACCESS, Scratch, assert_bytes, page, pattern, refused};
 use firmmap::{Access, Advice, ErrorKind, Mmap, MmapOptions, Protection};
 
 /// Whether maps that keep no file can grow: with mremap(2), which a build for `make test-resize` is without.

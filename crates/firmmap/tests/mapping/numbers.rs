@@ -1,8 +1,6 @@
 //! Numbers and structs at any offset of a map.
 
-mod common;
-
-use common::{Scratch, page, pattern, refused};
+use crate::common::{Scratch, page, pattern, refused};
 use firmmap::{Access, ErrorKind, MmapOptions};
 
 /// Each type of number, at every offset and across a page, as the standard library makes it of the same bytes.

@@ -1,10 +1,8 @@
 //! Views of atomics of 8 to 64 bits.
 
-mod common;
-
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
-use common::{Scratch, page, refused};
+use crate::common::{Scratch, page, refused};
 use firmmap::{Access, ErrorKind, MmapOptions};
 
 // R2: atomics of each size, which other maps of the file see.

@@ -1,8 +1,6 @@
 //! From a match to its line.
 
-mod common;
-
-use common::{page, refused};
+use crate::common::{page, refused};
 use firmmap::{ErrorKind, MmapOptions};
 use proptest::prelude::*;
 

@@ -2,11 +2,9 @@
 
 #![allow(unsafe_code)]
 
-mod common;
-
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use common::{Scratch, page, pattern};
+use crate::common::{Scratch, page, pattern};
 use firmmap::{ErrorKind, MmapBytes, MmapOptions};
 
 fn owner(scratch: &Scratch) -> MmapBytes {
