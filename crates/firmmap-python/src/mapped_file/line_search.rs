@@ -155,7 +155,7 @@ impl Search {
     }
 
     fn far(&self, open: &mut Open) -> Far {
-        Far { map: open.file.to_arc(), cursor: self.cursor.clone(), needles: Arc::clone(&self.needles) }
+        Far { map: open.file.to_arc(), cursor: self.cursor.to_search(), needles: Arc::clone(&self.needles) }
     }
 }
 
@@ -198,13 +198,21 @@ pub(super) fn next<'py>(lines: Receiver<'py, Lines>) -> PyResult<Option<Bound<'p
             }
             Step::Again => {}
             Step::Far(far) => {
-                let step = work(lines, far, |far| far.cursor.step(&far.map, &far.needles, usize::MAX, is_end))?;
+                let step = search_far(lines, far, is_end)?;
                 if !is_end && matches!(step, LineStep::Cut | LineStep::Done) {
                     ends_here = Some(follow(lines)?);
                 }
             }
-            Step::FarNumber(far, index) => {
-                work(lines, far, |far| far.cursor.number(&far.map, index))?;
+            Step::FarNumber(mut far, index) => {
+                let counted = detached(py, || far.cursor.number(&far.map, index));
+                let Far { map, cursor: copy, .. } = far;
+                drop(map);
+                counted.map_err(error)?;
+                lines.state.with(py, |cursor| {
+                    if let Some(search) = &mut cursor.search {
+                        search.cursor.set_counted(&copy);
+                    }
+                });
             }
             Step::End => {
                 // Exhausted for good, even if the file grows, as the iterator protocol demands.
@@ -230,15 +238,11 @@ fn follow(lines: Receiver<'_, Lines>) -> PyResult<bool> {
     })
 }
 
-/// Runs `work` on a copy of the position without the GIL, and moves the position to where it has led, unless another thread has moved it.
-fn work<R: Send>(
-    lines: Receiver<'_, Lines>,
-    mut far: Far,
-    work: impl FnOnce(&mut Far) -> firmmap::Result<R> + Send,
-) -> PyResult<R> {
+/// Searches with a copy of the position without the GIL, and moves the position to where it has led, unless another thread has moved it.
+fn search_far(lines: Receiver<'_, Lines>, mut far: Far, ends_here: bool) -> PyResult<LineStep> {
     let py = lines.py;
     let before = far.cursor.position();
-    let result = detached(py, || work(&mut far));
+    let result = detached(py, || far.cursor.step(&far.map, &far.needles, usize::MAX, ends_here));
     let Far { map, cursor: moved, .. } = far;
     drop(map);
     let result = result.map_err(error)?;

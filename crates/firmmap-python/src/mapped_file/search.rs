@@ -422,7 +422,7 @@ fn next_of_several(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'_, 
                 if found.is_some() || several.cursor.is_done() {
                     return Ok(Job::Done(found));
                 }
-                Ok(Job::Large(open.file.to_arc(), (several.cursor.clone(), Arc::clone(&several.needles))))
+                Ok(Job::Large(open.file.to_arc(), (several.cursor.to_search(), Arc::clone(&several.needles))))
             })
         })?;
         let (map, (mut moved, needles)) = match job {

@@ -14,6 +14,11 @@ use crate::memmem;
 use crate::range::Span;
 use crate::region;
 
+/// The least number of lines in a block of those that are followed by more, as far as one can tell.
+const DENSE: usize = 8;
+/// The rest of a page that is no block of its own.
+const SHORT: usize = 512;
+
 /// What a step of a [`LineCursor`] has come to.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +36,7 @@ pub enum LineStep {
 /// The position of a search for lines, and the lines that it has found ahead. Hidden: the Python class, whose map is locked anew for each
 /// step, has no use for an iterator that borrows it.
 #[doc(hidden)]
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct LineCursor {
     reverse: bool,
     /// What is left of the range. Forward, `start` is where a line begins; in reverse, `end`.
@@ -44,6 +49,8 @@ pub struct LineCursor {
     base: usize,
     lines: Vec<Range<usize>>,
     given: usize,
+    /// Whether the last block had many: then the next one is searched without looking for the first needle in place.
+    dense: bool,
     /// Where lines were counted last, and how many lines begin before it.
     counted: usize,
     before: usize,
@@ -80,6 +87,18 @@ impl LineCursor {
         }
         self.lines.clear();
         self.given = 0;
+    }
+
+    /// A copy of the position, without what was found ahead.
+    #[must_use]
+    pub fn to_search(&self) -> Self {
+        let &Self { reverse, start, end, searched, counted, before, .. } = self;
+        Self { reverse, start, end, searched, counted, before, ..Self::default() }
+    }
+
+    /// Takes over what a copy has counted.
+    pub fn set_counted(&mut self, copy: &Self) {
+        (self.counted, self.before) = (copy.counted, copy.before);
     }
 
     /// What identifies the position, for whoever works on a copy.
@@ -153,7 +172,8 @@ impl LineCursor {
 
     fn step_forward(&mut self, map: &Mmap, needles: &Needles, limit: usize, ends_here: bool) -> Result<LineStep> {
         let near = self.end.min(self.searched.saturating_add(limit));
-        let found = if needles.is_everywhere() {
+        let is_guess = self.dense && self.searched == self.start && self.searched < near;
+        let found = if needles.is_everywhere() || is_guess {
             (self.searched < near).then_some((self.searched, self.searched))
         } else {
             needles.first(map, span(self.searched, near))?
@@ -164,8 +184,12 @@ impl LineCursor {
         };
         self.searched = first;
         let Some(start) = line_start(map, self.start, first, limit)? else { return Ok(LineStep::Far) };
-        // The rest of the page, or at least the needle.
-        let block_end = needles::page_end(map, first).max(behind).min(self.end);
+        // The rest of the page, or at least the needle; where that is about a line, with the next page.
+        let mut block_end = needles::page_end(map, first);
+        if block_end - first < SHORT {
+            block_end = needles::page_end(map, block_end);
+        }
+        let block_end = block_end.max(behind).min(self.end);
         let missing = needles::copy(map, &mut self.bytes, span(start, block_end))?;
         self.base = start;
         let copied = self.bytes.len();
@@ -206,6 +230,10 @@ impl LineCursor {
         let unsearched = (copied + 1).saturating_sub(needles.longest().max(1));
         self.start = start + next;
         self.searched = if cut { self.start } else { start + next.max(unsearched) };
+        self.dense = self.lines.len() >= DENSE;
+        if self.lines.is_empty() && is_guess {
+            return self.step_forward(map, needles, limit, ends_here);
+        }
         // Whoever changed the bytes meanwhile may have taken the needle away.
         Ok(if self.lines.is_empty() { LineStep::Far } else { LineStep::Found })
     }

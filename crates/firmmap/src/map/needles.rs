@@ -18,8 +18,10 @@ const BLOCK: usize = 32 * 1024;
 const BATCH: usize = 256;
 /// The number of bytes of needles up to which the automaton may be of any kind.
 const SMALL: usize = 8 * 1024;
-/// About the memory that an automaton takes for each byte of its needles.
+/// About the memory that an automaton takes for each byte of its needles: as a table of transitions, and otherwise; and for itself.
+const ROW: usize = 1024;
 const STATE: usize = 64;
+const LEAST: usize = 64 * 1024;
 
 /// One or several byte strings that are searched for together.
 ///
@@ -79,12 +81,13 @@ impl Needles {
                 return Err(Detail::InvalidInput { what: "an empty needle among several is found everywhere" }.into());
             }
             _ => {
+                // A table of transitions is the fastest, and the largest.
+                let total = bytes().map(<[u8]>::len).sum::<usize>();
+                let kind = (total > SMALL).then_some(AhoCorasickKind::ContiguousNFA);
                 // The automaton's own allocations abort where there is no memory; this one is an error.
-                let size = bytes().map(<[u8]>::len).sum::<usize>().saturating_mul(STATE);
+                let size = total.saturating_mul(if kind.is_none() { ROW } else { STATE }).saturating_add(LEAST);
                 let reserved = Vec::<u8>::new().try_reserve_exact(size);
                 reserved.map_err(|_| Error::os("building the search", std::io::ErrorKind::OutOfMemory.into()))?;
-                // A table of transitions is the fastest, and takes up to 1 KiB for each byte.
-                let kind = (size > SMALL * STATE).then_some(AhoCorasickKind::ContiguousNFA);
                 let mut builder = AhoCorasick::builder();
                 let automaton = builder.match_kind(MatchKind::LeftmostLongest).kind(kind).build(bytes());
                 Kind::Several(automaton.map_err(|_| Detail::InvalidInput { what: "too many needles to search for" })?)
@@ -310,7 +313,7 @@ impl Mmap {
 /// The position of a search for all places of some needles, and those that it has found ahead. Hidden, as
 /// [`LineCursor`](crate::LineCursor) is.
 #[doc(hidden)]
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct FindAnyCursor {
     /// Start and end of the part that has not been searched yet.
     rest: Option<(usize, usize)>,
@@ -349,6 +352,12 @@ impl FindAnyCursor {
         self.given = 0;
     }
 
+    /// A copy of the position, without what was found ahead.
+    #[must_use]
+    pub fn to_search(&self) -> Self {
+        Self { rest: self.rest, ..Self::default() }
+    }
+
     /// What identifies the position, for whoever works on a copy.
     #[must_use]
     pub fn position(&self) -> (Option<(usize, usize)>, usize) {
@@ -366,6 +375,8 @@ impl FindAnyCursor {
     pub fn step(&mut self, map: &Mmap, needles: &Needles, blocks: usize) -> Result<()> {
         self.found.clear();
         self.given = 0;
+        let reserved = self.found.try_reserve(BATCH);
+        reserved.map_err(|_| Error::os("listing the places", std::io::ErrorKind::OutOfMemory.into()))?;
         for _ in 0..blocks {
             let Some((start, end)) = self.rest.filter(|_| self.found.is_empty()) else { break };
             // The map may have become shorter.
