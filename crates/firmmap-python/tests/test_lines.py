@@ -299,3 +299,18 @@ def test_iterators_of_lines_are_iterators(tmp_path: Path) -> None:
         held = m.lines(containing=b"o")
     with pytest.raises(ValueError, match="closed"):
         next(held)
+
+
+def test_needles_whose_iteration_fails(tmp_path: Path) -> None:
+    """G5: what goes wrong in the iterable is raised as it is."""
+
+    class Broken:
+        def __iter__(self) -> Iterator[bytes]:
+            raise RuntimeError("not today")
+
+    with firmmap.open(tmp_path / "file", "w+") as m:
+        broken: Any = Broken()
+        with pytest.raises(RuntimeError, match="not today"):
+            m.find_all(broken)
+        with pytest.raises(RuntimeError, match="not today"):
+            m.lines(containing=broken)

@@ -72,8 +72,10 @@ fn several(py: Python<'_>, object: Object<'_, '_>) -> PyResult<Option<Needles>> 
         return Ok(None);
     }
     // What is not iterable is no needle either, which is what the message should say.
-    let Ok(iterator) = object.try_iter().map_err(Exception::from) else {
-        return Argument::new(object).map(|_| None);
+    let iterator = match object.try_iter().map_err(Exception::from) {
+        Ok(iterator) => iterator,
+        Err(error) if error.is_type_error() => return Argument::new(object).map(|_| None),
+        Err(error) => return Err(error),
     };
     let mut needles = Vec::new();
     for needle in iterator {

@@ -160,6 +160,12 @@ impl Exception {
         self.was_raised_as(unsafe { ffi::PyExc_FileExistsError })
     }
 
+    /// Whether Python code has raised a `TypeError`.
+    pub(crate) fn is_type_error(&self) -> bool {
+        // SAFETY: the interpreter has set its exception classes before any of our code runs, and keeps them.
+        self.was_raised_as(unsafe { ffi::PyExc_TypeError })
+    }
+
     fn was_raised_as(&self, wanted: *mut ffi::PyObject) -> bool {
         let Some([State::Raised(Raised([class, ..]))]) = self.state.as_deref() else { return false };
         // SAFETY: both are classes that are alive, and the thread is attached as this type is not `Send`.
