@@ -4,8 +4,12 @@ mod common;
 
 use std::ops::Range;
 
-use common::{Scratch, page, refused};
-use firmmap::{Access, Boundary, ErrorKind, Mmap, MmapOptions, Needles, Parts};
+use common::refused;
+#[cfg(unix)]
+use common::{Scratch, page};
+#[cfg(unix)]
+use firmmap::Access;
+use firmmap::{Boundary, ErrorKind, Mmap, MmapOptions, Needles, Parts};
 use proptest::prelude::*;
 
 fn memory(bytes: &[u8]) -> Mmap {

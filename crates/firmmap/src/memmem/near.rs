@@ -8,10 +8,10 @@ use std::arch::x86_64::__m128i as Block;
 #[cfg(target_arch = "aarch64")]
 use std::arch::aarch64::uint8x16_t as Block;
 
+use super::Direction;
 use super::kernel::is_equal;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use super::vector::Vector;
-use super::{Direction, fits};
 
 /// The number of positions that are tried, and the length of the longest needle.
 const NEAR: usize = 512;
@@ -40,7 +40,7 @@ pub(crate) fn find_near(haystack: &[u8], needle: &[u8], direction: Direction) ->
         // SAFETY: every such processor has these vectors; there are 16 positions, and the needle is not empty.
         let found = unsafe { find_in_blocks(haystack, needle, positions, is_reverse) }?;
         // What was read may have changed meanwhile.
-        Some(found.filter(|&index| fits(index, needle.len(), haystack.len())))
+        Some(found.filter(|&index| super::fits(index, needle.len(), haystack.len())))
     }
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     None

@@ -2,10 +2,13 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(unix)]
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::common::{Scratch, page, pattern};
-use firmmap::{ErrorKind, MmapBytes, MmapOptions};
+#[cfg(unix)]
+use firmmap::ErrorKind;
+use firmmap::{MmapBytes, MmapOptions};
 
 fn owner(scratch: &Scratch) -> MmapBytes {
     // SAFETY: nobody changes the bytes of the file.
@@ -13,6 +16,7 @@ fn owner(scratch: &Scratch) -> MmapBytes {
 }
 
 /// The words of the panic that `run` ends in.
+#[cfg(unix)]
 #[track_caller]
 fn panics<R>(run: impl FnOnce() -> R) -> String {
     let panic = catch_unwind(AssertUnwindSafe(|| drop(run()))).expect_err("it panics");

@@ -1,20 +1,22 @@
 //! [`MappedFile`]: an [`Mmap`] with a position, to be used like a file.
 
-use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
+mod modes;
+mod read_write_seek;
+mod writing;
+
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
+
+use writing::{Appends, Unsettled};
 
 use crate::error::{Detail, ErrorKind, Result};
 use crate::map::Mmap;
 use crate::mode::Mode;
-use crate::open_file;
-use crate::options::{FileChange, MmapOptions, OpenFile, duplicate, opening, supported};
-use crate::sys::{self, AsSource, FileResize};
-use crate::{range, region};
+use crate::options::MmapOptions;
 
-/// An [`Mmap`] with a position: [`Read`], [`BufRead`], [`Write`] and [`Seek`] as a file has them.
+/// An [`Mmap`] with a position: [`Read`](std::io::Read), [`BufRead`](std::io::BufRead), [`Write`](std::io::Write) and
+/// [`Seek`](std::io::Seek) as a file has them.
 ///
 /// All methods of [`Mmap`] are there too; they do not use the position.
 ///
@@ -29,11 +31,11 @@ use crate::{range, region};
 /// A file that was [`open`](Self::open)ed for writing grows as files do: a write behind the end makes file and map longer, and
 /// what lies between is zero. The file's length is what was written at every moment; no end of zeros is ever left behind by
 /// growing ahead, also not when the process is killed. Each such write is a system call: many small ones belong into a
-/// [`BufWriter`](io::BufWriter), as with a file. The map is given room for twice as much whenever it has to move, which it
+/// [`BufWriter`](std::io::BufWriter), as with a file. The map is given room for twice as much whenever it has to move, which it
 /// does not as long as it is inside of its [`capacity`](MmapOptions::capacity).
 ///
 /// Any other map ([`new`](Self::new)) keeps its length: writes go up to the end and no further; a write there takes zero
-/// bytes, so that [`write_all`](Write::write_all) fails with [`WriteZero`](io::ErrorKind::WriteZero).
+/// bytes, so that [`write_all`](std::io::Write::write_all) fails with [`WriteZero`](std::io::ErrorKind::WriteZero).
 ///
 /// # Examples
 ///
@@ -61,12 +63,9 @@ pub struct MappedFile {
     file_end: usize,
     /// What was written into the map and not settled yet.
     unsettled: Unsettled,
-    /// The copy that [`BufRead`] lends.
+    /// The copy that [`BufRead`](std::io::BufRead) lends.
     lent: Vec<u8>,
 }
-
-/// How many bytes [`BufRead`] lends at a time: they are copied anew each time, so they are few.
-const LENT: usize = 512;
 
 impl MappedFile {
     /// Puts a position, zero, on a map.
@@ -425,7 +424,8 @@ impl MappedFile {
     /// # Errors
     ///
     /// As [`Mmap::refresh`], and as [`end`](Self::end) for what was written and lost; where [`share`](Self::share)d holders exist, also
-    /// for a length behind the capacity, and for one that is less than before. [`Unsupported`](crate::ErrorKind::Unsupported): a copy-on-write map moves only on Linux.
+    /// for a length behind the capacity, and for one that is less than before. [`Unsupported`](crate::ErrorKind::Unsupported): a
+    /// copy-on-write map moves only on Linux.
     ///
     /// # Examples
     ///
@@ -498,252 +498,6 @@ impl MappedFile {
     }
 }
 
-/// Why every write goes to the end of the file.
-#[derive(Clone, Copy, Debug)]
-enum Appends {
-    /// The descriptor had `O_APPEND`.
-    WhileFlagged,
-    /// It was opened so.
-    Always,
-}
-
-/// What was written into the map through it: stores to mapped pages, of which the system tells neither that they are behind the end of
-/// the file in its last page, nor, in a page that was written to before, when they were made.
-#[derive(Clone, Copy, Debug)]
-struct Unsettled {
-    /// A range that holds all that was written; empty if nothing was.
-    start: usize,
-    end: usize,
-    /// Views that can be written to have existed.
-    views: Views,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Views {
-    None,
-    /// Since the file had that time of modification. Without a time they are taken to have changed it.
-    Since(Option<SystemTime>),
-}
-
-impl Default for Unsettled {
-    fn default() -> Self {
-        Self { start: usize::MAX, end: 0, views: Views::None }
-    }
-}
-
-impl Unsettled {
-    fn is_empty(&self) -> bool {
-        self.end == 0 && matches!(self.views, Views::None)
-    }
-
-    /// The file ends at `len`, as was asked for.
-    fn cut(&mut self, len: usize) {
-        self.end = self.end.min(len);
-        if self.start >= self.end {
-            (self.start, self.end) = (usize::MAX, 0);
-        }
-    }
-
-    /// What is missing was told.
-    fn forget(&mut self) {
-        (self.start, self.end) = (usize::MAX, 0);
-    }
-}
-
-impl MappedFile {
-    /// Notes that `len` bytes were written at `start`. Hidden, as it is for the Python class, which writes through the [`Mmap`].
-    #[doc(hidden)]
-    #[inline]
-    pub fn note_write(&mut self, start: usize, len: usize) {
-        if len > 0 {
-            self.unsettled.start = self.unsettled.start.min(start);
-            self.unsettled.end = self.unsettled.end.max(start + len);
-        }
-    }
-
-    /// Notes that there is a view that can be written to. Hidden, as it is for the Python class, which counts them.
-    #[doc(hidden)]
-    #[inline]
-    pub fn note_view(&mut self) {
-        if matches!(self.unsettled.views, Views::None) && self.is_file_written() {
-            self.unsettled.views = Views::Since(self.map.modified());
-        }
-    }
-
-    /// Notes that views which can be written to go on being used after [`settle`](Self::settle).
-    #[doc(hidden)]
-    pub fn keep_views(&mut self) {
-        if self.is_file_written() {
-            self.unsettled.views = Views::Since(None);
-        }
-    }
-
-    /// Whether writing into the map changes a regular file.
-    fn is_file_written(&self) -> bool {
-        self.growable && !self.map.is_anonymous()
-    }
-
-    /// After writes into the map: sets the file's time of modification, and looks whether others have cut the file off within the last
-    /// page, where such writes are lost without a fault. Hidden, as it is a part of `flush` and `close`.
-    ///
-    /// # Errors
-    ///
-    /// [`Fault`](crate::ErrorKind::Fault), once for what was written.
-    #[doc(hidden)]
-    pub fn settle(&mut self) -> Result<()> {
-        if self.unsettled.is_empty() || !self.is_file_written() {
-            return Ok(());
-        }
-        let Unsettled { start, end, views } = std::mem::take(&mut self.unsettled);
-        let is_changed = end > 0
-            || match views {
-                Views::None => false,
-                Views::Since(before) => before.is_none() || before != self.map.modified(),
-            };
-        if is_changed {
-            self.map.touch_file();
-        }
-        let Some(tail) = self.map.missing_in_last_page() else { return Ok(()) };
-        if start < tail.end && end > tail.start {
-            return Err(Detail::Fault { offset: tail.start.max(start) }.into());
-        }
-        if matches!(views, Views::Since(_)) {
-            // The system has cleared these bytes when the file was cut.
-            let bytes = self.map.to_vec(tail.start..tail.end.min(self.map.len()))?;
-            if let Some(index) = bytes.iter().position(|&byte| byte != 0) {
-                return Err(Detail::Fault { offset: tail.start + index }.into());
-            }
-        }
-        Ok(())
-    }
-
-    /// Refuses to read bytes of `start..end` that were not in the file when [`follow_end`](Self::follow_end) has just looked. Hidden, as
-    /// it is a part of reads up to the end.
-    #[doc(hidden)]
-    #[inline]
-    pub fn check_present(&self, start: usize, end: usize) -> Result<()> {
-        if self.short && end > self.file_end && start < end {
-            return Err(Detail::Fault { offset: self.file_end.max(start) }.into());
-        }
-        Ok(())
-    }
-
-    /// Whether writing at the position changes bytes of the map, and neither its end nor the file's decides. Hidden, as it is the
-    /// Python class's short way.
-    #[doc(hidden)]
-    #[inline]
-    #[must_use]
-    pub fn is_write_inside(&self, count: usize) -> bool {
-        self.appends.is_none() && !self.short && self.position <= self.map.len() && count <= self.remaining()
-    }
-
-    /// Whether each write goes to the end of the file, as its descriptor has `O_APPEND`, or it was opened with [`Mode::Append`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::io::{Seek, Write};
-    /// use firmmap::{MmapOptions, Mode};
-    /// let directory = tempfile::tempdir()?;
-    /// let path = directory.path().join("log");
-    /// std::fs::write(&path, b"first\n")?;
-    /// let log = std::fs::File::options().read(true).append(true).open(&path)?;
-    /// # #[cfg(unix)] {
-    /// let mut log = MmapOptions::new().map_mode(&log, Mode::ReadWrite)?;
-    /// assert!(log.appends());
-    /// log.rewind()?;
-    /// log.write_all(b"second\n")?;
-    /// assert_eq!(std::fs::read(&path)?, b"first\nsecond\n");
-    /// # }
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    #[must_use]
-    pub fn appends(&self) -> bool {
-        match self.appends {
-            None => false,
-            Some(Appends::Always) => true,
-            // The flag may have been taken away.
-            Some(Appends::WhileFlagged) => self.map.appends_only(),
-        }
-    }
-
-    /// Writes all of `bytes` at the position, or at the end of a file that is only appended to, and moves the position behind them.
-    /// Hidden, as it is [`write`](Write::write) with the library's own errors; for maps that grow.
-    #[doc(hidden)]
-    pub fn write_growing(&mut self, bytes: &[u8]) -> Result<()> {
-        if bytes.is_empty() {
-            return self.map.check();
-        }
-        self.write_and_move(bytes).inspect_err(|error| {
-            // This tells of the bytes that are missing.
-            if error.kind() == ErrorKind::Fault {
-                self.unsettled.forget();
-            }
-        })
-    }
-
-    fn write_and_move(&mut self, bytes: &[u8]) -> Result<()> {
-        if self.short {
-            let end = self.end()?;
-            if self.short {
-                return Err(Detail::Fault { offset: end }.into());
-            }
-        }
-        if self.appends() {
-            self.position = self.append_moving(bytes)?;
-            return Ok(());
-        }
-        let end = self.position.checked_add(bytes.len());
-        let end = end.ok_or_else(|| range::too_large("the position", self.position as u64))?;
-        if end <= self.map.len() {
-            self.map.write_at(bytes, self.position)?;
-            self.note_write(self.position, bytes.len());
-        } else {
-            self.write_behind(bytes, end)?;
-        }
-        self.position = end;
-        Ok(())
-    }
-
-    fn write_behind(&mut self, bytes: &[u8], end: usize) -> Result<()> {
-        if end > self.map.capacity() {
-            let position = self.position;
-            let map = self.exclusive("growing")?;
-            if !map.reserves() {
-                return map.resize_and_write(bytes, position);
-            }
-            map.reserve(end)?;
-        }
-        self.map.write_growing_at(bytes, self.position)
-    }
-
-    /// Appends, and says where the bytes end.
-    fn append_moving(&mut self, bytes: &[u8]) -> Result<usize> {
-        loop {
-            let len = self.map.len();
-            match self.map.append(bytes) {
-                Err(error) if error.kind() == ErrorKind::BeyondCapacity => {
-                    let start = self.map.end_in_file()?;
-                    let end = start.checked_add(bytes.len()).ok_or(error)?;
-                    let map = self.exclusive("growing")?;
-                    if !map.reserves() {
-                        map.resize_and_write(bytes, start)?;
-                        return Ok(end);
-                    }
-                    map.reserve(end)?;
-                }
-                // The file was cut off: its end is a new one, if the map may become shorter.
-                Err(error) if error.kind() == ErrorKind::Fault => {
-                    if self.end()? >= len || self.short {
-                        return Err(error);
-                    }
-                }
-                result => return result.map(|start| start + bytes.len()),
-            }
-        }
-    }
-}
-
 impl Deref for MappedFile {
     type Target = Mmap;
 
@@ -756,191 +510,5 @@ impl Deref for MappedFile {
 impl From<Mmap> for MappedFile {
     fn from(map: Mmap) -> Self {
         Self::new(map)
-    }
-}
-
-impl Read for MappedFile {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if buffer.len() > self.remaining() && self.map.follows_end() {
-            self.follow_end()?;
-            self.check_present(self.position, self.map.len())?;
-        }
-        let count = self.map.read_at(buffer, self.position)?;
-        self.position += count;
-        Ok(count)
-    }
-
-    fn read_to_end(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
-        if self.map.follows_end() {
-            self.follow_end()?;
-            self.check_present(self.position, self.map.len())?;
-        }
-        let span = range::clipped(self.position, usize::MAX, self.map.len());
-        region::append(bytes, span.len, |buffer| self.map.read_uninit_at(buffer, span.start))?;
-        self.position = self.position.max(span.end());
-        Ok(span.len)
-    }
-
-    /// In one piece, so that a fault leaves the position and `text` as they were.
-    fn read_to_string(&mut self, text: &mut String) -> io::Result<usize> {
-        let mut bytes = Vec::new();
-        let count = self.read_to_end(&mut bytes)?;
-        let read = String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-        if text.is_empty() {
-            *text = read;
-        } else {
-            text.push_str(&read);
-        }
-        Ok(count)
-    }
-}
-
-/// What is lent is a copy of up to 512 bytes, made again by each call: mapped bytes can change at any time, so no plain slice of them may
-/// be given out. [`Mmap::lines`] copies more at a time and is faster.
-impl BufRead for MappedFile {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.remaining() == 0 {
-            self.follow_end()?;
-        }
-        let span = range::clipped(self.position, LENT, self.map.len());
-        self.lent.clear();
-        region::append(&mut self.lent, span.len, |buffer| self.map.read_uninit_at(buffer, span.start))?;
-        Ok(&self.lent)
-    }
-
-    fn consume(&mut self, count: usize) {
-        self.position = self.position.saturating_add(count);
-    }
-}
-
-impl Write for MappedFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.growable {
-            self.write_growing(bytes)?;
-            return Ok(bytes.len());
-        }
-        let count = self.map.write_at(bytes, self.position)?;
-        self.position += count;
-        Ok(count)
-    }
-
-    /// Brings all changes to the disk: [`Mmap::flush`]. What was written through this value and is not in the file, as somebody has cut
-    /// it off within a page, is an error; and the file's time of modification is that of now, if something was written inside of it.
-    fn flush(&mut self) -> io::Result<()> {
-        // Writing the page back clears what is behind the end of the file.
-        let settled = self.settle();
-        self.map.flush()?;
-        Ok(settled?)
-    }
-}
-
-impl Seek for MappedFile {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let target = match to {
-            SeekFrom::Start(offset) => usize::try_from(offset).ok(),
-            SeekFrom::End(offset) => relative(self.end()?, offset),
-            SeekFrom::Current(offset) => relative(self.position, offset),
-        };
-        let invalid = || io::Error::new(io::ErrorKind::InvalidInput, format!("{to:?} is not a position in a map"));
-        self.position = target.ok_or_else(invalid)?;
-        Ok(self.position as u64)
-    }
-}
-
-fn relative(base: usize, offset: i64) -> Option<usize> {
-    // In 64 bits: where an address has 32, the distance may be larger than a signed one.
-    usize::try_from((base as u64).checked_add_signed(offset)?).ok()
-}
-
-/// The ways to open one.
-impl MmapOptions {
-    /// Opens the file at `path` as `mode` says and maps it: from [`offset`](Self::offset) to its end, or
-    /// [`len`](Self::len) bytes. The mode takes the place of [`access`](Self::access) and [`extend`](Self::extend).
-    ///
-    /// Opened in a mode that writes, a regular file grows with the map: [`MappedFile`]. One that is too short for the range
-    /// is made longer, with space allocated on the disk. Empty files can be mapped.
-    ///
-    /// # Errors
-    ///
-    /// No file has changed then, and none was made.
-    ///
-    /// As [`map`](Self::map): the range must be inside the file in modes that do not write. And
-    /// [`Os`](crate::ErrorKind::Os) where the file cannot be opened, or where the disk is full.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::io::Write;
-    /// use firmmap::{MmapOptions, Mode};
-    ///
-    /// let directory = tempfile::tempdir()?;
-    /// let path = directory.path().join("log");
-    /// let mut log = MmapOptions::new().capacity(1 << 30).open_mode(&path, Mode::CreateNew)?;
-    /// log.write_all(b"started\n")?;
-    /// assert_eq!(std::fs::read(&path)?, b"started\n");
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn open_mode(&self, path: impl AsRef<Path>, mode: Mode) -> Result<MappedFile> {
-        supported()?;
-        let path = path.as_ref();
-        let opened = open_file::open(path, mode).map_err(|error| opening(error).at(path))?;
-        let (file, created) = opened;
-        let source = if self.track_file { OpenFile::Own(file) } else { OpenFile::Lent(sys::source(&file)) };
-        let result = self.map_in_mode(source, mode, created.is_some());
-        if let (Err(_), Some(created)) = (&result, created) {
-            created.remove();
-        }
-        result.map_err(|error| error.at(path))
-    }
-
-    /// As [`open_mode`](Self::open_mode), for a file that is open already. It stays the caller's.
-    ///
-    /// [`Mode::Create`] empties it, after all else has gone well.
-    ///
-    /// # Errors
-    ///
-    /// As [`open_mode`](Self::open_mode), and [`InvalidInput`](crate::ErrorKind::InvalidInput) for [`Mode::CreateNew`],
-    /// which needs a path.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use firmmap::{MmapOptions, Mode};
-    /// let file = tempfile::tempfile()?;
-    /// let mut map = MmapOptions::new().map_mode(&file, Mode::ReadWrite)?;
-    /// map.truncate(100)?;
-    /// assert_eq!(file.metadata()?.len(), 100);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn map_mode<F: AsSource>(&self, file: &F, mode: Mode) -> Result<MappedFile> {
-        supported()?;
-        if mode == Mode::CreateNew {
-            return Err(Detail::InvalidInput { what: "mode \"x+\" makes a new file: it needs a path" }.into());
-        }
-        let source = sys::source(file);
-        let source = if self.track_file { OpenFile::Own(duplicate(source)?) } else { OpenFile::Lent(source) };
-        self.map_in_mode(source, mode, false)
-    }
-
-    fn map_in_mode(&self, source: OpenFile<'_>, mode: Mode, is_new: bool) -> Result<MappedFile> {
-        let mut options = self.clone().access(mode.access());
-        options.follow_end.get_or_insert(self.len.is_none());
-        if is_new {
-            // A new file ends before the offset, from which on it is to be mapped.
-            options.len.get_or_insert(0);
-        }
-        if mode == Mode::Copy {
-            // A file can be larger than memory: what is not written to is none.
-            options = options.no_reserve();
-        }
-        let how = if self.sparse { FileResize::Length } else { FileResize::Allocate };
-        let change = FileChange { extend: mode.writes().then_some(how), empty: mode.empties() };
-        let (map, regular) = options.map_source(source, change)?;
-        let mut file = MappedFile::with_growth(map, mode.writes() && self.track_file && regular);
-        if mode == Mode::Append && file.growable {
-            file.appends = Some(Appends::Always);
-            file.position = file.map.len();
-        }
-        Ok(file)
     }
 }

@@ -1,0 +1,104 @@
+//! Opening a file by a [`Mode`].
+
+use std::path::Path;
+
+use super::MappedFile;
+use super::writing::Appends;
+use crate::error::{Detail, Result};
+use crate::mode::Mode;
+use crate::open_file;
+use crate::options::{FileChange, MmapOptions, OpenFile, duplicate, opening, supported};
+use crate::sys::{self, AsSource, FileResize};
+
+/// The ways to open one.
+impl MmapOptions {
+    /// Opens the file at `path` as `mode` says and maps it: from [`offset`](Self::offset) to its end, or
+    /// [`len`](Self::len) bytes. The mode takes the place of [`access`](Self::access) and [`extend`](Self::extend).
+    ///
+    /// Opened in a mode that writes, a regular file grows with the map: [`MappedFile`]. One that is too short for the range
+    /// is made longer, with space allocated on the disk. Empty files can be mapped.
+    ///
+    /// # Errors
+    ///
+    /// No file has changed then, and none was made.
+    ///
+    /// As [`map`](Self::map): the range must be inside the file in modes that do not write. And
+    /// [`Os`](crate::ErrorKind::Os) where the file cannot be opened, or where the disk is full.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::Write;
+    /// use firmmap::{MmapOptions, Mode};
+    ///
+    /// let directory = tempfile::tempdir()?;
+    /// let path = directory.path().join("log");
+    /// let mut log = MmapOptions::new().capacity(1 << 30).open_mode(&path, Mode::CreateNew)?;
+    /// log.write_all(b"started\n")?;
+    /// assert_eq!(std::fs::read(&path)?, b"started\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn open_mode(&self, path: impl AsRef<Path>, mode: Mode) -> Result<MappedFile> {
+        supported()?;
+        let path = path.as_ref();
+        let opened = open_file::open(path, mode).map_err(|error| opening(error).at(path))?;
+        let (file, created) = opened;
+        let source = if self.track_file { OpenFile::Own(file) } else { OpenFile::Lent(sys::source(&file)) };
+        let result = self.map_in_mode(source, mode, created.is_some());
+        if let (Err(_), Some(created)) = (&result, created) {
+            created.remove();
+        }
+        result.map_err(|error| error.at(path))
+    }
+
+    /// As [`open_mode`](Self::open_mode), for a file that is open already. It stays the caller's.
+    ///
+    /// [`Mode::Create`] empties it, after all else has gone well.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_mode`](Self::open_mode), and [`InvalidInput`](crate::ErrorKind::InvalidInput) for [`Mode::CreateNew`],
+    /// which needs a path.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use firmmap::{MmapOptions, Mode};
+    /// let file = tempfile::tempfile()?;
+    /// let mut map = MmapOptions::new().map_mode(&file, Mode::ReadWrite)?;
+    /// map.truncate(100)?;
+    /// assert_eq!(file.metadata()?.len(), 100);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn map_mode<F: AsSource>(&self, file: &F, mode: Mode) -> Result<MappedFile> {
+        supported()?;
+        if mode == Mode::CreateNew {
+            return Err(Detail::InvalidInput { what: "mode \"x+\" makes a new file: it needs a path" }.into());
+        }
+        let source = sys::source(file);
+        let source = if self.track_file { OpenFile::Own(duplicate(source)?) } else { OpenFile::Lent(source) };
+        self.map_in_mode(source, mode, false)
+    }
+
+    fn map_in_mode(&self, source: OpenFile<'_>, mode: Mode, is_new: bool) -> Result<MappedFile> {
+        let mut options = self.clone().access(mode.access());
+        options.follow_end.get_or_insert(self.len.is_none());
+        if is_new {
+            // A new file ends before the offset, from which on it is to be mapped.
+            options.len.get_or_insert(0);
+        }
+        if mode == Mode::Copy {
+            // A file can be larger than memory: what is not written to is none.
+            options = options.no_reserve();
+        }
+        let how = if self.sparse { FileResize::Length } else { FileResize::Allocate };
+        let change = FileChange { extend: mode.writes().then_some(how), empty: mode.empties() };
+        let (map, regular) = options.map_source(source, change)?;
+        let mut file = MappedFile::with_growth(map, mode.writes() && self.track_file && regular);
+        if mode == Mode::Append && file.growable {
+            file.appends = Some(Appends::Always);
+            file.position = file.map.len();
+        }
+        Ok(file)
+    }
+}

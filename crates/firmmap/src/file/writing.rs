@@ -1,0 +1,255 @@
+//! Writing at the position, and what is settled afterwards because the system does not tell of it.
+
+use std::time::SystemTime;
+
+use super::MappedFile;
+use crate::error::{Detail, ErrorKind, Result};
+use crate::range;
+
+/// Why every write goes to the end of the file.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Appends {
+    /// The descriptor had `O_APPEND`.
+    WhileFlagged,
+    /// It was opened so.
+    Always,
+}
+
+/// What was written into the map through it: stores to mapped pages, of which the system tells neither that they are behind the end of
+/// the file in its last page, nor, in a page that was written to before, when they were made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unsettled {
+    /// A range that holds all that was written; empty if nothing was.
+    start: usize,
+    end: usize,
+    /// Views that can be written to have existed.
+    views: Views,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Views {
+    None,
+    /// Since the file had that time of modification. Without a time they are taken to have changed it.
+    Since(Option<SystemTime>),
+}
+
+impl Default for Unsettled {
+    fn default() -> Self {
+        Self { start: usize::MAX, end: 0, views: Views::None }
+    }
+}
+
+impl Unsettled {
+    pub(super) fn is_empty(&self) -> bool {
+        self.end == 0 && matches!(self.views, Views::None)
+    }
+
+    /// The file ends at `len`, as was asked for.
+    pub(super) fn cut(&mut self, len: usize) {
+        self.end = self.end.min(len);
+        if self.start >= self.end {
+            (self.start, self.end) = (usize::MAX, 0);
+        }
+    }
+
+    /// What is missing was told.
+    pub(super) fn forget(&mut self) {
+        (self.start, self.end) = (usize::MAX, 0);
+    }
+}
+
+impl MappedFile {
+    /// Notes that `len` bytes were written at `start`. Hidden, as it is for the Python class, which writes through the
+    /// [`Mmap`](crate::Mmap).
+    #[doc(hidden)]
+    #[inline]
+    pub fn note_write(&mut self, start: usize, len: usize) {
+        if len > 0 {
+            self.unsettled.start = self.unsettled.start.min(start);
+            self.unsettled.end = self.unsettled.end.max(start + len);
+        }
+    }
+
+    /// Notes that there is a view that can be written to. Hidden, as it is for the Python class, which counts them.
+    #[doc(hidden)]
+    #[inline]
+    pub fn note_view(&mut self) {
+        if matches!(self.unsettled.views, Views::None) && self.is_file_written() {
+            self.unsettled.views = Views::Since(self.map.modified());
+        }
+    }
+
+    /// Notes that views which can be written to go on being used after [`settle`](Self::settle).
+    #[doc(hidden)]
+    pub fn keep_views(&mut self) {
+        if self.is_file_written() {
+            self.unsettled.views = Views::Since(None);
+        }
+    }
+
+    /// Whether writing into the map changes a regular file.
+    pub(super) fn is_file_written(&self) -> bool {
+        self.growable && !self.map.is_anonymous()
+    }
+
+    /// After writes into the map: sets the file's time of modification, and looks whether others have cut the file off within the last
+    /// page, where such writes are lost without a fault. Hidden, as it is a part of `flush` and `close`.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`](crate::ErrorKind::Fault), once for what was written.
+    #[doc(hidden)]
+    pub fn settle(&mut self) -> Result<()> {
+        if self.unsettled.is_empty() || !self.is_file_written() {
+            return Ok(());
+        }
+        let Unsettled { start, end, views } = std::mem::take(&mut self.unsettled);
+        let is_changed = end > 0
+            || match views {
+                Views::None => false,
+                Views::Since(before) => before.is_none() || before != self.map.modified(),
+            };
+        if is_changed {
+            self.map.touch_file();
+        }
+        let Some(tail) = self.map.missing_in_last_page() else { return Ok(()) };
+        if start < tail.end && end > tail.start {
+            return Err(Detail::Fault { offset: tail.start.max(start) }.into());
+        }
+        if matches!(views, Views::Since(_)) {
+            // The system has cleared these bytes when the file was cut.
+            let bytes = self.map.to_vec(tail.start..tail.end.min(self.map.len()))?;
+            if let Some(index) = bytes.iter().position(|&byte| byte != 0) {
+                return Err(Detail::Fault { offset: tail.start + index }.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses to read bytes of `start..end` that were not in the file when [`follow_end`](Self::follow_end) has just looked. Hidden, as
+    /// it is a part of reads up to the end.
+    #[doc(hidden)]
+    #[inline]
+    pub fn check_present(&self, start: usize, end: usize) -> Result<()> {
+        if self.short && end > self.file_end && start < end {
+            return Err(Detail::Fault { offset: self.file_end.max(start) }.into());
+        }
+        Ok(())
+    }
+
+    /// Whether writing at the position changes bytes of the map, and neither its end nor the file's decides. Hidden, as it is the
+    /// Python class's short way.
+    #[doc(hidden)]
+    #[inline]
+    #[must_use]
+    pub fn is_write_inside(&self, count: usize) -> bool {
+        self.appends.is_none() && !self.short && self.position <= self.map.len() && count <= self.remaining()
+    }
+
+    /// Whether each write goes to the end of the file, as its descriptor has `O_APPEND`, or it was opened with
+    /// [`Mode::Append`](crate::Mode::Append).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::{Seek, Write};
+    /// use firmmap::{MmapOptions, Mode};
+    /// let directory = tempfile::tempdir()?;
+    /// let path = directory.path().join("log");
+    /// std::fs::write(&path, b"first\n")?;
+    /// let log = std::fs::File::options().read(true).append(true).open(&path)?;
+    /// # #[cfg(unix)] {
+    /// let mut log = MmapOptions::new().map_mode(&log, Mode::ReadWrite)?;
+    /// assert!(log.appends());
+    /// log.rewind()?;
+    /// log.write_all(b"second\n")?;
+    /// assert_eq!(std::fs::read(&path)?, b"first\nsecond\n");
+    /// # }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn appends(&self) -> bool {
+        match self.appends {
+            None => false,
+            Some(Appends::Always) => true,
+            // The flag may have been taken away.
+            Some(Appends::WhileFlagged) => self.map.appends_only(),
+        }
+    }
+
+    /// Writes all of `bytes` at the position, or at the end of a file that is only appended to, and moves the position behind them.
+    /// Hidden, as it is [`write`](std::io::Write::write) with the library's own errors; for maps that grow.
+    #[doc(hidden)]
+    pub fn write_growing(&mut self, bytes: &[u8]) -> Result<()> {
+        if bytes.is_empty() {
+            return self.map.check();
+        }
+        self.write_and_move(bytes).inspect_err(|error| {
+            // This tells of the bytes that are missing.
+            if error.kind() == ErrorKind::Fault {
+                self.unsettled.forget();
+            }
+        })
+    }
+
+    fn write_and_move(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.short {
+            let end = self.end()?;
+            if self.short {
+                return Err(Detail::Fault { offset: end }.into());
+            }
+        }
+        if self.appends() {
+            self.position = self.append_moving(bytes)?;
+            return Ok(());
+        }
+        let end = self.position.checked_add(bytes.len());
+        let end = end.ok_or_else(|| range::too_large("the position", self.position as u64))?;
+        if end <= self.map.len() {
+            self.map.write_at(bytes, self.position)?;
+            self.note_write(self.position, bytes.len());
+        } else {
+            self.write_behind(bytes, end)?;
+        }
+        self.position = end;
+        Ok(())
+    }
+
+    fn write_behind(&mut self, bytes: &[u8], end: usize) -> Result<()> {
+        if end > self.map.capacity() {
+            let position = self.position;
+            let map = self.exclusive("growing")?;
+            if !map.reserves() {
+                return map.resize_and_write(bytes, position);
+            }
+            map.reserve(end)?;
+        }
+        self.map.write_growing_at(bytes, self.position)
+    }
+
+    /// Appends, and says where the bytes end.
+    fn append_moving(&mut self, bytes: &[u8]) -> Result<usize> {
+        loop {
+            let len = self.map.len();
+            match self.map.append(bytes) {
+                Err(error) if error.kind() == ErrorKind::BeyondCapacity => {
+                    let start = self.map.end_in_file()?;
+                    let end = start.checked_add(bytes.len()).ok_or(error)?;
+                    let map = self.exclusive("growing")?;
+                    if !map.reserves() {
+                        map.resize_and_write(bytes, start)?;
+                        return Ok(end);
+                    }
+                    map.reserve(end)?;
+                }
+                // The file was cut off: its end is a new one, if the map may become shorter.
+                Err(error) if error.kind() == ErrorKind::Fault => {
+                    if self.end()? >= len || self.short {
+                        return Err(error);
+                    }
+                }
+                result => return result.map(|start| start + bytes.len()),
+            }
+        }
+    }
+}
