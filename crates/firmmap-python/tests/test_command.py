@@ -400,7 +400,10 @@ def test_count_in_a_file_that_is_truncated(
 @pytest.mark.skipif(sys.platform == "win32", reason="a signal of Unix")
 def test_interrupt(log: Path) -> None:
     log.write_bytes(LINE * LINES)
-    process = subprocess.Popen([*COMMAND, "find", "7", "log"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    # What runs the tests may ignore the signal, as what a shell runs in the background does; its children inherit that.
+    program = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+    command = [sys.executable, "-c", program, *COMMAND, "find", "7", "log"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     with process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -482,9 +485,10 @@ def readable(fd: int) -> bool:
     return bool(select.select([fd], [], [], 0.05)[0])
 
 
-# Makes the terminal the one whose Ctrl-C is meant for the command.
+# Makes the terminal the one whose Ctrl-C is meant for the command, and the command one that heeds it.
 CONTROLLING = """
-import fcntl, os, sys, termios
+import fcntl, os, signal, sys, termios
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.setsid()
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.argv[1], sys.argv[1:])
