@@ -401,8 +401,8 @@ def test_count_in_a_file_that_is_truncated(
 def test_interrupt(log: Path) -> None:
     log.write_bytes(LINE * LINES)
     # What runs the tests may ignore the signal, as what a shell runs in the background does; its children inherit that.
-    program = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
-    command = [sys.executable, "-c", program, *COMMAND, "find", "7", "log"]
+    heed = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+    command = [sys.executable, "-c", heed, *COMMAND, "find", "7", "log"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     with process:
         assert process.stdout is not None
