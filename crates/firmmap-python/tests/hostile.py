@@ -2,8 +2,8 @@
 
     python hostile.py KIND OPERATION…
 
-Each operation is tried with each of them in a process of its own, which a watchdog ends. Prints a line for each that
-did not end well.
+Each operation is tried with all of them in a process of its own, which a watchdog ends; if that does not end well, with
+each of them in one. Prints a line for each that did not.
 """
 
 from __future__ import annotations
@@ -196,18 +196,29 @@ def run(case: Callable[[], None]) -> str:
 
 def main(kind: str, names: list[str]) -> int:
     make, operations = KINDS[kind]
+    truncates = hasattr(make(), "truncate")
+    cases = [
+        (f"{action} in {point}", arguments, change)
+        for point, arguments in POINTS.items()
+        for action, change in ACTIONS.items()
+        if truncates or action != "truncate"
+    ]
     tried = failed = 0
     for name in names or operations:
         operation = operations[name]
-        for point, arguments in POINTS.items():
-            for action, change in ACTIONS.items():
-                if not hasattr(make(), "truncate") and action == "truncate":
-                    continue
-                how = run(lambda: attempt(make, operation, arguments, change))  # noqa: B023
-                tried += 1
-                if how:
-                    failed += 1
-                    print(f"{kind}: {name}, {action} in {point}: {how}", flush=True)
+
+        def together(operation: Operation = operation) -> None:
+            for _, arguments, change in cases:
+                attempt(make, operation, arguments, change)
+
+        tried += len(cases)
+        if not (how := run(together)):
+            continue
+        failed += 1
+        print(f"{kind}: {name}, one after another: {how}", flush=True)
+        for what, arguments, change in cases:
+            if how := run(lambda: attempt(make, operation, arguments, change)):  # noqa: B023
+                print(f"{kind}: {name}, {what}: {how}", flush=True)
     print(f"{kind}: {tried} tried, {failed} failed")
     return min(failed, 1)
 
