@@ -185,6 +185,26 @@ def test_offset_of_single_accesses_is_exact(tmp_path: Path, place: int) -> None:
             one.map.close()
 
 
+@pytest.mark.parametrize("length", [1, 20, 300, 1000, 2000, 5000])
+def test_line_that_ends_before_a_missing_page(tmp_path: Path, length: int) -> None:
+    """F1: a line that is there is read, however near to its end the file ends; the next one is not there."""
+    path = tmp_path / "file"
+    for behind in (0, 1, 7, 15, 16, 31, 33, 63, 64, 100, 127):
+        line = b"x" * (length - 1) + b"\n"
+        start = LEFT - behind - length
+        path.write_bytes(b"y" * start + line + b"z" * (N - start - length))
+        with path.open("r+b") as file, firmmap.mmap(file.fileno(), 0) as a, firmmap.open(path, "r+") as b:
+            os.truncate(path, LEFT)
+            for m in (a, b):
+                m.seek(start)
+                assert m.readline() == line
+                assert m.tell() == start + length
+                with pytest.raises(MapFaultError) as caught:
+                    m.readline()
+                assert caught.value.offset == LEFT
+                assert m.tell() == start + length
+
+
 # While the operation runs. The truncating side never shows a zero, so none may be returned.
 
 Truncating = Callable[[Victim], contextlib.AbstractContextManager[None]]

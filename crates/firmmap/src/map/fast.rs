@@ -90,6 +90,6 @@ impl Mmap {
         limit: usize,
         make: impl FnOnce(usize) -> Option<B>,
     ) -> Option<B> {
-        if self.is_readable() { self.region.try_read_through(byte, start, limit, make) } else { None }
+        self.region.try_read_through(byte, start, limit, make)
     }
 }

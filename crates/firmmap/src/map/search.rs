@@ -58,7 +58,8 @@ impl Mmap {
         if span.len > STRIDE {
             return self.find_in(span, &[byte], Direction::Forward);
         }
-        let found = self.region.search(span, |haystack| memmem::find_byte(haystack, byte))?;
+        let search = |haystack: &[u8]| memmem::find_byte(haystack, byte);
+        let found = self.region.search_forward(span, span, search, search)?;
         Ok(found.map(|index| span.start + index))
     }
 
@@ -116,7 +117,13 @@ impl Mmap {
         let mut finder = Finder::new(needle, direction);
         let mut busy = None;
         for window in Windows::new(span, needle.len(), direction) {
-            let found = self.region.search_part(window, span, |haystack| finder.find(haystack));
+            let search = |haystack: &[u8]| finder.find(haystack);
+            // What the finder has learned may be half of it where a fault has ended the search.
+            let again = |haystack: &[u8]| Finder::new(needle, direction).find(haystack);
+            let found = match direction {
+                Direction::Forward => self.region.search_forward(window, span, search, again),
+                Direction::Reverse => self.region.search_part(window, span, search),
+            };
             if let Some(index) = found.map_err(|fault| self.first_missing(span.start, window.start, fault))? {
                 return Ok(Some(window.start + index));
             }

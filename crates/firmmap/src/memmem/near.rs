@@ -27,12 +27,12 @@ pub(crate) fn find_near(haystack: &[u8], needle: &[u8], direction: Direction) ->
         return Some(Some(if is_reverse { haystack.len() } else { 0 }));
     }
     let Some(last) = haystack.len().checked_sub(needle.len()) else { return Some(None) };
+    if needle.len() > NEAR {
+        return None;
+    }
     let positions = last + 1;
     if positions < 16 {
         return Some(find_few(haystack, needle, positions, is_reverse));
-    }
-    if needle.len() > NEAR {
-        return None;
     }
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     {
@@ -102,4 +102,53 @@ unsafe fn find_in_blocks(haystack: &[u8], needle: &[u8], positions: usize, is_re
         done += Block::LEN;
     }
     if done < positions { None } else { Some(None) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lengths around the borders of blocks and of what is near, of few different bytes, with needles that are in there, nearly are, or
+    /// are longer than what is near.
+    #[test]
+    fn answers_are_those_of_the_obvious_search() {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state as usize % below
+        };
+        let mut answers = 0;
+        for len in (0..40).chain(500..560).chain(1020..1045) {
+            for needle_len in (0..20).chain([63, 64, 65, 500, 511, 512, 513]) {
+                for case in 0..6 {
+                    let letters = 1 + case % 3;
+                    let haystack: Vec<u8> = (0..len).map(|_| b'a' + random(letters) as u8).collect();
+                    let mut needle: Vec<u8> = (0..needle_len).map(|_| b'a' + random(letters) as u8).collect();
+                    if needle_len <= len && case < 4 {
+                        let start = random(len - needle_len + 1);
+                        needle.copy_from_slice(&haystack[start..start + needle_len]);
+                    }
+                    if let (3, Some(middle)) = (case, needle.get_mut(needle_len / 2)) {
+                        *middle = b'z';
+                    }
+                    let places = || {
+                        (0..(len + 1).saturating_sub(needle_len))
+                            .filter(|&place| haystack[place..].starts_with(&needle))
+                    };
+                    for (direction, expected) in
+                        [(Direction::Forward, places().next()), (Direction::Reverse, places().last())]
+                    {
+                        let found = find_near(&haystack, &needle, direction);
+                        answers += usize::from(found.is_some());
+                        assert!(found.is_none_or(|found| found == expected), "{direction:?}, {haystack:?}, {needle:?}");
+                    }
+                }
+            }
+        }
+        if cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
+            assert!(answers > 20_000, "{answers}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ mod word;
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
@@ -46,6 +47,8 @@ pub(crate) struct Region {
 
 /// The number of bytes after which a copy or a search checks for a fault, and ends if there was one.
 pub(crate) const STRIDE: usize = 1 << 20;
+/// No page is smaller, and every one begins at a multiple of it.
+const SMALLEST_PAGE: usize = 4096;
 /// Copies up to this length are inlined: a call would be a good part of their cost.
 const SHORT: usize = 4096;
 
@@ -314,8 +317,8 @@ impl Region {
         self.try_guarded(|| unsafe { memory::copy_out(address, buffer) }.len()).map(drop)
     }
 
-    /// Copies the bytes from `start` through the first `byte` into memory that `make` allocates for them, if `byte` is among the first
-    /// `limit` and [`try_guarded`](Self::try_guarded) succeeds.
+    /// Copies the bytes from `start` through the first `byte` into memory that `make` allocates for them, if they can be read, `byte` is
+    /// among the first `limit`, and [`try_guarded`](Self::try_guarded) succeeds.
     #[inline(always)]
     pub(crate) fn try_read_through<B: AsMut<[MaybeUninit<u8>]>>(
         &self,
@@ -324,12 +327,18 @@ impl Region {
         limit: usize,
         make: impl FnOnce(usize) -> Option<B>,
     ) -> Option<B> {
-        let rest = self.len().checked_sub(start)?;
+        let rest = self.readable_len.load(Ordering::Acquire).checked_sub(start)?;
         let address = self.as_ptr().wrapping_add(start);
         let near = rest.min(limit);
+        // A search looks at bytes behind the one that it finds, and the next page may be missing.
+        let here = near.min(SMALLEST_PAGE - address.addr() % SMALLEST_PAGE);
         // SAFETY: these bytes are in the map, as was just checked; the slice does not outlive the search.
-        let found = self.try_guarded(|| memmem::find_byte(unsafe { memory::bytes(address, near) }, byte))??;
-        let count = (found + 1).min(near);
+        let found = self.try_guarded(|| memmem::find_byte(unsafe { memory::bytes(address, here) }, byte))?;
+        let found = match found {
+            Some(found) => found,
+            None => self.try_find_behind(byte, address, here..near)?,
+        };
+        let count = found + 1;
         let mut target = make(count)?;
         let memory = target.as_mut();
         if memory.len() != count {
@@ -338,6 +347,16 @@ impl Region {
         // SAFETY: as above; the memory is exclusively ours and as long.
         self.try_guarded(|| unsafe { memory::copy_out(address, memory) }.len())?;
         Some(target)
+    }
+
+    /// The rest of the search of [`try_read_through`](Self::try_read_through), in the next page: `range` counts from `address`, where as
+    /// many bytes are in the map.
+    #[inline(never)]
+    fn try_find_behind(&self, byte: u8, address: *const u8, range: Range<usize>) -> Option<usize> {
+        let (start, len) = (address.wrapping_add(range.start), range.len().min(SMALLEST_PAGE));
+        // SAFETY: these bytes are in the map, as the caller has checked; the slice does not outlive the search.
+        let found = self.try_guarded(|| memmem::find_byte(unsafe { memory::bytes(start, len) }, byte))??;
+        Some(range.start + found)
     }
 
     /// The byte at `index`, or `None`.
@@ -516,6 +535,48 @@ impl Region {
     pub(crate) fn search_part<R>(&self, part: Span, whole: Span, search: impl FnOnce(&[u8]) -> R) -> Result<R, Fault> {
         // SAFETY: `guarded_part` checked the part; the slice does not outlive this call.
         self.guarded_part(part, whole, |start| search(unsafe { memory::bytes(start, part.len) }))
+    }
+
+    /// As [`search_part`](Self::search_part), of a search for the first match, which looks at bytes behind that too: if they are missing,
+    /// only what is before them is searched, by `again`, and a match there is the result.
+    #[inline]
+    pub(crate) fn search_forward<R>(
+        &self,
+        part: Span,
+        whole: Span,
+        search: impl FnOnce(&[u8]) -> Option<R>,
+        again: impl FnOnce(&[u8]) -> Option<R>,
+    ) -> Result<Option<R>, Fault> {
+        let address = self.at(part);
+        let Some(slot) = self.slot else {
+            // SAFETY: `at` has checked the part; the slice does not outlive this call.
+            return Ok(search(unsafe { memory::bytes(address, part.len) }));
+        };
+        let seen = match slot.settled() {
+            Some(seen) => seen,
+            None => slot.enter_unsettled(part, whole)?,
+        };
+        // SAFETY: as above.
+        let found = fault::attempt(slot, || search(unsafe { memory::bytes(address, part.len) }));
+        match slot.leave(seen, whole) {
+            // Without a fault in this map it was in another one, whose memory is the needle.
+            Ok(()) => found.ok_or(Fault { offset: part.start }),
+            Err(fault) => self.search_before(fault, part, again),
+        }
+    }
+
+    /// The search of a part that has met a fault, in what is there before it.
+    #[cold]
+    #[inline(never)]
+    fn search_before<R>(
+        &self,
+        fault: Fault,
+        part: Span,
+        search: impl FnOnce(&[u8]) -> Option<R>,
+    ) -> Result<Option<R>, Fault> {
+        let len = fault.offset.saturating_sub(part.start).min(part.len);
+        let found = self.search(Span { start: part.start, len }, search)?;
+        if found.is_some() { Ok(found) } else { Err(fault) }
     }
 
     /// Reports an unreported fault, first this thread's own; or pages that cannot be restored.
