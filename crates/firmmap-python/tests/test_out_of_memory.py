@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import firmmap
 import pytest
 from operations import KINDS
 from support import run_alone
@@ -21,6 +22,33 @@ def test_allocations_that_fail(kind: str) -> None:
     """C16: each of them is a MemoryError, and never the end of the process."""
     pytest.importorskip("_testcapi", reason="this CPython comes without _testcapi, which makes allocations fail")
     run_alone("without_memory.py", kind)
+
+
+@pytest.mark.parametrize("needles", [b"a", [b"a", b"not there"]], ids=["one", "several"])
+@pytest.mark.parametrize("passed", [0, 25, 26, 100, 372, 373])
+def test_no_match_is_lost_where_its_place_has_no_memory(tmp_path: Path, needles: bytes | list[bytes], passed: int) -> None:
+    """C16: a match whose index cannot be made is a MemoryError, or is made by another attempt; it stays the next one."""
+    _testcapi = pytest.importorskip("_testcapi", reason="this CPython comes without _testcapi, which makes allocations fail")
+    path = tmp_path / "file"
+    path.write_bytes(b"a.........\n" * 800)
+    # Above what CPython keeps the ints of.
+    expected = list(range(0, 8800, 11))
+    for stop in (1, 2, 3):
+        with firmmap.open(path, "r") as m:
+            matches = m.find_all(needles)
+            found = [next(matches) for _ in range(passed)]
+            another: int | None = None
+            _testcapi.set_nomemory(0, stop)
+            try:
+                another = next(matches)
+            except MemoryError:
+                pass
+            finally:
+                _testcapi.remove_mem_hooks()
+            if another is not None:
+                found.append(another)
+            found += matches
+            assert found == expected
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of addresses is Linux'")

@@ -338,18 +338,21 @@ pub(crate) fn find_all<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
 pub(crate) fn try_next_match(matches: Receiver<'_, Matches>) -> Option<Bound<'_, PyAny>> {
     let py = matches.py;
     // The state of the iterator is locked before that of its map, everywhere.
-    let index = matches.state.with(py, |cursor| {
+    matches.state.with(py, |cursor| {
         let Cursor { file: Some(file), lookahead, several } = cursor else { return None };
         let this = file.receiver(py);
         let changes = this.state.with(py, |state| state.as_ref().map(|open| open.changes))?;
         if let Some(several) = several {
-            return if changes == several.changes && !several.has_views { several.take() } else { None };
+            let is_known = changes == several.changes && !several.has_views;
+            return if is_known { several.take(py).ok()? } else { None };
         }
-        let index = if changes == lookahead.changes { lookahead.ahead.pop()? } else { return None };
+        let index = if changes == lookahead.changes { *lookahead.ahead.last()? } else { return None };
+        // Without memory for it, the match stays the next one.
+        let object = args::python_int(py, index as isize).ok()?;
+        lookahead.ahead.pop();
         lookahead.position = index + matches.needle.len().max(1);
-        Some(index)
-    })?;
-    args::python_int(py, index as isize).ok()
+        Some(object)
+    })
 }
 
 pub(crate) fn next_match(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'_, PyAny>>> {
@@ -358,28 +361,32 @@ pub(crate) fn next_match(matches: Receiver<'_, Matches>) -> PyResult<Option<Boun
     if matches.state.with(py, |cursor| cursor.several.is_some()) {
         return next_of_several(matches);
     }
-    let pass = |cursor: &mut Cursor, found: Option<usize>| match found {
-        Some(index) => {
-            cursor.lookahead.position = index + matches.needle.len().max(1);
-            None
-        }
-        // Exhausted for good, even if the file grows, as the iterator protocol demands.
-        None => cursor.file.take(),
+    // Returns the match as an object, or the file at the end.
+    let pass = |cursor: &mut Cursor, found: Option<usize>| -> PyResult<_> {
+        let Some(index) = found else {
+            // Exhausted for good, even if the file grows, as the iterator protocol demands.
+            return Ok((None, cursor.file.take()));
+        };
+        // Without memory for it, the search begins here again.
+        let object = args::python_int(py, index as isize).inspect_err(|_| cursor.lookahead.ahead.clear())?;
+        cursor.lookahead.position = index + matches.needle.len().max(1);
+        Ok((Some(object), None))
     };
-    let found = loop {
-        let (job, position, ended) = matches.state.with(py, |cursor| -> PyResult<_> {
-            let Cursor { file: Some(file), lookahead, .. } = cursor else { return Ok((Job::Done(None), 0, None)) };
+    loop {
+        let (job, position) = matches.state.with(py, |cursor| -> PyResult<_> {
+            let Cursor { file: Some(file), lookahead, .. } = cursor else { return Ok((Job::Done((None, None)), 0)) };
             let (this, position) = (file.receiver(py), lookahead.position);
             let job = this.state.with(py, |state| {
                 let open = state.as_mut().ok_or_else(closed_error)?;
                 matches.near(open, lookahead)
             })?;
-            let ended = if let Job::Done(found) = job { pass(cursor, found) } else { None };
-            Ok((job, position, ended))
+            Ok(match job {
+                Job::Done(found) => (Job::Done(pass(cursor, found)?), position),
+                Job::Large(map, range) => (Job::Large(map, range), position),
+            })
         })?;
-        drop(ended);
         let (map, range) = match job {
-            Job::Done(found) => break found,
+            Job::Done((found, _ended)) => return Ok(found),
             Job::Large(map, range) => (map, range),
         };
         let needle = &matches.needle;
@@ -388,19 +395,20 @@ pub(crate) fn next_match(matches: Receiver<'_, Matches>) -> PyResult<Option<Boun
             // Otherwise another thread has returned this match.
             (cursor.lookahead.position == position).then(|| pass(cursor, found))
         });
-        if passed.is_some() {
-            break found;
+        if let Some((found, _ended)) = passed.transpose()? {
+            return Ok(found);
         }
-    };
-    found.map(|index| args::python_int(py, index as isize)).transpose()
+    }
 }
 
 impl Several {
-    /// The next match that was found ahead.
-    fn take(&mut self) -> Option<usize> {
-        let start = self.cursor.place()?.start;
+    /// The next match that was found ahead, as an object.
+    fn take<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(place) = self.cursor.place() else { return Ok(None) };
+        // Without memory for it, the match stays the next one.
+        let object = args::python_int(py, place.start as isize)?;
         self.cursor.pass();
-        Some(start)
+        Ok(Some(object))
     }
 }
 
@@ -420,7 +428,7 @@ fn next_of_several(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'_, 
                 if several.cursor.place().is_none() {
                     several.cursor.step(&open.file, &several.needles, 1).map_err(error)?;
                 }
-                let found = several.take();
+                let found = several.take(py)?;
                 if found.is_some() || several.cursor.is_done() {
                     return Ok(Job::Done(found));
                 }
@@ -444,7 +452,7 @@ fn next_of_several(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'_, 
     };
     let ended = if found.is_none() { matches.state.with(py, |cursor| cursor.file.take()) } else { None };
     drop(ended);
-    found.map(|index| args::python_int(py, index as isize)).transpose()
+    Ok(found)
 }
 
 /// `m._boundary_end(boundary, goal)`: the end of the first boundary that ends at the goal or behind it, for `firmmap.split()`.
