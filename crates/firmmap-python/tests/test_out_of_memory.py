@@ -26,12 +26,14 @@ def test_allocations_that_fail(kind: str) -> None:
 
 @pytest.mark.parametrize("needles", [b"a", [b"a", b"not there"]], ids=["one", "several"])
 @pytest.mark.parametrize("passed", [0, 25, 26, 100, 372, 373])
-def test_no_match_is_lost_where_its_place_has_no_memory(tmp_path: Path, needles: bytes | list[bytes], passed: int) -> None:
-    """C16: a match whose index cannot be made is a MemoryError, or is made by another attempt; it stays the next one."""
-    _testcapi = pytest.importorskip("_testcapi", reason="this CPython comes without _testcapi, which makes allocations fail")
+def test_no_match_is_lost_where_its_place_has_no_memory(
+    tmp_path: Path, needles: bytes | list[bytes], passed: int
+) -> None:
+    """C16: a match whose index cannot be made stays the next one, after a MemoryError or in another attempt."""
+    _testcapi = pytest.importorskip("_testcapi", reason="this CPython has no _testcapi, which makes allocations fail")
     path = tmp_path / "file"
     path.write_bytes(b"a.........\n" * 800)
-    # Above what CPython keeps the ints of.
+    # Most of them are larger than the ints that CPython keeps.
     expected = list(range(0, 8800, 11))
     for stop in (1, 2, 3):
         with firmmap.open(path, "r") as m:

@@ -390,7 +390,9 @@ pub(crate) fn next_match(matches: Receiver<'_, Matches>) -> PyResult<Option<Boun
             Job::Large(map, range) => (map, range),
         };
         let needle = &matches.needle;
-        let found = detached(py, || map.find(needle, range)).map_err(error)?;
+        let found = detached(py, || map.find(needle, range));
+        drop(map);
+        let found = found.map_err(error)?;
         let passed = matches.state.with(py, |cursor| {
             // Otherwise another thread has returned this match.
             (cursor.lookahead.position == position).then(|| pass(cursor, found))
