@@ -338,7 +338,8 @@ impl Region {
             Some(found) => found,
             None => self.try_find_behind(byte, address, here..near)?,
         };
-        let count = found + 1;
+        // What was read may have changed meanwhile.
+        let count = (found + 1).min(near);
         let mut target = make(count)?;
         let memory = target.as_mut();
         if memory.len() != count {
