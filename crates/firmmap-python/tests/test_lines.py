@@ -114,6 +114,21 @@ def test_far_matches(tmp_path: Path) -> None:
         assert next(m.lines(reverse=True)) == lines[2]
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_needles_that_are_longer_than_a_step(tmp_path: Path, reverse: bool) -> None:
+    """G5: where no line has them, the search ends, although none of its steps under the GIL could hold one."""
+    path = tmp_path / "log"
+    size = 100_000
+    last = b"z" * size
+    path.write_bytes(b"x" * (2 * size) + b"\nyy\n" + last)
+    with firmmap.open(path) as m:
+        for containing in (b"q" * size, [b"q" * size, b"r"], b"z" * (size + 1)):
+            assert list(m.lines(containing=containing, reverse=reverse)) == []
+            assert list(m.lines(0, None, containing=containing, reverse=reverse, numbered=True)) == []
+        assert list(m.lines(containing=last, reverse=reverse, numbered=True)) == [(3, last)]
+        assert list(m.lines(0, -1, containing=last, reverse=reverse)) == []
+
+
 def test_wrong_arguments(tmp_path: Path) -> None:
     """G5: what was wrong is said when lines() is called, not when the first line is asked for."""
     path = tmp_path / "file"
@@ -198,6 +213,27 @@ def test_lines_follow_the_end(tmp_path: Path) -> None:
         log.write(b"3\na 4\n")
         assert list(lines) == []
         assert list(m.lines(containing=b"a", reverse=True)) == [b"a 4\n", b"a 33\n", b"a 22\n", b"a 1\n"]
+
+
+@pytest.mark.parametrize("options", [{}, {"start": 0}, {"numbered": True}, {"containing": b"a"}], ids=str)
+@pytest.mark.parametrize("follow", ["seek", "write", "other writes"])
+def test_lines_follow_a_map_that_has_grown_meanwhile(tmp_path: Path, options: Any, follow: str) -> None:
+    """G5, G10: the end is where the file ends, also if not the iterator was the first to see it."""
+    path = tmp_path / "log"
+    path.write_bytes(b"a 1\na 2")
+    with firmmap.open(path, "r+") as m:
+        lines: Iterator[Any] = m.lines(**options)
+        next(lines)
+        if follow == "write":
+            m.seek(0, 2)
+            m.write(b"2\na 3\n")
+        else:
+            with path.open("ab") as log:
+                log.write(b"2\na 3\n")
+            if follow == "seek":
+                m.seek(0, 2)
+        expected = [b"a 22\n", b"a 3\n"]
+        assert list(lines) == (list(enumerate(expected, 2)) if "numbered" in options else expected)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cuts off no mapped file")

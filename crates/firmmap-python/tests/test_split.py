@@ -110,6 +110,8 @@ def test_wrong_arguments(path: Path) -> None:
         ((), {"size": -1}, ValueError, "size must be at least 1, not -1"),
         ((2,), {"record": 0}, ValueError, "record must be at least 1, not 0"),
         ((2,), {"record": 3}, ValueError, "the 8 bytes to split are no whole number of records of 3 bytes"),
+        ((1,), {"record": 3}, ValueError, "the 8 bytes to split are no whole number of records of 3 bytes"),
+        ((), {"size": 9, "record": 9}, ValueError, "the 8 bytes to split are no whole number of records of 9 bytes"),
         ((2,), {"boundary": b""}, ValueError, "boundary is empty"),
         ((2,), {"boundary": "\n"}, TypeError, "boundary must be bytes-like, a compiled pattern or a callable, not str"),
         ((2,), {"boundary": re.compile("\n")}, TypeError, "boundary must be a pattern of bytes, not of str: '\\n'"),

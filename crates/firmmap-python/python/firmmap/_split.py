@@ -131,8 +131,11 @@ def split(path, parts=None, *, size=None, boundary=b"\n", record=None, offset=0,
     parts = None if parts is None else _number("parts", parts, 1)
     size = None if size is None else _number("size", size, 1)
     offset = operator.index(offset)
-    find = _boundary(boundary) if record is None else _record(_number("record", record, 1))
+    record = None if record is None else _number("record", record, 1)
+    find = _boundary(boundary) if record is None else _record(record)
     with _firmmap.open(path, "r", offset=offset, length=length) as m:
+        if record is not None and len(m) % record:
+            raise ValueError(f"the {len(m)} bytes to split are no whole number of records of {record} bytes")
         stamp = None
         if check:
             now = os.stat(path)
@@ -195,12 +198,7 @@ def _match_end(m, pattern, goal):
 
 
 def _record(length):
-    def find(m, goal):
-        if len(m) % length:
-            raise ValueError(f"the {len(m)} bytes to split are no whole number of records of {length} bytes")
-        return -(-goal // length) * length
-
-    return find
+    return lambda m, goal: -(-goal // length) * length
 
 
 def _number(name, value, least):

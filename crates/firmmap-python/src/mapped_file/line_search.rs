@@ -144,10 +144,12 @@ impl Search {
 
     /// The map has been searched to its end: that of the file may be behind it.
     fn follow(&mut self, open: &mut Open, ends_here: &mut bool) -> PyResult<()> {
-        let has_grown = open.file.follow_end().map_err(error)?;
-        open.file.check_present(self.cursor.start(), open.file.len()).map_err(error)?;
-        if has_grown {
-            self.cursor.set_end(open.file.len());
+        open.file.follow_end().map_err(error)?;
+        let len = open.file.len();
+        open.file.check_present(self.cursor.start(), len).map_err(error)?;
+        // The map may also have followed its file, or have grown, since the search began.
+        if len > self.cursor.end() {
+            self.cursor.set_end(len);
         } else {
             *ends_here = true;
         }
@@ -198,9 +200,14 @@ pub(super) fn next<'py>(lines: Receiver<'py, Lines>) -> PyResult<Option<Bound<'p
             }
             Step::Again => {}
             Step::Far(far) => {
-                let step = search_far(lines, far, is_end)?;
-                if !is_end && matches!(step, LineStep::Cut | LineStep::Done) {
-                    ends_here = Some(follow(lines)?);
+                let (step, is_moved) = search_far(lines, far, is_end)?;
+                if matches!(step, LineStep::Cut | LineStep::Done) {
+                    if !is_end {
+                        ends_here = Some(follow(lines)?);
+                    } else if is_moved {
+                        // A step with a limit does not get there by itself if a needle is longer than that.
+                        return Ok(end(lines));
+                    }
                 }
             }
             Step::FarNumber(mut far, index) => {
@@ -214,14 +221,16 @@ pub(super) fn next<'py>(lines: Receiver<'py, Lines>) -> PyResult<Option<Bound<'p
                     }
                 });
             }
-            Step::End => {
-                // Exhausted for good, even if the file grows, as the iterator protocol demands.
-                let file = lines.state.with(py, |cursor| cursor.file.take());
-                drop(file);
-                return Ok(None);
-            }
+            Step::End => return Ok(end(lines)),
         }
     }
+}
+
+/// Exhausted for good, even if the file grows, as the iterator protocol demands.
+fn end<'py>(lines: Receiver<'py, Lines>) -> Option<Bound<'py, PyAny>> {
+    let file = lines.state.with(lines.py, |cursor| cursor.file.take());
+    drop(file);
+    None
 }
 
 /// Looks for what others have appended, and returns whether there is nothing.
@@ -239,17 +248,17 @@ fn follow(lines: Receiver<'_, Lines>) -> PyResult<bool> {
 }
 
 /// Searches with a copy of the position without the GIL, and moves the position to where it has led, unless another thread has moved it.
-fn search_far(lines: Receiver<'_, Lines>, mut far: Far, ends_here: bool) -> PyResult<LineStep> {
+/// Returns what the search has come to, and whether the position was moved.
+fn search_far(lines: Receiver<'_, Lines>, mut far: Far, ends_here: bool) -> PyResult<(LineStep, bool)> {
     let py = lines.py;
     let before = far.cursor.position();
     let result = detached(py, || far.cursor.step(&far.map, &far.needles, usize::MAX, ends_here));
     let Far { map, cursor: moved, .. } = far;
     drop(map);
     let result = result.map_err(error)?;
-    lines.state.with(py, |cursor| {
-        if let Some(search) = cursor.search.as_mut().filter(|search| search.cursor.position() == before) {
-            search.cursor = moved;
-        }
+    let is_moved = lines.state.with(py, |cursor| {
+        let search = cursor.search.as_mut().filter(|search| search.cursor.position() == before);
+        search.map(|search| search.cursor = moved).is_some()
     });
-    Ok(result)
+    Ok((result, is_moved))
 }

@@ -113,6 +113,12 @@ impl LineCursor {
         self.start
     }
 
+    /// The end of what is left of the range.
+    #[must_use]
+    pub fn end(&self) -> usize {
+        self.end
+    }
+
     /// Changes the end of the range of a forward search, to where the file ends now.
     pub fn set_end(&mut self, end: usize) {
         self.end = end.max(self.start);
