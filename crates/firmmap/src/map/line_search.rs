@@ -221,7 +221,7 @@ impl LineCursor {
                     return Ok(LineStep::Cut);
                 }
                 let rest = span(start + copied, self.end.min((start + copied).saturating_add(limit)));
-                let end = match needles::first(map, rest, b"\n")? {
+                let end = match map.find(b"\n", rest.start..rest.end())? {
                     Some(newline) => newline + 1,
                     None if rest.end() < self.end => return Ok(LineStep::Far),
                     None if ends_here => self.end,
@@ -297,7 +297,7 @@ impl LineCursor {
         self.searched = behind;
         let Some(start) = line_start(map, self.start, last, limit)? else { return Ok(LineStep::Far) };
         let rest = span(last, self.end.min(last.saturating_add(limit)));
-        let end = match needles::first(map, rest, b"\n")? {
+        let end = match map.find(b"\n", rest.start..rest.end())? {
             Some(newline) => newline + 1,
             None if rest.end() < self.end => return Ok(LineStep::Far),
             None => self.end,
@@ -577,11 +577,7 @@ impl Iterator for LineSearch<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<Result<Vec<u8>>> {
-        match self.next_line() {
-            Ok(Some(line)) => Some(Ok(line.to_vec())),
-            Ok(None) => None,
-            Err(error) => Some(Err(error)),
-        }
+        self.next_line().map(|line| line.map(<[u8]>::to_vec)).transpose()
     }
 }
 

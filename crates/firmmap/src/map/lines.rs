@@ -9,7 +9,6 @@ use crate::fault::Fault;
 use crate::map::Mmap;
 use crate::memmem;
 use crate::range::{self, Span};
-use crate::region;
 
 /// The number of bytes that are copied out of the map at a time: few enough for the first-level cache.
 const BLOCK: usize = 16 * 1024;
@@ -229,21 +228,11 @@ impl Lines<'_> {
             return Err(fault.into());
         }
         // The steps grow with a line that is longer than a block.
-        let mut len = BLOCK.max(self.buffer.len()).min(self.end - unread);
-        loop {
-            let read = region::append(&mut self.buffer, len, |bytes| self.map.read_uninit_at(bytes, unread));
-            let Err(error) = read else { return Ok(()) };
-            // The lines before the missing byte are there, even if the copy did not begin with them.
-            match error.fault_offset() {
-                Some(offset) if offset > unread && offset - unread < len => {
-                    (self.fault, len) = (Some(Fault { offset }), offset - unread);
-                }
-                _ => {
-                    self.forget();
-                    return Err(error);
-                }
-            }
-        }
+        let len = BLOCK.max(self.buffer.len()).min(self.end - unread);
+        let read = self.map.append_present(&mut self.buffer, Span { start: unread, len });
+        let missing = read.inspect_err(|_| self.forget())?;
+        self.fault = missing.and_then(|error| error.fault_offset()).map(|offset| Fault { offset });
+        Ok(())
     }
 }
 
@@ -252,11 +241,7 @@ impl Iterator for Lines<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<Result<Vec<u8>>> {
-        match self.next_line() {
-            Ok(Some(line)) => Some(Ok(line.to_vec())),
-            Ok(None) => None,
-            Err(error) => Some(Err(error)),
-        }
+        self.next_line().map(|line| line.map(<[u8]>::to_vec)).transpose()
     }
 }
 

@@ -515,6 +515,23 @@ impl Mmap {
         Ok(bytes)
     }
 
+    /// Appends the bytes of `span` to `bytes`, or as many as lie before the first missing one, whose error is returned then. An error if
+    /// that is nothing.
+    fn append_present(&self, bytes: &mut Vec<u8>, mut span: Span) -> Result<Option<Error>> {
+        let mut missing = None;
+        loop {
+            let read = region::append(bytes, span.len, |buffer| self.read_uninit_at(buffer, span.start));
+            let Err(error) = read else { return Ok(missing) };
+            // The bytes before it are there, even if the copy did not begin with them.
+            match error.fault_offset() {
+                Some(offset) if offset > span.start && offset < span.end() => {
+                    (span.len, missing) = (offset - span.start, Some(error));
+                }
+                _ => return Err(error),
+            }
+        }
+    }
+
     /// Fills `buffer` with every `step`th byte from `start` on; a negative step goes backward.
     ///
     /// # Errors

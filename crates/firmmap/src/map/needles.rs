@@ -10,7 +10,6 @@ use crate::error::{Detail, Error, Result};
 use crate::map::Mmap;
 use crate::memmem::{Direction, Finder};
 use crate::range::Span;
-use crate::region;
 
 /// The number of bytes that are copied and searched at a time for several needles; more for long ones.
 const BLOCK: usize = 32 * 1024;
@@ -123,7 +122,7 @@ impl Needles {
         match &self.kind {
             Kind::None => Ok(None),
             Kind::One(needle) => {
-                let found = first(map, span, needle)?;
+                let found = map.find(needle, span.start..span.end())?;
                 Ok(found.map(|start| (start, start + needle.len())))
             }
             Kind::Several(automaton) => {
@@ -212,20 +211,6 @@ impl fmt::Debug for Needles {
     }
 }
 
-/// The lowest index of one needle in `span`; bytes that are missing behind it do not matter.
-pub(super) fn first(map: &Mmap, span: Span, needle: &[u8]) -> Result<Option<usize>> {
-    let found = map.find(needle, span.start..span.end());
-    let Err(error) = found else { return found };
-    match error.fault_offset() {
-        Some(offset) if offset > span.start && offset < span.end() => match map.find(needle, span.start..offset) {
-            Ok(Some(index)) => Ok(Some(index)),
-            Ok(None) => Err(error),
-            Err(nearer) => Err(nearer),
-        },
-        _ => Err(error),
-    }
-}
-
 /// The highest index of one needle in `span`; bytes that are missing before it do not matter.
 pub(super) fn last(map: &Mmap, span: Span, needle: &[u8]) -> Result<Option<usize>> {
     let found = map.rfind(needle, span.start..span.end());
@@ -268,22 +253,14 @@ pub(super) fn page_end(map: &Mmap, index: usize) -> usize {
 /// nothing.
 pub(super) fn copy(map: &Mmap, bytes: &mut Vec<u8>, span: Span) -> Result<Option<Error>> {
     bytes.clear();
-    let read = region::append(bytes, span.len, |buffer| map.read_uninit_at(buffer, span.start));
-    let Err(error) = read else { return Ok(None) };
-    match error.fault_offset() {
-        Some(offset) if offset > span.start && offset < span.end() => {
-            region::append(bytes, offset - span.start, |buffer| map.read_uninit_at(buffer, span.start))?;
-            Ok(Some(error))
-        }
-        _ => Err(error),
-    }
+    map.append_present(bytes, span)
 }
 
 impl Mmap {
     /// Returns an iterator over the places of any of `needles` in `range` that do not overlap, in order: the first one, of those that
     /// begin at the same byte the longest, and so on.
     ///
-    /// The search is lazy, and looks ahead by up to 64 KiB, or by four times the length of the longest needle.
+    /// The search is lazy, and looks ahead by up to 32 KiB, or by four times the length of the longest needle.
     ///
     /// # Errors
     ///

@@ -154,6 +154,18 @@ impl Region {
     /// As [`guarded_part`](Self::guarded_part), of bytes that were checked to be there.
     #[inline(always)]
     fn guard<R>(&self, part: Span, whole: Span, access: impl FnOnce() -> R) -> Result<R, Fault> {
+        self.guard_or(part, whole, access, Err)
+    }
+
+    /// As [`guard`](Self::guard), with `missed` for the fault that `access` itself has met.
+    #[inline(always)]
+    fn guard_or<R>(
+        &self,
+        part: Span,
+        whole: Span,
+        access: impl FnOnce() -> R,
+        missed: impl FnOnce(Fault) -> Result<R, Fault>,
+    ) -> Result<R, Fault> {
         let Some(slot) = self.slot else { return Ok(access()) };
         // Not in a function that returns either result: the caller would have to tell them apart again.
         let seen = match slot.settled() {
@@ -161,9 +173,11 @@ impl Region {
             None => slot.enter_unsettled(part, whole)?,
         };
         let result = fault::attempt(slot, access);
-        slot.leave(seen, whole)?;
-        // Without a fault in this map it was in another one, whose memory is the operation's buffer.
-        result.ok_or(Fault { offset: part.start })
+        match slot.leave(seen, whole) {
+            // Without a fault in this map it was in another one, whose memory is the operation's buffer.
+            Ok(()) => result.ok_or(Fault { offset: part.start }),
+            Err(fault) => missed(fault),
+        }
     }
 
     /// Runs arbitrary code that uses the bytes of `span` directly.
@@ -546,24 +560,12 @@ impl Region {
         part: Span,
         whole: Span,
         search: impl FnOnce(&[u8]) -> Option<R>,
-        again: impl FnOnce(&[u8]) -> Option<R>,
+        again: impl FnMut(&[u8]) -> Option<R>,
     ) -> Result<Option<R>, Fault> {
         let address = self.at(part);
-        let Some(slot) = self.slot else {
-            // SAFETY: `at` has checked the part; the slice does not outlive this call.
-            return Ok(search(unsafe { memory::bytes(address, part.len) }));
-        };
-        let seen = match slot.settled() {
-            Some(seen) => seen,
-            None => slot.enter_unsettled(part, whole)?,
-        };
-        // SAFETY: as above.
-        let found = fault::attempt(slot, || search(unsafe { memory::bytes(address, part.len) }));
-        match slot.leave(seen, whole) {
-            // Without a fault in this map it was in another one, whose memory is the needle.
-            Ok(()) => found.ok_or(Fault { offset: part.start }),
-            Err(fault) => self.search_before(fault, part, again),
-        }
+        // SAFETY: `at` has checked the part; the slice does not outlive this call.
+        let access = || search(unsafe { memory::bytes(address, part.len) });
+        self.guard_or(part, whole, access, |fault| self.search_before(fault, part, again))
     }
 
     /// The search of a part that has met a fault, in what is there before it.
@@ -571,13 +573,20 @@ impl Region {
     #[inline(never)]
     fn search_before<R>(
         &self,
-        fault: Fault,
+        mut fault: Fault,
         part: Span,
-        search: impl FnOnce(&[u8]) -> Option<R>,
+        mut search: impl FnMut(&[u8]) -> Option<R>,
     ) -> Result<Option<R>, Fault> {
-        let len = fault.offset.saturating_sub(part.start).min(part.len);
-        let found = self.search(Span { start: part.start, len }, search)?;
-        if found.is_some() { Ok(found) } else { Err(fault) }
+        loop {
+            let len = fault.offset.saturating_sub(part.start).min(part.len);
+            match self.search(Span { start: part.start, len }, &mut search) {
+                Ok(None) => return Err(fault),
+                Ok(found) => return Ok(found),
+                // A search may skip pages, so that the first fault was not the first missing byte.
+                Err(nearer) if nearer.offset < fault.offset => fault = nearer,
+                Err(other) => return Err(other),
+            }
+        }
     }
 
     /// Reports an unreported fault, first this thread's own; or pages that cannot be restored.
