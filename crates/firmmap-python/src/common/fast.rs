@@ -7,12 +7,14 @@
 use std::ffi::c_int;
 use std::ops::Range;
 
+use pyo3::prelude::*;
+
 use super::leaf;
 use super::search::Direction;
 use super::{DETACHED_COPY, Mapped, Object, clamp};
 use crate::args::{self, Args, Slice};
 use crate::sys::buffer::{NewBytes, exact_bytes};
-use crate::sys::typeobject::{RawResult, Receiver, status};
+use crate::sys::typeobject::{RawResult, Receiver};
 
 #[inline(always)]
 pub(crate) fn try_len<M: Mapped>(this: Receiver<'_, M>) -> Option<isize> {
@@ -73,8 +75,7 @@ pub(crate) fn try_line_with_args<'py, M: Mapped>(this: Receiver<'py, M>, args: A
 /// `write_byte()`, inside of the map.
 #[inline(always)]
 pub(crate) fn try_write_byte<'py, M: Mapped>(this: Receiver<'py, M>, byte: Object<'_, 'py>) -> Option<RawResult<'py>> {
-    let byte = u8::try_from(args::exact_int(byte)?).ok()?;
-    leaf::write(&*this, this.py, &[byte])?;
+    leaf::write(&*this, this.py, &[args::small_int(byte)?])?;
     Some(RawResult::none(this.py))
 }
 
@@ -138,70 +139,66 @@ fn try_search<'py, M: Mapped>(this: Receiver<'py, M>, args: Args<'py>, direction
     Some(RawResult::int(this.py, found.map_or(-1, |index| index as isize)))
 }
 
-/// `m[i]`; apart, `m[i:j]`.
+/// `m[i]` of a small int: without a call, nothing has to be saved for what comes after it.
 #[inline(always)]
-pub(crate) fn try_subscript<'py, M: Mapped>(this: Receiver<'py, M>, key: Object<'_, 'py>) -> Option<RawResult<'py>> {
-    match args::exact_int(key) {
-        Some(index) => leaf::item(&*this, this.py, index).map(|byte| RawResult::byte(this.py, byte)),
-        None => try_slice(this, key),
-    }
+pub(crate) fn try_small_item<'py, M: Mapped>(this: Receiver<'py, M>, key: Object<'_, 'py>) -> Option<RawResult<'py>> {
+    let byte = leaf::item(&*this, this.py, args::small_int(key)?.into())?;
+    Some(RawResult::byte(this.py, byte))
 }
 
-/// `m[i:j]`.
-#[inline(never)]
-fn try_slice<'py, M: Mapped>(this: Receiver<'py, M>, key: Object<'_, 'py>) -> Option<RawResult<'py>> {
-    let py = this.py;
-    // A slice of a closed map is not converted.
-    if !this.state().is_ready(py) {
-        return None;
-    }
-    let slice = match Slice::unpack(key) {
-        Ok(slice) => slice?,
-        Err(error) => return Some(RawResult::from_result(py, Err(error))),
-    };
-    let finish = |bytes: NewBytes<'py>| RawResult::object(bytes.finish());
-    // Not the whole slow path: converting the slice may have run Python code, which must not run twice.
-    let slow = || RawResult::from_result(py, super::slice(this, slice).map_err(|error| this.add_filename(error)));
-    Some(leaf::slice(&*this, py, |len| contiguous(slice, len)).map_or_else(slow, finish))
+/// `m[i]`, once the index is converted.
+#[inline(always)]
+pub(crate) fn try_item<M: Mapped>(this: Receiver<'_, M>, index: isize) -> Option<u8> {
+    leaf::item(&*this, this.py, index)
 }
 
-/// The bytes of a map that a slice names, one after another, if they are few enough to be copied with the GIL.
+/// `m[i:j]`, once the slice is converted, where both bounds are in the map.
 #[inline(always)]
-fn contiguous(slice: Slice, len: usize) -> Option<Range<usize>> {
-    let (start, step, count) = slice.fit(len);
-    (step == 1 && count <= DETACHED_COPY).then(|| start..start + count)
+pub(super) fn try_slice<'py, M: Mapped>(this: Receiver<'py, M>, slice: Slice) -> Option<Bound<'py, PyAny>> {
+    leaf::slice(&*this, this.py, |len| few(slice.inside(len)?)).map(NewBytes::finish)
 }
 
-/// `m[i] = b`; apart, `m[i:j] = …`.
+/// As [`try_slice`], with any bounds.
 #[inline(always)]
-pub(crate) fn try_assign<'py, M: Mapped>(
+pub(super) fn try_fitted_slice<'py, M: Mapped>(this: Receiver<'py, M>, slice: Slice) -> Option<Bound<'py, PyAny>> {
+    leaf::slice(&*this, this.py, |len| few(slice.contiguous(len)?)).map(NewBytes::finish)
+}
+
+/// The range, if there is something in it, and so little that it can be copied with the GIL.
+#[inline(always)]
+fn few(range: Range<usize>) -> Option<Range<usize>> {
+    // Zero becomes the largest number.
+    ((range.end - range.start).wrapping_sub(1) < DETACHED_COPY).then_some(range)
+}
+
+/// `m[i] = b` of small ints, as [`try_small_item`].
+#[inline(always)]
+pub(crate) fn try_assign_small_item<'py, M: Mapped>(
     this: Receiver<'py, M>,
     key: Object<'_, 'py>,
     value: Option<Object<'_, 'py>>,
 ) -> Option<c_int> {
-    let value = value?;
-    let Some(index) = args::exact_int(key) else { return try_assign_slice(this, key, value) };
-    let value = u8::try_from(args::exact_int(value)?).ok()?;
-    leaf::set_item(&*this, this.py, index, value).map(|()| 0)
+    let (index, value) = (args::small_int(key)?, args::small_int(value?)?);
+    leaf::set_item(&*this, this.py, index.into(), value).map(|()| 0)
 }
 
-/// `m[i:j] = …` of a bytes object.
-#[inline(never)]
-fn try_assign_slice<'py, M: Mapped>(
+/// `m[i] = b` of ints.
+#[inline(always)]
+pub(crate) fn try_assign_item<'py, M: Mapped>(
     this: Receiver<'py, M>,
     key: Object<'_, 'py>,
+    value: Option<Object<'_, 'py>>,
+) -> Option<()> {
+    let (index, value) = (args::exact_int(key)?, args::small_int(value?)?);
+    leaf::set_item(&*this, this.py, index, value)
+}
+
+/// `m[i:j] = …` of a bytes object, on a map that can be written to, once the slice is converted.
+#[inline(always)]
+pub(crate) fn try_assign_slice<'py, M: Mapped>(
+    this: Receiver<'py, M>,
+    slice: Slice,
     value: Object<'_, 'py>,
-) -> Option<c_int> {
-    let py = this.py;
-    let bytes = exact_bytes(value)?;
-    if !this.is_writable() || !this.state().is_ready(py) {
-        return None;
-    }
-    let slice = match Slice::unpack(key) {
-        Ok(slice) => slice?,
-        Err(error) => return Some(status(py, Err(error))),
-    };
-    // As in `try_slice`.
-    let slow = || status(py, M::assign_slice(this, slice, value).map_err(|error| this.add_filename(error)));
-    Some(leaf::set_slice(&*this, py, bytes, |len| contiguous(slice, len)).map_or_else(slow, |()| 0))
+) -> Option<()> {
+    leaf::set_slice(&*this, this.py, exact_bytes(value)?, |len| few(slice.contiguous(len)?))
 }

@@ -70,12 +70,12 @@ pub(crate) fn byte<M: Mapped>(map: &M, py: Python<'_>) -> Option<u8> {
 pub(crate) fn read<'py, M: Mapped>(map: &M, py: Python<'py>, count: usize) -> Option<NewBytes<'py>> {
     let read = |file: &mut SharedFile| {
         let position = file.position();
-        if count > NEAR || count > file.len().checked_sub(position)? {
+        if count > NEAR {
             return None;
         }
-        let mut bytes = NewBytes::try_new(py, count)?;
-        file.try_read(position, bytes.memory())?;
-        file.set_position(position + count);
+        let end = position.checked_add(count)?;
+        let bytes = file.try_read_range(|_| Some(position..end), |count| NewBytes::try_new(py, count))?;
+        file.set_position(end);
         Some(bytes)
     };
     // SAFETY: as in `byte`; a new bytes object runs no Python code, nor does its end.
@@ -98,19 +98,14 @@ pub(crate) fn line<'py, M: Mapped>(map: &M, py: Python<'py>) -> Option<NewBytes<
     unsafe { map.state().try_file(py, Ready::Position, read) }
 }
 
-/// The `count` bytes of the map from `start` on.
+/// The bytes of the map where `fit` says for its length.
 #[inline(always)]
 pub(crate) fn slice<'py, M: Mapped>(
     map: &M,
     py: Python<'py>,
     fit: impl FnOnce(usize) -> Option<Range<usize>>,
 ) -> Option<NewBytes<'py>> {
-    let read = |file: &mut SharedFile| {
-        let range = fit(file.len())?;
-        let mut bytes = NewBytes::try_new(py, range.len())?;
-        file.try_read(range.start, bytes.memory())?;
-        Some(bytes)
-    };
+    let read = |file: &mut SharedFile| file.try_read_range(fit, |count| NewBytes::try_new(py, count));
     // SAFETY: as in `read`; `fit` gets a number and returns two.
     unsafe { map.state().try_file(py, Ready::Bytes, read) }
 }
@@ -154,7 +149,7 @@ pub(crate) fn write<M: Mapped>(map: &M, py: Python<'_>, bytes: &[u8]) -> Option<
         return None;
     }
     let write = |file: &mut SharedFile| {
-        if file.appending || !file.is_write_inside(bytes.len()) {
+        if !M::LENGTH_IS_END && (file.appending || !file.is_write_inside(bytes.len())) {
             return None;
         }
         let position = file.position();

@@ -30,12 +30,11 @@ pub(crate) use read::*;
 pub(crate) use search::*;
 use shared_file::SharedFile;
 
-use crate::args::Slice;
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyResult};
 use crate::sys::module;
 pub(crate) use crate::sys::objects::{Object, Returned};
-use crate::sys::typeobject::{Body, Receiver};
+use crate::sys::typeobject::Body;
 
 /// The classes that the module holds, by their numbers there.
 #[derive(Clone, Copy)]
@@ -73,16 +72,11 @@ pub(crate) trait Mapped: Body {
 
     /// Whether `find` and `rfind` begin at the position where they are given no start; otherwise at the first byte.
     const SEARCHES_FROM_POSITION: bool;
-    /// Whether the map ends where it did when it was made, and not where its file ends now.
+    /// Whether the map ends where it did when it was made, and not where its file ends now; so nothing is ever appended to it.
     const LENGTH_IS_END: bool;
 
     /// Whether the class lets its map be written to; the map itself may refuse it all the same.
     fn is_writable(&self) -> bool;
-
-    /// `m[i:j] = value` on a map that can be written to, once the slice is converted.
-    fn assign_slice<'py>(this: Receiver<'py, Self>, slice: Slice, value: Object<'_, 'py>) -> PyResult<()>
-    where
-        Self: Sized;
 
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()>;
 

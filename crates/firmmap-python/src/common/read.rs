@@ -12,7 +12,19 @@ use crate::sys::exception::PyResult;
 use crate::sys::typeobject::Receiver;
 
 /// The bytes of a slice.
+#[inline(always)]
 pub(crate) fn slice<'py, M: Mapped>(this: Receiver<'py, M>, slice: Slice) -> Returned<'py> {
+    match super::try_slice(this, slice) {
+        Some(bytes) => Ok(bytes),
+        None => any_slice(this, slice),
+    }
+}
+
+#[inline(never)]
+fn any_slice<'py, M: Mapped>(this: Receiver<'py, M>, slice: Slice) -> Returned<'py> {
+    if let Some(bytes) = super::try_fitted_slice(this, slice) {
+        return Ok(bytes);
+    }
     let py = this.py;
     let job = this.open_map(py, |file| {
         let (start, step, count) = slice.fit(file.len());

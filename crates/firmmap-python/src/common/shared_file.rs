@@ -115,7 +115,7 @@ impl SharedFile {
     pub(crate) fn unmap(mut self) -> firmmap::Result<()> {
         self.release_parent_references();
         let settled = self.file.settle();
-        self.file.into_map().map_or(Ok(()), firmmap::Mmap::close).and(settled)
+        self.file.unmap().and(settled)
     }
 
     /// Drops the references of the parent process: those that were held, at fork(2), by threads that this process does not have. Nobody

@@ -10,22 +10,28 @@ use crate::sys::objects::class_name;
 #[inline]
 pub(crate) fn subscript<'py>(this: This<'py>, key: Object<'_, 'py>) -> Returned<'py> {
     let py = this.py;
+    if Slice::is_slice(key) {
+        this.check_open(py)?;
+        return common::slice(this, Slice::unpack(key)?);
+    }
     // Converting an exact int runs no Python code, so that the map need not be checked before.
     if let Some(index) = args::exact_int(key) {
         return item(this, index);
     }
     this.check_open(py)?;
-    if args::is_index(key) {
-        return item(this, args::item_index(key)?);
+    if !args::is_index(key) {
+        return Err(wrong_key(key));
     }
-    let slice = Slice::unpack(key)?.ok_or_else(|| wrong_key(key))?;
-    common::slice(this, slice)
+    item(this, args::item_index(key)?)
 }
 
 #[inline]
 fn item(this: This<'_>, index: isize) -> Returned<'_> {
-    let byte = this.open(this.py, |open| open.file.get(place(&open.file, index)?).map_err(error))?;
-    args::python_int(this.py, byte.into())
+    let byte = match common::try_item(this, index) {
+        Some(byte) => byte,
+        None => this.open(this.py, |open| open.file.get(place(&open.file, index)?).map_err(error))?,
+    };
+    args::python_byte(this.py, byte)
 }
 
 /// `PySequence_GetItem`, as the sequence protocol of C has it. Negative indices had the length added once.
@@ -71,9 +77,16 @@ pub(crate) fn assign_subscript<'py>(
     value: Option<Object<'_, 'py>>,
 ) -> PyResult<()> {
     let py = this.py;
+    let is_slice = Slice::is_slice(key);
+    if !is_slice && common::try_assign_item(this, key, value).is_some() {
+        return Ok(());
+    }
     this.check_open(py)?;
     check_assignable(this)?;
     let value = value.ok_or_else(undeletable)?;
+    if is_slice {
+        return assign_slice(this, Slice::unpack(key)?, value);
+    }
     if args::is_index(key) {
         let index = args::item_index(key)?;
         let byte = byte(value)?;
@@ -82,12 +95,20 @@ pub(crate) fn assign_subscript<'py>(
             set(open, place, byte)
         });
     }
-    let slice = Slice::unpack(key)?.ok_or_else(|| wrong_key(key))?;
-    assign_slice(this, slice, value)
+    Err(wrong_key(key))
 }
 
 /// Assigns to a slice of a map that can be written to.
-pub(super) fn assign_slice<'py>(this: This<'py>, slice: Slice, value: Object<'_, 'py>) -> PyResult<()> {
+#[inline(always)]
+fn assign_slice<'py>(this: This<'py>, slice: Slice, value: Object<'_, 'py>) -> PyResult<()> {
+    match common::try_assign_slice(this, slice, value) {
+        Some(()) => Ok(()),
+        None => assign_any_slice(this, slice, value),
+    }
+}
+
+#[inline(never)]
+fn assign_any_slice<'py>(this: This<'py>, slice: Slice, value: Object<'_, 'py>) -> PyResult<()> {
     let py = this.py;
     let value = Argument::new(value)?;
     let bytes = value.bytes();

@@ -28,11 +28,11 @@ use std::sync::Arc;
 use firmmap::{Mode, Protection};
 use pyo3::prelude::*;
 
-use crate::args::{Args, Slice};
+use crate::args::Args;
 use crate::common::map_lock::MapLock;
 use crate::common::shared_file::SharedFile;
 use crate::common::state_lock::StateLock;
-use crate::common::{self, DETACHED_COPY, Mapped, Object, Returned, unmap};
+use crate::common::{self, DETACHED_COPY, Mapped, Returned, unmap};
 use crate::errors::exception;
 use crate::faults::{self, interpreter::UnsupportedOperation};
 use crate::sys::buffer::Export;
@@ -250,10 +250,6 @@ impl Mapped for MappedFile {
     #[inline(always)]
     fn state(&self) -> &MapLock<Option<Open>> {
         &self.state
-    }
-
-    fn assign_slice<'py>(this: This<'py>, slice: Slice, value: Object<'_, 'py>) -> PyResult<()> {
-        bytes::assign_slice(this, slice, value)
     }
 
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()> {

@@ -13,23 +13,29 @@ use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyIndexError, PyResult, PyTypeError, PyValueError};
 
 pub(crate) fn subscript<'py>(this: This<'py>, key: Object<'_, 'py>) -> Returned<'py> {
+    if Slice::is_slice(key) {
+        this.check_open(this.py)?;
+        return common::slice(this, Slice::unpack(key)?);
+    }
     // Converting an exact int runs no Python code, so that the map need not be checked before.
     if let Some(index) = args::exact_int(key) {
         return this.item(index);
     }
     this.check_open(this.py)?;
-    match Slice::unpack(key)? {
-        Some(slice) => common::slice(this, slice),
-        None if args::is_index(key) => this.item(args::item_index(key)?),
-        None => Err(PyTypeError::new_err("mmap indices must be integers")),
+    if !args::is_index(key) {
+        return Err(PyTypeError::new_err("mmap indices must be integers"));
     }
+    this.item(args::item_index(key)?)
 }
 
 impl<'py> This<'py> {
     #[inline]
     fn item(self, index: isize) -> Returned<'py> {
-        let byte = self.open(self.py, |file| file.get(item(file, index)?).map_err(exception))?;
-        args::python_int(self.py, byte.into())
+        let byte = match common::try_item(self, index) {
+            Some(byte) => byte,
+            None => self.open(self.py, |file| file.get(item(file, index)?).map_err(exception))?,
+        };
+        args::python_byte(self.py, byte)
     }
 }
 
@@ -45,19 +51,35 @@ pub(crate) fn assign_subscript<'py>(
     value: Option<Object<'_, 'py>>,
 ) -> PyResult<()> {
     let py = this.py;
+    if Slice::is_slice(key) {
+        this.check_writable()?;
+        let slice = Slice::unpack(key)?;
+        let value = value.ok_or_else(|| PyTypeError::new_err("mmap object doesn't support slice deletion"))?;
+        return assign_slice(this, slice, value);
+    }
+    if common::try_assign_item(this, key, value).is_some() {
+        return Ok(());
+    }
     if let (Some(index), Some(value)) = (args::exact_int(key), value.and_then(args::exact_int)) {
         this.check_writable()?;
         let value = u8::try_from(value).map_err(|_| not_a_byte())?;
         return this.open(py, |file| file.set(item(file, index)?, value).map_err(exception));
     }
     this.check_writable()?;
-    let Some(slice) = Slice::unpack(key)? else { return assign_item(this, key, value) };
-    let value = value.ok_or_else(|| PyTypeError::new_err("mmap object doesn't support slice deletion"))?;
-    assign_slice(this, slice, value)
+    assign_item(this, key, value)
 }
 
 /// Assigns to a slice of a map that can be written to.
-pub(super) fn assign_slice<'py>(this: This<'py>, slice: Slice, value: Object<'_, 'py>) -> PyResult<()> {
+#[inline(always)]
+fn assign_slice<'py>(this: This<'py>, slice: Slice, value: Object<'_, 'py>) -> PyResult<()> {
+    match common::try_assign_slice(this, slice, value) {
+        Some(()) => Ok(()),
+        None => assign_any_slice(this, slice, value),
+    }
+}
+
+#[inline(never)]
+fn assign_any_slice<'py>(this: This<'py>, slice: Slice, value: Object<'_, 'py>) -> PyResult<()> {
     let py = this.py;
     let value = Argument::new(value)?;
     let bytes = value.bytes();

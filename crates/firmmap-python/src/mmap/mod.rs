@@ -20,10 +20,10 @@ use firmmap::MappedFile;
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
 
-use crate::args::{Args, Slice};
+use crate::args::Args;
 use crate::common::map_lock::MapLock;
 use crate::common::shared_file::SharedFile;
-use crate::common::{self, DETACHED_COPY, Mapped, Object, Returned, unmap};
+use crate::common::{self, DETACHED_COPY, Mapped, Returned, unmap};
 use crate::constants::{ACCESS_COPY, ACCESS_READ, ACCESS_WRITE};
 use crate::errors::{closed as closed_error, exception};
 use crate::faults;
@@ -124,10 +124,6 @@ impl Mapped for Mmap {
         self.access != ACCESS_READ
     }
 
-    fn assign_slice<'py>(this: This<'py>, slice: Slice, value: Object<'_, 'py>) -> PyResult<()> {
-        bytes::assign_slice(this, slice, value)
-    }
-
     fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()> {
         self.open(py, |file| {
             file.set_position(position);
@@ -143,7 +139,8 @@ impl Mapped for Mmap {
 impl Body for Mmap {
     /// Unmaps what was not closed. A last unreported fault is reported as other errors in finalizers are.
     fn finalize(&self, py: Python<'_>) {
-        if let Err(error) = unmap(self.state.with(py, |state| state.file.take())) {
+        let Some(file) = self.state.with(py, |state| state.file.take()) else { return };
+        if let Err(error) = file.unmap() {
             exception(error).write_unraisable(py);
         }
     }

@@ -91,7 +91,7 @@ fn refused_to_map(error: &firmmap::Error) -> bool {
 }
 
 fn is_unaligned(offset: u64) -> bool {
-    offset % firmmap::allocation_granularity() as u64 != 0
+    offset != 0 && offset % firmmap::allocation_granularity() as u64 != 0
 }
 
 /// The arguments of the constructor.

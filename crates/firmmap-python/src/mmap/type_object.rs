@@ -16,6 +16,7 @@ use crate::mmap as class;
 use crate::sys::buffer;
 use crate::sys::exception::PyResult;
 use crate::sys::module;
+use crate::sys::trampoline::borrowed;
 use crate::sys::typeobject::{
     self, Table, fast_method, fast_noargs_method, fast_one_method, fast_property, keyword_method, method,
     noargs_method, object, one_method, slot,
@@ -150,10 +151,10 @@ unsafe extern "C" fn sequence_assign(this: *mut ffi::PyObject, index: isize, val
 
 unsafe extern "C" fn subscript(this: *mut ffi::PyObject, key: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: CPython passes a live key.
-    let key = |py| unsafe { Borrowed::from_ptr(py, key) };
-    let fast = |this| common::try_subscript(this, key(this.py));
+    let key = move |py| unsafe { borrowed(py, key) };
+    let fast = |this| common::try_small_item(this, key(this.py));
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { typeobject::fast_object(this, fast, |this| bytes::subscript(this, key(this.py))) }
+    unsafe { typeobject::fast_object(this, fast, move |this| bytes::subscript(this, key(this.py))) }
 }
 
 unsafe extern "C" fn assign_subscript(
@@ -162,11 +163,11 @@ unsafe extern "C" fn assign_subscript(
     value: *mut ffi::PyObject,
 ) -> c_int {
     // SAFETY: CPython passes a live key.
-    let key = |py| unsafe { Borrowed::from_ptr(py, key) };
+    let key = move |py| unsafe { borrowed(py, key) };
     // SAFETY: CPython passes a live object, or null for a deletion.
-    let value = |py| unsafe { Borrowed::from_ptr_or_opt(py, value) };
-    let fast = |this| common::try_assign(this, key(this.py), value(this.py));
-    let slow = |this| bytes::assign_subscript(this, key(this.py), value(this.py)).map(|()| 0);
+    let value = move |py| unsafe { Borrowed::from_ptr_or_opt(py, value) };
+    let fast = |this| common::try_assign_small_item(this, key(this.py), value(this.py));
+    let slow = move |this| bytes::assign_subscript(this, key(this.py), value(this.py)).map(|()| 0);
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
     unsafe { typeobject::fast_number(this, fast, slow) }
 }

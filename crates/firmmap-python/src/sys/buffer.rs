@@ -145,15 +145,24 @@ pub(crate) struct NewBytes<'py> {
     len: usize,
 }
 
-/// Where the bytes are in a bytes object: as far from its start as in every other one, which the stable ABI does not say
-/// but [`data_of`] measures; a call less for each new object.
-static DATA_OFFSET: AtomicUsize = AtomicUsize::new(0);
+/// Where the bytes are in a bytes object: as far from its start as in every other one, which the stable ABI does not say but
+/// [`find_data`] measures, before anything else is done here; a call less for each object.
+static DATA_OFFSET: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+/// Finds where bytes objects have their bytes, when the module is made.
+pub(crate) fn find_data(py: Python<'_>) -> PyResult<()> {
+    let object = new_bytes(py, b"any")?;
+    // SAFETY: it is a bytes object.
+    let start = unsafe { ffi::PyBytes_AsString(object.as_ptr()) };
+    DATA_OFFSET.store(start.addr() - object.as_ptr().addr(), Ordering::Relaxed);
+    Ok(())
+}
 
 /// The memory of a bytes object.
 #[inline]
 fn data_of(object: &Bound<'_, PyBytes>) -> *mut MaybeUninit<u8> {
-    let known = DATA_OFFSET.load(Ordering::Relaxed);
-    let offset = if known == 0 { measure_data_offset(object) } else { known };
+    let offset = DATA_OFFSET.load(Ordering::Relaxed);
+    debug_assert_ne!(offset, usize::MAX, "measured when the module was made");
     object.as_ptr().wrapping_byte_add(offset).cast()
 }
 
@@ -166,15 +175,6 @@ fn bytes_of<'a>(object: Borrowed<'a, '_, PyBytes>) -> &'a [u8] {
     unsafe { std::slice::from_raw_parts(data_of(&object).cast(), len as usize) }
 }
 
-#[cold]
-fn measure_data_offset(object: &Bound<'_, PyBytes>) -> usize {
-    // SAFETY: it is a bytes object.
-    let start = unsafe { ffi::PyBytes_AsString(object.as_ptr()) };
-    let offset = start.addr() - object.as_ptr().addr();
-    DATA_OFFSET.store(offset, Ordering::Relaxed);
-    offset
-}
-
 impl AsMut<[MaybeUninit<u8>]> for NewBytes<'_> {
     #[inline]
     fn as_mut(&mut self) -> &mut [MaybeUninit<u8>] {
@@ -184,8 +184,17 @@ impl AsMut<[MaybeUninit<u8>]> for NewBytes<'_> {
 
 impl<'py> NewBytes<'py> {
     /// Allocates `len` bytes. Runs no Python code.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn new(py: Python<'py>, len: usize) -> PyResult<Self> {
+        let mut bytes = Self::allocate(py, len)?;
+        if len >= HUGE {
+            advise_huge(bytes.memory());
+        }
+        Ok(bytes)
+    }
+
+    #[inline(always)]
+    fn allocate(py: Python<'py>, len: usize) -> PyResult<Self> {
         // SAFETY: without a source the bytes are left for us to write, as nobody else has the object yet.
         let object = unsafe { ffi::PyBytes_FromStringAndSize(std::ptr::null(), len as isize) };
         // SAFETY: a new reference, or null with an exception set.
@@ -193,17 +202,13 @@ impl<'py> NewBytes<'py> {
         // SAFETY: the call above returns bytes objects.
         let object = unsafe { object.cast_into_unchecked() };
         let start = data_of(&object);
-        let mut bytes = Self { object, start, len };
-        if len >= HUGE {
-            advise_huge(bytes.memory());
-        }
-        Ok(bytes)
+        Ok(Self { object, start, len })
     }
 
     /// As [`new`](Self::new), for a fast path: `None`, and no exception, without memory for it.
     #[inline(always)]
     pub(crate) fn try_new(py: Python<'py>, len: usize) -> Option<Self> {
-        Self::new(py, len).ok()
+        Self::allocate(py, len).ok()
     }
 
     /// The memory, to be written in full before [`finish`](Self::finish).

@@ -1,6 +1,8 @@
 //! Numbers and slices from Python objects, converted and refused as the standard library does.
 
 use std::ffi::{c_int, c_long};
+use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::exception::{Exception, PyOverflowError, PyResult, PyTypeError};
@@ -59,9 +61,9 @@ pub(crate) fn find_small_ints(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
-/// The value, if it is one of these ints.
+/// The value, if it is one of these ints. All bytes are, where CPython has them so; elsewhere the slow path converts them.
 #[inline(always)]
-fn small_int(object: Borrowed<'_, '_, PyAny>) -> Option<u8> {
+pub(crate) fn small_int(object: Borrowed<'_, '_, PyAny>) -> Option<u8> {
     let distance = object.as_ptr().addr().wrapping_sub(SMALL_INTS.load(Ordering::Relaxed));
     // No other object can be between them.
     (distance < 256 << SMALL_INT).then_some((distance >> SMALL_INT) as u8)
@@ -76,6 +78,13 @@ pub(super) fn byte_object(_py: Python<'_>, value: u8) -> *mut ffi::PyObject {
         return unsafe { ffi::PyLong_FromLong(value.into()) };
     }
     std::ptr::with_exposed_provenance_mut(first + (usize::from(value) << SMALL_INT))
+}
+
+/// As [`python_int`], for a byte.
+#[inline]
+pub(crate) fn python_byte(py: Python<'_>, value: u8) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: a new reference, or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_opt(py, byte_object(py, value)) }.ok_or_else(|| Exception::fetch(py))
 }
 
 /// The value of an exact int that fits: the conversion runs no Python code and raises nothing.
@@ -254,25 +263,52 @@ pub(crate) struct Slice {
 }
 
 impl Slice {
-    /// Converts the numbers, which may run `__index__` methods. `None` if the object is no slice.
+    #[inline(always)]
+    pub(crate) fn is_slice(object: Borrowed<'_, '_, PyAny>) -> bool {
+        // The class has no subclasses.
+        object.is_exact_instance_of::<PySlice>()
+    }
+
+    /// Converts the numbers of a slice, which may run `__index__` methods.
     #[inline]
-    pub(crate) fn unpack(object: Borrowed<'_, '_, PyAny>) -> PyResult<Option<Self>> {
-        if !object.is_exact_instance_of::<PySlice>() {
-            return Ok(None);
+    pub(crate) fn unpack(object: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        let [mut start, mut stop, mut step] = [const { MaybeUninit::<isize>::uninit() }; 3];
+        let (first, second, third) = (start.as_mut_ptr(), stop.as_mut_ptr(), step.as_mut_ptr());
+        // SAFETY: the object is a slice; the call fills the three numbers, or fails.
+        if unsafe { ffi::PySlice_Unpack(object.as_ptr(), first, second, third) } < 0 {
+            return Err(Exception::fetch(object.py()));
         }
-        let (mut start, mut stop, mut step) = (0, 0, 0);
-        // SAFETY: the object is a slice; the call fills the three numbers.
-        let result = unsafe { ffi::PySlice_Unpack(object.as_ptr(), &mut start, &mut stop, &mut step) };
-        if result < 0 { Err(Exception::fetch(object.py())) } else { Ok(Some(Self { start, stop, step })) }
+        // SAFETY: the call has filled it.
+        let start = unsafe { start.assume_init() };
+        // SAFETY: the call has filled it.
+        let stop = unsafe { stop.assume_init() };
+        // SAFETY: the call has filled it.
+        let step = unsafe { step.assume_init() };
+        Ok(Self { start, stop, step })
+    }
+
+    /// The places that the slice names, if they follow one another and both bounds are in `len` bytes.
+    #[inline(always)]
+    pub(crate) fn inside(self, len: usize) -> Option<Range<usize>> {
+        // What is negative is more than any length.
+        let (start, stop) = (self.start as usize, self.stop as usize);
+        (self.step == 1 && start <= stop && stop <= len).then_some(start..stop)
+    }
+
+    /// The places that the slice names in `len` bytes, if they follow one another.
+    #[inline]
+    pub(crate) fn contiguous(self, len: usize) -> Option<Range<usize>> {
+        let (start, step, count) = self.fit(len);
+        (step == 1).then(|| start..start + count)
     }
 
     /// Start, step and count of the places that the slice names in `len` bytes.
     #[inline]
     pub(crate) fn fit(self, len: usize) -> (usize, isize, usize) {
-        let (mut start, mut stop) = (self.start, self.stop);
-        if self.step == 1 && 0 <= start && start <= stop && stop as usize <= len {
-            return (start as usize, 1, (stop - start) as usize);
+        if let Some(range) = self.inside(len) {
+            return (range.start, 1, range.len());
         }
+        let (mut start, mut stop) = (self.start, self.stop);
         // SAFETY: only changes the two numbers. A map has no more than isize::MAX bytes.
         let count = unsafe { ffi::PySlice_AdjustIndices(len as isize, &mut start, &mut stop, self.step) };
         // The start of an empty slice with a negative step can be -1.

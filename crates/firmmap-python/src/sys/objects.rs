@@ -18,7 +18,8 @@ pub(crate) type Returned<'py> = PyResult<Bound<'py, PyAny>>;
 /// `None`.
 #[inline]
 pub(crate) fn none(py: Python<'_>) -> Bound<'_, PyAny> {
-    py.None().into_bound(py)
+    // SAFETY: a new reference.
+    unsafe { Bound::from_owned_ptr(py, none_object(py)) }
 }
 
 /// Whether references to small ints, `None` and the like are not counted: since CPython 3.12. Zero: not known yet.

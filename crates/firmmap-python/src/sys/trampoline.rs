@@ -56,6 +56,19 @@ fn raise_panic(py: Python<'_>, panic: &(dyn Any + Send)) {
     let _ = catch_unwind(AssertUnwindSafe(|| exception.set(py)));
 }
 
+/// An object that CPython has passed. `Borrowed::from_ptr` would panic on null, and what can panic costs a fast path its shape.
+///
+/// # Safety
+///
+/// - `object` is alive for `'a`, and so not null.
+#[inline(always)]
+pub(crate) unsafe fn borrowed<'a, 'py>(py: Python<'py>, object: *mut ffi::PyObject) -> Borrowed<'a, 'py, PyAny> {
+    // SAFETY: the caller's promise.
+    unsafe { std::hint::assert_unchecked(!object.is_null()) };
+    // SAFETY: the caller's promise.
+    unsafe { Borrowed::from_ptr(py, object) }
+}
+
 /// The arguments of a call.
 #[derive(Clone, Copy)]
 pub(crate) struct Args<'py> {
@@ -111,7 +124,7 @@ impl<'py> Args<'py> {
     #[inline]
     pub(crate) fn get(&self, index: usize) -> Option<Borrowed<'py, 'py, PyAny>> {
         // SAFETY: `new` was promised live objects.
-        (index < self.len()).then(|| unsafe { Borrowed::from_ptr(self.py, self.values[index]) })
+        (index < self.len()).then(|| unsafe { borrowed(self.py, self.values[index]) })
     }
 
     /// The argument that was given by a name.

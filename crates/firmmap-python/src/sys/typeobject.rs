@@ -16,7 +16,7 @@ use super::exception::{Exception, PyResult};
 use super::number::byte_object;
 use super::objects::{Object, none_object};
 use super::owned::Owned;
-use super::trampoline::{Args, enter, raise};
+use super::trampoline::{Args, borrowed, enter};
 
 /// What the instances of a class hold.
 pub(crate) trait Body {
@@ -224,11 +224,14 @@ pub(crate) unsafe fn construct<T>(
 ) -> *mut ffi::PyObject {
     let body = |py| {
         // SAFETY: the caller's promise.
-        let args = unsafe { Bound::from_borrowed_ptr(py, args) };
+        let args = unsafe { borrowed(py, args) };
         // SAFETY: the caller's promise.
-        let names = unsafe { Bound::from_borrowed_ptr_or_opt(py, names) };
-        let names = names.map(Bound::cast_into).transpose()?;
-        let body = make(&args.cast_into()?, names.as_ref())?;
+        let args = unsafe { args.cast_unchecked() };
+        // SAFETY: the caller's promise.
+        let names = unsafe { Borrowed::from_ptr_or_opt(py, names) };
+        // SAFETY: the caller's promise.
+        let names = names.map(|names| unsafe { names.cast_unchecked::<PyDict>() });
+        let body = make(&args, names.as_deref())?;
         // SAFETY: the caller's promise.
         unsafe { allocate(py, class, body) }
     };
@@ -418,31 +421,6 @@ impl<'py> RawResult<'py> {
         // SAFETY: attached, as the token says.
         Self(unsafe { ffi::PyBool_FromLong(value.into()) }, std::marker::PhantomData)
     }
-
-    /// The result of a slow path.
-    #[inline(never)]
-    pub(crate) fn from_result(py: Python<'py>, result: PyResult<Bound<'py, PyAny>>) -> Self {
-        result.map_or_else(
-            |error| {
-                raise(py, error);
-                Self(ptr::null_mut(), std::marker::PhantomData)
-            },
-            Self::object,
-        )
-    }
-}
-
-/// The result of a slow path that has only that: 0, or -1 with the exception set.
-#[cold]
-#[inline(never)]
-pub(crate) fn status(py: Python<'_>, result: PyResult<()>) -> c_int {
-    result.map_or_else(
-        |error| {
-            raise(py, error);
-            -1
-        },
-        |()| 0,
-    )
 }
 
 /// Takes the fast path, `fast`, or where that returns `None` the slow path, `body`.
@@ -464,10 +442,10 @@ unsafe fn fast_or_slow<'py, T: Body + 'py, R>(
         fast(unsafe { Receiver::new(py, this) })
     };
     // What panics on the fast path panics on the slow one too, where it becomes an exception.
-    match catch_unwind(AssertUnwindSafe(fast)) {
-        Ok(Some(value)) => value,
+    match catch_unwind(AssertUnwindSafe(fast)).ok().flatten() {
+        Some(value) => value,
         // SAFETY: the caller's promise.
-        Ok(None) | Err(_) => unsafe { slow_path(this, failed, body) },
+        None => unsafe { slow_path(this, failed, body) },
     }
 }
 
@@ -484,7 +462,7 @@ pub(crate) unsafe fn fast_object<'py, T: Body + 'py>(
 ) -> *mut ffi::PyObject {
     let fast = |this| fast(this).map(|answer| answer.0);
     // SAFETY: the caller's promise.
-    unsafe { fast_or_slow(this, ptr::null_mut(), fast, |this| body(this).map(Bound::into_ptr)) }
+    unsafe { fast_or_slow(this, ptr::null_mut(), fast, move |this| body(this).map(Bound::into_ptr)) }
 }
 
 /// As [`fast_object`], with arguments.
@@ -501,9 +479,9 @@ pub(crate) unsafe fn fast_call<'py, T: Body + 'py>(
     body: impl FnOnce(Receiver<'py, T>, Args<'py>) -> PyResult<Bound<'py, PyAny>>,
 ) -> *mut ffi::PyObject {
     // SAFETY: the caller's promise.
-    let args = |py| unsafe { Args::new(py, values, count, ptr::null_mut()) };
+    let args = move |py| unsafe { Args::new(py, values, count, ptr::null_mut()) };
     // SAFETY: the caller's promise.
-    unsafe { fast_object(this, |this| fast(this, args(this.py)), |this| body(this, args(this.py))) }
+    unsafe { fast_object(this, |this| fast(this, args(this.py)), move |this| body(this, args(this.py))) }
 }
 
 /// As [`fast_object`], with one argument.
@@ -519,9 +497,9 @@ pub(crate) unsafe fn fast_call_with<'py, T: Body + 'py>(
     body: impl FnOnce(Receiver<'py, T>, Object<'py, 'py>) -> PyResult<Bound<'py, PyAny>>,
 ) -> *mut ffi::PyObject {
     // SAFETY: the caller's promise.
-    let argument = |py| unsafe { Borrowed::from_ptr(py, argument) };
+    let argument = move |py| unsafe { borrowed(py, argument) };
     // SAFETY: the caller's promise.
-    unsafe { fast_object(this, |this| fast(this, argument(this.py)), |this| body(this, argument(this.py))) }
+    unsafe { fast_object(this, |this| fast(this, argument(this.py)), move |this| body(this, argument(this.py))) }
 }
 
 /// As [`number`], with a fast path.
@@ -551,19 +529,19 @@ pub(crate) unsafe fn next<'py, T: Body + 'py>(
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<Option<Bound<'py, PyAny>>>,
 ) -> *mut ffi::PyObject {
     let fast = |this| fast(this).map(Bound::into_ptr);
-    let body = |this| Ok(body(this)?.map_or(ptr::null_mut(), Bound::into_ptr));
+    let body = move |this| Ok(body(this)?.map_or(ptr::null_mut(), Bound::into_ptr));
     // SAFETY: the caller's promise.
     unsafe { fast_or_slow(this, ptr::null_mut(), fast, body) }
 }
 
-/// Out of line, so that the fast path sets up nothing for it.
+/// Out of line and of C's calling convention, which does not unwind: so the fast path sets up nothing for it, and ends in a jump here.
+/// For that, `body` holds the arguments themselves, not references to them.
 ///
 /// # Safety
 ///
 /// As [`object`].
-#[cold]
 #[inline(never)]
-unsafe fn slow_path<'py, T: Body + 'py, R>(
+unsafe extern "C" fn slow_path<'py, T: Body + 'py, R>(
     this: *mut ffi::PyObject,
     failed: R,
     body: impl FnOnce(Receiver<'py, T>) -> PyResult<R>,
@@ -627,7 +605,7 @@ pub(crate) unsafe fn call_with<'py, T: Body + 'py>(
 ) -> *mut ffi::PyObject {
     let body = |this: Receiver<'py, T>| {
         // SAFETY: the caller's promise.
-        body(this, unsafe { Borrowed::from_ptr(this.py, argument) })
+        body(this, unsafe { borrowed(this.py, argument) })
     };
     // SAFETY: the caller's promise.
     unsafe { object(this, body) }

@@ -79,10 +79,12 @@ impl MappedFile {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     #[must_use]
+    #[inline]
     pub fn new(map: Mmap) -> Self {
         Self::with_growth(map, false)
     }
 
+    #[inline(always)]
     pub(crate) fn with_growth(map: Mmap, growable: bool) -> Self {
         let appends = (growable && map.appends_only()).then_some(Appends::WhileFlagged);
         let unsettled = Unsettled::default();
@@ -213,6 +215,16 @@ impl MappedFile {
         let Self { map, position, growable, appends, short, file_end, unsettled, lent } = self;
         let shared = |map| Self { map, position, growable, appends, short, file_end, unsettled, lent };
         Arc::try_unwrap(map).map_err(shared)
+    }
+
+    /// As [`into_map`](Self::into_map) and [`Mmap::close`], without moving the map anywhere; a map that is shared stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mmap::close`].
+    #[doc(hidden)]
+    pub fn unmap(&mut self) -> Result<()> {
+        Arc::get_mut(&mut self.map).map_or(Ok(()), Mmap::unmap)
     }
 
     /// Where the next read or write goes, in bytes from the start of the map.

@@ -99,10 +99,12 @@ impl MappedFile {
     ///
     /// [`Fault`](crate::ErrorKind::Fault), once for what was written.
     #[doc(hidden)]
+    #[inline]
     pub fn settle(&mut self) -> Result<()> {
-        if self.unsettled.is_empty() || !self.is_file_written() {
-            return Ok(());
-        }
+        if self.unsettled.is_empty() || !self.is_file_written() { Ok(()) } else { self.settle_file() }
+    }
+
+    fn settle_file(&mut self) -> Result<()> {
         let Unsettled { start, end, views } = std::mem::take(&mut self.unsettled);
         let is_changed = end > 0
             || match views {

@@ -6,6 +6,7 @@
 //! the same code.
 
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use crate::access::Protection;
 use crate::map::Mmap;
@@ -19,10 +20,15 @@ impl Mmap {
         self.region.try_load(index)
     }
 
-    /// [`read_uninit_at`](Self::read_uninit_at), if it succeeds.
+    /// Copies the bytes where `fit` says for the length of the map into memory that `make` allocates for them, if they can be read. Not of
+    /// an empty map.
     #[inline(always)]
-    pub fn try_read(&self, start: usize, buffer: &mut [MaybeUninit<u8>]) -> Option<()> {
-        if self.is_readable() { self.region.try_read(start, buffer) } else { None }
+    pub fn try_read_range<B: AsMut<[MaybeUninit<u8>]>>(
+        &self,
+        fit: impl FnOnce(usize) -> Option<Range<usize>>,
+        make: impl FnOnce(usize) -> Option<B>,
+    ) -> Option<B> {
+        self.region.try_read_range(fit, make)
     }
 
     #[inline(always)]

@@ -163,6 +163,11 @@ impl Mmap {
     /// # Ok::<(), firmmap::Error>(())
     /// ```
     pub fn close(mut self) -> Result<()> {
+        self.unmap()
+    }
+
+    /// [`close`](Self::close), of which an empty map is left.
+    pub(crate) fn unmap(&mut self) -> Result<()> {
         Ok(self.region.close()?)
     }
 

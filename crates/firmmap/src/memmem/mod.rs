@@ -96,26 +96,35 @@ fn fits(index: usize, needle_len: usize, haystack_len: usize) -> bool {
     index <= haystack_len && needle_len <= haystack_len - index
 }
 
-/// The lowest index of a byte that is expected soon: the first 128 bytes are searched inline.
+/// The lowest index of a byte that is expected soon: the first [`BLOCK`], if there are as many bytes, is searched inline. The index is in the
+/// haystack, even if that has changed during the search.
 #[inline]
 pub(crate) fn find_byte(haystack: &[u8], byte: u8) -> Option<usize> {
-    let found = find_byte_unchecked(haystack, byte);
-    found.filter(|&index| fits(index, 1, haystack.len()))
+    let near = if haystack.len() >= BLOCK { &haystack[..BLOCK] } else { &[] };
+    find_byte_in_block(near, byte)
+        .or_else(|| find_byte_far(&haystack[near.len()..], byte).map(|index| near.len() + index))
 }
 
+#[inline(never)]
+fn find_byte_far(haystack: &[u8], byte: u8) -> Option<usize> {
+    memchr::memchr(byte, haystack).filter(|&index| index < haystack.len())
+}
+
+/// The number of bytes that [`find_byte`] searches inline.
+pub(crate) const BLOCK: usize = 128;
+
+/// As [`find_byte`], in a whole number of vectors of 16 bytes.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn find_byte_unchecked(haystack: &[u8], byte: u8) -> Option<usize> {
+pub(crate) fn find_byte_in_block(block: &[u8], byte: u8) -> Option<usize> {
     use std::arch::x86_64::__m128i;
 
     use vector::Vector;
     // SAFETY: every x86-64 processor has SSE2.
     let wanted = unsafe { __m128i::splat(byte) };
-    let near = haystack.len().min(128) & !15;
-    let mut start = 0;
-    while start < near {
-        // SAFETY: 16 bytes from there are in the haystack: `near` is a multiple of 16 and at most its length.
-        let bytes = unsafe { __m128i::load(haystack.as_ptr().wrapping_add(start)) };
+    for start in (0..block.len() & !15).step_by(16) {
+        // SAFETY: 16 bytes from there are in the block.
+        let bytes = unsafe { __m128i::load(block.as_ptr().wrapping_add(start)) };
         // SAFETY: every x86-64 processor has SSE2.
         let equal = unsafe { bytes.equal(wanted) };
         // SAFETY: every x86-64 processor has SSE2.
@@ -123,15 +132,14 @@ fn find_byte_unchecked(haystack: &[u8], byte: u8) -> Option<usize> {
         if mask != 0 {
             return Some(start + mask.trailing_zeros() as usize);
         }
-        start += 16;
     }
-    memchr::memchr(byte, &haystack[start..]).map(|index| start + index)
+    None
 }
 
 #[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
-fn find_byte_unchecked(haystack: &[u8], byte: u8) -> Option<usize> {
-    memchr::memchr(byte, haystack)
+pub(crate) fn find_byte_in_block(block: &[u8], byte: u8) -> Option<usize> {
+    find_byte_far(block, byte)
 }
 
 #[cfg(test)]

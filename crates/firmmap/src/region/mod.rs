@@ -235,13 +235,16 @@ impl Region {
     #[inline(always)]
     fn try_guarded<R>(&self, access: impl FnOnce() -> R) -> Option<R> {
         let slot = self.fast_slot;
-        // On Windows an operation that can be abandoned costs a call.
-        if cfg!(windows) && self.slot.is_none() {
-            return Some(access());
-        }
         let seen = slot.settled_count();
-        let result = fault::attempt(slot, access);
+        let result = self.attempt(access);
         if slot.is_unchanged(seen) { result } else { None }
+    }
+
+    /// Runs `access`, which is `None` if it was abandoned; the caller looks whether the number of faults has changed.
+    #[inline(always)]
+    fn attempt<R>(&self, access: impl FnOnce() -> R) -> Option<R> {
+        // On Windows an operation that can be abandoned costs a call.
+        if cfg!(windows) && self.slot.is_none() { Some(access()) } else { fault::attempt(self.fast_slot, access) }
     }
 
     /// As [`try_guarded`](Self::try_guarded), for `access` that writes: an earlier fault is reported before anything changes.
@@ -320,19 +323,30 @@ impl Region {
         self.try_guarded(|| unsafe { memory::load(address) })
     }
 
-    /// Copies the bytes from `start` into `buffer`, if they exist and [`try_guarded`](Self::try_guarded) succeeds.
+    /// Copies the bytes where `fit` says for the length (zero, where they cannot be read) into memory that `make` allocates for them, if they can be read and nothing is
+    /// missing, as for [`try_guarded`](Self::try_guarded).
     #[inline(always)]
-    pub(crate) fn try_read(&self, start: usize, buffer: &mut [MaybeUninit<u8>]) -> Option<()> {
-        if buffer.len() > self.len().checked_sub(start)? {
+    pub(crate) fn try_read_range<B: AsMut<[MaybeUninit<u8>]>>(
+        &self,
+        fit: impl FnOnce(usize) -> Option<Range<usize>>,
+        make: impl FnOnce(usize) -> Option<B>,
+    ) -> Option<B> {
+        let len = self.readable_len.load(Ordering::Acquire);
+        let range = fit(len).filter(|range| range.start <= range.end && range.end <= len)?;
+        let count = range.end - range.start;
+        let mut target = make(count)?;
+        let memory = target.as_mut();
+        if memory.len() != count {
             return None;
         }
-        let address = self.as_ptr().wrapping_add(start);
-        // SAFETY: the bytes are in the map, as was just checked; the buffer is exclusively ours and as long.
-        self.try_guarded(|| unsafe { memory::copy_out(address, buffer) }.len()).map(drop)
+        let address = self.as_ptr().wrapping_add(range.start);
+        // SAFETY: the bytes are in the map, as was just checked; the memory is exclusively ours and as long.
+        self.try_guarded(|| unsafe { memory::copy_out(address, memory) }.len())?;
+        Some(target)
     }
 
     /// Copies the bytes from `start` through the first `byte` into memory that `make` allocates for them, if they can be read, `byte` is
-    /// among the first `limit`, and [`try_guarded`](Self::try_guarded) succeeds.
+    /// among the first `limit`, and there was no fault, as for [`try_guarded`](Self::try_guarded).
     #[inline(always)]
     pub(crate) fn try_read_through<B: AsMut<[MaybeUninit<u8>]>>(
         &self,
@@ -343,35 +357,47 @@ impl Region {
     ) -> Option<B> {
         let rest = self.readable_len.load(Ordering::Acquire).checked_sub(start)?;
         let address = self.as_ptr().wrapping_add(start);
-        let near = rest.min(limit);
+        let slot = self.fast_slot;
+        let seen = slot.settled_count();
         // A search looks at bytes behind the one that it finds, and the next page may be missing.
-        let here = near.min(SMALLEST_PAGE - address.addr() % SMALLEST_PAGE);
-        // SAFETY: these bytes are in the map, as was just checked; the slice does not outlive the search.
-        let found = self.try_guarded(|| memmem::find_byte(unsafe { memory::bytes(address, here) }, byte))?;
+        let is_in_page = address.addr() % SMALLEST_PAGE <= SMALLEST_PAGE - memmem::BLOCK;
+        let found = if rest >= memmem::BLOCK && limit >= memmem::BLOCK && is_in_page {
+            // SAFETY: these bytes are in the map, as was just checked; the slice does not outlive the search.
+            self.attempt(|| memmem::find_byte_in_block(unsafe { memory::bytes(address, memmem::BLOCK) }, byte))?
+        } else {
+            None
+        };
         let found = match found {
             Some(found) => found,
-            None => self.try_find_behind(byte, address, here..near)?,
+            None => self.try_find_far(byte, address, rest, limit)?,
         };
-        // What was read may have changed meanwhile.
-        let count = (found + 1).min(near);
+        let count = found + 1;
         let mut target = make(count)?;
         let memory = target.as_mut();
         if memory.len() != count {
             return None;
         }
         // SAFETY: as above; the memory is exclusively ours and as long.
-        self.try_guarded(|| unsafe { memory::copy_out(address, memory) }.len())?;
-        Some(target)
+        self.attempt(|| unsafe { memory::copy_out(address, memory) }.len())?;
+        // One look for both: what was found in zeros is of no use either.
+        slot.is_unchanged(seen).then_some(target)
     }
 
-    /// The rest of the search of [`try_read_through`](Self::try_read_through), in the next page: `range` counts from `address`, where as
-    /// many bytes are in the map.
+    /// The search of [`try_read_through`](Self::try_read_through), page by page. From `address` on, `len` bytes are in the map.
     #[inline(never)]
-    fn try_find_behind(&self, byte: u8, address: *const u8, range: Range<usize>) -> Option<usize> {
-        let (start, len) = (address.wrapping_add(range.start), range.len().min(SMALLEST_PAGE));
-        // SAFETY: these bytes are in the map, as the caller has checked; the slice does not outlive the search.
-        let found = self.try_guarded(|| memmem::find_byte(unsafe { memory::bytes(start, len) }, byte))??;
-        Some(range.start + found)
+    fn try_find_far(&self, byte: u8, address: *const u8, len: usize, limit: usize) -> Option<usize> {
+        let (mut done, end) = (0, len.min(limit));
+        while done < end {
+            let start = address.wrapping_add(done);
+            let part = (end - done).min(SMALLEST_PAGE - start.addr() % SMALLEST_PAGE);
+            // SAFETY: these bytes are in the map, as the caller has checked; the slice does not outlive the search.
+            let found = self.try_guarded(|| memmem::find_byte(unsafe { memory::bytes(start, part) }, byte))?;
+            if let Some(found) = found {
+                return Some(done + found);
+            }
+            done += part;
+        }
+        None
     }
 
     /// The byte at `index`, or `None`.
@@ -779,6 +805,10 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
+        // Of a map that was closed, nothing is left to be done.
+        if self.mapping.is_none() && self.slot.is_none() {
+            return;
+        }
         if let Some((fault, count)) = self.unmap() {
             fault::dropped(fault.offset, count);
         }

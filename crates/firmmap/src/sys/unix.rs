@@ -458,6 +458,7 @@ fn mapped(base: *mut libc::c_void) -> io::Result<NonNull<u8>> {
 }
 
 /// The length of a mapping, with huge pages a multiple of their size, as munmap(2) requires; and the size of its pages.
+#[inline]
 fn mapped_len(request: &Request<'_>) -> io::Result<(usize, usize)> {
     #[cfg(linux_kernel)]
     let unit = match request.source {

@@ -292,9 +292,12 @@ fn every_read(loss: Loss) {
                 Some(found) => Ok(expect(&[found], left + 3)),
                 None => map.get(left + 3).map(drop),
             }),
-            ("try_read", left..=left + 9, &|map| match map.try_read(left - 10, &mut [MaybeUninit::uninit(); 20]) {
-                Some(()) => Ok(()),
-                None => map.read_exact_at(&mut [0; 20], left - 10),
+            ("try_read_range", left..=left + 9, &|map| {
+                let make = |count| Some(vec![MaybeUninit::uninit(); count]);
+                match map.try_read_range(|_| Some(left - 10..left + 10), make) {
+                    Some(found) => Ok(assert_eq!(found.len(), 20)),
+                    None => map.read_exact_at(&mut [0; 20], left - 10),
+                }
             }),
             ("try_read_through", left..=left + 999, &|map| {
                 let make = |count| Some(vec![MaybeUninit::uninit(); count]);

@@ -117,11 +117,10 @@ fn short_ways() {
     let memory = |count| Some(vec![MaybeUninit::uninit(); count]);
     for (_scratch, map) in letters() {
         assert_eq!((map.try_get(25), map.try_get(26), map.try_get(usize::MAX)), (Some(b'z'), None, None));
-        let mut buffer = [MaybeUninit::uninit(); 4];
-        assert!(map.try_read(22, &mut buffer).is_some());
-        assert!(map.try_read(23, &mut buffer).is_none());
-        assert!(map.try_read(usize::MAX, &mut buffer).is_none());
-        assert!(map.try_read(26, &mut []).is_some());
+        let range = |start, end| map.try_read_range(|_| Some(start..end), memory).map(|bytes| bytes.len());
+        assert_eq!((range(22, 26), range(26, 26)), (Some(4), Some(0)));
+        assert_eq!((range(23, 27), range(27, 27), range(usize::MAX, 3), range(4, 3)), (None, None, None, None));
+        assert!(map.try_read_range(|len| (len != 26).then_some(0..1), memory).is_none());
         let through = |byte, start, limit| map.try_read_through(byte, start, limit, memory).map(|line| line.len());
         assert_eq!(through(b'e', 1, 100), Some(4));
         assert_eq!(through(b'e', 4, 1), Some(1));
