@@ -100,12 +100,17 @@ fn fits(index: usize, needle_len: usize, haystack_len: usize) -> bool {
 /// haystack, even if that has changed during the search.
 #[inline]
 pub(crate) fn find_byte(haystack: &[u8], byte: u8) -> Option<usize> {
-    let near = if haystack.len() >= BLOCK { &haystack[..BLOCK] } else { &[] };
-    find_byte_in_block(near, byte)
-        .or_else(|| find_byte_far(&haystack[near.len()..], byte).map(|index| near.len() + index))
+    let Some((near, far)) = haystack.split_at_checked(BLOCK) else { return find_byte_in_few(haystack, byte) };
+    find_byte_in_block(near, byte).or_else(|| find_byte_far(far, byte).map(|index| BLOCK + index))
 }
 
 #[inline(never)]
+fn find_byte_in_few(haystack: &[u8], byte: u8) -> Option<usize> {
+    let (near, rest) = haystack.split_at(haystack.len() & !15);
+    find_byte_in_block(near, byte).or_else(|| find_byte_far(rest, byte).map(|index| near.len() + index))
+}
+
+#[inline]
 fn find_byte_far(haystack: &[u8], byte: u8) -> Option<usize> {
     memchr::memchr(byte, haystack).filter(|&index| index < haystack.len())
 }
