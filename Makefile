@@ -229,7 +229,7 @@ lint: build ## check formatting, clippy, rustdoc, ruff, mypy, the stubs against 
 	$(BIN)/python scripts/check_documents.py
 
 .PHONY: check-repository
-check-repository: .venv/ready ## check spelling (typos), the workflows (zizmor, actionlint), and the dependencies' licences (cargo-deny)
+check-repository: .venv/ready ## check spelling (typos), the workflows (zizmor, actionlint), the stub (pyright), and licences (cargo-deny)
 	@$(LOGGED) repository scripts/check-repository.sh $(BIN)
 
 .PHONY: check-msrv
