@@ -339,6 +339,15 @@ impl Slot {
         Fault { offset: [zeroed, missing].into_iter().flatten().min().unwrap_or(offset) }
     }
 
+    /// Takes back the report of a fault in this thread, and restores the file's pages. For an operation that is done again in another
+    /// way, and that began with nothing unreported.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn dismiss(&self) {
+        let here = os::thread();
+        self.take(&|_, thread| thread == here);
+    }
+
     /// The first index of `span` that is zeros now. The slot is locked.
     fn first_zeroed(&self, span: Span) -> Option<usize> {
         if span.len == 0 {

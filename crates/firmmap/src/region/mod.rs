@@ -297,8 +297,9 @@ impl Region {
         self.try_guarded_write(|| unsafe { memory::copy_in(bytes, address) })
     }
 
-    /// Runs `search` on the bytes of `start..end`, if they are in the map and [`try_guarded`](Self::try_guarded) succeeds. What holds for
-    /// the search of [`search`](Self::search) holds for it.
+    /// Runs `search` on the bytes of `start..end`, if they are in the map and there is no fault. What holds for the search of
+    /// [`search`](Self::search) holds for it. A fault that it meets is not reported: the byte can be behind the match, which the slow path
+    /// then finds.
     #[inline(always)]
     pub(crate) fn try_search<R>(&self, start: usize, end: usize, search: impl FnOnce(&[u8]) -> Option<R>) -> Option<R> {
         if start > end || end > self.len() {
@@ -306,7 +307,19 @@ impl Region {
         }
         let address = self.as_ptr().wrapping_add(start);
         // SAFETY: these bytes are in the map, as was just checked; the slice does not outlive the search.
-        self.try_guarded(|| search(unsafe { memory::bytes(address, end - start) }))?
+        let access = || search(unsafe { memory::bytes(address, end - start) });
+        let slot = self.fast_slot;
+        // As in `try_guarded`.
+        if cfg!(windows) && self.slot.is_none() {
+            return access();
+        }
+        let seen = slot.settled()?;
+        let result = fault::attempt(slot, access);
+        if slot.is_unchanged(seen) {
+            return result?;
+        }
+        slot.dismiss();
+        None
     }
 
     /// The byte at `index`, if there is one that can be read and [`try_guarded`](Self::try_guarded) succeeds.
