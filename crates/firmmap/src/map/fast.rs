@@ -27,7 +27,7 @@ impl Mmap {
 
     #[inline(always)]
     fn is_writable(&self) -> bool {
-        self.origin.protection.contains(Protection::WRITE)
+        self.origin.parameters.protection.contains(Protection::WRITE)
     }
 
     /// [`set`](Self::set), if it succeeds.

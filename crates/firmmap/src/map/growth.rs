@@ -334,7 +334,7 @@ impl Mmap {
     /// Extends the map by what its file has there.
     fn take_in(&self, file: &File, len: usize) -> Result<()> {
         let old = self.len();
-        if self.is_private_file() && len > old && self.origin.protection.contains(Protection::WRITE) {
+        if self.is_private_file() && len > old && self.origin.parameters.protection.contains(Protection::WRITE) {
             // A page that was changed is no longer the file's, not past the old end either.
             let page = sys::page_size();
             let used = (self.offset() % page as u64) as usize + old;
@@ -383,7 +383,7 @@ impl Mmap {
     pub(crate) fn map_again(&self) -> Result<Self> {
         self.region.check()?;
         let Some(file) = self.file.as_ref() else { return Err(Detail::NoFile { operation: "mapping again" }.into()) };
-        if self.origin.private || self.origin.anonymous {
+        if self.origin.parameters.private || self.origin.anonymous {
             return Err(Detail::Unsupported { what: "mapping private memory a second time" }.into());
         }
         let own = file.get().and_then(|file| sys::duplicate(sys::source(file)));
@@ -448,7 +448,7 @@ impl Mmap {
         if len > self.capacity()
             && cfg!(unix)
             && self.origin.anonymous
-            && !self.origin.private
+            && !self.origin.parameters.private
             && self.backing().is_none()
         {
             return Err(Detail::Unsupported { what: "shared anonymous memory that grows" }.into());
@@ -557,7 +557,7 @@ impl Mmap {
         }
         let file = self.file.as_ref().map(TrackedFile::get).transpose();
         let source = file.map_err(|error| Error::os("resize", error))?.map(sys::source);
-        let (aligned, start, total) = range::aligned(self.offset(), capacity, self.origin.granularity)?;
+        let (aligned, start, total) = range::aligned(self.offset(), capacity, self.origin.parameters.granularity)?;
         if let (0, true, Some(file)) = (capacity, self.origin.reserves(), &self.file) {
             // Before the mapping ends that keeps the inode alive. If this is refused, the map is none the worse.
             let _ = self.origin.pin(source, Some(file), self.offset());
@@ -701,7 +701,7 @@ impl Mmap {
     /// The file whose bytes are mapped: none for anonymous memory, also if a flag (`MAP_ANONYMOUS`) has made it so.
     fn backing(&self) -> Option<&TrackedFile> {
         #[cfg(unix)]
-        if self.origin.flags.contains(crate::MapFlags::ANONYMOUS) {
+        if self.origin.parameters.flags.contains(crate::MapFlags::ANONYMOUS) {
             return None;
         }
         self.file.as_ref()
@@ -747,11 +747,11 @@ impl Mmap {
 
     /// Whether this is a copy-on-write map of a file.
     fn is_private_file(&self) -> bool {
-        self.origin.private && !self.origin.anonymous
+        self.origin.parameters.private && !self.origin.anonymous
     }
 
     fn check_resizable(&self) -> Result<()> {
-        let writable = self.origin.protection.contains(Protection::WRITE);
+        let writable = self.origin.parameters.protection.contains(Protection::WRITE);
         if self.origin.resizable && writable { Ok(()) } else { Err(Detail::NotResizable.into()) }
     }
 

@@ -263,7 +263,7 @@ impl Mmap {
     pub fn flush_with(&self, range: impl RangeBounds<usize>, flags: FlushFlags) -> Result<()> {
         let span = range::checked("flush", range, self.len())?;
         self.region.check()?;
-        if self.origin.private || !self.origin.written {
+        if self.origin.parameters.private || !self.origin.written {
             return Ok(());
         }
         self.region.flush(span, flags, self.file.as_ref()).map_err(|error| Error::os("flush", error))
@@ -394,7 +394,7 @@ impl Mmap {
         self.region.check()?;
         let only_here = if self.origin.anonymous {
             Some("memory without a file")
-        } else if self.origin.private && self.origin.written {
+        } else if self.origin.parameters.private && self.origin.written {
             Some("copy-on-write")
         } else {
             None
@@ -506,9 +506,9 @@ impl Mmap {
     pub fn protect(&mut self, protection: Protection) -> Result<()> {
         // Pages that are moved aside would come back with the old protection.
         self.region.check()?;
-        let result = self.region.protect(protection, self.origin.access());
+        let result = self.region.protect(protection, self.origin.parameters.access());
         result.map_err(|error| Error::os("changing the protection", error))?;
-        self.origin.protection = protection;
+        self.origin.parameters.protection = protection;
         self.origin.written |= protection.contains(Protection::WRITE);
         Ok(())
     }

@@ -10,7 +10,7 @@ use crate::access::{Access, Protection};
 use crate::error::{Detail, Error, Result};
 use crate::map::{MapSource, Mmap, MmapBytes, Origin, check_immutable};
 use crate::range;
-use crate::sys::{self, AsSource, FileInfo, FileLenChange, FileResize, Source, TrackedFile};
+use crate::sys::{self, AsSource, FileInfo, FileLenChange, FileResize, Parameters, Source, TrackedFile};
 
 #[cfg(unix)]
 use crate::access::MapFlags;
@@ -684,8 +684,8 @@ impl MmapOptions {
         let (flags, by_hand) = {
             let implied = if access == Access::Copy { MapFlags::PRIVATE } else { MapFlags::SHARED };
             // Capacity that is not used yet must not count as memory.
-            let room = if self.capacity > 0 { Self::new().no_reserve().more_flags } else { MapFlags::empty() };
-            let flags = self.flags.unwrap_or(implied) | self.more_flags | room;
+            let spare = if self.capacity > 0 { Self::new().no_reserve().more_flags } else { MapFlags::empty() };
+            let flags = self.flags.unwrap_or(implied) | self.more_flags | spare;
             (flags, self.flags.is_some() || self.protection.is_some())
         };
         #[cfg(unix)]
@@ -695,22 +695,25 @@ impl MmapOptions {
         let anonymous = anonymous || flags.contains(MapFlags::ANONYMOUS);
         #[cfg(not(unix))]
         let (private, by_hand) = (access == Access::Copy, false);
-        Origin {
-            anonymous,
+        let parameters = Parameters {
             protection,
             private,
-            // A private map that was requested by its flags may be resized, as mremap(2) allows.
-            resizable: !private || by_hand || anonymous,
-            written: protection.contains(Protection::WRITE),
             granularity,
-            capacity: self.capacity,
-            sparse: self.sparse,
-            device_len: None,
-            follows: self.follow_end.unwrap_or(self.len.is_none()) && !anonymous,
             #[cfg(unix)]
             flags,
             #[cfg(windows)]
             tag: self.tag.clone(),
+        };
+        Origin {
+            parameters,
+            anonymous,
+            // A private map that was requested by its flags may be resized, as mremap(2) allows.
+            resizable: !private || by_hand || anonymous,
+            written: protection.contains(Protection::WRITE),
+            capacity: self.capacity,
+            sparse: self.sparse,
+            device_len: None,
+            follows: self.follow_end.unwrap_or(self.len.is_none()) && !anonymous,
         }
     }
 }

@@ -75,7 +75,7 @@ impl Region {
         let mapping = region.mapping.insert(Mapping::new(request)?);
         region.slot = fault::register(&mapping.info(request, file, start));
         (region.start, region.capacity, *region.len.get_mut()) = (start, request.len - start, len);
-        region.readable = is_readable(request.protection);
+        region.readable = is_readable(request.parameters.protection);
         region.place();
         region.prepare_fast_paths();
         Ok(region)
@@ -95,7 +95,7 @@ impl Region {
 
     /// Extends the region within its capacity. The bytes are there already. Callers take turns.
     pub(crate) fn grow(&self, len: usize) {
-        assert!(self.len() <= len && len <= self.capacity, "growth inside of the room");
+        assert!(self.len() <= len && len <= self.capacity, "growth within the capacity");
         self.len.store(len, Ordering::Release);
         if self.readable {
             self.readable_len.store(len, Ordering::Release);
@@ -104,7 +104,7 @@ impl Region {
 
     /// Changes the length without a new mapping.
     pub(crate) fn set_len(&mut self, len: usize) {
-        assert!(len <= self.capacity, "a length inside of the room");
+        assert!(len <= self.capacity, "a length within the capacity");
         *self.len.get_mut() = len;
         self.prepare_fast_paths();
     }
@@ -634,7 +634,7 @@ impl Region {
                 Some(slot) => fault::renew(slot, &info),
                 None => self.slot = fault::register(&info),
             }
-            self.readable = is_readable(request.protection);
+            self.readable = is_readable(request.parameters.protection);
             if result.is_ok() && len < old_len && request.keeps_changes() {
                 self.clear_tail();
             }
