@@ -493,8 +493,7 @@ impl MappedFile {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn line_end(&self) -> Result<usize> {
-        let start = self.position.min(self.map.len());
-        Ok(self.map.find(b"\n", start..)?.map_or(self.map.len(), |index| index + 1))
+        self.map.line_end_from(self.position.min(self.map.len()))
     }
 }
 

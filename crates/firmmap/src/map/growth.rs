@@ -445,13 +445,8 @@ impl Mmap {
 
     fn set_len(&mut self, len: usize, how: FileResize) -> Result<()> {
         self.check_resizable()?;
-        if len > self.capacity()
-            && cfg!(unix)
-            && self.origin.anonymous
-            && !self.origin.parameters.private
-            && self.backing().is_none()
-        {
-            return Err(Detail::Unsupported { what: "shared anonymous memory that grows" }.into());
+        if len > self.capacity() {
+            self.check_memory_grows()?;
         }
         if !self.origin.anonymous && self.file.is_none() {
             return Err(Detail::NoFile { operation: "resize" }.into());
@@ -743,6 +738,15 @@ impl Mmap {
         let end = self.offset().checked_add(len as u64).filter(|&end| i64::try_from(end).is_ok());
         let end = end.filter(|_| isize::try_from(len).is_ok());
         end.ok_or_else(|| range::too_large("the new length", len as u64))
+    }
+
+    /// Refuses shared anonymous memory, whose length the kernel fixes when it is created on Unix. Elsewhere it is copied.
+    pub(super) fn check_memory_grows(&self) -> Result<()> {
+        let is_shared = self.origin.anonymous && !self.origin.parameters.private;
+        if cfg!(unix) && is_shared && self.backing().is_none() {
+            return Err(Detail::Unsupported { what: "shared anonymous memory that grows" }.into());
+        }
+        Ok(())
     }
 
     /// Whether this is a copy-on-write map of a file.

@@ -220,14 +220,12 @@ impl LineCursor {
                 if is_at_end {
                     return Ok(LineStep::Cut);
                 }
-                let rest = span(start + copied, self.end.min((start + copied).saturating_add(limit)));
-                let end = match map.find(b"\n", rest.start..rest.end())? {
-                    Some(newline) => newline + 1,
-                    None if rest.end() < self.end => return Ok(LineStep::Far),
-                    None if ends_here => self.end,
-                    None => return Ok(LineStep::Cut),
+                let unread = start + copied;
+                let end = match line_end(map, unread, self.end, limit, ends_here)? {
+                    Ok(end) => end,
+                    Err(step) => return Ok(step),
                 };
-                region::append(&mut self.bytes, end - rest.start, |bytes| map.read_uninit_at(bytes, rest.start))?;
+                region::append(&mut self.bytes, end - unread, |bytes| map.read_uninit_at(bytes, unread))?;
                 next = self.bytes.len();
                 push(&mut self.lines, 0..next)?;
             }
@@ -296,11 +294,9 @@ impl LineCursor {
         };
         self.searched = behind;
         let Some(start) = line_start(map, self.start, last, limit)? else { return Ok(LineStep::Far) };
-        let rest = span(last, self.end.min(last.saturating_add(limit)));
-        let end = match map.find(b"\n", rest.start..rest.end())? {
-            Some(newline) => newline + 1,
-            None if rest.end() < self.end => return Ok(LineStep::Far),
-            None => self.end,
+        let end = match line_end(map, last, self.end, limit, true)? {
+            Ok(end) => end,
+            Err(step) => return Ok(step),
         };
         // The page in which the line begins; only the line where the rest of that is missing.
         let mut base = needles::page_start(map, start).max(self.start);
@@ -355,6 +351,24 @@ fn line_start(map: &Mmap, least: usize, index: usize, limit: usize) -> Result<Op
     Ok(match needles::last(map, span(near, index), b"\n")? {
         Some(newline) => Some(newline + 1),
         None => (near == least).then_some(least),
+    })
+}
+
+/// Where the line ends that goes on at `index`: after its newline, or with `ends_here` at `end`. Otherwise the step that ends there, because
+/// the newline is more than `limit` bytes on, or not there yet.
+fn line_end(
+    map: &Mmap,
+    index: usize,
+    end: usize,
+    limit: usize,
+    ends_here: bool,
+) -> Result<std::result::Result<usize, LineStep>> {
+    let near = end.min(index.saturating_add(limit));
+    Ok(match map.find(b"\n", index..near)? {
+        Some(newline) => Ok(newline + 1),
+        None if near < end => Err(LineStep::Far),
+        None if ends_here => Ok(end),
+        None => Err(LineStep::Cut),
     })
 }
 

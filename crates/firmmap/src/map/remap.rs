@@ -70,10 +70,8 @@ impl Mmap {
 
     fn change_len(&mut self, len: usize, may_move: bool) -> Result<()> {
         self.region.check()?;
-        let grows = len > self.len();
-        let shares_memory = cfg!(unix) && self.origin.anonymous && !self.origin.parameters.private;
-        if grows && shares_memory && self.file.is_none() {
-            return Err(Detail::Unsupported { what: "shared anonymous memory that grows" }.into());
+        if len > self.len() {
+            self.check_memory_grows()?;
         }
         let (_, _, total) = range::aligned(self.offset(), len.max(1), self.origin.parameters.granularity)?;
         let clears = self.origin.anonymous && self.origin.parameters.protection.contains(Protection::WRITE);
