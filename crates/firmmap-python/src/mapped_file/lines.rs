@@ -298,7 +298,7 @@ pub(super) fn file_with_buffered(
     file: Option<&InstanceRef<MappedFile>>,
 ) -> Option<InstanceRef<MappedFile>> {
     let this = file?.receiver(py);
-    let has_buffered = this.state.with(py, |state| state.as_ref().is_some_and(|open| open.pending.has_buffered()));
+    let has_buffered = this.state.with(py, |state| state.as_ref().is_some_and(|open| open.file.pending.has_buffered()));
     has_buffered.then(|| InstanceRef::new(this))
 }
 

@@ -29,8 +29,8 @@ unsafe impl MapState for Option<Open> {
     fn ready(&self) -> Ready {
         match self {
             // Once `fileno()` was called, others can have moved the position.
-            Some(open) if open.pending.is_free() && open.descriptor_position.is_none() => Ready::Position,
-            Some(open) if open.pending.is_free() => Ready::Bytes,
+            Some(open) if open.file.pending.is_free() && open.descriptor_position.is_none() => Ready::Position,
+            Some(open) if open.file.pending.is_free() => Ready::Bytes,
             _ => Ready::No,
         }
     }

@@ -1,7 +1,5 @@
 //! The mapping itself: flushing, advice, length, name.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 #[cfg(unix)]
 use firmmap::Advice;
 use firmmap::FlushFlags;
@@ -10,7 +8,7 @@ use pyo3::types::PyString;
 
 use super::{This, none};
 use crate::args::{self, Args};
-use crate::common::{Mapped, Object, Returned, wait};
+use crate::common::{Mapped, Object, ResizeGuard, Returned};
 use crate::constants::{ACCESS_COPY, ACCESS_READ};
 use crate::errors::{self, closed as closed_error, exception, os_error};
 use crate::sys::detach::detached;
@@ -76,7 +74,7 @@ pub(crate) fn madvise<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         return Err(PyValueError::new_err("madvise start out of bounds"));
     }
     let (map, start, end) = this.state.with(py, |state| {
-        let Some(file) = &mut state.file else {
+        let Some(file) = state else {
             let is_wrong = length.is_some_and(|length| length < 0);
             return Err(if is_wrong { PyValueError::new_err("madvise length invalid") } else { closed_error() });
         };
@@ -101,11 +99,11 @@ pub(crate) fn madvise<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
 pub(crate) fn resize<'py>(this: This<'py>, size: Object<'_, 'py>) -> Returned<'py> {
     let py = this.py;
     let size = args::ssize(size)?;
-    let _guard = ResizeGuard(&this.resize_pending);
+    let mut guard = None;
     loop {
         let done = this.state.with(py, |state| {
-            let file = state.file.as_mut().ok_or_else(closed_error)?;
-            if state.exports > 0 {
+            let file = state.as_mut().ok_or_else(closed_error)?;
+            if file.exports > 0 {
                 return Err(PyBufferError::new_err("mmap can't resize with extant buffers exported."));
             }
             if !this.track_file {
@@ -134,20 +132,8 @@ pub(crate) fn resize<'py>(this: This<'py>, size: Object<'_, 'py>) -> Returned<'p
         match done {
             Some(result) => return result.map(|()| none(py)),
             // Other threads are searching or copying. They end soon, and new ones wait for this one.
-            None => {
-                this.resize_pending.store(true, Ordering::Relaxed);
-                wait(py)?;
-            }
+            None => ResizeGuard::wait(&mut guard, &*this, py)?,
         }
-    }
-}
-
-/// A thread that wants to resize the map. Dropped, it is no longer pending; another one, if there is one, sets the flag again.
-struct ResizeGuard<'a>(&'a AtomicBool);
-
-impl Drop for ResizeGuard<'_> {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
     }
 }
 

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 use pyo3::{Borrowed, ffi};
 
-use super::{Mmap, State, This, bytes, docs, file, new as constructor, pages, search};
+use super::{Mmap, This, bytes, docs, file, new as constructor, pages, search};
 use crate::common::map_lock::{MapState, Ready};
 use crate::common::shared_file::SharedFile;
 use crate::common::{self, Class};
@@ -21,16 +21,19 @@ use crate::sys::typeobject::{
     noargs_method, object, one_method, slot,
 };
 
-// SAFETY: they look at one field of the state.
-unsafe impl MapState for State {
+// SAFETY: they look at the state, of which there is a file where they say so.
+unsafe impl MapState for Option<SharedFile> {
     #[inline(always)]
     fn ready(&self) -> Ready {
-        if self.file.is_some() { Ready::Position } else { Ready::No }
+        match self {
+            Some(file) if file.pending.is_free() => Ready::Position,
+            _ => Ready::No,
+        }
     }
 
     #[inline(always)]
     fn file(&mut self) -> Option<&mut SharedFile> {
-        self.file.as_mut()
+        self.as_mut()
     }
 
     /// Nobody has to know: what is written is in the map.
