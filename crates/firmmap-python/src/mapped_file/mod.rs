@@ -16,6 +16,7 @@ mod lines;
 pub(crate) mod new;
 mod open;
 mod pages;
+mod pickle;
 #[allow(unsafe_code)]
 pub(crate) mod residency;
 mod search;

@@ -8,6 +8,7 @@
 mod bytes;
 mod docs;
 mod file;
+mod growth;
 mod new;
 mod pages;
 mod search;

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 use pyo3::{Borrowed, ffi};
 
-use super::{Mmap, This, bytes, docs, file, new as constructor, pages, search};
+use super::{Mmap, This, bytes, docs, file, growth, new as constructor, pages, search};
 use crate::common::map_lock::{MapState, Ready};
 use crate::common::shared_file::SharedFile;
 use crate::common::{self, Class};
@@ -93,7 +93,7 @@ fn methods() -> Vec<ffi::PyMethodDef> {
         fast_method!(c"read", common::try_read, file::read, docs::READ),
         fast_noargs_method!(c"read_byte", common::try_byte, file::read_byte, docs::READ_BYTE),
         fast_noargs_method!(c"readline", common::try_line, file::readline, docs::READLINE),
-        one_method!(c"resize", pages::resize, docs::RESIZE),
+        one_method!(c"resize", growth::resize, docs::RESIZE),
         fast_method!(c"seek", common::try_seek, file::seek, docs::SEEK),
         noargs_method!(c"seekable", file::seekable, docs::SEEKABLE),
         one_method!(c"set_name", pages::set_name, docs::SET_NAME),
