@@ -1,10 +1,9 @@
 //! The class `MappedFile`: a mapped file that is both a binary file and a byte array. `firmmap.open()` and `firmmap.anonymous()` return
 //! one; the slots and tables through which CPython calls it are in [`type_object`].
 //!
-//! As in [`crate::mmap`], every method converts all of its arguments before it looks at the map, and what accesses
-//! the map is one closure, passed to [`MappedFile::open`], from which Python must not be called. Where the specification is
-//! silent, the methods of a file do what those of `open(path, "r+b")` do, and the methods of a byte array do what those
-//! of `bytearray` do.
+//! As in [`crate::mmap`], every method converts all of its arguments before it uses the map, and what accesses the map is one closure,
+//! passed to [`MappedFile::open`], from which Python must not be called. Where `docs/behaviour.md` is silent, the methods of a file do what
+//! those of `open(path, "r+b")` do, and the methods of a byte array do what those of `bytearray` do.
 
 mod bytes;
 mod descriptor;

@@ -66,7 +66,7 @@ pub(crate) fn flush<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         }
         flags = if value.is_truthy()? { FlushFlags::ASYNC } else { FlushFlags::SYNC };
     }
-    // Writing the pages back clears what is behind the end of the file.
+    // Writing the pages back clears what is past the end of the file.
     let settled = this.open_at_position(py, |open| Ok(open.file.settle().map_err(error)))?;
     detached(this, range, |map, range| map.flush_with(range, flags))?;
     settled.map(|()| none(py))

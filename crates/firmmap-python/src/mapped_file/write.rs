@@ -40,7 +40,7 @@ enum WriteStep {
     Busy,
 }
 
-/// Writes all bytes at the position, and moves it behind them; or nothing.
+/// Writes all bytes at the position, and moves it past them; or nothing.
 fn write_all(this: &MappedFile, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
     let mut guard = None;
     loop {
@@ -57,7 +57,7 @@ fn write_all(this: &MappedFile, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
             open.changes += 1;
             if open.file.is_write_inside(bytes.len()) {
                 if bytes.len() > DETACHED_COPY {
-                    // The position moves at once, so that another thread's write goes behind this one.
+                    // The position moves at once, so that another thread's write goes after this one.
                     open.file.note_write(position, bytes.len());
                     open.move_to(position + bytes.len());
                     return Ok(WriteStep::Large(open.file.to_arc(), position));

@@ -1,9 +1,9 @@
 //! The class `mmap`: an instance's state, closing, views. The other files have the methods; the slots and tables through which CPython
 //! calls them are in [`type_object`].
 //!
-//! Every method converts all of its arguments before it uses the map, because a conversion can run Python code that closes or resizes
-//! the map (C15); some first refuse a map that is closed already, where the standard library does. What accesses the map is one closure, passed to [`Mmap::open`], from which Python must not be
-//! called. Work on many bytes takes a reference to the mapping and releases the GIL.
+//! Every method converts all of its arguments before it uses the map, because a conversion can run Python code that closes or resizes the
+//! map (C15); some first refuse a map that is closed already, where the standard library does. What accesses the map is one closure, passed
+//! to [`Mmap::open`], from which Python must not be called. Work on many bytes takes a reference to the mapping and releases the GIL.
 
 mod bytes;
 mod docs;

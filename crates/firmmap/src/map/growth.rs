@@ -294,8 +294,8 @@ impl Mmap {
 
     /// Takes in what others have appended to the file, within the map's [`capacity`](Self::capacity), and returns the new length.
     ///
-    /// It works for maps of every kind. In a copy-on-write map, changed pages keep their changes up to the old end of the map; the
-    /// new bytes are the file's.
+    /// Read-only and copy-on-write maps can be refreshed too. In a copy-on-write map, changed pages keep their changes up to the old end
+    /// of the map; the new bytes are the file's.
     ///
     /// # Errors
     ///
@@ -303,6 +303,7 @@ impl Mmap {
     ///
     /// - [`BeyondCapacity`](crate::ErrorKind::BeyondCapacity): the file is longer than that now.
     /// - [`Fault`](crate::ErrorKind::Fault): the file is shorter than the map, because somebody has truncated it.
+    /// - [`Unsupported`](crate::ErrorKind::Unsupported): a device, which has one length.
     /// - [`NoFile`](crate::ErrorKind::NoFile), [`StaleDescriptor`](crate::ErrorKind::StaleDescriptor), [`Os`](crate::ErrorKind::Os).
     ///
     /// # Examples

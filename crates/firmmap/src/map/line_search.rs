@@ -1,7 +1,7 @@
 //! [`LineSearch`]: the lines of a map that contain a needle, and lines from the last to the first.
 //!
 //! The search finds the first needle, in place; the line around it is cut out, and the rest of its page is copied and searched for more
-//! with it: so lines without a needle are never looked at, and where nearly every line has one, a page costs one guarded copy.
+//! with it: so lines without a needle cost no more than the search, and where nearly every line has one, a page costs one guarded copy.
 
 use std::fmt;
 use std::iter::FusedIterator;
@@ -42,7 +42,7 @@ pub struct LineCursor {
     /// What is left of the range. Forward, `start` is where a line begins; in reverse, `end`.
     start: usize,
     end: usize,
-    /// How far there is no needle: forward, none begins before it; in reverse, none reaches behind it.
+    /// How far there is no needle: forward, none begins before it; in reverse, none reaches past it.
     searched: usize,
     /// A copy of the map from `base` on, and the lines in it, in the order in which they are yielded.
     bytes: Vec<u8>,
@@ -230,7 +230,7 @@ impl LineCursor {
                 push(&mut self.lines, 0..next)?;
             }
         }
-        // Where no line with a needle is left in the block, the search goes on behind it.
+        // Where no line with a needle is left in the block, the search goes on after it.
         let unsearched = (copied + 1).saturating_sub(needles.longest().max(1));
         self.start = start + next;
         self.searched = if cut { self.start } else { start + next.max(unsearched) };
@@ -384,8 +384,8 @@ fn push(lines: &mut Vec<Range<usize>>, line: Range<usize>) -> Result<()> {
 impl Mmap {
     /// Returns an iterator over the lines of `range` that contain any of `needles`, each with its newline; the last one may have none.
     ///
-    /// The lines are found by the search, at its speed, and cut out around the matches; those between them are not looked at. A range
-    /// without an end reaches to the present end of the map. A needle may end in a newline, and then is found at the ends of lines.
+    /// The lines are found by the search, at its speed, and cut out around the matches; those between them are not split. A range without
+    /// an end reaches to the present end of the map. A needle may end in a newline, and then is found at the ends of lines.
     ///
     /// Lines are read ahead up to the end of a page: a change to the map or to its file may be missed in these.
     ///
@@ -417,7 +417,7 @@ impl Mmap {
     ///
     /// # Errors
     ///
-    /// As [`lines_containing`](Self::lines_containing); where bytes are missing, after the lines behind them.
+    /// As [`lines_containing`](Self::lines_containing); where bytes are missing, after the lines that follow them.
     ///
     /// # Examples
     ///
@@ -440,7 +440,7 @@ impl Mmap {
     ///
     /// # Errors
     ///
-    /// As [`lines`](Self::lines); where bytes are missing, after the lines behind them.
+    /// As [`lines`](Self::lines); where bytes are missing, after the lines that follow them.
     ///
     /// # Examples
     ///

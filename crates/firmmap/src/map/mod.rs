@@ -590,12 +590,13 @@ impl Mmap {
         Ok(span.len)
     }
 
-    /// Writes all of `bytes` at `offset`, or nothing.
+    /// Writes all of `bytes` at `offset`, or nothing if they do not fit.
     ///
     /// # Errors
     ///
     /// [`OutOfRange`](crate::ErrorKind::OutOfRange) if they do not fit,
     /// [`AccessDenied`](crate::ErrorKind::AccessDenied) on a read-only map; nothing is written then.
+    /// [`Fault`](crate::ErrorKind::Fault) where a page is missing; the bytes before it may have been written.
     ///
     /// # Examples
     ///

@@ -344,7 +344,7 @@ impl Region {
         let rest = self.readable_len.load(Ordering::Acquire).checked_sub(start)?;
         let address = self.as_ptr().wrapping_add(start);
         let near = rest.min(limit);
-        // A search looks at bytes behind the one that it finds, and the next page may be missing.
+        // A search looks at bytes past the one that it finds, and the next page may be missing.
         let here = near.min(SMALLEST_PAGE - address.addr() % SMALLEST_PAGE);
         // SAFETY: these bytes are in the map, as was just checked; the slice does not outlive the search.
         let found = self.try_guarded(|| memmem::find_byte(unsafe { memory::bytes(address, here) }, byte))?;
@@ -552,7 +552,7 @@ impl Region {
         self.guarded_part(part, whole, |start| search(unsafe { memory::bytes(start, part.len) }))
     }
 
-    /// As [`search_part`](Self::search_part), of a search for the first match, which looks at bytes behind that too: if they are missing,
+    /// As [`search_part`](Self::search_part), of a search for the first match, which looks at bytes past that too: if they are missing,
     /// only what is before them is searched, by `again`, and a match there is the result.
     #[inline]
     pub(crate) fn search_forward<R>(

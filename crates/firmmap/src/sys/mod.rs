@@ -1,4 +1,5 @@
-//! The system calls. Each backend (`unix.rs`, `windows.rs`, `unsupported.rs`) has the same items with the same signatures.
+//! The system calls. Each backend (`unix.rs`, `windows.rs`, `unsupported.rs`) has the same items with the same signatures, except for what
+//! the fault handler of one system needs.
 
 #![cfg_attr(not(any(unix, windows)), allow(dead_code, reason = "there is no backend that would use it"))]
 
