@@ -168,9 +168,10 @@ impl Mapping {
         check(unsafe { FlushViewOfFile(self.address(span), span.len) })?;
         // So far the pages were only passed to the system.
         match file {
-            // SAFETY: the handle is open while it is borrowed.
             Some(file) if !flags.contains(FlushFlags::ASYNC) => {
-                check(unsafe { FlushFileBuffers(file.get()?.as_raw_handle()) })
+                let handle = file.get()?.as_raw_handle();
+                // SAFETY: the handle is open as long as `file`.
+                check(unsafe { FlushFileBuffers(handle) })
             }
             _ => Ok(()),
         }
