@@ -15,8 +15,8 @@ use crate::sys::{FileId, MappingInfo};
 
 /// One mapping's entry in the table.
 ///
-/// The lock is held for a few system calls at most. Its holder touches no mapped memory, and has all signals blocked if other threads
-/// can touch this slot's mapping meanwhile.
+/// The lock is held for system calls that replace or restore pages, up to a few for each zeroed range. Its holder touches no mapped memory,
+/// and has all signals blocked if other threads can touch this slot's mapping meanwhile.
 #[repr(C, align(64))]
 pub(crate) struct Slot {
     // What a search of the index and an operation read is in one cache line.

@@ -294,8 +294,8 @@ impl Mmap {
 
     /// Takes in what others have appended to the file, within the map's [`capacity`](Self::capacity), and returns the new length.
     ///
-    /// It works for maps of every kind. In a copy-on-write map, changed pages keep their changes up to the old end of the map; the
-    /// new bytes are the file's.
+    /// Read-only and copy-on-write maps can be refreshed too. In a copy-on-write map, changed pages keep their changes up to the old end
+    /// of the map; the new bytes are the file's.
     ///
     /// # Errors
     ///
@@ -303,6 +303,7 @@ impl Mmap {
     ///
     /// - [`BeyondCapacity`](crate::ErrorKind::BeyondCapacity): the file is longer than that now.
     /// - [`Fault`](crate::ErrorKind::Fault): the file is shorter than the map, because somebody has truncated it.
+    /// - [`Unsupported`](crate::ErrorKind::Unsupported): a device, which has one length.
     /// - [`NoFile`](crate::ErrorKind::NoFile), [`StaleDescriptor`](crate::ErrorKind::StaleDescriptor), [`Os`](crate::ErrorKind::Os).
     ///
     /// # Examples
@@ -334,7 +335,7 @@ impl Mmap {
     /// Extends the map by what its file has there.
     fn take_in(&self, file: &File, len: usize) -> Result<()> {
         let old = self.len();
-        if self.is_private_file() && len > old && self.origin.protection.contains(Protection::WRITE) {
+        if self.is_private_file() && len > old && self.origin.parameters.protection.contains(Protection::WRITE) {
             // A page that was changed is no longer the file's, not past the old end either.
             let page = sys::page_size();
             let used = (self.offset() % page as u64) as usize + old;
@@ -383,7 +384,7 @@ impl Mmap {
     pub(crate) fn map_again(&self) -> Result<Self> {
         self.region.check()?;
         let Some(file) = self.file.as_ref() else { return Err(Detail::NoFile { operation: "mapping again" }.into()) };
-        if self.origin.private || self.origin.anonymous {
+        if self.origin.parameters.private || self.origin.anonymous {
             return Err(Detail::Unsupported { what: "mapping private memory a second time" }.into());
         }
         let own = file.get().and_then(|file| sys::duplicate(sys::source(file)));
@@ -445,13 +446,8 @@ impl Mmap {
 
     fn set_len(&mut self, len: usize, how: FileResize) -> Result<()> {
         self.check_resizable()?;
-        if len > self.capacity()
-            && cfg!(unix)
-            && self.origin.anonymous
-            && !self.origin.private
-            && self.backing().is_none()
-        {
-            return Err(Detail::Unsupported { what: "shared anonymous memory that grows" }.into());
+        if len > self.capacity() {
+            self.check_memory_grows()?;
         }
         if !self.origin.anonymous && self.file.is_none() {
             return Err(Detail::NoFile { operation: "resize" }.into());
@@ -557,7 +553,7 @@ impl Mmap {
         }
         let file = self.file.as_ref().map(TrackedFile::get).transpose();
         let source = file.map_err(|error| Error::os("resize", error))?.map(sys::source);
-        let (aligned, start, total) = range::aligned(self.offset(), capacity, self.origin.granularity)?;
+        let (aligned, start, total) = range::aligned(self.offset(), capacity, self.origin.parameters.granularity)?;
         if let (0, true, Some(file)) = (capacity, self.origin.reserves(), &self.file) {
             // Before the mapping ends that keeps the inode alive. If this is refused, the map is none the worse.
             let _ = self.origin.pin(source, Some(file), self.offset());
@@ -701,7 +697,7 @@ impl Mmap {
     /// The file whose bytes are mapped: none for anonymous memory, also if a flag (`MAP_ANONYMOUS`) has made it so.
     fn backing(&self) -> Option<&TrackedFile> {
         #[cfg(unix)]
-        if self.origin.flags.contains(crate::MapFlags::ANONYMOUS) {
+        if self.origin.parameters.flags.contains(crate::MapFlags::ANONYMOUS) {
             return None;
         }
         self.file.as_ref()
@@ -745,13 +741,22 @@ impl Mmap {
         end.ok_or_else(|| range::too_large("the new length", len as u64))
     }
 
+    /// Refuses shared anonymous memory, whose length the kernel fixes when it is created on Unix. Elsewhere it is copied.
+    pub(super) fn check_memory_grows(&self) -> Result<()> {
+        let is_shared = self.origin.anonymous && !self.origin.parameters.private;
+        if cfg!(unix) && is_shared && self.backing().is_none() {
+            return Err(Detail::Unsupported { what: "shared anonymous memory that grows" }.into());
+        }
+        Ok(())
+    }
+
     /// Whether this is a copy-on-write map of a file.
     fn is_private_file(&self) -> bool {
-        self.origin.private && !self.origin.anonymous
+        self.origin.parameters.private && !self.origin.anonymous
     }
 
     fn check_resizable(&self) -> Result<()> {
-        let writable = self.origin.protection.contains(Protection::WRITE);
+        let writable = self.origin.parameters.protection.contains(Protection::WRITE);
         if self.origin.resizable && writable { Ok(()) } else { Err(Detail::NotResizable.into()) }
     }
 

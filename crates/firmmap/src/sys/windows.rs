@@ -91,12 +91,12 @@ pub(crate) struct Mapping {
     object: Option<OwnedHandle>,
     /// The name as the system wants it: UTF-16 that ends in a zero.
     tag: Option<Vec<u16>>,
-    made: Made,
+    parameters: ViewParameters,
 }
 
-/// The parameters of a mapping.
+/// What a view was made with, to make it once more.
 #[derive(Clone, Copy)]
-struct Made {
+struct ViewParameters {
     offset: u64,
     len: usize,
     access: Access,
@@ -123,10 +123,10 @@ impl Drop for View {
 
 impl Mapping {
     pub(crate) fn new(request: &Request<'_>) -> io::Result<Self> {
-        let tag = request.tag.map(|tag| OsStr::new(tag).encode_wide().chain([0]).collect());
-        let made = Made::of(request);
-        let (object, _) = create(&made, request.source, tag.as_ref())?;
-        made.mapping(object, tag)
+        let tag = request.parameters.tag.as_deref().map(|tag| OsStr::new(tag).encode_wide().chain([0]).collect());
+        let parameters = ViewParameters::of(request);
+        let (object, _) = create(&parameters, request.source, tag.as_ref())?;
+        parameters.map(object, tag)
     }
 
     pub(crate) fn base(&self) -> *mut u8 {
@@ -141,8 +141,8 @@ impl Mapping {
             fd: -1,
             file_id: FileId::default(),
             file_offset: request.offset,
-            protection: request.protection.bits() as i32,
-            flags: if request.access == Access::Copy { COPY } else { 0 },
+            protection: request.parameters.protection.bits() as i32,
+            flags: if request.parameters.access() == Access::Copy { COPY } else { 0 },
             page_size: page_size(),
             origin: self.base() as usize + start,
         }
@@ -168,9 +168,10 @@ impl Mapping {
         check(unsafe { FlushViewOfFile(self.address(span), span.len) })?;
         // So far the pages were only passed to the system.
         match file {
-            // SAFETY: the handle is open while it is borrowed.
             Some(file) if !flags.contains(FlushFlags::ASYNC) => {
-                check(unsafe { FlushFileBuffers(file.get()?.as_raw_handle()) })
+                let handle = file.get()?.as_raw_handle();
+                // SAFETY: the handle is open as long as `file`.
+                check(unsafe { FlushFileBuffers(handle) })
             }
             _ => Ok(()),
         }
@@ -211,7 +212,7 @@ impl Mapping {
         let mut old = 0;
         // SAFETY: the view is ours, and `&mut self` says that nobody holds an address in it.
         check(unsafe { VirtualProtect(start, len, page_protection(protection, access), &mut old) })?;
-        self.made.protection = protection;
+        self.parameters.protection = protection;
         Ok(())
     }
 
@@ -242,19 +243,20 @@ pub(crate) fn resize(
     change: &FileLenChange<'_>,
 ) -> io::Result<()> {
     let file = change.file.map(TrackedFile::get).transpose()?;
-    if file.is_some() && mapping.as_ref().is_some_and(|old| old.made.access == Access::Copy) {
+    if file.is_some() && mapping.as_ref().is_some_and(|old| old.parameters.access == Access::Copy) {
         // Its changes exist only in the old view.
         return Err(io::ErrorKind::Unsupported.into());
     }
     if let Some(old) = mapping {
         old.release_name()?;
     }
-    let (old, tag) = (mapping.as_ref().map(|old| old.made), mapping.as_ref().and_then(|old| old.tag.clone()));
+    let (old, tag) = (mapping.as_ref().map(|old| old.parameters), mapping.as_ref().and_then(|old| old.tag.clone()));
     if change.new < change.old && file.is_some() {
         *mapping = None;
     }
     let result = change.apply().and_then(|()| {
-        let new = request.map(|request| Made::of(request).anew(mapping.as_ref(), file, tag.clone())).transpose();
+        let new = request.map(|request| ViewParameters::of(request).remap(mapping.as_ref(), file, tag.clone()));
+        let new = new.transpose();
         new.inspect_err(|_| {
             if file.is_some() {
                 // Nor can what was just added be cut off.
@@ -267,7 +269,7 @@ pub(crate) fn resize(
         Ok(new) => *mapping = new,
         Err(error) => {
             if let (Some(old), true) = (old, mapping.is_none() || tag.is_some()) {
-                if let Ok(again) = old.anew(mapping.as_ref(), file, tag) {
+                if let Ok(again) = old.remap(mapping.as_ref(), file, tag) {
                     *mapping = Some(again);
                 }
             }
@@ -294,19 +296,19 @@ impl Mapping {
     }
 }
 
-impl Made {
+impl ViewParameters {
     fn of(request: &Request<'_>) -> Self {
-        let Request { offset, len, access, protection, .. } = *request;
-        Self { offset, len, access, protection }
+        let (access, protection) = (request.parameters.access(), request.parameters.protection);
+        Self { offset: request.offset, len: request.len, access, protection }
     }
 
     /// Creates a mapping with these parameters of `file`, or else of memory with the bytes of `old`.
-    fn anew(&self, old: Option<&Mapping>, file: Option<&File>, tag: Option<Vec<u16>>) -> io::Result<Mapping> {
+    fn remap(&self, old: Option<&Mapping>, file: Option<&File>, tag: Option<Vec<u16>>) -> io::Result<Mapping> {
         let (object, existed) = create(self, file.map(source), tag.as_ref())?;
         if existed {
             return Err(in_use());
         }
-        let new = self.mapping(object, tag)?;
+        let new = self.map(object, tag)?;
         if let (Some(old), None) = (old, file) {
             let kept = old.view.len.min(new.view.len);
             // SAFETY: the pseudo handle of this process is always valid.
@@ -320,7 +322,7 @@ impl Made {
     }
 
     /// `MapViewOfFile`.
-    fn mapping(self, object: OwnedHandle, tag: Option<Vec<u16>>) -> io::Result<Mapping> {
+    fn map(self, object: OwnedHandle, tag: Option<Vec<u16>>) -> io::Result<Mapping> {
         let access = match self.access {
             Access::Read => FILE_MAP_READ,
             Access::Write => FILE_MAP_WRITE,
@@ -331,16 +333,20 @@ impl Made {
         // SAFETY: a new view replaces nothing.
         let base = unsafe { MapViewOfFile(object.as_raw_handle(), access | execute, high, low, self.len) };
         let base = NonNull::new(base.Value.cast()).ok_or_else(io::Error::last_os_error)?;
-        Ok(Mapping { view: View { base, len: self.len }, object: Some(object), tag, made: self })
+        Ok(Mapping { view: View { base, len: self.len }, object: Some(object), tag, parameters: self })
     }
 }
 
 /// `CreateFileMappingW`: opens the object if one of that name exists, and returns whether one did.
-fn create(made: &Made, source: Option<Source<'_>>, tag: Option<&Vec<u16>>) -> io::Result<(OwnedHandle, bool)> {
+fn create(
+    parameters: &ViewParameters,
+    source: Option<Source<'_>>,
+    tag: Option<&Vec<u16>>,
+) -> io::Result<(OwnedHandle, bool)> {
     let tag = tag.map_or(ptr::null(), |tag| tag.as_ptr());
     let file = source.map_or(INVALID_HANDLE_VALUE, |source| source.as_raw_handle());
-    let size = made.offset.checked_add(made.len as u64).ok_or(io::ErrorKind::InvalidInput)?;
-    let protection = match page_protection(made.protection, made.access) {
+    let size = parameters.offset.checked_add(parameters.len as u64).ok_or(io::ErrorKind::InvalidInput)?;
+    let protection = match page_protection(parameters.protection, parameters.access) {
         // Objects need at least read access.
         PAGE_NOACCESS | PAGE_EXECUTE => PAGE_READONLY,
         protection => protection,
