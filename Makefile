@@ -87,6 +87,12 @@ test-clients: $(WHEEL) ## run other projects' own tests with both modules, under
 	@$(LOGGED) clients scripts/each-python.sh --with clients --needs test._test_multiprocessing \
 		$(PACKAGE)/clients/run.py $(TARGET)/clients $(CLIENTS)
 
+# A task that is never run again must not keep the tests waiting for it.
+.PHONY: test-cluster
+test-cluster: .venvs/cluster/installed ## run ranges of split() on Dask and Ray, with two worker processes each (downloads 300 MB; PYTHON=…, which Ray has a wheel for)
+	@$(LOGGED) cluster .venvs/cluster/bin/python -m pytest -q --timeout 600 $(PACKAGE)/tests/cluster
+	@$(LOGGED) cluster-examples .venvs/cluster/bin/python -m pytest -q --timeout 600 $(PACKAGE)/tests/test_documents.py -k docs/cluster.md
+
 .PHONY: test-rust-clients
 test-rust-clients: .venv/ready ## run memmap2's own tests and those of crates that use it, with memmap2 and with firmmap-memmap2 (an hour; CLIENTS='memmap2 truncated')
 	@$(LOGGED) rust-clients $(BIN)/python crates/firmmap-memmap2/clients/run.py $(TARGET)/rust-clients $(CLIENTS)
@@ -270,6 +276,16 @@ clean: ## remove everything that was built or downloaded
 
 .venvs/docs/ready: requirements-docs.txt scripts/venv.sh
 	@scripts/venv.sh $(PYTHON) .venvs/docs requirements-docs.txt
+	@touch $@
+
+.venvs/cluster/ready: requirements-cluster.txt scripts/venv.sh
+	@scripts/venv.sh $(PYTHON) .venvs/cluster requirements-cluster.txt
+	@touch $@
+
+# With the extras, of which all must be there already: so what is tested is what they allow.
+.venvs/cluster/installed: $(WHEEL) .venvs/cluster/ready
+	@$(@D)/bin/python -m pip install --quiet --no-deps --force-reinstall $(dir $<)*.whl
+	@for wheel in $(dir $<)*.whl; do $(@D)/bin/python -m pip install --quiet --no-index "$$wheel[dask,ray]"; done
 	@touch $@
 
 $(WHEEL): .venv/ready $(SOURCES)

@@ -37,13 +37,16 @@ def examples() -> list[Any]:
 def test_example(example: str, tmp_path: Path) -> None:
     if "truncate" in example and sys.platform == "win32":
         pytest.skip("Windows refuses to truncate a mapped file")
-    for package in re.findall(r"^import (numpy|pyarrow)\b", example, re.MULTILINE):
+    # `make test-cluster` has the last two.
+    for package in re.findall(r"^import (numpy|pyarrow|dask|ray)\b", example, re.MULTILINE):
         pytest.importorskip(package)
     tmp_path.joinpath("example.py").write_text(example, encoding="utf-8")
     command = [sys.executable, "example.py"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    assert (result.stderr, result.stdout.splitlines()) == ("", PRINTS.findall(example))
+    assert result.stdout.splitlines() == PRINTS.findall(example)
+    # Ray tells there what it does.
+    assert result.stderr == "" or "import ray" in example
 
 
 def test_readme_has_examples() -> None:
