@@ -38,8 +38,9 @@ def importable() -> None:
 
 @pytest.fixture(scope="session")
 def dask_client(importable: None) -> Iterator[Any]:
-    # A worker that is killed is started again by its nanny.
+    # The nanny of a worker that was killed starts it again, and is itself closed if that takes longer.
     with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "10 minutes"}),
         LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
         Client(cluster) as client,
     ):
@@ -50,7 +51,15 @@ def dask_client(importable: None) -> Iterator[Any]:
 def ray_cluster(importable: None) -> Iterator[None]:
     # The paths of its sockets have to be short.
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR", _temp_dir=folder)
+    # A node has 30 seconds to start, which can be too little where the machine is busy.
+    for attempt in range(4):
+        try:
+            ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR", _temp_dir=folder)
+            break
+        except Exception:
+            ray.shutdown()
+            if attempt == 3:
+                raise
     ray.data.DataContext.get_current().raise_original_map_exception = True
     yield
     ray.shutdown()
