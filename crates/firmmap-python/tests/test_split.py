@@ -152,6 +152,14 @@ def test_ranges_are_values(path: Path) -> None:
     assert pickle.loads(pickle.dumps(ranges)) == ranges == sorted(reversed(ranges))
     assert len({*ranges, *ranges}) == len(ranges) == 2
     first = ranges[0]
+    # As from a row of a table: a list, or an array.
+    assert first.stamp is not None
+    assert FileRange(first.path, first.offset, first.length, list(first.stamp)) == first
+    for size_and_time in ((1,), (1, 2, 3)):
+        with pytest.raises(ValueError, match=r"stamp must be a size and a time of modification, not \(1"):
+            FileRange(path, 0, 1, size_and_time)
+    with pytest.raises(TypeError, match="float"):
+        FileRange(path, 0, 1, (1, 2.5))  # type: ignore[arg-type]
     assert repr(first) == f"FileRange({str(path)!r}, offset=0, length=4, stamp={first.stamp})"
     assert (first == 5, first != ranges[1], len(first)) == (False, True, 4)
     with pytest.raises(AttributeError, match="cannot assign to 'offset' of a FileRange"):

@@ -1024,7 +1024,11 @@ class FileRange:
 
     __match_args__ = ("path", "offset", "length", "stamp")
     def __init__(
-        self, path: StrOrBytesPath, offset: SupportsIndex, length: SupportsIndex, stamp: tuple[int, int] | None = None
+        self,
+        path: StrOrBytesPath,
+        offset: SupportsIndex,
+        length: SupportsIndex,
+        stamp: Iterable[SupportsIndex] | None = None,
     ) -> None: ...
     @property
     def path(self) -> str: ...

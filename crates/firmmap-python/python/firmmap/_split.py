@@ -29,7 +29,7 @@ class FileRange:
         set_slot(self, "offset", _number("offset", offset, 0))
         set_slot(self, "length", _number("length", length, 0))
         # A pair of any kind, as it may come from a row of a table.
-        set_slot(self, "stamp", None if stamp is None else _stamp(*stamp))
+        set_slot(self, "stamp", None if stamp is None else _stamp(stamp))
 
     def __setattr__(self, name, value):
         raise AttributeError(f"cannot assign to {name!r} of a FileRange")
@@ -202,8 +202,11 @@ def _record(length):
     return lambda m, goal: -(-goal // length) * length
 
 
-def _stamp(size, time):
-    return _number("size of a stamp", size, 0), operator.index(time)
+def _stamp(stamp):
+    stamp = tuple(map(operator.index, stamp))
+    if len(stamp) != 2:
+        raise ValueError(f"stamp must be a size and a time of modification, not {stamp}")
+    return stamp
 
 
 def _number(name, value, least):
