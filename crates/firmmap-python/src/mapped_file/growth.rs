@@ -52,9 +52,9 @@ fn check_exports(open: &Open, len: usize) -> PyResult<()> {
         );
         return Err(PyBufferError::new_err(message));
     }
+    let advice = if cfg!(windows) { "" } else { "; a map that is opened with a capacity grows under views" };
     Err(PyBufferError::new_err(format!(
-        "{views} (memoryview, numpy arrays): its {now} bytes cannot become {len}, only up to its capacity of {capacity}; a map that is \
-         opened with a capacity grows under views"
+        "{views} (memoryview, numpy arrays): its {now} bytes cannot become {len}, only up to its capacity of {capacity}{advice}"
     )))
 }
 

@@ -19,6 +19,8 @@ use firmmap::{MappedFile, Protection};
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
 
+#[cfg(windows)]
+use crate::args;
 use crate::args::{Args, Slice};
 use crate::common::map_lock::MapLock;
 use crate::common::shared_file::SharedFile;
@@ -29,6 +31,8 @@ use crate::faults;
 use crate::sys::buffer::Export;
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyBufferError, PyResult, PyTypeError};
+#[cfg(windows)]
+use crate::sys::objects::attribute;
 use crate::sys::objects::{new_string, none, shortened};
 use crate::sys::typeobject::{Body, Receiver};
 use type_object::is_exact;
@@ -154,6 +158,18 @@ pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
         }
     };
     new_string(py, &message)
+}
+
+/// The bytes of the object and of the name that it keeps, as the standard class has it on Windows.
+#[cfg(windows)]
+pub(crate) fn sizeof(this: This<'_>) -> Returned<'_> {
+    let size = attribute(&this.object().get_type(), c"__basicsize__")?.extract::<isize>()?;
+    let tag = this.state.with(this.py, |state| {
+        // In the system's characters, with a zero at the end.
+        let tag = state.file.as_ref().and_then(|file| file.tag());
+        tag.map_or(0, |tag| size_of::<u16>() * (tag.encode_utf16().count() + 1))
+    });
+    args::python_int(this.py, size + tag as isize)
 }
 
 pub(crate) fn closed(this: This<'_>) -> Returned<'_> {

@@ -103,6 +103,8 @@ fn methods() -> Vec<ffi::PyMethodDef> {
         fast_one_method!(c"write_byte", common::try_write_byte, file::write_byte, docs::WRITE_BYTE),
         noargs_method!(c"__enter__", class::enter, docs::ENTER),
         method!(c"__exit__", class::exit, docs::EXIT),
+        #[cfg(windows)]
+        noargs_method!(c"__sizeof__", class::sizeof, docs::SIZEOF),
         ffi::PyMethodDef::zeroed(),
     ]
 }

@@ -235,6 +235,10 @@ impl MappedFile {
                     let start = self.map.end_in_file()?;
                     let end = start.checked_add(bytes.len()).ok_or(error)?;
                     let map = self.exclusive("growing")?;
+                    #[cfg(windows)]
+                    if map.keeps_file() {
+                        return map.append_and_map(bytes).map(|start| start + bytes.len());
+                    }
                     if !map.reserves() {
                         map.resize_and_write(bytes, start)?;
                         return Ok(end);

@@ -75,6 +75,12 @@ impl Mmap {
         self.file.as_ref()?.unchecked_position()
     }
 
+    /// The name of the memory.
+    #[cfg(windows)]
+    pub fn tag(&self) -> Option<&str> {
+        self.origin.parameters.tag.as_deref()
+    }
+
     /// Whether the map keeps its file.
     pub fn keeps_file(&self) -> bool {
         self.file.is_some()

@@ -484,15 +484,57 @@ impl Mmap {
             // What others have appended must not be cut off.
             self.refresh_alone()?;
         }
-        let len = self.len();
-        if position + bytes.len() <= len {
+        let (len, new_len) = (self.len(), position + bytes.len());
+        if new_len <= len {
             return self.write_all_at(bytes, position);
         }
-        self.resize_allocated(position + bytes.len())?;
-        self.write_all_at(bytes, position).inspect_err(|_| {
-            // The first error is the one to report.
-            let _ = self.set_len(len, FileResize::Length);
+        self.check_resizable()?;
+        self.region.check()?;
+        let end = self.end(new_len)?;
+        let file = if self.is_private_file() { None } else { self.whole_file("writing")? };
+        let Some((file, before)) = file else {
+            self.resize_allocated(new_len)?;
+            return self.write_all_at(bytes, position).inspect_err(|_| {
+                // The first error is the one to report.
+                let _ = self.set_len(len, FileResize::Length);
+            });
+        };
+        self.lengthen(file, before, end).map_err(|error| Error::os("writing", error))?;
+        // What the file has behind a part that is mapped stays.
+        let now = before.max(end);
+        let grown = self.remap_file(self.origin.capacity_for(new_len), new_len, FileResize::Keep, now, now);
+        grown.and_then(|()| self.write_all_at(bytes, position)).inspect_err(|_| {
+            let how = if end > before { FileResize::Length } else { FileResize::Keep };
+            let _ = self.remap_file(self.origin.capacity_for(len), len, how, now, before);
         })
+    }
+
+    /// Where a map cannot be longer than its file: appends by a write for which the system chooses the offset, the end of the file,
+    /// and maps the file anew. Returns where the bytes are.
+    #[cfg(windows)]
+    pub(crate) fn append_and_map(&mut self, bytes: &[u8]) -> Result<usize> {
+        self.check_growth()?;
+        let Some((file, before)) = self.whole_file("writing")? else {
+            return Err(Detail::NoFile { operation: "writing" }.into());
+        };
+        if let Err(failed) = sys::append_all(file, bytes, before) {
+            sys::restore_len(file, before, before + 1..=before + failed.written as u64);
+            return Err(Error::os("writing", failed.error));
+        }
+        let ours = before + bytes.len() as u64;
+        let now = sys::file_len(file).unwrap_or(ours).max(ours);
+        let (start, end) = (self.len_in(before)?, self.len_in(now)?);
+        self.remap_file(end, end, FileResize::Keep, now, now).inspect_err(|_| {
+            if let Ok(Some((file, _))) = self.whole_file("writing") {
+                sys::restore_len(file, before, ours..=ours);
+            }
+        })?;
+        if now == ours {
+            return Ok(start);
+        }
+        // Others have appended at the same time, before or after these bytes.
+        let found = self.find(bytes, start..).ok().flatten();
+        Ok(found.unwrap_or(end - bytes.len()))
     }
 
     /// Moves the map so that it can then grow to `len` bytes without moving, and further if that costs only addresses.

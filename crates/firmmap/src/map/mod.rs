@@ -251,7 +251,9 @@ impl Mmap {
     /// ```
     #[must_use]
     pub fn access(&self) -> Access {
-        self.origin.parameters.access()
+        // To Windows, a private map that is read-only now is still a copy-on-write one.
+        let parameters = &self.origin.parameters;
+        if parameters.protection.contains(Protection::WRITE) { parameters.access() } else { Access::Read }
     }
 
     /// The protection of the pages.
@@ -699,7 +701,7 @@ impl fmt::Debug for Mmap {
         f.debug_struct("Mmap")
             .field("len", &self.len())
             .field("offset", &self.offset)
-            .field("access", &self.origin.parameters.access())
+            .field("access", &self.access())
             .field("anonymous", &self.origin.anonymous)
             .finish_non_exhaustive()
     }

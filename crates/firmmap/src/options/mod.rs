@@ -551,6 +551,12 @@ impl MmapOptions {
         if info.regular && origin.reserves() && origin.capacity_for(len) == 0 {
             origin.pin(source.borrowed(), source.tracked(), self.offset)?;
         }
+        #[cfg(windows)]
+        if let (true, 0, Access::Write, Some(file)) =
+            (info.regular, info.len, origin.parameters.access(), source.borrowed())
+        {
+            sys::check_writable(file).map_err(|error| Error::os("mapping", error))?;
+        }
         let Some(file) = changed.map(|file| TrackedFile::new(file, &info)) else {
             return Ok((Mmap::new(origin, source, self.offset, len)?, info.regular));
         };

@@ -43,7 +43,7 @@ pub use os::AsSource;
 #[cfg(unix)]
 pub(crate) use os::is_private;
 #[cfg(windows)]
-pub(crate) use os::{COPY, page_protection};
+pub(crate) use os::{COPY, check_writable, page_protection};
 pub(crate) use os::{
     Mapping, SUPPORTED, Source, duplicate, file_info, granularity, knows_advice, page_size, resize, source,
     sync_before_mapping,

@@ -2,8 +2,9 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek};
 use std::os::windows::ffi::OsStrExt;
+use std::os::windows::fs::FileExt;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -80,6 +81,40 @@ pub(crate) fn source<F: AsSource>(file: &F) -> Source<'_> {
 pub(crate) fn duplicate(source: Source<'_>) -> io::Result<File> {
     source.try_clone_to_owned().map(File::from)
 }
+
+/// An error if the handle does not allow writing: a file without bytes cannot be mapped to find that out.
+pub(crate) fn check_writable(source: Source<'_>) -> io::Result<()> {
+    let file = duplicate(source)?;
+    // No byte is written, and the position, which the caller's handle has as well, stays.
+    let position = (&file).stream_position()?;
+    file.seek_write(&[], position).map(drop)
+}
+
+/// Makes a file at least `to` bytes long. `SetEndOfFile` would also make it shorter, if others have appended meanwhile; a file mapping
+/// object only extends it.
+pub(crate) fn lengthen(file: &File, to: u64) -> io::Result<()> {
+    if to == 0 {
+        // To the system zero means the length that the file has.
+        return Ok(());
+    }
+    let (handle, high, low) = (file.as_raw_handle(), (to >> 32) as u32, to as u32);
+    // SAFETY: the file is open, the object has no name, and no security attributes are given.
+    let object = unsafe { CreateFileMappingW(handle, ptr::null(), PAGE_READWRITE, high, low, ptr::null()) };
+    if object.is_null() {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the handle is new, and nobody else has it.
+    drop(unsafe { OwnedHandle::from_raw_handle(object) });
+    Ok(())
+}
+
+/// Writes at the end of the file, wherever that is by then.
+pub(crate) fn append(file: &File, bytes: &[u8]) -> io::Result<usize> {
+    file.seek_write(bytes, END_OF_FILE)
+}
+
+/// The offset that stands for the end of the file (`FILE_WRITE_TO_END_OF_FILE`).
+const END_OF_FILE: u64 = u64::MAX;
 
 /// Nothing to do: files and their maps agree.
 pub(crate) fn sync_before_mapping(_source: Source<'_>) {}
