@@ -17,7 +17,7 @@ from typing import Any
 
 import firmmap
 import pytest
-from support import PAGE
+from support import PAGE, WINE
 
 LINES = b"first\nsecond\nthird\nfourth\nfifth\n"
 
@@ -142,6 +142,13 @@ CHANGES: dict[str, Callable[[Any], object]] = {
 }
 
 
+# os.utime() opens the file for its attributes only, and Windows does not ask then who has it mapped.
+times_can_be_set = pytest.mark.skipif(
+    WINE, reason="wine 8 refuses to set the time of a file that is mapped for writing"
+)
+
+
+@times_can_be_set
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("end", ["flush", "close"])
 def test_time_of_modification(path: Path, change: str, end: str) -> None:
@@ -161,6 +168,7 @@ def test_time_of_modification(path: Path, change: str, end: str) -> None:
     assert path.stat().st_mtime == 1e9
 
 
+@times_can_be_set
 def test_time_of_modification_of_views(path: Path) -> None:
     """G3: looking at a file through a view leaves the time alone; changing it does not."""
     with firmmap.open(path, "r+") as m:
@@ -387,7 +395,7 @@ def test_name_can_be_set(path: Path) -> None:
         assert m.name == 5
         with pytest.raises(TypeError):
             del m.name
-        assert str(path) in repr(m)
+        assert repr(str(path)) in repr(m)
 
 
 def test_block_size(path: Path) -> None:

@@ -9,7 +9,7 @@ import re
 import sys
 from bisect import bisect_left
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, repeat
 from multiprocessing import get_context
 from pathlib import Path
@@ -214,8 +214,9 @@ def test_threads_and_processes(path: Path) -> None:
         assert sum(threads.map(FileRange.count, ranges, repeat(b"\n"))) == 100_000
         found = threads.map(lambda part: list(part.lines(containing=b"99")), ranges)
         assert [*chain(*found)] == [b"%d\n" % number for number in range(100_000) if b"99" in b"%d" % number]
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
-        assert sum(processes.map(FileRange.count, ranges, repeat(b"7\n"))) == 10_000
+    # In wine 8 a ProcessPoolExecutor can stand still, whatever is called.
+    with get_context("spawn").Pool(2) as processes:
+        assert sum(processes.starmap(FileRange.count, zip(ranges, repeat(b"7\n")))) == 10_000
         if sys.platform != "win32":
             with pytest.raises(firmmap.MapFaultError) as caught:
                 list(processes.map(count_slowly, ranges[:1]))
