@@ -62,13 +62,10 @@ fn check_exports(open: &Open, len: usize) -> PyResult<()> {
 pub(super) fn write(open: &mut Open, mode: Mode, bytes: &[u8]) -> PyResult<Grown> {
     check_grows(mode, "write past the end")?;
     check_regular(open, "write past the end")?;
-    let appends = open.file.appends();
     let is_large = bytes.len() > DETACHED_COPY;
-    let position = if appends && (is_large || open.file.exports > 0) {
-        open.file.end().map_err(error)?
-    } else {
-        open.file.position()
-    };
+    // Asking for the flag of a descriptor takes two system calls; a small write asks where it decides.
+    let appends = (is_large || open.file.exports > 0) && open.file.appends();
+    let position = if appends { open.file.end().map_err(error)? } else { open.file.position() };
     let end = position.checked_add(bytes.len()).filter(|&end| isize::try_from(end).is_ok());
     let end = end.ok_or_else(|| too_large(format!("{} bytes at position {position}", bytes.len())))?;
     // Inside of a map that is found to be longer than its file the file decides.

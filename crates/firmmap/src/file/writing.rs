@@ -198,8 +198,10 @@ impl MappedFile {
                 return Err(Detail::Fault { offset: end }.into());
             }
         }
-        if self.appends() {
-            self.position = self.append_moving(bytes)?;
+        // At the end of the map the write itself finds out whether the flag is still there.
+        let is_flagged_end = matches!(self.appends, Some(Appends::WhileFlagged)) && self.position == self.map.len();
+        if is_flagged_end || self.appends() {
+            self.position = self.append_moving(bytes, is_flagged_end)?;
             return Ok(());
         }
         let end = self.position.checked_add(bytes.len());
@@ -226,17 +228,20 @@ impl MappedFile {
         self.map.write_growing_at(bytes, self.position)
     }
 
-    /// Appends, and returns where the bytes end.
-    fn append_moving(&mut self, bytes: &[u8]) -> Result<usize> {
+    /// Appends, or, `if_flagged`, writes at the position where the descriptor has lost `O_APPEND`; and says where the bytes end.
+    fn append_moving(&mut self, bytes: &[u8], if_flagged: bool) -> Result<usize> {
         loop {
             let len = self.map.len();
-            match self.map.append(bytes) {
+            let appended =
+                if if_flagged { self.map.append_or_write_at(bytes, self.position) } else { self.map.append(bytes) };
+            match appended {
                 Err(error) if error.kind() == ErrorKind::BeyondCapacity => {
-                    let start = self.map.end_in_file()?;
+                    let at_position = if_flagged && !self.appends();
+                    let start = if at_position { self.position } else { self.map.end_in_file()? };
                     let end = start.checked_add(bytes.len()).ok_or(error)?;
                     let map = self.exclusive("growing")?;
                     #[cfg(windows)]
-                    if map.keeps_file() {
+                    if map.keeps_file() && !at_position {
                         return map.append_and_map(bytes).map(|start| start + bytes.len());
                     }
                     if !map.reserves() {
@@ -247,7 +252,7 @@ impl MappedFile {
                 }
                 // The file was cut off: its end is a new one, if the map may become shorter.
                 Err(error) if error.kind() == ErrorKind::Fault => {
-                    if self.end()? >= len || self.short {
+                    if !self.appends() || self.end()? >= len || self.short {
                         return Err(error);
                     }
                 }

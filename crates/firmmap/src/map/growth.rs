@@ -36,6 +36,9 @@ const COPIED: u8 = 3;
 /// The file has no length that could be changed.
 const NOT_REGULAR: u8 = 4;
 
+/// Up to so many appended bytes are looked for in the map, which costs less than asking for the length of the file again.
+const SMALL_APPEND: usize = 1024;
+
 /// Writes of at least so many bytes first ask whether the disk has space: writing them takes much longer than asking.
 const LARGE_WRITE: usize = 64 * 1024;
 
@@ -63,6 +66,16 @@ impl Growth {
             known => Ok(known),
         }
     }
+}
+
+/// Where bytes are to be written.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    At(usize),
+    /// At the end of the file.
+    End,
+    /// There if its descriptor has `O_APPEND`, else at this index.
+    EndIfFlagged(usize),
 }
 
 /// What a write has done to a file, so that it can be undone.
@@ -227,7 +240,7 @@ impl Mmap {
     ///
     /// # Platform-specific behavior
     ///
-    /// One pwrite(2), because maps and files show the same bytes at once. OpenBSD does not promise that, and files with `O_DIRECT`
+    /// One statx(2) and one pwrite(2), because maps and files show the same bytes at once. OpenBSD does not promise that, and files with `O_DIRECT`
     /// accept only whole blocks: there the file is extended, and the bytes are copied into the map. With `O_APPEND` the system
     /// chooses the offset; if other programs append at the same moment, the bytes are searched for in what was added.
     ///
@@ -245,7 +258,13 @@ impl Mmap {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn append(&self, bytes: &[u8]) -> Result<usize> {
-        self.write_growing(bytes, None)
+        self.write_growing(bytes, Place::End)
+    }
+
+    /// Writes all of `bytes` as write(2) does through a descriptor that had `O_APPEND` when it was last looked at: at the end of the file
+    /// if it still has the flag, else at `position`. Returns where they begin.
+    pub(crate) fn append_or_write_at(&self, bytes: &[u8], position: usize) -> Result<usize> {
+        self.write_growing(bytes, Place::EndIfFlagged(position))
     }
 
     /// Writes all of `bytes` at `position`, extending map and file if they reach past the end.
@@ -270,7 +289,7 @@ impl Mmap {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn write_growing_at(&self, bytes: &[u8], position: usize) -> Result<()> {
-        self.write_growing(bytes, Some(position)).map(drop)
+        self.write_growing(bytes, Place::At(position)).map(drop)
     }
 
     /// Whether the map follows the end of its file: operations for which the end matters, such as [`append`](Self::append) and the
@@ -615,11 +634,15 @@ impl Mmap {
         })
     }
 
-    /// Writes `bytes` at `position`, or at the end, within the map's capacity. Returns the position.
-    pub(crate) fn write_growing(&self, bytes: &[u8], position: Option<usize>) -> Result<usize> {
+    /// Writes `bytes` within the map's capacity. Returns where they begin.
+    fn write_growing(&self, bytes: &[u8], place: Place) -> Result<usize> {
         self.check_growth()?;
         let _lock = self.growth.lock();
         let len = self.len();
+        let mut position = match place {
+            Place::At(position) => Some(position),
+            Place::End | Place::EndIfFlagged(_) => None,
+        };
         if bytes.is_empty() {
             return Ok(position.unwrap_or(len));
         }
@@ -642,9 +665,17 @@ impl Mmap {
         };
         // The file may be longer than an address can express; then only a part of it is mapped.
         let file_end = self.len_in(file_len).unwrap_or(usize::MAX);
-        if position.is_none() && self.appends(file) {
+        if let Place::EndIfFlagged(index) = place {
+            // At the end of the file both are the same.
+            if index != file_end && !self.appends(file) {
+                position = Some(index);
+            }
+        }
+        if position.is_none() && self.may_append(file) {
             self.check_capacity("writing", end_of(file_end)?)?;
-            return self.append_by_system(file, file_len, bytes);
+            if let Some(start) = self.append_by_system(file, file_len, bytes)? {
+                return Ok(start);
+            }
         }
         let position = position.unwrap_or(if self.follows_end() { file_end } else { len });
         let end = end_of(position)?;
@@ -666,8 +697,17 @@ impl Mmap {
 
     /// Whether the file was opened with `O_APPEND`, and still has that flag.
     fn appends(&self, file: &File) -> bool {
-        let is_known = self.growth.kind_of(file).is_ok_and(|kind| kind == AT_END);
-        is_known && sys::appending(file) == Appending::AtEnd
+        self.had_append_flag(file) && sys::appending(file) == Appending::AtEnd
+    }
+
+    fn had_append_flag(&self, file: &File) -> bool {
+        self.growth.kind_of(file).is_ok_and(|kind| kind == AT_END)
+    }
+
+    /// Whether bytes for the end are appended by the system. Linux does that with a pwrite(2) at the end that was seen, where they
+    /// belong without the flag too, if the map follows the end; elsewhere it is write(2), which needs the flag.
+    fn may_append(&self, file: &File) -> bool {
+        if cfg!(linux_kernel) && self.follows_end() { self.had_append_flag(file) } else { self.appends(file) }
     }
 
     /// Whether all writes go to the end of the file, because of its flags.
@@ -700,30 +740,44 @@ impl Mmap {
         Ok(self.region.write(bytes, start)?)
     }
 
-    /// Appends to a file with `O_APPEND`, and finds out where the bytes went.
-    fn append_by_system(&self, file: &File, file_len: u64, bytes: &[u8]) -> Result<usize> {
+    /// Appends to a file that was opened with `O_APPEND`, and finds out where the bytes went. `None` if its flags have changed so that
+    /// this cannot be done.
+    fn append_by_system(&self, file: &File, file_len: u64, bytes: &[u8]) -> Result<Option<usize>> {
         let writing = |error| Error::os("writing", error);
         if bytes.len() >= LARGE_WRITE {
             sys::check_space(file, file_len, file_len + bytes.len() as u64).map_err(writing)?;
         }
         let mut undo = Undo { file, before: file_len, reached: file_len, saved: (0, Vec::new()) };
         if let Err(failed) = sys::append_all(file, bytes, file_len) {
+            if failed.written == 0 && sys::appending(file) == Appending::Copied {
+                return Ok(None);
+            }
             undo.reached += failed.written as u64;
             undo.take_back();
             return Err(writing(failed.error));
         }
         let start = self.len_in(file_len)?;
         let ours = file_len + bytes.len() as u64;
+        self.region.grow((start + bytes.len()).max(self.len()));
+        if bytes.len() <= SMALL_APPEND && self.shows(bytes, start) {
+            return Ok(Some(start));
+        }
         // The bytes are written: failing to find out more about the file is no error of writing.
         let now = sys::file_len(file).unwrap_or(ours).max(ours);
         let end = self.len_in(now).unwrap_or(usize::MAX);
         self.region.grow(end.min(self.capacity()).max(self.len()));
         if now == ours {
-            return Ok(start);
+            return Ok(Some(start));
         }
         // Others have appended at the same time, before or after these bytes.
         let found = self.find(bytes, start..self.len()).ok().flatten();
-        Ok(found.unwrap_or(end - bytes.len()))
+        Ok(Some(found.unwrap_or(end - bytes.len())))
+    }
+
+    /// Whether the map shows `bytes` at `start`, as far as that can be seen without a risk.
+    fn shows(&self, bytes: &[u8], start: usize) -> bool {
+        let span = range::clipped(start, bytes.len(), self.len());
+        self.is_readable() && self.region.is_guarded() && self.region.search(span, |shown| shown == bytes) == Ok(true)
     }
 
     /// Extends a file that is shorter than `end`, with space allocated on its disk. Memory is allocated when it is used.
