@@ -13,7 +13,7 @@ DIST ?= dist
 ABI ?=
 # The file that the demo works on; without one it puts 200 MB together.
 FILE ?=
-# Which clients `make test-clients` and `make test-rust-clients` run; without names all.
+# Which clients `make test-clients`, `test-files-clients` and `test-rust-clients` run; without names all.
 CLIENTS ?=
 
 export TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
@@ -92,6 +92,10 @@ test-clients: $(WHEEL) ## run other projects' own tests with both modules, under
 test-cluster: .venvs/cluster/installed ## run ranges of split() on Dask and Ray, with two worker processes each (downloads 300 MB; PYTHON=…, which Ray has a wheel for)
 	@$(LOGGED) cluster .venvs/cluster/bin/python -m pytest -q --timeout 600 $(PACKAGE)/tests/cluster
 	@$(LOGGED) cluster-examples .venvs/cluster/bin/python -m pytest -q --timeout 600 $(PACKAGE)/tests/test_documents.py -k docs/cluster.md
+
+.PHONY: test-files-clients
+test-files-clients: $(WHEEL) ## run the tests of files of numpy, scipy, pyarrow, h5py and astropy with plain files and with firmmap.open() (10 minutes each CPython)
+	@$(LOGGED) files-clients scripts/each-python.sh --with files --needs test.test_io $(PACKAGE)/clients/run_files.py $(CLIENTS)
 
 .PHONY: test-rust-clients
 test-rust-clients: .venv/ready ## run memmap2's own tests and those of crates that use it, with memmap2 and with firmmap-memmap2 (an hour; CLIENTS='memmap2 truncated')
