@@ -1,4 +1,4 @@
-"""A pytest plugin that puts `firmmap.open()` in the place of files, if the environment says so, and keeps the outcomes."""
+"""A pytest plugin that puts `firmmap.open()` in the place of files, if that is asked for, and keeps the outcomes."""
 
 from __future__ import annotations
 

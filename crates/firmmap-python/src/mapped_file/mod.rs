@@ -7,6 +7,7 @@
 
 mod bytes;
 mod descriptor;
+mod dlpack;
 pub(crate) mod docs;
 mod file;
 mod growth;

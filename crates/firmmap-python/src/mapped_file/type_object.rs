@@ -10,7 +10,9 @@ use pyo3::{Borrowed, ffi};
 
 use super::lines::{self, Lines};
 use super::search::{self, Matches};
-use super::{MappedFile, Open, This, bytes, descriptor, docs, file, growth, new as constructor, pages, pickle, write};
+use super::{
+    MappedFile, Open, This, bytes, descriptor, dlpack, docs, file, growth, new as constructor, pages, pickle, write,
+};
 
 use crate::common::map_lock::{MapState, Ready};
 use crate::common::shared_file::SharedFile;
@@ -174,6 +176,8 @@ fn methods() -> Vec<ffi::PyMethodDef> {
         method!(c"_boundary_end", search::boundary_end, docs::BOUNDARY_END),
         keyword_method!(c"lines", lines::lines, docs::LINES),
         noargs_method!(c"__reduce__", pickle::reduce, docs::REDUCE),
+        keyword_method!(c"__dlpack__", dlpack::dlpack, docs::DLPACK),
+        noargs_method!(c"__dlpack_device__", dlpack::device, docs::DLPACK_DEVICE),
         noargs_method!(c"readall", file::readall, docs::READALL),
         typeobject::def(
             c"anonymous",
