@@ -92,8 +92,8 @@ pub(crate) enum Job<R, S> {
 }
 
 /// Unmaps what was taken out of the state.
-pub(crate) fn unmap(file: Option<SharedFile>) -> firmmap::Result<()> {
-    file.map_or(Ok(()), SharedFile::unmap)
+pub(crate) fn unmap(mut file: Option<SharedFile>) -> firmmap::Result<()> {
+    file.as_mut().map_or(Ok(()), SharedFile::unmap)
 }
 
 /// The position that an index from Python names in a map of `len` bytes: negative ones count from the end.

@@ -124,7 +124,7 @@ impl SharedFile {
     }
 
     /// Unmaps, and reports a last unreported fault. If other threads are still using the mapping, the last of them unmaps it.
-    pub(crate) fn unmap(mut self) -> firmmap::Result<()> {
+    pub(crate) fn unmap(&mut self) -> firmmap::Result<()> {
         self.release_parent_references();
         let settled = self.file.settle();
         self.file.unmap().and(settled)

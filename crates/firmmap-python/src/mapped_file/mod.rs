@@ -162,8 +162,15 @@ impl MappedFile {
         })
     }
 
+    #[inline(always)]
     fn check_open(&self, py: Python<'_>) -> PyResult<()> {
-        if self.state.is_ready(py) { Ok(()) } else { self.open(py, |_| Ok(())) }
+        if self.state.is_ready(py) { Ok(()) } else { self.wait_or_fail(py) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wait_or_fail(&self, py: Python<'_>) -> PyResult<()> {
+        self.open(py, |_| Ok(()))
     }
 
     /// Refuses a method of a file that the mode does not allow.

@@ -24,7 +24,7 @@ use crate::args;
 use crate::args::Args;
 use crate::common::map_lock::MapLock;
 use crate::common::shared_file::SharedFile;
-use crate::common::{self, DETACHED_COPY, Mapped, Returned, unmap};
+use crate::common::{self, DETACHED_COPY, Mapped, Returned};
 use crate::constants::{ACCESS_COPY, ACCESS_READ, ACCESS_WRITE};
 use crate::errors::{closed as closed_error, exception};
 use crate::faults;
@@ -67,8 +67,15 @@ impl Mmap {
         })
     }
 
+    #[inline(always)]
     fn check_open(&self, py: Python<'_>) -> PyResult<()> {
-        if self.state.is_ready(py) { Ok(()) } else { self.open_map(py, |_| Ok(())) }
+        if self.state.is_ready(py) { Ok(()) } else { self.wait_or_fail(py) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wait_or_fail(&self, py: Python<'_>) -> PyResult<()> {
+        self.open_map(py, |_| Ok(()))
     }
 
     fn check_writable(&self) -> PyResult<()> {
@@ -126,8 +133,13 @@ impl Mapped for Mmap {
 impl Body for Mmap {
     /// Unmaps what was not closed. A last unreported fault is reported as other errors in finalizers are.
     fn finalize(&self, py: Python<'_>) {
-        let Some(file) = self.state.with(py, Option::take) else { return };
-        if let Err(error) = file.unmap() {
+        let mut taken = None;
+        self.state.with(py, |state| {
+            if state.is_some() {
+                taken = state.take();
+            }
+        });
+        if let Some(Err(error)) = taken.as_mut().map(SharedFile::unmap) {
             exception(error).write_unraisable(py);
         }
     }
@@ -175,14 +187,22 @@ pub(crate) fn closed(this: This<'_>) -> Returned<'_> {
 }
 
 pub(crate) fn close(this: This<'_>) -> Returned<'_> {
-    let taken = this.state.with(this.py, |state| {
-        if state.as_ref().is_some_and(|file| file.exports > 0) {
-            return Err(PyBufferError::new_err("cannot close exported pointers exist"));
+    let mut taken = None;
+    let is_exported = this.state.with(this.py, |state| {
+        let is_exported = state.as_ref().is_some_and(|file| file.exports > 0);
+        if !is_exported {
+            taken = state.take();
         }
-        Ok(state.take())
-    })?;
-    let large = taken.as_ref().is_some_and(|file| file.len() > DETACHED_COPY);
-    let result = if large { detached(this.py, || unmap(taken)) } else { unmap(taken) };
+        is_exported
+    });
+    if is_exported {
+        return Err(PyBufferError::new_err("cannot close exported pointers exist"));
+    }
+    let result = match &mut taken {
+        Some(file) if file.len() > DETACHED_COPY => detached(this.py, || file.unmap()),
+        Some(file) => file.unmap(),
+        None => Ok(()),
+    };
     result.map(|()| none(this.py)).map_err(exception)
 }
 
