@@ -227,9 +227,9 @@ def main() -> None:
                 results["workers"][str(workers)] = measure(ways, options.rounds, expected)
             print(f"\n{workers} worker{'s' * (workers > 1)} | task | elapsed | CPU seconds\n---|---|---|---")
             for row in results["workers"][str(workers)]:
-                print(f"{row['way']} | {row['task']} | {row['elapsed']:.3f} | {row['processor']:.3f}")
-    if options.into:
-        (options.into / "cluster.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+                print(f"{row['way']} | {row['task']} | {row['elapsed']:.3f} | {row['processor']:.3f}", flush=True)
+            if options.into:
+                (options.into / "cluster.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
