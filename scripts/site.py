@@ -28,7 +28,10 @@ from urllib.parse import unquote, urlsplit
 
 ROOT = Path(__file__).resolve().parents[1]
 STUB = ROOT / "crates/firmmap-python/python/firmmap/__init__.pyi"
-SOURCE = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Source"]
+URLS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
+SOURCE = URLS["Source"]
+# Where the site is published: its own address is in each page, and 404.html has its links from there.
+SITE = urlsplit(URLS["Documentation"])
 
 # The README has whole addresses, as PyPI shows it too.
 WHOLE = (f"{SOURCE}/blob/main/", f"{SOURCE.replace('github.com', 'raw.githubusercontent.com')}/main/")
@@ -42,7 +45,7 @@ IMAGES = {".svg", ".png"}
 
 def pages() -> dict[str, str]:
     """Each file of the repository that is a page, and its name there."""
-    results = sorted((ROOT / "bench/results").glob("*-*-*.md"))
+    results = sorted((ROOT / "bench/results").glob("[0-9]*-*-*.md"))
     found = {
         "README.md": "index.md",
         "CHANGELOG.md": "changes.md",
@@ -150,14 +153,14 @@ def copy_stub(into: Path) -> None:
 
 
 def copy_configuration(into: Path, names: dict[str, str]) -> None:
-    """The configuration, without the pages that there are not."""
+    """The configuration, with the site's address, and without the pages that there are not."""
     text = (ROOT / "docs/site/mkdocs.yml").read_text(encoding="utf-8")
     listed = re.findall(r": ([\w-]+\.md)$", text, re.MULTILINE)
     if left_out := sorted(set(names.values()) - set(listed)):
         sys.exit(f"docs/site/mkdocs.yml does not list {', '.join(left_out)}")
     missing = set(listed) - set(names.values())
     kept = [line for line in text.splitlines() if not any(line.endswith(f": {page}") for page in missing)]
-    into.write_text("\n".join([*kept, ""]), encoding="utf-8")
+    into.write_text("\n".join([*kept, f"site_url: {SITE.geturl()}", ""]), encoding="utf-8")
 
 
 class Links(HTMLParser):
@@ -193,13 +196,16 @@ def dead_links(html: Path) -> list[str]:
         name = path.relative_to(html)
         for target in sorted(links.targets | links.loaded):
             parts = urlsplit(target)
+            if parts[:2] == SITE[:2]:
+                parts = parts._replace(scheme="", netloc="")
             if parts.scheme or parts.netloc:
                 if target in links.loaded and parts.scheme != "data":
                     errors.append(f"{name} loads {target}")
                 continue
-            # 404.html is shown for any address, and has its links from the root.
-            start = html if parts.path.startswith("/") else path.parent
-            to = Path(os.path.normpath(start / unquote(parts.path).lstrip("/"))) if parts.path else path
+            start, below = path.parent, parts.path
+            if parts.path.startswith("/"):
+                start, below = html, parts.path.removeprefix(SITE.path)
+            to = Path(os.path.normpath(start / unquote(below))) if parts.path else path
             to = to / "index.html" if to.is_dir() else to
             if not to.is_file():
                 errors.append(f"{name}: the link {target!r} leads to no page")

@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Per crate: its folders from the top to the bottom. An arrow from a later one to an earlier one runs back up.
 ORDER: dict[str, list[str]] = {
     "firmmap": ["file/", "options/", "map/", "region/", "fault/", "sys/", "error.rs"],
-    "firmmap-python": ["mapped_file/", "mmap/", "errors.rs", "faults/", "common/", "args.rs", "constants.rs", "sys/"],
+    "firmmap-python": ["mapped_file/", "mmap/", "errors.rs", "common/", "faults/", "args.rs", "constants.rs", "sys/"],
 }
 
 Names = tuple[str, ...]

@@ -12,6 +12,7 @@ for name; do
     cpython) lines='^test_mmap of CPython|^skipped:' ;;
     files) lines='^file tests of CPython|^skipped:' ;;
     windows-extension) lines='^the Python' ;;
+    windows-python) lines='^[0-9]+ passed|^test_mmap of CPython|^skipped:' ;;
     bare) lines='^(nextest|doctest|resize|pytest|cpython): |^== Debian .* passed' ;;
     interpreters) lines='^== Debian unstable: (CPython|Python|debug build|all of it)|^== CPython|^(test_mmap|file tests) of CPython|^(=+ )?[0-9]+ (passed|skipped).* in ' ;;
     release-profile) lines='^searches in the ' ;;

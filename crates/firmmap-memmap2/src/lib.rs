@@ -1,16 +1,16 @@
 //! memmap2's API over [firmmap](https://docs.rs/firmmap): a file that is truncated while it is mapped does not end the process.
 //!
-//! It has every type, method and trait of memmap2 0.9, on the same platforms, under the same names. What is different is what happens
-//! when a page of the map is missing, as its file was truncated, or its disk failed or is full. With memmap2 whoever touches
-//! it dies by SIGBUS. Here
+//! It has every type, method and trait of memmap2 0.9, on the same platforms, under the same names. The difference is what
+//! happens when a page of the map is missing because its file was truncated, or its disk failed or is full. With memmap2, touching it kills
+//! the process with SIGBUS. Here
 //!
 //! - the access reads zeros, or its write is lost, and the map counts a fault;
 //! - the next use of the map as a slice (`Deref`, `DerefMut`, `AsRef`, `AsMut`) **panics**, with the offset and the path of the file;
-//! - so does the drop of the map, if nobody was told before. While the thread is unwinding already, it writes a line to
-//!   standard error in place of that.
+//! - so does the drop of the map, if nobody was told before. If the thread is unwinding already, it writes a line to standard error
+//!   instead.
 //!
-//! `std::panic::catch_unwind` gives the program its life back. [`fault::set_hook`] puts a function of your own in the place of the panic, that
-//! aborts, logs or counts.
+//! With `std::panic::catch_unwind` the program can go on. [`fault::set_hook`] replaces the panic by a function of your own, which can abort,
+//! log or count.
 //!
 //! ```
 //! # #[cfg(unix)] {
@@ -31,25 +31,26 @@
 //!
 //! # Between the fault and the panic
 //!
-//! A slice is plain memory: nothing can stop a reader in the middle. Whoever holds the slice that an earlier `deref` gave sees zeros in the
-//! place of the missing bytes, and goes on with them until the map is used as a slice again or dropped. So
+//! A slice is plain memory: nothing can stop a reader in the middle. Whoever holds a slice from an earlier `deref` sees zeros in place of the
+//! missing bytes, and goes on with them until the map is used as a slice again or dropped. So
 //!
-//! - a function that was given `&map[..]` runs to its end, and may write what it has made of the zeros to wherever it writes: a hash, an
-//!   index, a count. Its caller does not get to use the result without a panic, if the map is used or dropped before that;
-//! - a result that leaves while the map lives on is not caught on the way: in a loop `for map in maps { send(hash(&map)) }` each `send` comes before the
-//!   panic. Where that matters, ask before: [`fault::check`], or use the scoped form;
-//! - other threads that hold slices of the same map see zeros too. Each thread is told at its own next use of the map, once; a thread that
-//!   only has a slice that it was given asks nobody, and the thread that it got it from is told;
-//! - memory behind [`MmapRaw::as_ptr`] and raw pointers made of a slice is used without asking: only the drop tells, or [`fault::check`].
+//! - a function that was given `&map[..]` runs to its end, and may store what it has made of the zeros: a hash, an index, a count. Its caller
+//!   cannot use the result without a panic, if the map is used or dropped before that;
+//! - a result that is passed on while the map lives is not caught: in a loop `for map in maps { send(hash(&map)) }` each `send` comes before
+//!   the panic. Where that matters, call [`fault::check`] first, or use [`fault::with_slice`];
+//! - other threads that hold slices of the same map see zeros too. Each thread is told once, at its own next use of the map; a thread that
+//!   only has a slice that it was given does not check, and the thread that it got it from is told;
+//! - memory at [`MmapRaw::as_ptr`] and at raw pointers into a slice is used without a check: only the drop reports its faults, or
+//!   [`fault::check`].
 //!
-//! [`fault::with_slice`] cannot be wrong: it runs a closure on the slice, and gives its result, or an error if bytes were missing meanwhile.
+//! [`fault::with_slice`] cannot be wrong: it runs a closure on the slice, and returns its result, or an error if bytes were missing meanwhile.
 //!
 //! Once the file is long enough again, the map reads the file again. A thread that was told is not told of the same fault
 //! again; [`fault::acknowledge`] does that for all threads at once.
 //!
 //! # What else is different
 //!
-//! - The first map of a file installs a handler of SIGBUS for the process (firmmap's documentation has its rules), unless the environment has
+//! - The first map installs a handler of SIGBUS for the process (firmmap's documentation has its rules), unless the environment has
 //!   `FIRMMAP_FAULT_GUARD=0`: then all is as with memmap2.
 //! - A file whose length says nothing (of `/proc`, a pipe) is an error, and not an empty map.
 //! - [`MmapOptions::no_probe_handle`] has no effect: no handle is probed.

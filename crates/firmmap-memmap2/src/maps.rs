@@ -150,7 +150,7 @@ macro_rules! common {
                 self.inner.unlock()
             }
 
-            /// Changes the length of the map, and leaves its file alone: mremap(2). What lies behind the end of the file is missing
+            /// Changes the length of the map, and leaves its file alone: mremap(2). What lies past the end of the file is missing
             /// until the file has it.
             ///
             /// # Safety

@@ -60,7 +60,7 @@ impl MmapOptions {
     }
 
     /// How many bytes are mapped: without it, those from the offset to the end of the file, and none of memory without a file. What lies
-    /// behind the end of the file is missing until the file has it.
+    /// past the end of the file is missing until the file has it.
     pub fn len(&mut self, len: usize) -> &mut Self {
         self.len = Some(len);
         self
@@ -152,7 +152,7 @@ impl MmapOptions {
         let descriptor = file.as_raw_desc();
         let source = descriptor.borrow().map_err(MapIfSafeError::failed)?;
         firmmap::check_immutable(&source).map_err(MapIfSafeError::refused)?;
-        // What lies behind its end can come.
+        // What lies past its end can come.
         let map = self.common().beyond_end(false).map(&source).map_err(|error| match error.kind() {
             firmmap::ErrorKind::LengthBeyondEnd => MapIfSafeError::not_safe_as(io_error(error)),
             _ => MapIfSafeError::failed(io_error(error)),
@@ -230,7 +230,7 @@ impl MmapOptions {
         let source = descriptor.borrow()?;
         let map = options.map(&source).map_err(io_error)?;
         if map.is_empty() {
-            // With a page behind it, so that `remap` has something to begin with.
+            // With a page after it, so that `remap` has something to begin with.
             let page = options.len(0).capacity(1).map(&source);
             return page.map_err(io_error).map(Inner::new);
         }

@@ -36,7 +36,7 @@ fn no_space(error: &Error) -> Exception {
     PyOSError::new_err((NO_SPACE, message))
 }
 
-/// ENOSPC: the same number on every system that says how much room it has.
+/// ENOSPC: the same number on every system that says how much space it has.
 const NO_SPACE: i32 = 28;
 
 /// EINVAL, EBADF, EACCES: the same numbers on every system.

@@ -82,6 +82,18 @@ def same(call: Callable[[ModuleType], object]) -> Outcome:
     return ours
 
 
+def is_wine() -> bool:
+    """Whether this is not Windows itself, but wine."""
+    if sys.platform != "win32":
+        return False
+    import ctypes
+
+    return hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")
+
+
+WINE = is_wine()
+
+
 def pread(fd: int, count: int, offset: int) -> bytes:
     """os.pread(), which Windows does not have."""
     if sys.platform != "win32":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import locale
 import os
 import re
 import signal
@@ -33,6 +34,7 @@ PLAIN = [
 
 pages_can_go = pytest.mark.skipif(sys.platform == "win32", reason="Windows refuses to truncate a mapped file")
 on_terminal = pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs pseudo-terminals")
+asks_for_residency = pytest.mark.skipif(sys.platform == "win32", reason="not supported there")
 with_rich = pytest.mark.skipif(importlib.util.find_spec("rich") is None, reason="needs rich")
 
 
@@ -48,7 +50,9 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(*arguments: str | bytes, command: list[str] = COMMAND) -> tuple[int, str, str]:
     """The exit status, standard output and standard error."""
     result = subprocess.run([*command, *arguments], capture_output=True, check=False, timeout=120)
-    output, errors = (os.fsdecode(data).replace("\r\n", "\n") for data in (result.stdout, result.stderr))
+    # Windows writes in the encoding of the user's language.
+    decode = os.fsdecode if sys.platform != "win32" else lambda data: data.decode(locale.getencoding())
+    output, errors = (decode(data).replace("\r\n", "\n") for data in (result.stdout, result.stderr))
     return result.returncode, output, errors
 
 
@@ -172,6 +176,7 @@ class Recorded:
 # Pages.
 
 
+@asks_for_residency
 def test_residency(log: Path) -> None:
     """G8."""
     status, output, errors = run("prefetch", "log")
@@ -182,6 +187,7 @@ def test_residency(log: Path) -> None:
     assert run("residency", "empty") == (0, "empty: || 0 of 0 pages, 0 bytes of 0 bytes\n", "")
 
 
+@asks_for_residency
 def test_residency_as_json(log: Path) -> None:
     log.write_bytes(bytes(3 * firmmap.PAGESIZE + 1))
     log.with_name("empty").write_bytes(b"")
@@ -431,7 +437,8 @@ def test_output_that_cannot_be_written(log: Path, size: int) -> None:
         result = subprocess.run(
             [*COMMAND, "find", "7", "log"], stdout=full, stderr=subprocess.PIPE, check=False, timeout=120
         )
-    assert (result.returncode, result.stderr) == (2, b"firmmap: standard output: No space left on device\n")
+    message = f"firmmap: standard output: No space left on device{os.linesep}"
+    assert (result.returncode, result.stderr) == (2, message.encode())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import WINE
 
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -33,17 +34,35 @@ def examples() -> list[Any]:
     return found
 
 
+# What an example has that does nothing else than fail there.
+NOT_ON_WINDOWS = {
+    "truncate": "Windows refuses to truncate a mapped file",
+    "# views may exist while it grows": "a map with views does not grow there",
+    "stdout=m": "there the map has no descriptor",
+    "residency()": "Windows does not tell which pages are in memory",
+}
+NOT_IN_WINE = {
+    "length=1 << 36": "wine 8 maps less than 32 GiB",
+    '"records", "a+"': "in wine 8 another process can write to the end at the same time",
+}
+
+
 @pytest.mark.parametrize("example", examples())
 def test_example(example: str, tmp_path: Path) -> None:
-    if "truncate" in example and sys.platform == "win32":
-        pytest.skip("Windows refuses to truncate a mapped file")
-    for package in re.findall(r"^import (numpy|pyarrow)\b", example, re.MULTILINE):
+    reasons = {**(NOT_ON_WINDOWS if sys.platform == "win32" else {}), **(NOT_IN_WINE if WINE else {})}
+    for piece, reason in reasons.items():
+        if piece in example:
+            pytest.skip(reason)
+    # `make test-cluster` has the last two.
+    for package in re.findall(r"^import (numpy|pyarrow|dask|ray)\b", example, re.MULTILINE):
         pytest.importorskip(package)
     tmp_path.joinpath("example.py").write_text(example, encoding="utf-8")
     command = [sys.executable, "example.py"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    assert (result.stderr, result.stdout.splitlines()) == ("", PRINTS.findall(example))
+    assert result.stdout.splitlines() == PRINTS.findall(example)
+    # Ray tells there what it does.
+    assert result.stderr == "" or "import ray" in example
 
 
 def test_readme_has_examples() -> None:

@@ -205,6 +205,68 @@ def test_line_that_ends_before_a_missing_page(tmp_path: Path, length: int) -> No
                 assert m.tell() == start + length
 
 
+FOUND_BEFORE: dict[str, Callable[[Any, int, bytes], tuple[object, object]]] = {
+    # What is asked of a map, whose last line that is there starts at `start` with b"<", and what it should be.
+    "readline": lambda m, start, line: (m.readline(), line),
+    "find": lambda m, start, line: (m.find(b"<", start), start),
+    "find the end": lambda m, start, line: (m.find(b">\n", start), LEFT - 2),
+    "find from the start": lambda m, start, line: (m.find(b"<", 0), start),
+    "rfind": lambda m, start, line: (m.rfind(b">", start, LEFT), LEFT - 2),
+}
+FOUND_BEFORE_BY_FILE: dict[str, Callable[[Any, int, bytes], tuple[object, object]]] = {
+    "in": lambda m, start, line: (b"<" in m, True),
+    "index": lambda m, start, line: (m.index(b"<", start), start),
+    "next": lambda m, start, line: (next(m), line),
+    "lines": lambda m, start, line: (next(m.lines(start)), line),
+    "lines that contain": lambda m, start, line: (next(m.lines(start, containing=b"<")), line),
+    "lines that contain one of": lambda m, start, line: (next(m.lines(start, containing=[b"<", b"?"])), line),
+    "find_all": lambda m, start, line: (next(m.find_all(b"<")), start),
+    "find_all of several": lambda m, start, line: (next(m.find_all([b"<", b"?"])), start),
+}
+
+
+@pytest.mark.parametrize("is_main", [True, False], ids=["main", "thread"])
+@pytest.mark.parametrize("name", [*FOUND_BEFORE, *FOUND_BEFORE_BY_FILE])
+def test_match_before_a_missing_page(tmp_path: Path, name: str, is_main: bool) -> None:
+    """F1, F2: what is found before the missing byte is a result, and no exception comes after it."""
+    path = tmp_path / "file"
+    failures: list[object] = []
+
+    def search() -> None:
+        for length in (3, 10, 20, 40, 100, 1000, 2000, 4000):
+            line = b"<" + b"-" * (length - 3) + b">\n"
+            start = LEFT - length
+            data = (b"a" * start + line + b"b" * N)[:N]
+            for by_file in (False, True):
+                ask = (FOUND_BEFORE if name in FOUND_BEFORE else FOUND_BEFORE_BY_FILE)[name]
+                if not by_file and name in FOUND_BEFORE_BY_FILE:
+                    continue
+                path.write_bytes(data)
+                with path.open("r+b") as file:
+                    m = firmmap.open(path, "r+") if by_file else firmmap.mmap(file.fileno(), 0)
+                os.truncate(path, LEFT)
+                m.seek(start)
+                got: object = None
+                try:
+                    got, wanted = ask(m, start, line)
+                    for _ in range(3):
+                        # An exception that was requested in this thread would be raised here.
+                        sys.getswitchinterval()
+                    if got != wanted:
+                        failures.append((length, by_file, got))
+                    m.close()
+                except MapFaultError as error:
+                    failures.append((length, by_file, got, error))
+
+    if is_main:
+        search()
+    else:
+        thread = threading.Thread(target=search)
+        thread.start()
+        thread.join()
+    assert failures == []
+
+
 # While the operation runs. The truncating side never shows a zero, so none may be returned.
 
 Truncating = Callable[[Victim], contextlib.AbstractContextManager[None]]

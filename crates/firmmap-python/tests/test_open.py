@@ -111,7 +111,9 @@ def test_descriptor(path: Path) -> None:
         m.close()
         assert file.read(3) == b"012"
         m = firmmap.open(file.fileno(), "r+")
-        assert m.name == file.fileno() != m.fileno()
+        assert m.name == file.fileno()
+        if sys.platform != "win32":
+            assert m.fileno() != file.fileno()
     assert m[:] == TEXT
     m.seek(0)
     m.write(b"abc")

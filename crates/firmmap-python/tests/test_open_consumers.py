@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import lzma
+import os
 import pickle
 import shelve
 import shutil
@@ -167,7 +168,7 @@ def test_text(path: Path) -> None:
         text.seek(0)
         assert [line.strip() for line in text] == ["eins", "zwei äöü", "drei", "vier"]
         assert text.name == str(path)
-    assert path.read_bytes().endswith(b"drei\nvier\n")
+    assert path.read_bytes().endswith(b"drei\nvier" + os.linesep.encode())
 
 
 def test_configuration_files(path: Path) -> None:

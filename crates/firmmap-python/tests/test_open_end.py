@@ -15,7 +15,7 @@ from typing import Any
 
 import firmmap
 import pytest
-from support import PAGE
+from support import PAGE, WINE
 
 Opener = Callable[[Path], Any]
 
@@ -27,6 +27,8 @@ def plain(path: Path) -> Any:
 # Elsewhere what a private map has changed cannot move with it.
 private_moves = pytest.mark.skipif(sys.platform != "linux", reason="a private map cannot become longer there")
 
+# Its C library remembers that the end was met, until the position is set.
+plain_goes_on = pytest.mark.skipif(WINE, reason="in wine 8 a plain file reads nothing more once it was at its end")
 OPENERS = [
     pytest.param(lambda path: firmmap.open(path, "r+"), id="r+"),
     pytest.param(lambda path: firmmap.open(path, "r+", capacity=1 << 30), id="with a capacity"),
@@ -47,7 +49,7 @@ def append(path: Path, data: bytes) -> None:
         file.write(data)
 
 
-@pytest.mark.parametrize("opener", [*OPENERS, pytest.param(plain, id="plain")])
+@pytest.mark.parametrize("opener", [*OPENERS, pytest.param(plain, id="plain", marks=plain_goes_on)])
 def test_reading_at_the_end(path: Path, opener: Opener) -> None:
     """G10: every way to read sees what was appended."""
     with opener(path) as m:
@@ -322,6 +324,7 @@ def test_threads_append_beside_truncate(path: Path, capacity: int | None) -> Non
         assert (len(m), m.seek(0, 2)) == (path.stat().st_size,) * 2
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there the map has no descriptor")
 def test_truncate_goes_by_the_descriptors_position(path: Path) -> None:
     """G3, G10: where a child has written, the file is cut behind that."""
     path.write_bytes(b"old and longer contents\n" * 3)

@@ -1,5 +1,5 @@
 """What programs expect of a file without asking: where it is after others have used its descriptor, its time of
-modification, writes that are lost, warnings, finalizers, holes."""
+modification, writes that are lost, warnings, finalizers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 
 import firmmap
 import pytest
-from support import PAGE
+from support import PAGE, WINE
 
 LINES = b"first\nsecond\nthird\nfourth\nfifth\n"
 
@@ -142,6 +142,13 @@ CHANGES: dict[str, Callable[[Any], object]] = {
 }
 
 
+# os.utime() opens the file for its attributes only, and Windows does not ask then who has it mapped.
+times_can_be_set = pytest.mark.skipif(
+    WINE, reason="wine 8 refuses to set the time of a file that is mapped for writing"
+)
+
+
+@times_can_be_set
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("end", ["flush", "close"])
 def test_time_of_modification(path: Path, change: str, end: str) -> None:
@@ -161,6 +168,7 @@ def test_time_of_modification(path: Path, change: str, end: str) -> None:
     assert path.stat().st_mtime == 1e9
 
 
+@times_can_be_set
 def test_time_of_modification_of_views(path: Path) -> None:
     """G3: looking at a file through a view leaves the time alone; changing it does not."""
     with firmmap.open(path, "r+") as m:
@@ -378,50 +386,6 @@ def test_a_close_that_fails(path: Path) -> None:
     assert told == ["not now"]
 
 
-@pytest.mark.skipif(not hasattr(os, "SEEK_DATA"), reason="the system has no such thing")
-def test_holes(tmp_path: Path) -> None:
-    """G6: seek() finds data and holes where a plain file finds them; the descriptor stays where it is."""
-    path = tmp_path / "sparse"
-    with path.open("wb") as file:
-        file.truncate(1 << 20)
-        file.seek(1 << 19)
-        file.write(b"x" * 3 * PAGE)
-
-    def ends(f: Any) -> list[object]:
-        found: list[object] = []
-        for start in (0, 1, PAGE, 1 << 19, (1 << 19) + 5, (1 << 20) - 1, 1 << 20, -1):
-            for whence in (os.SEEK_DATA, os.SEEK_HOLE):
-                try:
-                    found.append((f.seek(start, whence), f.tell()))
-                except OSError as error:
-                    found.append(error.errno)
-        return found
-
-    with open(path, "rb", buffering=0) as raw, firmmap.open(path) as m:
-        expected = ends(raw)
-        assert ends(m) == expected
-        m.fileno()
-        assert ends(m) == expected
-    with firmmap.open(path, offset=1 << 19, length=PAGE) as m:
-        assert (m.seek(0, os.SEEK_DATA), m.seek(0, os.SEEK_HOLE)) == (0, PAGE)
-    with firmmap.anonymous(10) as m:
-        assert (m.seek(3, os.SEEK_DATA), m.seek(3, os.SEEK_HOLE)) == (3, 10)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the blocks")
-def test_a_gap_is_a_hole(tmp_path: Path) -> None:
-    """G6: a write behind a gap takes no room for the gap, as with a file; truncate() takes room for what it adds."""
-    path = tmp_path / "gap"
-    for capacity in (None, 1 << 30):
-        with firmmap.open(path, "w+", capacity=capacity) as m:
-            m.seek(64 << 20)
-            m.write(b"end")
-            assert (len(m), m[:4], m[-4:]) == ((64 << 20) + 3, bytes(4), b"\0end")
-            assert path.stat().st_blocks * 512 < 1 << 20
-            m[1 << 20] = 5
-            assert (m.count(b"\5"), path.stat().st_size) == (1, (64 << 20) + 3)
-
-
 def test_name_can_be_set(path: Path) -> None:
     """G3: as of the raw files of io; what is said about errors goes on to name the path."""
     with firmmap.open(path) as m:
@@ -431,7 +395,7 @@ def test_name_can_be_set(path: Path) -> None:
         assert m.name == 5
         with pytest.raises(TypeError):
             del m.name
-        assert str(path) in repr(m)
+        assert repr(str(path)) in repr(m)
 
 
 def test_block_size(path: Path) -> None:

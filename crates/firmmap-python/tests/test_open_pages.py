@@ -23,7 +23,7 @@ PAGES = 64
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "file"
     path.write_bytes(b"x" * PAGES * PAGE)
-    with path.open("rb") as file:
+    with path.open("r+b") as file:
         os.fsync(file.fileno())
     return path
 

@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 from typing import Any
@@ -211,12 +210,12 @@ def fill(m: firmmap.MappedFile, start: int, stop: int, byte: int) -> int:
 def test_workers(path: Path, method: str) -> None:
     """G9: workers of all kinds map the same bytes, read them, and write to ranges of their own."""
     context = get_context(method)
-    with ProcessPoolExecutor(2, mp_context=context) as pool, firmmap.open(path, "r+") as m:
+    # In wine 8 a ProcessPoolExecutor stands still at its second call of map(), whatever is called.
+    with context.Pool(2) as pool, firmmap.open(path, "r+") as m:
         pieces = [(start, start + 20_000) for start in range(0, len(m), 20_000)]
-        counts = pool.map(count, [m] * len(pieces), *zip(*pieces, strict=True))
-        assert sum(counts) == 10_000
+        assert sum(pool.starmap(count, [(m, *piece) for piece in pieces])) == 10_000
         ranges = [(number * 1000, (number + 1) * 1000, ord("a") + number) for number in range(20)]
-        workers = set(pool.map(fill, [m] * len(ranges), *zip(*ranges, strict=True)))
+        workers = set(pool.starmap(fill, [(m, *part) for part in ranges]))
         assert os.getpid() not in workers
         expected = b"".join(bytes([byte]) * (stop - start) for start, stop, byte in ranges)
         assert m[: len(expected)] == expected

@@ -72,6 +72,16 @@ def test_descriptor_zero_is_memory(mmap: ModuleType, tag: str) -> None:
     assert mmap.mmap(-1, 100, tag)[:5] == b"hello"
 
 
+def test_size_of_the_object(tag: str) -> None:
+    """N1: the name that it keeps counts."""
+    for kind in (THEIRS, OURS):
+        unnamed, named = kind(-1, 100), kind(-1, 100, tag)
+        assert sys.getsizeof(named) == sys.getsizeof(unnamed) + len((tag + "\0").encode("utf-16-le"))
+        named.close()
+        unnamed.close()
+        assert sys.getsizeof(unnamed) >= type(unnamed).__basicsize__
+
+
 def test_wrong_names(tag: str) -> None:
     """B10: names that are none come to the same as with the standard module."""
     for name in (1, b"name", "a\0b"):

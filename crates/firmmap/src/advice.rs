@@ -2,13 +2,12 @@
 
 /// How a range of a mapping is going to be used, an argument of [`Mmap::advise`](crate::Mmap::advise).
 ///
-/// The constants are those of the system's madvise(2); [`Advice::from_raw`] makes any other, which the system then accepts or
-/// refuses.
+/// The constants are those of the system's madvise(2); [`Advice::from_raw`] makes any other, which madvise(2) then accepts or refuses.
 ///
 /// # Platform-specific behavior
 ///
 /// `NORMAL`, `RANDOM`, `SEQUENTIAL` and `WILL_NEED` exist everywhere. On Windows `WILL_NEED` is
-/// `PrefetchVirtualMemory`; the other three have no counterpart there and do nothing.
+/// `PrefetchVirtualMemory`; all other advice has no counterpart there and does nothing.
 /// Some advice changes what the bytes are: `DONT_NEED` and `FREE` drop what a copy-on-write or anonymous
 /// map holds, `REMOVE` punches a hole into the file.
 ///
@@ -125,7 +124,7 @@ advice! {
     /// As `DONT_NEED`, for locked pages too (Linux 5.18).
     DONT_NEED_LOCKED = libc::MADV_DONTNEED_LOCKED;
     /// Make huge pages of the range, now (Linux 6.1).
-    COLLAPSE = 25; // `MADV_COLLAPSE`, which libc has not for musl
+    COLLAPSE = 25; // `MADV_COLLAPSE`, which the libc crate does not have for musl
 }
 
 #[cfg(any(target_vendor = "apple", target_os = "freebsd", target_os = "netbsd", target_os = "openbsd"))]

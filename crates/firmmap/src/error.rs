@@ -403,7 +403,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// What `main` prints of an error that it returns: the kind, the words of [`Display`](fmt::Display), the file, the system's number.
+/// What Rust prints if `main` returns the error: the kind, the message of [`Display`](fmt::Display), the file, the system's error code.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut fields = f.debug_struct("Error");

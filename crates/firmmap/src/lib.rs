@@ -94,8 +94,8 @@
 //!
 //! # Why it is safe
 //!
-//! Another process can change a mapped byte at any time. So no safe function returns a `&[u8]` of the map: single bytes are read and
-//! written by relaxed atomics, copies are made by code that the compiler does not look into, and searches validate what they find.
+//! Another process can change a mapped byte at any time. So no safe function returns a `&[u8]` of bytes that can change: single bytes are
+//! read and written by relaxed atomics, copies are made by code that the compiler does not look into, and searches validate what they find.
 //! [`Mmap::as_atomic`] is the safe view without a copy; [`Mmap::as_slice`] is the plain one, for which the caller has to make a
 //! promise.
 //!

@@ -8,8 +8,13 @@ use crate::error::{Detail, Error};
 
 /// How a file is opened to be mapped: the modes of numpy's `memmap`, those of Python's files that can read, and one more.
 ///
-/// It is parsed from what is written in Python, in any spelling that files have there: `"r+"`, `"r+b"`, `"rb+"`. What a map cannot be,
-/// as it does not read or is text, is an error that names the mode that was meant.
+/// It is parsed from the strings of Python, in every spelling that files have there: `"r+"`, `"r+b"`, `"rb+"`. A mode that a map cannot
+/// have, because it does not read or is for text, is an error that names the mode that was meant.
+///
+/// # Platform-specific behavior
+///
+/// Windows has no `O_APPEND`: there a map in mode `Append` looks for the end of the file before each write, and what others append between
+/// the two is overwritten.
 ///
 /// # Examples
 ///
@@ -30,14 +35,15 @@ pub enum Mode {
     Read,
     /// `"r+"`: an existing file, for reading and writing.
     ReadWrite,
-    /// An existing file with its bytes, or a new one, for reading and writing: as `O_CREAT` has it. In Python `"r+"` with `create=True`.
+    /// An existing file, which keeps its bytes, or a new one, for reading and writing, as with `O_CREAT`. In Python `"r+"` with
+    /// `create=True`.
     OpenOrCreate,
     /// `"w+"`: an empty file, for reading and writing: a new one, or an existing one that is truncated.
     Create,
     /// `"x+"`: a new file, for reading and writing; an existing one is an error.
     CreateNew,
-    /// `"a+"`: an existing file or a new one, for reading and appending: every write goes to the end that the file has then, whole, whoever
-    /// else appends (`O_APPEND`). The position is at the end at first. Bytes of the map can be changed where they are.
+    /// `"a+"`: an existing file or a new one, for reading and appending: every write goes to the end that the file has at that moment, even
+    /// if others append too (`O_APPEND`). The position is at the end at first. Bytes of the map can be changed in place.
     Append,
     /// `"c"`: an existing file, copy-on-write: changes go to memory, never to the file.
     Copy,

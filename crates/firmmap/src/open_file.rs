@@ -1,4 +1,4 @@
-//! Opening a file in such a way that it can be left as it was if mapping it fails.
+//! Opening a file so that it can be left as it was if mapping it fails.
 
 use std::fs::{File, OpenOptions};
 use std::io;

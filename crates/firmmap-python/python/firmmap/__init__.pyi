@@ -948,6 +948,22 @@ class MappedFile(RawIOBase, BufferedIOBase, BinaryIO):
         Operations that it does not allow are errors. BufferError while views of the map
         exist.
         """
+    def __dlpack__(
+        self,
+        *,
+        stream: None = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """Return the bytes as a DLPack capsule, which numpy makes.
+
+        numpy.from_dlpack(m) and the like give an array of uint8 that shares the map's
+        memory, and keeps it mapped and guarded, as any view. BufferError for what the
+        consumer cannot take, such as a read-only map before DLPack 1.0.
+        """
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """Return the device of the bytes for DLPack: (1, 0), the processor's memory."""
     def refresh(self) -> int:
         """Take in what others have appended or cut off, and return the new length.
 
@@ -1024,7 +1040,11 @@ class FileRange:
 
     __match_args__ = ("path", "offset", "length", "stamp")
     def __init__(
-        self, path: StrOrBytesPath, offset: SupportsIndex, length: SupportsIndex, stamp: tuple[int, int] | None = None
+        self,
+        path: StrOrBytesPath,
+        offset: SupportsIndex,
+        length: SupportsIndex,
+        stamp: Iterable[SupportsIndex] | None = None,
     ) -> None: ...
     @property
     def path(self) -> str: ...

@@ -28,7 +28,8 @@ class FileRange:
         set_slot(self, "path", os.path.abspath(os.fsdecode(path)))
         set_slot(self, "offset", _number("offset", offset, 0))
         set_slot(self, "length", _number("length", length, 0))
-        set_slot(self, "stamp", stamp)
+        # A pair of any kind, as it may come from a row of a table.
+        set_slot(self, "stamp", None if stamp is None else _stamp(stamp))
 
     def __setattr__(self, name, value):
         raise AttributeError(f"cannot assign to {name!r} of a FileRange")
@@ -70,7 +71,7 @@ class FileRange:
         if not isinstance(mode, str) or mode.replace("b", "", 1) not in ("r", "r+", "c"):
             raise ValueError(f"a range is opened with mode 'r', 'r+' or 'c', not {mode!r}")
         now = os.stat(self.path)
-        if self.stamp is not None and (now.st_size, now.st_mtime_ns) != tuple(self.stamp):
+        if self.stamp is not None and (now.st_size, now.st_mtime_ns) != self.stamp:
             raise ValueError(
                 f"{self.path!r} has changed since it was split: it had {self.stamp[0]} bytes and has {now.st_size}, "
                 f"modified at {self.stamp[1]} and {now.st_mtime_ns} ns"
@@ -199,6 +200,13 @@ def _match_end(m, pattern, goal):
 
 def _record(length):
     return lambda m, goal: -(-goal // length) * length
+
+
+def _stamp(stamp):
+    stamp = tuple(map(operator.index, stamp))
+    if len(stamp) != 2:
+        raise ValueError(f"stamp must be a size and a time of modification, not {stamp}")
+    return stamp
 
 
 def _number(name, value, least):

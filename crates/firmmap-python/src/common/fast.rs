@@ -1,8 +1,8 @@
 //! Fast paths: `try_…` returns the result of a call that mostly needs no more than this, or `None` where the slow path has to be
-//! taken. Where one returns `None`, nothing has changed.
+//! taken. Where one returns `None`, nothing has changed, except that a write that met a fault may have been made.
 //!
-//! The arguments are exact ints, bytes objects and slices, whose conversion runs no Python code and raises nothing; the work is in
-//! [`leaf`].
+//! The arguments are exact ints and bytes objects, whose conversion runs no Python code and raises nothing. Converting a slice may do both;
+//! after that the fast path returns the result in any case. The work is in [`leaf`].
 
 use std::ffi::c_int;
 use std::ops::Range;

@@ -2,7 +2,8 @@
 //! the state. Everything else goes through [`MapLock::with`](super::map_lock::MapLock::with), which marks it as in use, whatever its
 //! closure captures.
 //!
-//! Each function returns a result, or `None` with nothing changed (a fault stays recorded), where the slow path has to be taken.
+//! Each function returns a result, or `None` where the slow path has to be taken. Nothing has changed then, except that a write that met a
+//! fault may have been made; the fault stays recorded.
 
 use std::ops::Range;
 
@@ -52,7 +53,7 @@ pub(crate) fn item<M: Mapped>(map: &M, py: Python<'_>, index: isize) -> Option<u
     unsafe { map.state().try_file(py, Ready::Bytes, |file| file.try_get(resolve_index(file.len(), index)?)) }
 }
 
-/// The byte at the position, which then moves behind it.
+/// The byte at the position, which then moves past it.
 #[inline(always)]
 pub(crate) fn byte<M: Mapped>(map: &M, py: Python<'_>) -> Option<u8> {
     let read = |file: &mut SharedFile| {
@@ -65,7 +66,7 @@ pub(crate) fn byte<M: Mapped>(map: &M, py: Python<'_>) -> Option<u8> {
     unsafe { map.state().try_file(py, Ready::Position, read) }
 }
 
-/// The `count` bytes at the position, which then moves behind them.
+/// The `count` bytes at the position, which then moves past them.
 #[inline(always)]
 pub(crate) fn read<'py, M: Mapped>(map: &M, py: Python<'py>, count: usize) -> Option<NewBytes<'py>> {
     let read = |file: &mut SharedFile| {
@@ -85,7 +86,7 @@ pub(crate) fn read<'py, M: Mapped>(map: &M, py: Python<'py>, count: usize) -> Op
 /// The longest line, or number of bytes, for which calls have a fast path: beyond this, the work costs more than the call.
 const NEAR: usize = 1024;
 
-/// The line at the position, which then moves behind it, if it ends nearby.
+/// The line at the position, which then moves past it, if it ends nearby.
 #[inline(always)]
 pub(crate) fn line<'py, M: Mapped>(map: &M, py: Python<'py>) -> Option<NewBytes<'py>> {
     let read = |file: &mut SharedFile| {
@@ -147,7 +148,7 @@ pub(crate) fn set_slice<M: Mapped>(
     unsafe { map.state().try_write(py, Ready::Bytes, write) }
 }
 
-/// Writes at the position, inside of the map, and moves it behind that.
+/// Writes at the position, inside of the map, and moves it past that.
 #[inline(always)]
 pub(crate) fn write<M: Mapped>(map: &M, py: Python<'_>, bytes: &[u8]) -> Option<()> {
     if !map.is_writable() {

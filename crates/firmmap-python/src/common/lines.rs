@@ -10,7 +10,7 @@ use crate::sys::detach::detached;
 use crate::sys::exception::PyResult;
 use crate::sys::typeobject::Receiver;
 
-/// The bytes through the next newline, but not more than `limit`; moves the position behind them.
+/// The bytes through the next newline, but not more than `limit`; moves the position past them.
 #[inline]
 pub(crate) fn read_line<M: Mapped>(this: Receiver<'_, M>, limit: Option<usize>) -> Returned<'_> {
     let py = this.py;
@@ -47,7 +47,7 @@ fn line_at<'py, M: Mapped>(
     file: &SharedFile,
     limit: Option<usize>,
 ) -> PyResult<Option<(NewBytes<'py>, bool)>> {
-    // After a resize the position can be behind the end.
+    // After a resize the position can be past the end.
     let (start, remaining) = (file.position(), file.remaining());
     let most = limit.map_or(remaining, |limit| limit.min(remaining));
     if most == 0 {
@@ -76,7 +76,7 @@ fn read_far_line<M: Mapped>(this: Receiver<'_, M>, limit: Option<usize>) -> Retu
     }
 }
 
-/// Moves the position from `position` behind the `count` bytes that were read there without the GIL. Returns `false` if another thread
+/// Moves the position from `position` past the `count` bytes that were read there without the GIL. Returns `false` if another thread
 /// has moved it meanwhile, and so has read them too.
 pub(crate) fn advance<M: Mapped>(this: Receiver<'_, M>, position: usize, count: usize) -> PyResult<bool> {
     this.open_at_position(this.py, |file| {

@@ -10,6 +10,7 @@ use pyo3::Python;
 
 use super::shared_file::SharedFile;
 use super::state_lock::StateLock;
+use crate::faults;
 
 /// What a map is ready for at once.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,16 +58,20 @@ impl<T: MapState> MapLock<T> {
         }
     }
 
-    /// As [`StateLock::with`].
+    /// As [`StateLock::with`]. What `work` has met and does not report is forgotten: see [`faults::after_work`].
     #[inline(always)]
     pub(crate) fn with<R>(&self, py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> R {
-        self.state.with(py, |state| self.renew_after(state, work))
+        let result = self.state.with(py, |state| self.renew_after(state, work));
+        faults::after_work(py);
+        result
     }
 
     /// As [`StateLock::try_with`].
     #[inline(always)]
     pub(crate) fn try_with<R>(&self, py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> Option<R> {
-        self.state.try_with(py, |state| self.renew_after(state, work))
+        let result = self.state.try_with(py, |state| self.renew_after(state, work));
+        faults::after_work(py);
+        result
     }
 
     /// The state is ours. After a panic it is ready for nothing, until the next `work`.

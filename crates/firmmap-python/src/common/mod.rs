@@ -16,6 +16,7 @@ mod state_mutex;
 
 mod fast;
 mod lines;
+mod pending;
 mod read;
 mod search;
 
@@ -26,12 +27,12 @@ use pyo3::prelude::*;
 pub(crate) use fast::*;
 pub(crate) use lines::*;
 use map_lock::{MapLock, MapState};
+pub(crate) use pending::{Pending, ResizeGuard, wait_for_writers};
 pub(crate) use read::*;
 pub(crate) use search::*;
 use shared_file::SharedFile;
 
 use crate::args::Slice;
-use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyResult};
 use crate::sys::module;
 pub(crate) use crate::sys::objects::{Object, Returned};
@@ -94,24 +95,6 @@ pub(crate) trait Mapped: Body {
 pub(crate) enum Job<R, S> {
     Done(R),
     Large(Arc<firmmap::Mmap>, S),
-}
-
-/// Gives other threads time to finish their work on the map.
-pub(crate) fn wait(py: Python<'_>) -> PyResult<()> {
-    detached(py, || std::thread::sleep(std::time::Duration::from_micros(200)));
-    Ok(py.check_signals()?)
-}
-
-/// Writer preference: waits until no thread wants to resize or move the map, which could otherwise be kept from it for ever. Returns
-/// `false` if there still is one after 500 waits: after fork(2) it may be a thread that does not exist in this process.
-pub(crate) fn yield_to_writers(py: Python<'_>, is_over: impl Fn() -> PyResult<bool>) -> PyResult<bool> {
-    for _ in 0..500 {
-        wait(py)?;
-        if is_over()? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// Unmaps what was taken out of the state.

@@ -1,6 +1,6 @@
 //! The ends of all lines of a block, found in one pass: a search for each has a fixed cost per line.
 
-/// Appends the index behind each newline of `bytes` to `ends`.
+/// Appends the index after each newline of `bytes` to `ends`.
 pub(crate) fn ends_of_lines(bytes: &[u8], ends: &mut Vec<u32>) {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("bmi1") {
@@ -10,7 +10,7 @@ pub(crate) fn ends_of_lines(bytes: &[u8], ends: &mut Vec<u32>) {
     ends.extend(after_newlines(bytes, 0));
 }
 
-/// The index behind each newline of `bytes`, of which the first has the index `start`.
+/// The index after each newline of `bytes`, of which the first has the index `start`.
 fn after_newlines(bytes: &[u8], start: u32) -> impl Iterator<Item = u32> {
     memchr::memchr_iter(b'\n', bytes).map(move |index| start + index as u32 + 1)
 }

@@ -55,7 +55,7 @@ pub(crate) fn scatter(map: &firmmap::Mmap, bytes: &[u8], start: usize, step: isi
     if step == 1 { map.write_all_at(bytes, start) } else { map.write_strided_at(bytes, start, step) }
 }
 
-/// Reads `count` bytes, or as many as there are, and moves the position behind them.
+/// Reads `count` bytes, or as many as there are, and moves the position past them.
 #[inline]
 pub(crate) fn read_bytes<M: Mapped>(this: Receiver<'_, M>, count: Option<usize>) -> Returned<'_> {
     let py = this.py;
@@ -66,7 +66,7 @@ pub(crate) fn read_bytes<M: Mapped>(this: Receiver<'_, M>, count: Option<usize>)
         let (position, remaining) = (file.position(), file.remaining());
         let count = count.map_or(remaining, |count| count.min(remaining));
         if count > DETACHED_COPY {
-            // The position moves at once, so that another thread's read starts behind this one.
+            // The position moves at once, so that another thread's read starts after this one.
             file.set_position(position + count);
             return Ok(Job::Large(file.to_arc(), (position, count)));
         }

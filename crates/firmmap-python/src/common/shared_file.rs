@@ -5,6 +5,8 @@ use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+use super::Pending;
+
 /// A mapped file that knows in which process references to its mapping were taken.
 pub(crate) struct SharedFile {
     file: firmmap::MappedFile,
@@ -17,13 +19,23 @@ pub(crate) struct SharedFile {
     pub(crate) exports: usize,
     /// Whether a thread is appending without the GIL: other writes at the position, and resizes, wait for it.
     pub(crate) appending: bool,
+    /// What goes before any other use of the map.
+    pub(crate) pending: Pending,
     /// Mappings that were replaced by longer ones, kept for the views that still show them.
     retired: Vec<Arc<firmmap::Mmap>>,
 }
 
 impl SharedFile {
     pub(crate) fn new(file: firmmap::MappedFile) -> Self {
-        Self { file, generation: 0, follows: false, exports: 0, appending: false, retired: Vec::new() }
+        Self {
+            file,
+            generation: 0,
+            follows: false,
+            exports: 0,
+            appending: false,
+            pending: Pending::default(),
+            retired: Vec::new(),
+        }
     }
 
     /// One that follows the end of its file, unless it was made with a length.

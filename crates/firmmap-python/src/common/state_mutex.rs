@@ -19,7 +19,7 @@ impl<T> StateMutex<T> {
     /// dropped: whoever stops all threads does not wait for it.
     #[inline]
     pub(super) fn with<R, D>(&self, detach: impl FnOnce() -> D, work: impl FnOnce(&mut T) -> R) -> R {
-        // A panic inside leaves nothing half done: every change of the state is one assignment.
+        // A panic inside can leave some numbers changed and others not; no later use relies on more than each of them being valid.
         let mut state = match self.0.try_lock() {
             Ok(state) => state,
             Err(Poisoned(poisoned)) => poisoned.into_inner(),

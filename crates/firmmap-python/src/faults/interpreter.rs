@@ -56,6 +56,10 @@ impl ThreadSet {
         self.0.iter().any(|place| exchange(place, thread, 0))
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.iter().all(|place| place.load(Ordering::Acquire) == 0)
+    }
+
     fn clear(&self) {
         for place in &self.0 {
             place.store(0, Ordering::Release);

@@ -31,6 +31,9 @@ static ATTACHED: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
 /// How many threads are recorded as deferred, in all interpreters.
 static DEFERRED: AtomicUsize = AtomicUsize::new(0);
 
+/// Whether a thread may be in a set of [`Interpreter::requested`].
+static RAISING: AtomicBool = AtomicBool::new(false);
+
 /// Does what a signal handler could not do, and registers [`request`] to be called after each fault.
 pub(crate) fn connect(py: Python<'_>, here: &Interpreter, main: usize) {
     // Not in the limited API, but in all versions of CPython, under one of two names.
@@ -197,6 +200,7 @@ pub(crate) fn raise_in_thread(here: &Interpreter, thread: usize) -> bool {
     }
     // If the set is full, the exception is raised all the same; only it cannot be withdrawn.
     here.requested.insert(thread);
+    RAISING.store(true, Ordering::Release);
     // SAFETY: attached; the exception is a class.
     let raised = unsafe { ffi::PyThreadState_SetAsyncExc(thread as c_long, class) } > 0;
     if !raised {
@@ -234,6 +238,24 @@ pub(crate) fn withdraw(is_still_waiting: impl FnOnce(usize) -> bool) {
     if here.requested.remove(thread) {
         // SAFETY: attached; null withdraws the exception.
         unsafe { ffi::PyThreadState_SetAsyncExc(thread as c_long, ptr::null_mut()) };
+    }
+}
+
+/// Whether an exception may have been requested in a thread.
+#[inline(always)]
+pub(crate) fn may_be_requested() -> bool {
+    RAISING.load(Ordering::Relaxed)
+}
+
+/// An operation of this thread has succeeded: if it has met a fault all the same, no exception is needed for that.
+#[cold]
+#[inline(never)]
+pub(crate) fn withdraw_if_settled(_py: Python<'_>, is_still_waiting: impl FnOnce(usize) -> bool) {
+    withdraw(is_still_waiting);
+    RAISING.store(false, Ordering::Release);
+    // In this order: a request is entered before it says so.
+    if interpreter::all().any(|interpreter| !interpreter.requested.is_empty()) {
+        RAISING.store(true, Ordering::Release);
     }
 }
 

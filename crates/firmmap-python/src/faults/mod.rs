@@ -125,6 +125,15 @@ pub(crate) fn reported() {
     interrupt::withdraw(is_waiting);
 }
 
+/// Work on a map is over: a fault that it has met and does not report, as a search does whose match lies before the missing byte, is
+/// no exception later.
+#[inline(always)]
+pub(crate) fn after_work(py: Python<'_>) {
+    if interrupt::may_be_requested() {
+        interrupt::withdraw_if_settled(py, is_waiting);
+    }
+}
+
 fn is_waiting(thread: usize) -> bool {
     waiting_faults().iter().any(|fault| fault.thread == thread)
 }

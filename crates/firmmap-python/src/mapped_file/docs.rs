@@ -366,6 +366,20 @@ pub(crate) const BOUNDARY_END: &CStr = c"_boundary_end($self, boundary, goal, /)
 Return where the first boundary ends that ends at goal or later; the length if
 there is none.";
 
+pub(crate) const DLPACK: &CStr = c"__dlpack__($self, /, *, stream=None, max_version=None, dl_device=None, copy=None)
+--
+
+Return the bytes as a DLPack capsule, which numpy makes.
+
+numpy.from_dlpack(m) and the like give an array of uint8 that shares the map's
+memory, and keeps it mapped and guarded, as any view. BufferError for what the
+consumer cannot take, such as a read-only map before DLPack 1.0.";
+
+pub(crate) const DLPACK_DEVICE: &CStr = c"__dlpack_device__($self, /)
+--
+
+Return the device of the bytes for DLPack: (1, 0), the processor's memory.";
+
 pub(crate) const REDUCE: &CStr = c"__reduce__($self, /)
 --
 

@@ -2,10 +2,9 @@
 
 use pyo3::prelude::*;
 
-use super::growth::ResizeGuard;
 use super::{This, boolean, error};
 use crate::args::{self, Args};
-use crate::common::{self, DETACHED_COPY, Job, Mapped, Returned};
+use crate::common::{self, DETACHED_COPY, Job, Mapped, ResizeGuard, Returned};
 use crate::errors::{INVALID_ARGUMENT, NO_SUCH_ADDRESS, os_error};
 use crate::sys::buffer::NewBytes;
 use crate::sys::detach::detached;
@@ -176,7 +175,7 @@ pub(crate) fn seek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let mut guard = None;
     // The end is not known before a thread that is appending has finished.
     while whence == 2 && this.open_now(py, |open| Ok(open.file.is_appended_to()))? {
-        ResizeGuard::wait(&mut guard, &this, py)?;
+        ResizeGuard::wait(&mut guard, &*this, py)?;
     }
     drop(guard);
     let position = this.open(py, |open| {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{MappedFile, Open, This, error, none, unsupported};
+use super::{Open, This, error, none, unsupported};
 use crate::args::{self, Args};
-use crate::common::{DETACHED_COPY, Returned, wait};
+use crate::common::{DETACHED_COPY, ResizeGuard, Returned};
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyBufferError, PyOSError, PyResult, PyValueError};
 use firmmap::{ErrorKind, Mode};
@@ -17,38 +17,6 @@ pub(super) enum Grown {
     Append(Arc<firmmap::Mmap>, Option<usize>),
     /// Other threads have references to the mapping, which has to move.
     Busy,
-}
-
-/// A pending writer: a thread that wants to resize or move the map. Until this is dropped, other threads wait for it.
-pub(super) struct ResizeGuard<'a>(&'a MappedFile, Python<'a>);
-
-impl<'a> ResizeGuard<'a> {
-    /// Registers the writer, if it is not yet, and gives other threads time to finish.
-    pub(super) fn wait(guard: &mut Option<Self>, this: &'a MappedFile, py: Python<'a>) -> PyResult<()> {
-        let is_new = guard.is_none();
-        this.open_now(py, |open| {
-            // Some references may be those of the parent process.
-            open.file.release_parent_references();
-            // Threads that have waited for too long may have reset the number.
-            open.pending.set_writers((open.pending.writers() + usize::from(is_new)).max(1));
-            Ok(())
-        })?;
-        // Once: its end counts it out again.
-        if is_new {
-            *guard = Some(Self(this, py));
-        }
-        wait(py)
-    }
-}
-
-impl Drop for ResizeGuard<'_> {
-    fn drop(&mut self) {
-        self.0.state.with(self.1, |state| {
-            if let Some(open) = state {
-                open.pending.set_writers(open.pending.writers().saturating_sub(1));
-            }
-        });
-    }
 }
 
 fn check_grows(mode: Mode, operation: &str) -> PyResult<()> {
@@ -84,9 +52,9 @@ fn check_exports(open: &Open, len: usize) -> PyResult<()> {
         );
         return Err(PyBufferError::new_err(message));
     }
+    let advice = if cfg!(windows) { "" } else { "; a map that is opened with a capacity grows under views" };
     Err(PyBufferError::new_err(format!(
-        "{views} (memoryview, numpy arrays): its {now} bytes cannot become {len}, only up to its capacity of {capacity}; a map that is \
-         opened with a capacity grows under views"
+        "{views} (memoryview, numpy arrays): its {now} bytes cannot become {len}, only up to its capacity of {capacity}{advice}"
     )))
 }
 
@@ -94,13 +62,10 @@ fn check_exports(open: &Open, len: usize) -> PyResult<()> {
 pub(super) fn write(open: &mut Open, mode: Mode, bytes: &[u8]) -> PyResult<Grown> {
     check_grows(mode, "write past the end")?;
     check_regular(open, "write past the end")?;
-    let appends = open.file.appends();
     let is_large = bytes.len() > DETACHED_COPY;
-    let position = if appends && (is_large || open.file.exports > 0) {
-        open.file.end().map_err(error)?
-    } else {
-        open.file.position()
-    };
+    // Asking for the flag of a descriptor takes two system calls; a small write asks where it decides.
+    let appends = (is_large || open.file.exports > 0) && open.file.appends();
+    let position = if appends { open.file.end().map_err(error)? } else { open.file.position() };
     let end = position.checked_add(bytes.len()).filter(|&end| isize::try_from(end).is_ok());
     let end = end.ok_or_else(|| too_large(format!("{} bytes at position {position}", bytes.len())))?;
     // Inside of a map that is found to be longer than its file the file decides.
@@ -200,7 +165,7 @@ fn set_len(this: This<'_>, size: Option<isize>) -> PyResult<usize> {
                 Err(failed) if failed.kind() != ErrorKind::InvalidInput => return Err(error(failed)),
                 _ => {}
             },
-            ResizeStep::Busy => ResizeGuard::wait(&mut guard, &this, py)?,
+            ResizeStep::Busy => ResizeGuard::wait(&mut guard, &*this, py)?,
         }
     }
 }
@@ -225,7 +190,7 @@ pub(crate) fn refresh(this: This<'_>) -> Returned<'_> {
     let py = this.py;
     let mut guard = None;
     while !matches!(this.open_now(py, refresh_open)?, Grown::Done) {
-        ResizeGuard::wait(&mut guard, &this, py)?;
+        ResizeGuard::wait(&mut guard, &*this, py)?;
     }
     drop(guard);
     args::python_int(py, this.open(py, |open| Ok(open.file.len()))? as isize)
@@ -237,9 +202,9 @@ pub(super) fn refresh_open(open: &mut Open) -> PyResult<Grown> {
     open.file.release_parent_references();
     // While there is another reference, the map neither moves nor shrinks.
     let _stays = (open.file.exports > 0).then(|| open.file.to_arc());
-    let has_writable_views = open.file.exports > 0;
+    let has_views = open.file.exports > 0;
     match open.file.refresh() {
-        Err(failed) if failed.kind() == ErrorKind::BeyondCapacity && !has_writable_views => Ok(Grown::Busy),
+        Err(failed) if failed.kind() == ErrorKind::BeyondCapacity && !has_views => Ok(Grown::Busy),
         result => grown(result),
     }
 }

@@ -142,7 +142,7 @@ impl Search {
         Ok(Step::Line(line, number))
     }
 
-    /// The map has been searched to its end: that of the file may be behind it.
+    /// The map has been searched to its end: that of the file may lie further on.
     fn follow(&mut self, open: &mut Open, ends_here: &mut bool) -> PyResult<()> {
         open.file.follow_end().map_err(error)?;
         let len = open.file.len();

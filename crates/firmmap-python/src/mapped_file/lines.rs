@@ -40,7 +40,7 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// The line at `position`, if it is here, as an object, and the position behind it; moves on to the next line.
+    /// The line at `position`, if it is here, as an object, and the position after it; moves on to the next line.
     #[inline(always)]
     fn take<'py>(&mut self, py: Python<'py>, position: usize, changes: u64) -> Option<(Bound<'py, PyAny>, usize)> {
         if self.position != position || self.changes != changes {
@@ -101,7 +101,7 @@ enum Line<'py> {
     Far,
 }
 
-/// The line at `position`, which then moves behind it.
+/// The line at `position`, which then moves past it.
 #[inline(never)]
 fn cut<'py>(py: Python<'py>, source: &Source<'_>, block: &mut Block, position: &mut usize) -> PyResult<Line<'py>> {
     if *position >= source.map.len() {
@@ -165,7 +165,7 @@ impl Open {
         self.file.exports > 0 && self.file.access() != firmmap::Access::Read
     }
 
-    /// The line at the position, if it was read ahead, and moves the position behind it.
+    /// The line at the position, if it was read ahead, and moves the position past it.
     #[inline(always)]
     fn take_line<'py>(&mut self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         let (line, position) = self.block.take(py, self.file.position(), self.changes)?;
@@ -298,7 +298,7 @@ pub(super) fn file_with_buffered(
     file: Option<&InstanceRef<MappedFile>>,
 ) -> Option<InstanceRef<MappedFile>> {
     let this = file?.receiver(py);
-    let has_buffered = this.state.with(py, |state| state.as_ref().is_some_and(|open| open.pending.has_buffered()));
+    let has_buffered = this.state.with(py, |state| state.as_ref().is_some_and(|open| open.file.pending.has_buffered()));
     has_buffered.then(|| InstanceRef::new(this))
 }
 

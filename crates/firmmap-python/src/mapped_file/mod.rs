@@ -1,13 +1,13 @@
 //! The class `MappedFile`: a mapped file that is both a binary file and a byte array. `firmmap.open()` and `firmmap.anonymous()` return
 //! one; the slots and tables through which CPython calls it are in [`type_object`].
 //!
-//! As in [`crate::mmap`], every method converts all of its arguments before it looks at the map, and what accesses
-//! the map is one closure, passed to [`MappedFile::open`], from which Python must not be called. Where the specification is
-//! silent, the methods of a file do what those of `open(path, "r+b")` do, and the methods of a byte array do what those
-//! of `bytearray` do.
+//! As in [`crate::mmap`], every method converts all of its arguments before it uses the map, and what accesses the map is one closure,
+//! passed to [`MappedFile::open`], from which Python must not be called. Where `docs/behaviour.md` is silent, the methods of a file do what
+//! those of `open(path, "r+b")` do, and the methods of a byte array do what those of `bytearray` do.
 
 mod bytes;
 mod descriptor;
+mod dlpack;
 pub(crate) mod docs;
 mod file;
 mod growth;
@@ -16,6 +16,7 @@ mod lines;
 pub(crate) mod new;
 mod open;
 mod pages;
+mod pickle;
 #[allow(unsafe_code)]
 pub(crate) mod residency;
 mod search;
@@ -87,8 +88,6 @@ pub(crate) struct Open {
     changes: u64,
     /// What iteration has read ahead.
     block: Block,
-    /// What goes before any other use of the map.
-    pending: Pending,
     /// What `writelines()` has buffered while its iterator runs, and the thread that it runs in.
     buffered: Vec<u8>,
     buffering_thread: Option<usize>,
@@ -98,36 +97,6 @@ pub(crate) struct Open {
     grows_with_file: bool,
 }
 
-/// What goes before any other use of the map: pending writers, which wait for a moment without other references to resize or move it,
-/// and what `writelines()` has buffered. One number, as every call tests it.
-#[derive(Default)]
-struct Pending(usize);
-
-impl Pending {
-    const BUFFERED: usize = 1 << (usize::BITS - 1);
-
-    #[inline(always)]
-    fn is_free(&self) -> bool {
-        self.0 == 0
-    }
-
-    fn writers(&self) -> usize {
-        self.0 & !Self::BUFFERED
-    }
-
-    fn set_writers(&mut self, writers: usize) {
-        self.0 = (self.0 & Self::BUFFERED) | writers;
-    }
-
-    fn has_buffered(&self) -> bool {
-        self.0 & Self::BUFFERED != 0
-    }
-
-    fn set_buffered(&mut self, buffered: bool) {
-        self.0 = self.writers() | if buffered { Self::BUFFERED } else { 0 };
-    }
-}
-
 impl MappedFile {
     fn new(file: firmmap::MappedFile, mode: Mode, name: Name, capacity: Option<usize>) -> Self {
         let block = Block::default();
@@ -135,7 +104,6 @@ impl MappedFile {
             file: SharedFile::following(file),
             changes: 0,
             block,
-            pending: Pending::default(),
             buffered: Vec::new(),
             buffering_thread: None,
             descriptor_position: None,
@@ -159,7 +127,7 @@ impl MappedFile {
     #[inline]
     fn open<R>(&self, py: Python<'_>, work: impl FnOnce(&mut Open) -> PyResult<R>) -> PyResult<R> {
         let done = self.state.with(py, |state| match state {
-            Some(open) if open.pending.is_free() => Ok(work(open)),
+            Some(open) if open.file.pending.is_free() => Ok(work(open)),
             Some(_) => Err(work),
             None => Ok(Err(closed_error())),
         });
@@ -182,7 +150,8 @@ impl MappedFile {
     #[cold]
     fn finish_pending(&self, py: Python<'_>) -> PyResult<()> {
         write::write_buffered(self, py)?;
-        if self.open_now(py, |open| Ok(open.pending.writers() == 0))? { Ok(()) } else { self.wait_for_writers(py) }
+        let writers = self.open_now(py, |open| Ok(open.file.pending.writers()))?;
+        if writers == 0 { Ok(()) } else { common::wait_for_writers(self, py) }
     }
 
     /// As [`open`](Self::open), without waiting for pending writers.
@@ -190,18 +159,6 @@ impl MappedFile {
         self.state.with(py, |state| match state {
             Some(open) => work(open),
             None => Err(closed_error()),
-        })
-    }
-
-    #[cold]
-    fn wait_for_writers(&self, py: Python<'_>) -> PyResult<()> {
-        if common::yield_to_writers(py, || self.open_now(py, |open| Ok(open.pending.writers() == 0)))? {
-            return Ok(());
-        }
-        // Those that still exist register again; those of the parent process are forgotten.
-        self.open_now(py, |open| {
-            open.pending.set_writers(0);
-            Ok(())
         })
     }
 

@@ -1,20 +1,17 @@
-//! Making a map: `firmmap.open()`, `firmmap.anonymous()` and the constructor; what a pickle holds; and the properties that show the
-//! arguments.
+//! Creating a map: `firmmap.open()`, `firmmap.anonymous()` and the constructor; and the properties that show the arguments.
 
 use firmmap::Mode;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::open::{Name, OpenArgs};
-use super::{Flags, MappedFile, This, error, none};
+use super::{MappedFile, This, error};
 use crate::args::{self, ArgParser};
 use crate::common::{Object, Returned};
 use crate::constants::ACCESS_WRITE;
 use crate::sys::audit;
 use crate::sys::exception::{Exception, PyResult, PyTypeError, PyValueError};
-use crate::sys::objects::{
-    attribute, boolean, call_method, class_name, digits, import, new_string, new_tuple, shortened,
-};
+use crate::sys::objects::{attribute, class_name, digits, import, new_string, shortened};
 use crate::sys::owned::Owned;
 
 /// What the class's constructor and `open()` do.
@@ -167,7 +164,7 @@ fn number(what: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> {
         return Err(wrong_type(what, "an integer", object));
     }
     let number = args::ssize(object.as_borrowed()).map_err(|error| {
-        // More than an address can be is behind the end of every file.
+        // An offset that no address can express is past the end of every file.
         if !error.is_overflow(object.py()) {
             return error;
         }
@@ -187,49 +184,6 @@ fn optional_number(what: &str, object: Option<&Bound<'_, PyAny>>) -> PyResult<Op
 
 fn wrong_type(what: &str, wanted: &str, object: &Bound<'_, PyAny>) -> Exception {
     PyTypeError::new_err(format!("{what} must be {wanted}, not {}", class_name(object.as_borrowed())))
-}
-
-/// What a pickle holds: the class, the absolute path, the mode, the range, and the flags that the file was opened with.
-///
-/// It is not `__reduce_ex__`, which pickle would call before the `__reduce__` of a subclass.
-pub(crate) fn reduce(this: This<'_>) -> Returned<'_> {
-    let py = this.py;
-    let path = match &this.name {
-        Name::Path { absolute, .. } => absolute.bind(py),
-        Name::Descriptor(_) => {
-            let message =
-                "cannot pickle a map that was made of a descriptor: it has no path by which another process finds it";
-            return Err(PyTypeError::new_err(message));
-        }
-        Name::Anonymous => {
-            let message = "cannot pickle anonymous memory: only processes that are forked later share it";
-            return Err(PyTypeError::new_err(message));
-        }
-    };
-    let (offset, length) = this.open(py, |open| Ok((open.file.offset(), open.file.len())))?;
-    // The map may have outgrown the argument.
-    let capacity = this.capacity.map(|capacity| capacity.max(length));
-    // What was created must not be created again.
-    let mode = match this.mode {
-        Mode::Create | Mode::CreateNew | Mode::OpenOrCreate => Mode::ReadWrite,
-        mode => mode,
-    };
-    let restore = attribute(&import(py, c"firmmap._mapped_file")?, c"restore")?;
-    let class = this.object().get_type();
-    let capacity = capacity.map(|capacity| args::python_int(py, capacity as isize)).transpose()?;
-    let (offset, length) = (args::python_uint(py, offset)?, args::python_int(py, length as isize)?);
-    let mode = new_string(py, mode.as_str())?;
-    let capacity = capacity.unwrap_or_else(|| none(py));
-    let Flags { sparse, keep_file, load } = this.flags;
-    let [sparse, keep_file, load] = [sparse, keep_file, load].map(|flag| boolean(py, flag));
-    let arguments = [class.into_any(), path.clone(), mode, offset, length, capacity, sparse, keep_file, load];
-    let arguments = new_tuple(py, arguments)?.into_any();
-    // What subclasses add: their `__dict__` and their slots, or what they say themselves.
-    let state = call_method(&this.object(), c"__getstate__", [])?;
-    if state.is_none() || state.cast::<PyDict>().is_ok_and(|state| state.is_empty()) {
-        return Ok(new_tuple(py, [restore, arguments])?.into_any());
-    }
-    Ok(new_tuple(py, [restore, arguments, state])?.into_any())
 }
 
 /// What a plain binary file that is open in this way has as its `mode`, in this interpreter.

@@ -8,11 +8,10 @@ use firmmap::Advice;
 use firmmap::{FlushFlags, Protection};
 use pyo3::prelude::*;
 
-use super::growth::ResizeGuard;
 use super::residency::Residency;
 use super::{This, error, exported, none};
 use crate::args::{self, Args};
-use crate::common::Returned;
+use crate::common::{ResizeGuard, Returned};
 #[cfg(unix)]
 use crate::errors::INVALID_ARGUMENT;
 use crate::sys::detach::detached as without_gil;
@@ -67,7 +66,7 @@ pub(crate) fn flush<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         }
         flags = if value.is_truthy()? { FlushFlags::ASYNC } else { FlushFlags::SYNC };
     }
-    // Writing the pages back clears what is behind the end of the file.
+    // Writing the pages back clears what is past the end of the file.
     let settled = this.open_at_position(py, |open| Ok(open.file.settle().map_err(error)))?;
     detached(this, range, |map, range| map.flush_with(range, flags))?;
     settled.map(|()| none(py))
@@ -156,6 +155,6 @@ pub(crate) fn protect<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         if done {
             return Ok(none(py));
         }
-        ResizeGuard::wait(&mut guard, &this, py)?;
+        ResizeGuard::wait(&mut guard, &*this, py)?;
     }
 }

@@ -107,7 +107,7 @@ impl Bounds {
         Ok(Self { start: bound(start)?, end: bound(end)? })
     }
 
-    /// The range in `len` bytes; `None` if it starts behind their end or its own.
+    /// The range in `len` bytes; `None` if it starts past their end or its own.
     pub(super) fn fit(self, len: usize) -> Option<Range<usize>> {
         let start = self.start.map_or(0, |start| clamp(start, len));
         let end = self.end.map_or(len, |end| clamp(end, len)).min(len);
@@ -414,7 +414,7 @@ impl Several {
     }
 }
 
-/// The next match of several needles: a block is searched at once, and what is behind it without the GIL.
+/// The next match of several needles: a block is searched at once, and what follows without the GIL.
 fn next_of_several(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let py = matches.py;
     let found = loop {
@@ -457,7 +457,7 @@ fn next_of_several(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'_, 
     Ok(found)
 }
 
-/// `m._boundary_end(boundary, goal)`: the end of the first boundary that ends at the goal or behind it, for `firmmap.split()`.
+/// `m._boundary_end(boundary, goal)`: the end of the first boundary that ends at the goal or after it, for `firmmap.split()`.
 pub(crate) fn boundary_end<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
     this.check_open(py)?;

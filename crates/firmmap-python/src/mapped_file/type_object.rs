@@ -10,7 +10,9 @@ use pyo3::{Borrowed, ffi};
 
 use super::lines::{self, Lines};
 use super::search::{self, Matches};
-use super::{MappedFile, Open, This, bytes, descriptor, docs, file, growth, new as constructor, pages, write};
+use super::{
+    MappedFile, Open, This, bytes, descriptor, dlpack, docs, file, growth, new as constructor, pages, pickle, write,
+};
 
 use crate::common::map_lock::{MapState, Ready};
 use crate::common::shared_file::SharedFile;
@@ -29,8 +31,8 @@ unsafe impl MapState for Option<Open> {
     fn ready(&self) -> Ready {
         match self {
             // Once `fileno()` was called, others can have moved the position.
-            Some(open) if open.pending.is_free() && open.descriptor_position.is_none() => Ready::Position,
-            Some(open) if open.pending.is_free() => Ready::Bytes,
+            Some(open) if open.file.pending.is_free() && open.descriptor_position.is_none() => Ready::Position,
+            Some(open) if open.file.pending.is_free() => Ready::Bytes,
             _ => Ready::No,
         }
     }
@@ -173,7 +175,9 @@ fn methods() -> Vec<ffi::PyMethodDef> {
         method!(c"find_all", search::find_all, docs::FIND_ALL),
         method!(c"_boundary_end", search::boundary_end, docs::BOUNDARY_END),
         keyword_method!(c"lines", lines::lines, docs::LINES),
-        noargs_method!(c"__reduce__", constructor::reduce, docs::REDUCE),
+        noargs_method!(c"__reduce__", pickle::reduce, docs::REDUCE),
+        keyword_method!(c"__dlpack__", dlpack::dlpack, docs::DLPACK),
+        noargs_method!(c"__dlpack_device__", dlpack::device, docs::DLPACK_DEVICE),
         noargs_method!(c"readall", file::readall, docs::READALL),
         typeobject::def(
             c"anonymous",

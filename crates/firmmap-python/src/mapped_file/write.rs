@@ -5,10 +5,10 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 
-use super::growth::{self, Grown, ResizeGuard};
+use super::growth::{self, Grown};
 use super::{MappedFile, Open, This, error, none};
 use crate::args::{self, Args, Argument};
-use crate::common::{DETACHED_COPY, Mapped, Returned};
+use crate::common::{DETACHED_COPY, Mapped, ResizeGuard, Returned};
 use crate::faults::thread;
 use crate::sys::detach::detached;
 use crate::sys::exception::PyResult;
@@ -40,7 +40,7 @@ enum WriteStep {
     Busy,
 }
 
-/// Writes all bytes at the position, and moves it behind them; or nothing.
+/// Writes all bytes at the position, and moves it past them; or nothing.
 fn write_all(this: &MappedFile, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
     let mut guard = None;
     loop {
@@ -57,7 +57,7 @@ fn write_all(this: &MappedFile, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
             open.changes += 1;
             if open.file.is_write_inside(bytes.len()) {
                 if bytes.len() > DETACHED_COPY {
-                    // The position moves at once, so that another thread's write goes behind this one.
+                    // The position moves at once, so that another thread's write goes after this one.
                     open.file.note_write(position, bytes.len());
                     open.move_to(position + bytes.len());
                     return Ok(WriteStep::Large(open.file.to_arc(), position));
@@ -181,18 +181,18 @@ fn lend<R>(this: This<'_>, buffered: &mut Vec<u8>, work: impl FnOnce() -> R) -> 
         return Ok(work());
     }
     let me = thread();
-    let has_writable_views = this.state.with(py, |state| match state {
-        Some(open) if !open.pending.has_buffered() => {
+    let is_lent = this.state.with(py, |state| match state {
+        Some(open) if !open.file.pending.has_buffered() => {
             std::mem::swap(buffered, &mut open.buffered);
             open.buffering_thread = Some(me);
             // Lines that were read ahead are not returned while this is pending.
             open.changes += 1;
-            open.pending.set_buffered(true);
+            open.file.pending.set_buffered(true);
             true
         }
         _ => false,
     });
-    if !has_writable_views {
+    if !is_lent {
         // Another thread's buffer is there, or the file is closed.
         write_all(&this, py, buffered)?;
         buffered.clear();
@@ -200,10 +200,10 @@ fn lend<R>(this: This<'_>, buffered: &mut Vec<u8>, work: impl FnOnce() -> R) -> 
     }
     let result = work();
     this.state.with(py, |state| {
-        let ours = |open: &&mut Open| open.pending.has_buffered() && open.buffering_thread == Some(me);
+        let ours = |open: &&mut Open| open.file.pending.has_buffered() && open.buffering_thread == Some(me);
         if let Some(open) = state.as_mut().filter(ours) {
             std::mem::swap(buffered, &mut open.buffered);
-            open.pending.set_buffered(false);
+            open.file.pending.set_buffered(false);
         }
     });
     Ok(result)
@@ -222,8 +222,8 @@ pub(super) fn write_all_buffered(this: &MappedFile, py: Python<'_>) -> PyResult<
 
 fn write_buffered_if(this: &MappedFile, py: Python<'_>, is_wanted: impl Fn(&Open) -> bool) -> PyResult<()> {
     let buffered = this.state.with(py, |state| {
-        let open = state.as_mut().filter(|open| open.pending.has_buffered() && is_wanted(open))?;
-        open.pending.set_buffered(false);
+        let open = state.as_mut().filter(|open| open.file.pending.has_buffered() && is_wanted(open))?;
+        open.file.pending.set_buffered(false);
         Some(std::mem::take(&mut open.buffered))
     });
     buffered.map_or(Ok(()), |buffered| write_all(this, py, &buffered))

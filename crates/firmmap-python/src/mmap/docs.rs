@@ -173,6 +173,12 @@ Write one byte, an int, at the position, and move the position by one.
 
 ValueError at the end of the map. TypeError on a read-only map.";
 
+#[cfg(windows)]
+pub(crate) const SIZEOF: &CStr = c"__sizeof__($self, /)
+--
+
+Return the size of the object in bytes, with the name of its memory (tagname).";
+
 pub(crate) const ENTER: &CStr = c"__enter__($self, /)
 --
 

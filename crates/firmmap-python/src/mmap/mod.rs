@@ -1,25 +1,26 @@
 //! The class `mmap`: an instance's state, closing, views. The other files have the methods; the slots and tables through which CPython
 //! calls them are in [`type_object`].
 //!
-//! Every method converts all of its arguments before it looks at the map, because a conversion can run Python code that
-//! closes or resizes the map (C15). What accesses the map is one closure, passed to [`Mmap::open`], from which Python must not be
-//! called. Work on many bytes takes a reference to the mapping and releases the GIL.
+//! Every method converts all of its arguments before it uses the map, because a conversion can run Python code that closes or resizes the
+//! map (C15); some first refuse a map that is closed already, where the standard library does. What accesses the map is one closure, passed
+//! to [`Mmap::open`], from which Python must not be called. Work on many bytes takes a reference to the mapping and releases the GIL.
 
 mod bytes;
 mod docs;
 mod file;
+mod growth;
 mod new;
 mod pages;
 mod search;
 #[allow(unsafe_code)]
 pub(crate) mod type_object;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use firmmap::MappedFile;
+use firmmap::{MappedFile, Protection};
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
 
+#[cfg(windows)]
+use crate::args;
 use crate::args::{Args, Slice};
 use crate::common::map_lock::MapLock;
 use crate::common::shared_file::SharedFile;
@@ -30,6 +31,8 @@ use crate::faults;
 use crate::sys::buffer::Export;
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyBufferError, PyResult, PyTypeError};
+#[cfg(windows)]
+use crate::sys::objects::attribute;
 use crate::sys::objects::{new_string, none, shortened};
 use crate::sys::typeobject::{Body, Receiver};
 use type_object::is_exact;
@@ -39,59 +42,33 @@ pub(crate) type This<'py> = Receiver<'py, Mmap>;
 
 /// What an instance holds.
 pub(crate) struct Mmap {
-    state: MapLock<State>,
+    /// `None` when closed.
+    state: MapLock<Option<SharedFile>>,
     /// One of the `ACCESS_*` numbers.
     access: i32,
     /// The argument `trackfd`: whether a duplicate of the file's descriptor is kept.
     track_file: bool,
-    /// Whether there is a pending writer: a thread that waits to resize the map.
-    resize_pending: AtomicBool,
     /// Whether it was made as memory without a file; also known when it is closed.
     anonymous: bool,
-}
-
-pub(crate) struct State {
-    /// `None` when closed.
-    file: Option<SharedFile>,
-    /// How many views (`Py_buffer`) exist.
-    exports: usize,
 }
 
 impl Mmap {
     pub(crate) fn new(file: MappedFile, access: i32, track_file: bool) -> Self {
         let anonymous = file.is_anonymous();
-        let state = MapLock::new(State { file: Some(SharedFile::new(file)), exports: 0 });
-        Self { state, access, track_file, resize_pending: AtomicBool::new(false), anonymous }
+        Self { state: MapLock::new(Some(SharedFile::new(file))), access, track_file, anonymous }
     }
 
     /// Runs `work` on the map, or raises if it is closed. `work` must not call into Python.
     #[inline]
     fn open<R>(&self, py: Python<'_>, work: impl FnOnce(&mut SharedFile) -> PyResult<R>) -> PyResult<R> {
-        self.state.with(py, |state| match &mut state.file {
+        self.state.with(py, |state| match state {
             Some(file) => work(file),
             None => Err(closed_error()),
         })
     }
 
     fn check_open(&self, py: Python<'_>) -> PyResult<()> {
-        self.yield_to_writers(py)?;
-        if self.state.is_ready(py) { Ok(()) } else { self.open(py, |_| Ok(())) }
-    }
-
-    /// Before work that may take a reference to the mapping: waits for a thread that wants to resize it, which would never find it
-    /// without references if others took them in turns.
-    #[inline]
-    fn yield_to_writers(&self, py: Python<'_>) -> PyResult<()> {
-        if self.resize_pending.load(Ordering::Relaxed) { self.wait_for_writers(py) } else { Ok(()) }
-    }
-
-    #[cold]
-    fn wait_for_writers(&self, py: Python<'_>) -> PyResult<()> {
-        if !common::yield_to_writers(py, || Ok(!self.resize_pending.load(Ordering::Relaxed)))? {
-            // If it still exists, it sets this again.
-            self.resize_pending.store(false, Ordering::Relaxed);
-        }
-        Ok(())
+        if self.state.is_ready(py) { Ok(()) } else { self.open_map(py, |_| Ok(())) }
     }
 
     fn check_writable(&self) -> PyResult<()> {
@@ -105,14 +82,24 @@ impl Mmap {
 impl Mapped for Mmap {
     #[inline]
     fn open_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut SharedFile) -> PyResult<R>) -> PyResult<R> {
-        self.yield_to_writers(py)?;
-        self.open(py, work)
+        let done = self.state.with(py, |state| match state {
+            Some(file) if file.pending.is_free() => Ok(work(file)),
+            Some(_) => Err(work),
+            None => Ok(Err(closed_error())),
+        });
+        match done {
+            Ok(result) => result,
+            Err(work) => {
+                common::wait_for_writers(self, py)?;
+                self.open(py, work)
+            }
+        }
     }
 
-    type State = State;
+    type State = Option<SharedFile>;
 
     #[inline(always)]
-    fn state(&self) -> &MapLock<State> {
+    fn state(&self) -> &MapLock<Option<SharedFile>> {
         &self.state
     }
 
@@ -143,7 +130,7 @@ impl Mapped for Mmap {
 impl Body for Mmap {
     /// Unmaps what was not closed. A last unreported fault is reported as other errors in finalizers are.
     fn finalize(&self, py: Python<'_>) {
-        if let Err(error) = unmap(self.state.with(py, |state| state.file.take())) {
+        if let Err(error) = unmap(self.state.with(py, Option::take)) {
             exception(error).write_unraisable(py);
         }
     }
@@ -154,8 +141,10 @@ pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
     let class = this.object().get_type();
     // The name that the standard class shows.
     let name = if is_exact(&class) { "mmap.mmap".to_owned() } else { shortened(class.name()?.as_borrowed()) };
-    let numbers =
-        this.state.with(py, |state| state.file.as_ref().map(|file| (file.len(), file.position(), file.offset())));
+    let numbers = this.state.with(py, |state| {
+        let file = state.as_ref()?;
+        Some((file.len(), file.position(), file.offset()))
+    });
     let message = match numbers {
         None => format!("<{name} closed=True>"),
         Some((length, pos, offset)) => {
@@ -171,17 +160,29 @@ pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
     new_string(py, &message)
 }
 
+/// The bytes of the object and of the name that it keeps, as the standard class has it on Windows.
+#[cfg(windows)]
+pub(crate) fn sizeof(this: This<'_>) -> Returned<'_> {
+    let size = attribute(&this.object().get_type(), c"__basicsize__")?.extract::<isize>()?;
+    let tag = this.state.with(this.py, |state| {
+        // In the system's characters, with a zero at the end.
+        let tag = state.file.as_ref().and_then(|file| file.tag());
+        tag.map_or(0, |tag| size_of::<u16>() * (tag.encode_utf16().count() + 1))
+    });
+    args::python_int(this.py, size + tag as isize)
+}
+
 pub(crate) fn closed(this: This<'_>) -> Returned<'_> {
-    let closed = this.state.with(this.py, |state| state.file.is_none());
+    let closed = this.state.with(this.py, |state| state.is_none());
     Ok(PyBool::new(this.py, closed).to_owned().into_any())
 }
 
 pub(crate) fn close(this: This<'_>) -> Returned<'_> {
     let taken = this.state.with(this.py, |state| {
-        if state.exports > 0 {
+        if state.as_ref().is_some_and(|file| file.exports > 0) {
             return Err(PyBufferError::new_err("cannot close exported pointers exist"));
         }
-        Ok(state.file.take())
+        Ok(state.take())
     })?;
     let large = taken.as_ref().is_some_and(|file| file.len() > DETACHED_COPY);
     let result = if large { detached(this.py, || unmap(taken)) } else { unmap(taken) };
@@ -204,20 +205,19 @@ pub(crate) fn len(this: This<'_>) -> PyResult<isize> {
 
 /// Counts a view, which keeps the memory mapped, and returns what it shows.
 pub(crate) fn export(this: This<'_>) -> PyResult<Export> {
-    this.state.with(this.py, |state| {
-        let file = state.file.as_ref().ok_or_else(closed_error)?;
-        use firmmap::Protection;
+    this.open(this.py, |file| {
         if !file.protection().intersects(Protection::READ | Protection::WRITE) {
             return Err(PyBufferError::new_err("mmap is not readable"));
         }
         file.check().map_err(exception)?;
-        state.exports += 1;
+        file.exports += 1;
         Ok(Export { start: file.as_mut_ptr(), len: file.len(), readonly: this.access == ACCESS_READ })
     })
 }
 
 /// Counts one view less.
 pub(crate) fn release(this: This<'_>) {
-    this.state.with(this.py, |state| state.exports = state.exports.saturating_sub(1));
+    // No mapping of this class is replaced while views exist, so that there is none to be dropped.
+    this.state.with(this.py, |state| state.as_mut().map(SharedFile::release));
     faults::after_release(this.py);
 }

@@ -1,6 +1,4 @@
-//! The mapping itself: flushing, advice, length, name.
-
-use std::sync::atomic::{AtomicBool, Ordering};
+//! The mapping itself: flushing, advice, name, the size of its file.
 
 #[cfg(unix)]
 use firmmap::Advice;
@@ -10,20 +8,22 @@ use pyo3::types::PyString;
 
 use super::{This, none};
 use crate::args::{self, Args};
-use crate::common::{Mapped, Object, Returned, wait};
+use crate::common::{Mapped, Object, Returned};
 use crate::constants::{ACCESS_COPY, ACCESS_READ};
-use crate::errors::{self, closed as closed_error, exception, os_error};
+#[cfg(unix)]
+use crate::errors::closed as closed_error;
+use crate::errors::{self, exception, os_error};
 use crate::sys::detach::detached;
 #[cfg(unix)]
 use crate::sys::exception::PyOverflowError;
-use crate::sys::exception::{PyBufferError, PyResult, PyTypeError, PyValueError};
+use crate::sys::exception::{PyResult, PyTypeError, PyValueError};
 use crate::sys::objects::{attribute, class_name, import};
 
 pub(crate) fn flush<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
     args.check_named("flush", 2, &["flags"])?;
     let offset = args.get(0).map_or(Ok(0), args::ssize)?;
-    // -1, the default, and None stand for all that is behind the offset.
+    // -1, the default, and None mean everything from the offset on.
     let size = args::optional_ssize(args.get(1))?.filter(|&size| size != -1);
     let flags = match args.named("flags").map_or(Ok(0), args::c_int)? {
         0 => FlushFlags::SYNC,
@@ -76,7 +76,7 @@ pub(crate) fn madvise<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         return Err(PyValueError::new_err("madvise start out of bounds"));
     }
     let (map, start, end) = this.state.with(py, |state| {
-        let Some(file) = &mut state.file else {
+        let Some(file) = state else {
             let is_wrong = length.is_some_and(|length| length < 0);
             return Err(if is_wrong { PyValueError::new_err("madvise length invalid") } else { closed_error() });
         };
@@ -96,59 +96,6 @@ pub(crate) fn madvise<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     }
     detached(py, || map.advise_range(start..end, Advice::from_raw(option))).map_err(exception)?;
     Ok(none(py))
-}
-
-pub(crate) fn resize<'py>(this: This<'py>, size: Object<'_, 'py>) -> Returned<'py> {
-    let py = this.py;
-    let size = args::ssize(size)?;
-    let _guard = ResizeGuard(&this.resize_pending);
-    loop {
-        let done = this.state.with(py, |state| {
-            let file = state.file.as_mut().ok_or_else(closed_error)?;
-            if state.exports > 0 {
-                return Err(PyBufferError::new_err("mmap can't resize with extant buffers exported."));
-            }
-            if !this.track_file {
-                return Err(PyValueError::new_err("mmap can't resize with trackfd=False."));
-            }
-            if matches!(this.access, ACCESS_READ | ACCESS_COPY) {
-                return Err(PyTypeError::new_err("mmap can't resize a readonly or copy-on-write memory map."));
-            }
-            let end = size.checked_add_unsigned(file.offset() as usize);
-            if size < 0 || end.is_none() {
-                return Err(PyValueError::new_err("new size out of range"));
-            }
-            if size == 0 {
-                return Ok(Some(Err(errors::no_length())));
-            }
-            if file.is_shared() {
-                return Ok(None);
-            }
-            Ok(Some(file.resize(size as usize).map_err(|error| match error.kind() {
-                firmmap::ErrorKind::Unsupported => {
-                    PyValueError::new_err("mmap: can't expand a shared anonymous mapping")
-                }
-                _ => exception(error),
-            })))
-        })?;
-        match done {
-            Some(result) => return result.map(|()| none(py)),
-            // Other threads are searching or copying. They end soon, and new ones wait for this one.
-            None => {
-                this.resize_pending.store(true, Ordering::Relaxed);
-                wait(py)?;
-            }
-        }
-    }
-}
-
-/// A thread that wants to resize the map. Dropped, it is no longer pending; another one, if there is one, sets the flag again.
-struct ResizeGuard<'a>(&'a AtomicBool);
-
-impl Drop for ResizeGuard<'_> {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
-    }
 }
 
 pub(crate) fn set_name<'py>(this: This<'py>, name: Object<'_, 'py>) -> Returned<'py> {

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 use pyo3::{Borrowed, ffi};
 
-use super::{Mmap, State, This, bytes, docs, file, new as constructor, pages, search};
+use super::{Mmap, This, bytes, docs, file, growth, new as constructor, pages, search};
 use crate::common::map_lock::{MapState, Ready};
 use crate::common::shared_file::SharedFile;
 use crate::common::{self, Class};
@@ -21,16 +21,19 @@ use crate::sys::typeobject::{
     noargs_method, object, one_method, slot,
 };
 
-// SAFETY: they look at one field of the state.
-unsafe impl MapState for State {
+// SAFETY: they look at the state, of which there is a file where they say so.
+unsafe impl MapState for Option<SharedFile> {
     #[inline(always)]
     fn ready(&self) -> Ready {
-        if self.file.is_some() { Ready::Position } else { Ready::No }
+        match self {
+            Some(file) if file.pending.is_free() => Ready::Position,
+            _ => Ready::No,
+        }
     }
 
     #[inline(always)]
     fn file(&mut self) -> Option<&mut SharedFile> {
-        self.file.as_mut()
+        self.as_mut()
     }
 
     /// Nobody has to know: what is written is in the map.
@@ -90,7 +93,7 @@ fn methods() -> Vec<ffi::PyMethodDef> {
         fast_method!(c"read", common::try_read, file::read, docs::READ),
         fast_noargs_method!(c"read_byte", common::try_byte, file::read_byte, docs::READ_BYTE),
         fast_noargs_method!(c"readline", common::try_line, file::readline, docs::READLINE),
-        one_method!(c"resize", pages::resize, docs::RESIZE),
+        one_method!(c"resize", growth::resize, docs::RESIZE),
         fast_method!(c"seek", common::try_seek, file::seek, docs::SEEK),
         noargs_method!(c"seekable", file::seekable, docs::SEEKABLE),
         one_method!(c"set_name", pages::set_name, docs::SET_NAME),
@@ -100,6 +103,8 @@ fn methods() -> Vec<ffi::PyMethodDef> {
         fast_one_method!(c"write_byte", common::try_write_byte, file::write_byte, docs::WRITE_BYTE),
         noargs_method!(c"__enter__", class::enter, docs::ENTER),
         method!(c"__exit__", class::exit, docs::EXIT),
+        #[cfg(windows)]
+        noargs_method!(c"__sizeof__", class::sizeof, docs::SIZEOF),
         ffi::PyMethodDef::zeroed(),
     ]
 }

@@ -1,8 +1,6 @@
 //! File descriptors as Python has them: numbers of files that are the caller's.
 
-#[cfg(unix)]
-use super::exception::PyOSError;
-use super::exception::PyResult;
+use super::exception::{PyOSError, PyResult};
 use pyo3::prelude::*;
 
 #[cfg(unix)]
@@ -25,11 +23,20 @@ pub(crate) fn borrow(_py: Python<'_>, fileno: i32) -> PyResult<Source> {
 /// A program on Windows can have several C libraries, each with descriptors of its own: so Python is asked, which knows its.
 #[cfg(windows)]
 pub(crate) fn borrow(py: Python<'_>, fileno: i32) -> PyResult<Source> {
-    let handle = py.import("msvcrt")?.getattr("get_osfhandle")?.call1((fileno,))?;
+    let handle = py.import("msvcrt")?.getattr("get_osfhandle")?.call1((fileno,));
+    let handle = handle.map_err(|error| {
+        // As an error of ours it can name the descriptor.
+        let is_ours = error.is_instance_of::<pyo3::exceptions::PyOSError>(py);
+        if is_ours { PyOSError::new_err((EBADF, "Bad file descriptor")) } else { error.into() }
+    })?;
     let handle = handle.extract::<isize>()? as std::os::windows::io::RawHandle;
     // SAFETY: used only in system calls before we return to Python; they check the handle themselves.
     Ok(unsafe { std::os::windows::io::BorrowedHandle::borrow_raw(handle) })
 }
+
+/// The C library's number.
+#[cfg(windows)]
+const EBADF: i32 = 9;
 
 /// Whether a file is behind `fileno` now.
 #[cfg(unix)]

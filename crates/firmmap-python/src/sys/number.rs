@@ -37,7 +37,7 @@ pub(crate) fn is_index(object: Borrowed<'_, '_, PyAny>) -> bool {
 const NOWHERE: usize = usize::MAX - (256 << SMALL_INT);
 /// The size of a small int, as a power of two.
 const SMALL_INT: u32 = if size_of::<usize>() == 8 { 5 } else { 4 };
-/// Where CPython has the ints of all bytes, which it keeps as long as the process, one behind the other. The stable ABI does not say:
+/// Where CPython has the ints of all bytes, which it keeps as long as the process, one after the other. The stable ABI does not say:
 /// [`find_small_ints`] finds out. [`NOWHERE`] until then, and where it has them otherwise.
 static SMALL_INTS: AtomicUsize = AtomicUsize::new(NOWHERE);
 /// The same, if references to them are not counted: since 3.12.

@@ -37,7 +37,7 @@ unsafe fn x86(context: *const c_void) -> bool {
     context.uc_mcontext.gregs[libc::REG_ERR as usize] & (1 << 1) != 0
 }
 
-/// The exception syndrome: one of the records behind the registers (`asm/sigcontext.h` of Linux).
+/// The exception syndrome: one of the records after the registers (`asm/sigcontext.h` of Linux).
 ///
 /// # Safety
 ///
@@ -83,7 +83,7 @@ mod tests {
 
     /// A context with these records: a magic number, a size, and what follows them.
     fn is_write_in(records: &[(u32, u32, u64)]) -> bool {
-        /// As `asm/sigcontext.h` has it: the records are 288 bytes behind the begin of the registers.
+        /// As `asm/sigcontext.h` has it: the records are 288 bytes past the start of the registers.
         const RECORDS_OFFSET: usize = 288;
         // SAFETY: all zeros is a valid context.
         let mut context: libc::ucontext_t = unsafe { std::mem::zeroed() };

@@ -7,8 +7,8 @@
 //! the latest when the map is dropped ([`set_drop_hook`]). `docs/faults.md` in the repository describes how it works, what it costs
 //! and what it cannot do.
 //!
-//! The first map installs the handler for the whole process. [`set_fault_guard`] switches it off; the other functions are for
-//! bindings, which report faults to their interpreter.
+//! The first map installs the handler for the whole process; [`set_fault_guard`] switches it off. [`on_fault`], [`take_fault_of`],
+//! [`waiting_faults`], [`fault_handler`] and [`forget_fault_handler`] are for bindings, which report faults to their interpreter.
 //!
 //! # Examples
 //!
@@ -143,7 +143,10 @@ pub fn set_fault_guard(on: bool) {
 
 /// Makes the guard the first handler of its signal again, in case another one was installed.
 ///
-/// New mappings do this by themselves, at most once every few milliseconds.
+/// # Platform-specific behavior
+///
+/// On Unix new mappings do this by themselves, on Linux at most once every few milliseconds. On Windows they do not, as the system cannot
+/// be asked which handler is the first.
 ///
 /// # Examples
 ///
@@ -256,7 +259,7 @@ impl UnreportedFault {
 
 /// Takes one unreported fault, of any thread in any map, and restores that map's pages.
 ///
-/// Faults of threads that are in a long operation on the map are skipped: the operation will report them. The cost depends on the
+/// Faults of other threads that are in a long operation on the map are skipped: the operation will report them. The cost depends on the
 /// number of unreported faults, not on the number of maps.
 ///
 /// # Examples

@@ -2,7 +2,7 @@
 //! by zeros. Also the list of slots with reports.
 //!
 //! The signal handler takes nodes. So they are never freed, and their memory comes from the system, not from the heap. The pool's
-//! lock is held for a few instructions, with all signals blocked.
+//! lock is held with all signals blocked, while a list is changed or searched, or memory is requested from the system.
 
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};

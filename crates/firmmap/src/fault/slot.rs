@@ -15,8 +15,8 @@ use crate::sys::{FileId, MappingInfo};
 
 /// One mapping's entry in the table.
 ///
-/// The lock is held for a few system calls at most. Its holder touches no mapped memory, and has all signals blocked if other threads
-/// can touch this slot's mapping meanwhile.
+/// The lock is held for system calls that replace or restore pages, up to a few for each zeroed range. Its holder touches no mapped memory,
+/// and has all signals blocked if other threads can touch this slot's mapping meanwhile.
 #[repr(C, align(64))]
 pub(crate) struct Slot {
     // What a search of the index and an operation read is in one cache line.
@@ -337,6 +337,15 @@ impl Slot {
         let offset = self.take_report().unwrap_or_else(|| self.last.load(Ordering::Relaxed));
         self.settle();
         Fault { offset: [zeroed, missing].into_iter().flatten().min().unwrap_or(offset) }
+    }
+
+    /// Takes back the report of a fault in this thread, and restores the file's pages. For an operation that is done again in another
+    /// way, and that began with nothing unreported.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn dismiss(&self) {
+        let here = os::thread();
+        self.take(&|_, thread| thread == here);
     }
 
     /// The first index of `span` that is zeros now. The slot is locked.

@@ -18,24 +18,26 @@ use crate::options::MmapOptions;
 /// An [`Mmap`] with a position: [`Read`](std::io::Read), [`BufRead`](std::io::BufRead), [`Write`](std::io::Write) and
 /// [`Seek`](std::io::Seek) as a file has them.
 ///
-/// All methods of [`Mmap`] are there too; they do not use the position.
+/// It has all methods of [`Mmap`] as well; they do not use the position.
 ///
-/// Reads at the end give zero bytes. As with a file, the position may be set behind the end.
+/// A read at the end returns zero bytes. As with a file, the position may be set past the end.
 ///
-/// The end is where the file ends, for a map that was made without a length ([`Mmap::follows_end`]): where the end decides (a read
-/// that would come back short or empty, a seek from the end, a write behind it) the file is asked for its length, and what other
-/// programs have appended is there. All other operations, [`len`](Mmap::len) included, know the end that was found last. The
-/// map moves for it where its capacity is too small; while it is [`share`](Self::share)d it is mapped a second time, and the other
-/// holders keep the first.
+/// # The end of the file
 ///
-/// A file that was [`open`](Self::open)ed for writing grows as files do: a write behind the end makes file and map longer, and
-/// what lies between is zero. The file's length is what was written at every moment; no end of zeros is ever left behind by
-/// growing ahead, also not when the process is killed. Each such write is a system call: many small ones belong into a
-/// [`BufWriter`](std::io::BufWriter), as with a file. The map is given room for twice as much whenever it has to move, which it
-/// does not as long as it is inside of its [`capacity`](MmapOptions::capacity).
+/// A map that was created without a length [follows the end of its file](Mmap::follows_end). Operations for which the end matters (a read
+/// that would come back short or empty, a seek from the end, a write past the end) ask for the length of the file, and take in what other
+/// programs have appended. All others, [`len`](Mmap::len) included, use the length that was found last. Where the capacity is too small,
+/// the map moves; while it is [`share`](Self::share)d, the file is mapped a second time, and the other holders keep the first mapping.
 ///
-/// Any other map ([`new`](Self::new)) keeps its length: writes go up to the end and no further; a write there takes zero
-/// bytes, so that [`write_all`](std::io::Write::write_all) fails with [`WriteZero`](std::io::ErrorKind::WriteZero).
+/// # Growth
+///
+/// A file that was [`open`](Self::open)ed for writing grows as files do: a write past the end extends the file and the map, and a gap
+/// before it is filled with zeros. At every moment the file is as long as what was written to it, even if the process is killed. Each such
+/// write is a system call; put a [`BufWriter`](std::io::BufWriter) in front of many small ones, as with a file. A map that has to move
+/// gets twice the capacity that it needs; within its [`capacity`](MmapOptions::capacity) it does not move.
+///
+/// Any other map ([`new`](Self::new)) keeps its length: a write stops at the end, and one at the end writes zero bytes, so that
+/// [`write_all`](std::io::Write::write_all) fails with [`WriteZero`](std::io::ErrorKind::WriteZero).
 ///
 /// # Examples
 ///
@@ -56,7 +58,7 @@ pub struct MappedFile {
     map: Arc<Mmap>,
     position: usize,
     growable: bool,
-    /// The file was opened to be appended to only, by its descriptor or by [`Mode::Append`].
+    /// Every write goes to the end of the file, because of its descriptor's flags or [`Mode::Append`].
     appends: Option<Appends>,
     /// The file was shorter than the map when it was last looked at, and ended at `file_end`.
     short: bool,
@@ -68,7 +70,7 @@ pub struct MappedFile {
 }
 
 impl MappedFile {
-    /// Puts a position, zero, on a map.
+    /// Wraps a map, with the position at zero.
     ///
     /// # Examples
     ///
@@ -98,8 +100,8 @@ impl MappedFile {
         }
     }
 
-    /// Opens the file at `path` as `mode` says and maps all of it. [`MmapOptions::open_mode`] can do more: a part
-    /// of a file, room to grow without moving.
+    /// Opens the file at `path` as `mode` says, and maps all of it. [`MmapOptions::open_mode`] has more options, such as a part of the
+    /// file, and a capacity within which it grows without moving.
     ///
     /// # Errors
     ///
@@ -125,7 +127,7 @@ impl MappedFile {
         MmapOptions::new().open_mode(path, mode)
     }
 
-    /// Shared memory of `len` bytes that can grow, to `capacity` without moving: [`MmapOptions::map_shared_memory`].
+    /// Creates shared memory of `len` bytes, which grows up to `capacity` without moving: [`MmapOptions::map_shared_memory`].
     ///
     /// # Errors
     ///
@@ -145,8 +147,8 @@ impl MappedFile {
         Ok(Self::with_growth(map, true))
     }
 
-    /// Whether writing behind the end makes the map longer: it was opened in a mode that writes a regular file, or made by
-    /// [`anonymous`](Self::anonymous). A map that [`new`](Self::new) was given keeps its length.
+    /// Returns whether writing past the end extends the map: a regular file that was opened in a mode that writes, or memory that was
+    /// created by [`anonymous`](Self::anonymous). A map that was passed to [`new`](Self::new) keeps its length.
     ///
     /// # Examples
     ///
@@ -161,8 +163,8 @@ impl MappedFile {
         self.growable
     }
 
-    /// Another holder of the map, for another thread. The map lives until the last holder is gone; while
-    /// there are several it cannot be resized.
+    /// Returns a shared handle of the map, for another thread. The map lives as long as its last handle, and cannot be resized while there
+    /// are several.
     ///
     /// # Examples
     ///
@@ -179,7 +181,7 @@ impl MappedFile {
         Arc::clone(&self.map)
     }
 
-    /// Whether there are holders made by [`share`](Self::share) now.
+    /// Returns whether there are other handles, made by [`share`](Self::share), now.
     ///
     /// # Examples
     ///
@@ -195,11 +197,11 @@ impl MappedFile {
         Arc::strong_count(&self.map) > 1
     }
 
-    /// The map without the position, or this value again if the map is shared.
+    /// Returns the map without the position.
     ///
     /// # Errors
     ///
-    /// The value itself, while [`share`](Self::share)d holders exist.
+    /// The value itself, while [`share`](Self::share)d handles exist.
     ///
     /// # Examples
     ///
@@ -215,7 +217,7 @@ impl MappedFile {
         Arc::try_unwrap(map).map_err(shared)
     }
 
-    /// Where the next read or write goes, in bytes from the start of the map.
+    /// Returns where the next read or write goes, in bytes from the start of the map.
     ///
     /// # Examples
     ///
@@ -233,7 +235,7 @@ impl MappedFile {
         self.position
     }
 
-    /// Sets the position. It may lie behind the end.
+    /// Sets the position. It may lie past the end.
     ///
     /// # Examples
     ///
@@ -249,7 +251,7 @@ impl MappedFile {
         self.position = position;
     }
 
-    /// The bytes between the position and the end.
+    /// Returns the number of bytes between the position and the end.
     ///
     /// # Examples
     ///
@@ -266,11 +268,11 @@ impl MappedFile {
         self.map.len().saturating_sub(self.position)
     }
 
-    /// Changes the length of the map and its file. The position stays, also where it is behind the new end.
+    /// Changes the length of the map and its file. The position stays, even past the new end.
     ///
     /// # Errors
     ///
-    /// As [`Mmap::resize`], and [`InUse`](crate::ErrorKind::InUse) while [`share`](Self::share)d holders exist.
+    /// As [`Mmap::resize`], and [`InUse`](crate::ErrorKind::InUse) while [`share`](Self::share)d handles exist.
     ///
     /// # Examples
     ///
@@ -286,17 +288,16 @@ impl MappedFile {
         self.exclusive("resize")?.resize(len)
     }
 
-    /// Makes the map and its file `len` bytes long, as [`std::fs::File::set_len`] does: `offset() + len` bytes in the file. What
-    /// is new is zero and has space allocated on the disk, where the file system can do that. The position stays.
+    /// Changes the length of the map to `len` bytes, and that of its file to `offset() + len`, as [`std::fs::File::set_len`] does.
     ///
-    /// A map that is shared can grow, up to its [`capacity`](Mmap::capacity).
+    /// New bytes are zero and have space allocated on the disk, where the file system supports that. The position stays. A map that is
+    /// shared can grow, up to its [`capacity`](Mmap::capacity).
     ///
     /// # Errors
     ///
     /// As [`Mmap::resize`], with [`Os`](crate::ErrorKind::Os) if the disk is full,
     /// [`Fault`](crate::ErrorKind::Fault) if somebody has truncated the file to less than that, and
-    /// [`InUse`](crate::ErrorKind::InUse) where [`share`](Self::share)d holders exist and the map becomes shorter, or has
-    /// to move.
+    /// [`InUse`](crate::ErrorKind::InUse) if the map is [`share`](Self::share)d and would have to shrink or move.
     ///
     /// # Examples
     ///
@@ -323,17 +324,17 @@ impl MappedFile {
         Ok(())
     }
 
-    /// Takes in what others have appended to the file, if the map [follows its end](Mmap::follows_end), and says whether there was
+    /// Takes in what others have appended to the file, if the map [follows its end](Mmap::follows_end), and returns whether there was
     /// anything. Reads that reach the end do this by themselves.
     ///
-    /// Unlike [`refresh`](Self::refresh) it leaves a map alone whose file has become shorter, and maps the file a second time where
-    /// [`share`](Self::share)d holders exist and the capacity is too small: they keep what they have. A private map that is shared
-    /// stays as it is then.
+    /// Unlike [`refresh`](Self::refresh) it leaves alone a map whose file has become shorter. If the map is [`share`](Self::share)d and its
+    /// capacity is too small, the file is mapped a second time, and the other handles keep what they have; a private map then stays as it
+    /// is.
     ///
     /// # Errors
     ///
-    /// [`Os`](crate::ErrorKind::Os) where the file cannot be asked, or not be mapped to its end;
-    /// [`Fault`](crate::ErrorKind::Fault) that was not reported.
+    /// [`Os`](crate::ErrorKind::Os) if the file cannot be asked for its length, or cannot be mapped to its end;
+    /// [`Fault`](crate::ErrorKind::Fault) for an unreported fault.
     ///
     /// # Examples
     ///
@@ -361,13 +362,13 @@ impl MappedFile {
         Ok(self.map.len() > len)
     }
 
-    /// Where the end is, as an index: that of the file now, if the map [follows it](Mmap::follows_end), else that of the map. A map
-    /// that nobody shares becomes as long.
+    /// Returns the end as an index: that of the file now, if the map [follows it](Mmap::follows_end), otherwise that of the map. Unless it
+    /// is shared, the map gets that length.
     ///
     /// # Errors
     ///
-    /// As [`follow_end`](Self::follow_end); [`Fault`](crate::ErrorKind::Fault) also for what was written and is not in the file, as
-    /// others have cut it off.
+    /// As [`follow_end`](Self::follow_end); [`Fault`](crate::ErrorKind::Fault) also for bytes that were written and then cut off by
+    /// others.
     ///
     /// # Examples
     ///
@@ -397,7 +398,7 @@ impl MappedFile {
         Ok(self.map.len())
     }
 
-    /// Makes the map longer, as its file was seen to end at `end`.
+    /// Extends the map: its file was seen to end at `end`.
     #[cold]
     fn take_in(&mut self, end: usize) -> Result<()> {
         if end <= self.map.capacity() {
@@ -418,14 +419,14 @@ impl MappedFile {
         }
     }
 
-    /// Takes in the length that the file has now, as others have changed it. Unlike [`Mmap::refresh`] it can move the
-    /// map, and make it shorter. Returns the new length; the position stays.
+    /// Adapts the map to the length that the file has now, and returns it. Unlike [`Mmap::refresh`] it can move the map, and shorten it.
+    /// The position stays.
     ///
     /// # Errors
     ///
-    /// As [`Mmap::refresh`], and as [`end`](Self::end) for what was written and lost; where [`share`](Self::share)d holders exist, also
-    /// for a length behind the capacity, and for one that is less than before. [`Unsupported`](crate::ErrorKind::Unsupported): a
-    /// copy-on-write map moves only on Linux.
+    /// As [`Mmap::refresh`], and as [`end`](Self::end) for bytes that were written and lost. For a [`share`](Self::share)d map also a
+    /// length beyond the capacity, or one that is less than before. [`Unsupported`](crate::ErrorKind::Unsupported): a copy-on-write map
+    /// that has to move, except on Linux.
     ///
     /// # Examples
     ///
@@ -455,11 +456,11 @@ impl MappedFile {
         Ok(len)
     }
 
-    /// The map, for changing the mapping itself: as [`Arc::get_mut`] has it, while nobody else holds it.
+    /// Returns the map for changing the mapping itself, as [`Arc::get_mut`] does: only while nobody else holds it.
     ///
     /// # Errors
     ///
-    /// [`InUse`](crate::ErrorKind::InUse) while [`share`](Self::share)d holders exist.
+    /// [`InUse`](crate::ErrorKind::InUse) while [`share`](Self::share)d handles exist.
     ///
     /// # Examples
     ///
@@ -478,7 +479,7 @@ impl MappedFile {
         Arc::get_mut(&mut self.map).ok_or_else(|| Detail::InUse { operation }.into())
     }
 
-    /// Where the line that starts at the position ends: behind its newline, or at the end of the map.
+    /// Returns where the line that starts at the position ends: after its newline, or at the end of the map.
     ///
     /// # Errors
     ///
@@ -493,8 +494,7 @@ impl MappedFile {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn line_end(&self) -> Result<usize> {
-        let start = self.position.min(self.map.len());
-        Ok(self.map.find(b"\n", start..)?.map_or(self.map.len(), |index| index + 1))
+        self.map.line_end_from(self.position.min(self.map.len()))
     }
 }
 

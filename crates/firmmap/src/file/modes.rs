@@ -1,4 +1,4 @@
-//! Opening a file by a [`Mode`].
+//! Opening a file in a [`Mode`].
 
 use std::path::Path;
 
@@ -10,20 +10,20 @@ use crate::open_file;
 use crate::options::{FileChange, MmapOptions, OpenFile, duplicate, opening, supported};
 use crate::sys::{self, AsSource, FileResize};
 
-/// The ways to open one.
+/// Files that are opened in a [`Mode`], as a [`MappedFile`].
 impl MmapOptions {
-    /// Opens the file at `path` as `mode` says and maps it: from [`offset`](Self::offset) to its end, or
-    /// [`len`](Self::len) bytes. The mode takes the place of [`access`](Self::access) and [`extend`](Self::extend).
+    /// Opens the file at `path` as `mode` says, and maps it: from [`offset`](Self::offset) to its end, or
+    /// [`len`](Self::len) bytes. The mode replaces [`access`](Self::access) and [`extend`](Self::extend).
     ///
-    /// Opened in a mode that writes, a regular file grows with the map: [`MappedFile`]. One that is too short for the range
-    /// is made longer, with space allocated on the disk. Empty files can be mapped.
+    /// A regular file that is opened in a mode that writes grows with the map: see [`MappedFile`]. If it is too short for the range, it is
+    /// extended, with space allocated on the disk unless it is [`sparse`](Self::sparse). Empty files can be mapped.
     ///
     /// # Errors
     ///
-    /// No file has changed then, and none was made.
+    /// No file has changed then, and none was created.
     ///
-    /// As [`map`](Self::map): the range must be inside the file in modes that do not write. And
-    /// [`Os`](crate::ErrorKind::Os) where the file cannot be opened, or where the disk is full.
+    /// As [`map`](Self::map): in modes that do not write, the range must lie inside the file. And
+    /// [`Os`](crate::ErrorKind::Os) if the file cannot be opened, or the disk is full.
     ///
     /// # Examples
     ///
@@ -53,7 +53,7 @@ impl MmapOptions {
 
     /// As [`open_mode`](Self::open_mode), for a file that is open already. It stays the caller's.
     ///
-    /// [`Mode::Create`] empties it, after all else has gone well.
+    /// [`Mode::Create`] empties it, after everything else has succeeded.
     ///
     /// # Errors
     ///

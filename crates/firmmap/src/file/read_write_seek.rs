@@ -1,11 +1,11 @@
-//! The standard library's traits of files.
+//! The traits of `std::io`.
 
 use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
 
 use super::MappedFile;
 use crate::{range, region};
 
-/// How many bytes [`BufRead`] lends at a time: they are copied anew each time, so they are few.
+/// The number of bytes that [`BufRead`] lends at a time. Each call copies them, so they are few.
 const LENT: usize = 512;
 
 impl Read for MappedFile {
@@ -44,8 +44,8 @@ impl Read for MappedFile {
     }
 }
 
-/// What is lent is a copy of up to 512 bytes, made again by each call: mapped bytes can change at any time, so no plain slice of them may
-/// be given out. [`Mmap::lines`](crate::Mmap::lines) copies more at a time and is faster.
+/// Each call of `fill_buf` lends a new copy of up to 512 bytes: mapped bytes can change at any time, so no plain slice of them may be lent.
+/// [`Mmap::lines`](crate::Mmap::lines) copies more at a time and is faster.
 impl BufRead for MappedFile {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.remaining() == 0 {
@@ -73,11 +73,10 @@ impl Write for MappedFile {
         Ok(count)
     }
 
-    /// Brings all changes to the disk: [`Mmap::flush`](crate::Mmap::flush). What was written through this value and is not in the file,
-    /// as somebody has cut it off within a page, is an error; and the file's time of modification is that of now, if something was
-    /// written inside of it.
+    /// Writes all changes to the disk: [`Mmap::flush`](crate::Mmap::flush). If bytes were written within the map, the file's time of
+    /// modification is set to now, and it is an error if somebody has cut them off within a page, where writes are lost without a fault.
     fn flush(&mut self) -> io::Result<()> {
-        // Writing the page back clears what is behind the end of the file.
+        // Writing the page back clears what is past the end of the file.
         let settled = self.settle();
         self.map.flush()?;
         Ok(settled?)

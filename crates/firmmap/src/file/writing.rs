@@ -1,4 +1,4 @@
-//! Writing at the position, and what is settled afterwards because the system does not tell of it.
+//! Writing at the position, and what has to be settled afterwards, because the system does not report it.
 
 use std::time::SystemTime;
 
@@ -11,18 +11,18 @@ use crate::range;
 pub(super) enum Appends {
     /// The descriptor had `O_APPEND`.
     WhileFlagged,
-    /// It was opened so.
+    /// It was opened with [`Mode::Append`](crate::Mode::Append).
     Always,
 }
 
-/// What was written into the map through it: stores to mapped pages, of which the system tells neither that they are behind the end of
-/// the file in its last page, nor, in a page that was written to before, when they were made.
+/// What was stored in mapped pages through this value. The system reports neither that a store was past the end of the file, in its last
+/// page, nor, in a page that is dirty already, when it was made.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Unsettled {
-    /// A range that holds all that was written; empty if nothing was.
+    /// A range that contains all bytes that were written; empty if none were.
     start: usize,
     end: usize,
-    /// Views that can be written to have existed.
+    /// Whether views that can be written to have existed.
     views: Views,
 }
 
@@ -52,15 +52,14 @@ impl Unsettled {
         }
     }
 
-    /// What is missing was told.
+    /// What is missing was reported.
     pub(super) fn forget(&mut self) {
         (self.start, self.end) = (usize::MAX, 0);
     }
 }
 
 impl MappedFile {
-    /// Notes that `len` bytes were written at `start`. Hidden, as it is for the Python class, which writes through the
-    /// [`Mmap`](crate::Mmap).
+    /// Notes that `len` bytes were written at `start`. Hidden: for the Python class, which writes through the [`Mmap`](crate::Mmap).
     #[doc(hidden)]
     #[inline]
     pub fn note_write(&mut self, start: usize, len: usize) {
@@ -70,7 +69,7 @@ impl MappedFile {
         }
     }
 
-    /// Notes that there is a view that can be written to. Hidden, as it is for the Python class, which counts them.
+    /// Notes that there is a view that can be written to. Hidden: for the Python class, which counts them.
     #[doc(hidden)]
     #[inline]
     pub fn note_view(&mut self) {
@@ -79,7 +78,7 @@ impl MappedFile {
         }
     }
 
-    /// Notes that views which can be written to go on being used after [`settle`](Self::settle).
+    /// Notes that views which can be written to outlive a [`settle`](Self::settle).
     #[doc(hidden)]
     pub fn keep_views(&mut self) {
         if self.is_file_written() {
@@ -92,8 +91,8 @@ impl MappedFile {
         self.growable && !self.map.is_anonymous()
     }
 
-    /// After writes into the map: sets the file's time of modification, and looks whether others have cut the file off within the last
-    /// page, where such writes are lost without a fault. Hidden, as it is a part of `flush` and `close`.
+    /// After writes into the map: sets the file's time of modification, and checks whether others have cut the file off within its last
+    /// page, where such writes are lost without a fault. Hidden: a part of `flush` and `close`.
     ///
     /// # Errors
     ///
@@ -117,7 +116,7 @@ impl MappedFile {
             return Err(Detail::Fault { offset: tail.start.max(start) }.into());
         }
         if matches!(views, Views::Since(_)) {
-            // The system has cleared these bytes when the file was cut.
+            // The system cleared these bytes when the file was cut off.
             let bytes = self.map.to_vec(tail.start..tail.end.min(self.map.len()))?;
             if let Some(index) = bytes.iter().position(|&byte| byte != 0) {
                 return Err(Detail::Fault { offset: tail.start + index }.into());
@@ -126,8 +125,8 @@ impl MappedFile {
         Ok(())
     }
 
-    /// Refuses to read bytes of `start..end` that were not in the file when [`follow_end`](Self::follow_end) has just looked. Hidden, as
-    /// it is a part of reads up to the end.
+    /// Refuses to read bytes of `start..end` that [`follow_end`](Self::follow_end) has just found to be missing from the file. Hidden: a part
+    /// of reads up to the end.
     #[doc(hidden)]
     #[inline]
     pub fn check_present(&self, start: usize, end: usize) -> Result<()> {
@@ -137,8 +136,8 @@ impl MappedFile {
         Ok(())
     }
 
-    /// Whether writing at the position changes bytes of the map, and neither its end nor the file's decides. Hidden, as it is the
-    /// Python class's short way.
+    /// Whether writing `count` bytes at the position only changes bytes of the map, so that neither its end nor the file's matters. Hidden:
+    /// for the fast path of the Python class.
     #[doc(hidden)]
     #[inline]
     #[must_use]
@@ -146,7 +145,7 @@ impl MappedFile {
         self.appends.is_none() && !self.short && self.position <= self.map.len() && count <= self.remaining()
     }
 
-    /// Whether each write goes to the end of the file, as its descriptor has `O_APPEND`, or it was opened with
+    /// Returns whether each write goes to the end of the file, because its descriptor has `O_APPEND` or it was opened with
     /// [`Mode::Append`](crate::Mode::Append).
     ///
     /// # Examples
@@ -177,15 +176,15 @@ impl MappedFile {
         }
     }
 
-    /// Writes all of `bytes` at the position, or at the end of a file that is only appended to, and moves the position behind them.
-    /// Hidden, as it is [`write`](std::io::Write::write) with the library's own errors; for maps that grow.
+    /// Writes all of `bytes` at the position, or at the end of a file that [`appends`](Self::appends), and moves the position past them.
+    /// Hidden: [`write`](std::io::Write::write) for maps that grow, with the library's own errors.
     #[doc(hidden)]
     pub fn write_growing(&mut self, bytes: &[u8]) -> Result<()> {
         if bytes.is_empty() {
             return self.map.check();
         }
         self.write_and_move(bytes).inspect_err(|error| {
-            // This tells of the bytes that are missing.
+            // That reports the missing bytes.
             if error.kind() == ErrorKind::Fault {
                 self.unsettled.forget();
             }
@@ -199,8 +198,10 @@ impl MappedFile {
                 return Err(Detail::Fault { offset: end }.into());
             }
         }
-        if self.appends() {
-            self.position = self.append_moving(bytes)?;
+        // At the end of the map the write itself finds out whether the flag is still there.
+        let is_flagged_end = matches!(self.appends, Some(Appends::WhileFlagged)) && self.position == self.map.len();
+        if is_flagged_end || self.appends() {
+            self.position = self.append_moving(bytes, is_flagged_end)?;
             return Ok(());
         }
         let end = self.position.checked_add(bytes.len());
@@ -227,15 +228,22 @@ impl MappedFile {
         self.map.write_growing_at(bytes, self.position)
     }
 
-    /// Appends, and says where the bytes end.
-    fn append_moving(&mut self, bytes: &[u8]) -> Result<usize> {
+    /// Appends, or, `if_flagged`, writes at the position where the descriptor has lost `O_APPEND`; and says where the bytes end.
+    fn append_moving(&mut self, bytes: &[u8], if_flagged: bool) -> Result<usize> {
         loop {
             let len = self.map.len();
-            match self.map.append(bytes) {
+            let appended =
+                if if_flagged { self.map.append_or_write_at(bytes, self.position) } else { self.map.append(bytes) };
+            match appended {
                 Err(error) if error.kind() == ErrorKind::BeyondCapacity => {
-                    let start = self.map.end_in_file()?;
+                    let at_position = if_flagged && !self.appends();
+                    let start = if at_position { self.position } else { self.map.end_in_file()? };
                     let end = start.checked_add(bytes.len()).ok_or(error)?;
                     let map = self.exclusive("growing")?;
+                    #[cfg(windows)]
+                    if map.keeps_file() && !at_position {
+                        return map.append_and_map(bytes).map(|start| start + bytes.len());
+                    }
                     if !map.reserves() {
                         map.resize_and_write(bytes, start)?;
                         return Ok(end);
@@ -244,7 +252,7 @@ impl MappedFile {
                 }
                 // The file was cut off: its end is a new one, if the map may become shorter.
                 Err(error) if error.kind() == ErrorKind::Fault => {
-                    if self.end()? >= len || self.short {
+                    if !self.appends() || self.end()? >= len || self.short {
                         return Err(error);
                     }
                 }

@@ -1,9 +1,9 @@
 //! Fast paths for callers to whom a nanosecond matters: the Python class, whose calls cost as much as the standard library's.
 //!
-//! Each returns a result, or `None`, and the operation that it stands in for then finds out why: an index outside of the map, a
+//! Each `try_…` returns a result, or `None`, and the operation that it stands in for then finds out why: an index outside of the map, a
 //! protection, a fault. Nothing has changed then; but a write that met a fault may have been made, and is made again. So no error has
 //! to be carried along. They are hidden because nobody else needs them: where Rust calls Rust, the compiler turns [`Mmap::get`] into
-//! the same code.
+//! the same code. Also here is what only that class asks about the descriptor.
 
 use std::mem::MaybeUninit;
 
@@ -27,7 +27,7 @@ impl Mmap {
 
     #[inline(always)]
     fn is_writable(&self) -> bool {
-        self.origin.protection.contains(Protection::WRITE)
+        self.origin.parameters.protection.contains(Protection::WRITE)
     }
 
     /// [`set`](Self::set), if it succeeds.
@@ -73,6 +73,12 @@ impl Mmap {
     /// [`tracked_file`](Self::tracked_file) can tell.
     pub fn descriptor_position(&self) -> Option<u64> {
         self.file.as_ref()?.unchecked_position()
+    }
+
+    /// The name of the memory.
+    #[cfg(windows)]
+    pub fn tag(&self) -> Option<&str> {
+        self.origin.parameters.tag.as_deref()
     }
 
     /// Whether the map keeps its file.

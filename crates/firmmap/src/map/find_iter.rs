@@ -101,6 +101,8 @@ impl FindIter<'_> {
                 });
             }) {
                 found.clear();
+                // What the finder has learned may be half of it where a fault has ended the search.
+                self.finder = Finder::new(self.needle, Direction::Forward);
                 // The bytes before the missing one are there.
                 missing = Some(fault);
                 len = fault.offset.saturating_sub(rest.start).min(len.saturating_sub(1));

@@ -36,6 +36,9 @@ const COPIED: u8 = 3;
 /// The file has no length that could be changed.
 const NOT_REGULAR: u8 = 4;
 
+/// Up to so many appended bytes are looked for in the map, which costs less than asking for the length of the file again.
+const SMALL_APPEND: usize = 1024;
+
 /// Writes of at least so many bytes first ask whether the disk has space: writing them takes much longer than asking.
 const LARGE_WRITE: usize = 64 * 1024;
 
@@ -63,6 +66,16 @@ impl Growth {
             known => Ok(known),
         }
     }
+}
+
+/// Where bytes are to be written.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    At(usize),
+    /// At the end of the file.
+    End,
+    /// There if its descriptor has `O_APPEND`, else at this index.
+    EndIfFlagged(usize),
 }
 
 /// What a write has done to a file, so that it can be undone.
@@ -227,7 +240,7 @@ impl Mmap {
     ///
     /// # Platform-specific behavior
     ///
-    /// One pwrite(2), because maps and files show the same bytes at once. OpenBSD does not promise that, and files with `O_DIRECT`
+    /// One statx(2) and one pwrite(2), because maps and files show the same bytes at once. OpenBSD does not promise that, and files with `O_DIRECT`
     /// accept only whole blocks: there the file is extended, and the bytes are copied into the map. With `O_APPEND` the system
     /// chooses the offset; if other programs append at the same moment, the bytes are searched for in what was added.
     ///
@@ -245,7 +258,13 @@ impl Mmap {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn append(&self, bytes: &[u8]) -> Result<usize> {
-        self.write_growing(bytes, None)
+        self.write_growing(bytes, Place::End)
+    }
+
+    /// Writes all of `bytes` as write(2) does through a descriptor that had `O_APPEND` when it was last looked at: at the end of the file
+    /// if it still has the flag, else at `position`. Returns where they begin.
+    pub(crate) fn append_or_write_at(&self, bytes: &[u8], position: usize) -> Result<usize> {
+        self.write_growing(bytes, Place::EndIfFlagged(position))
     }
 
     /// Writes all of `bytes` at `position`, extending map and file if they reach past the end.
@@ -270,7 +289,7 @@ impl Mmap {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn write_growing_at(&self, bytes: &[u8], position: usize) -> Result<()> {
-        self.write_growing(bytes, Some(position)).map(drop)
+        self.write_growing(bytes, Place::At(position)).map(drop)
     }
 
     /// Whether the map follows the end of its file: operations for which the end matters, such as [`append`](Self::append) and the
@@ -294,8 +313,8 @@ impl Mmap {
 
     /// Takes in what others have appended to the file, within the map's [`capacity`](Self::capacity), and returns the new length.
     ///
-    /// It works for maps of every kind. In a copy-on-write map, changed pages keep their changes up to the old end of the map; the
-    /// new bytes are the file's.
+    /// Read-only and copy-on-write maps can be refreshed too. In a copy-on-write map, changed pages keep their changes up to the old end
+    /// of the map; the new bytes are the file's.
     ///
     /// # Errors
     ///
@@ -303,6 +322,7 @@ impl Mmap {
     ///
     /// - [`BeyondCapacity`](crate::ErrorKind::BeyondCapacity): the file is longer than that now.
     /// - [`Fault`](crate::ErrorKind::Fault): the file is shorter than the map, because somebody has truncated it.
+    /// - [`Unsupported`](crate::ErrorKind::Unsupported): a device, which has one length.
     /// - [`NoFile`](crate::ErrorKind::NoFile), [`StaleDescriptor`](crate::ErrorKind::StaleDescriptor), [`Os`](crate::ErrorKind::Os).
     ///
     /// # Examples
@@ -334,7 +354,7 @@ impl Mmap {
     /// Extends the map by what its file has there.
     fn take_in(&self, file: &File, len: usize) -> Result<()> {
         let old = self.len();
-        if self.is_private_file() && len > old && self.origin.protection.contains(Protection::WRITE) {
+        if self.is_private_file() && len > old && self.origin.parameters.protection.contains(Protection::WRITE) {
             // A page that was changed is no longer the file's, not past the old end either.
             let page = sys::page_size();
             let used = (self.offset() % page as u64) as usize + old;
@@ -383,7 +403,7 @@ impl Mmap {
     pub(crate) fn map_again(&self) -> Result<Self> {
         self.region.check()?;
         let Some(file) = self.file.as_ref() else { return Err(Detail::NoFile { operation: "mapping again" }.into()) };
-        if self.origin.private || self.origin.anonymous {
+        if self.origin.parameters.private || self.origin.anonymous {
             return Err(Detail::Unsupported { what: "mapping private memory a second time" }.into());
         }
         let own = file.get().and_then(|file| sys::duplicate(sys::source(file)));
@@ -445,13 +465,8 @@ impl Mmap {
 
     fn set_len(&mut self, len: usize, how: FileResize) -> Result<()> {
         self.check_resizable()?;
-        if len > self.capacity()
-            && cfg!(unix)
-            && self.origin.anonymous
-            && !self.origin.private
-            && self.backing().is_none()
-        {
-            return Err(Detail::Unsupported { what: "shared anonymous memory that grows" }.into());
+        if len > self.capacity() {
+            self.check_memory_grows()?;
         }
         if !self.origin.anonymous && self.file.is_none() {
             return Err(Detail::NoFile { operation: "resize" }.into());
@@ -488,15 +503,57 @@ impl Mmap {
             // What others have appended must not be cut off.
             self.refresh_alone()?;
         }
-        let len = self.len();
-        if position + bytes.len() <= len {
+        let (len, new_len) = (self.len(), position + bytes.len());
+        if new_len <= len {
             return self.write_all_at(bytes, position);
         }
-        self.resize_allocated(position + bytes.len())?;
-        self.write_all_at(bytes, position).inspect_err(|_| {
-            // The first error is the one to report.
-            let _ = self.set_len(len, FileResize::Length);
+        self.check_resizable()?;
+        self.region.check()?;
+        let end = self.end(new_len)?;
+        let file = if self.is_private_file() { None } else { self.whole_file("writing")? };
+        let Some((file, before)) = file else {
+            self.resize_allocated(new_len)?;
+            return self.write_all_at(bytes, position).inspect_err(|_| {
+                // The first error is the one to report.
+                let _ = self.set_len(len, FileResize::Length);
+            });
+        };
+        self.lengthen(file, before, end).map_err(|error| Error::os("writing", error))?;
+        // What the file has behind a part that is mapped stays.
+        let now = before.max(end);
+        let grown = self.remap_file(self.origin.capacity_for(new_len), new_len, FileResize::Keep, now, now);
+        grown.and_then(|()| self.write_all_at(bytes, position)).inspect_err(|_| {
+            let how = if end > before { FileResize::Length } else { FileResize::Keep };
+            let _ = self.remap_file(self.origin.capacity_for(len), len, how, now, before);
         })
+    }
+
+    /// Where a map cannot be longer than its file: appends by a write for which the system chooses the offset, the end of the file,
+    /// and maps the file anew. Returns where the bytes are.
+    #[cfg(windows)]
+    pub(crate) fn append_and_map(&mut self, bytes: &[u8]) -> Result<usize> {
+        self.check_growth()?;
+        let Some((file, before)) = self.whole_file("writing")? else {
+            return Err(Detail::NoFile { operation: "writing" }.into());
+        };
+        if let Err(failed) = sys::append_all(file, bytes, before) {
+            sys::restore_len(file, before, before + 1..=before + failed.written as u64);
+            return Err(Error::os("writing", failed.error));
+        }
+        let ours = before + bytes.len() as u64;
+        let now = sys::file_len(file).unwrap_or(ours).max(ours);
+        let (start, end) = (self.len_in(before)?, self.len_in(now)?);
+        self.remap_file(end, end, FileResize::Keep, now, now).inspect_err(|_| {
+            if let Ok(Some((file, _))) = self.whole_file("writing") {
+                sys::restore_len(file, before, ours..=ours);
+            }
+        })?;
+        if now == ours {
+            return Ok(start);
+        }
+        // Others have appended at the same time, before or after these bytes.
+        let found = self.find(bytes, start..).ok().flatten();
+        Ok(found.unwrap_or(end - bytes.len()))
     }
 
     /// Moves the map so that it can then grow to `len` bytes without moving, and further if that costs only addresses.
@@ -557,7 +614,7 @@ impl Mmap {
         }
         let file = self.file.as_ref().map(TrackedFile::get).transpose();
         let source = file.map_err(|error| Error::os("resize", error))?.map(sys::source);
-        let (aligned, start, total) = range::aligned(self.offset(), capacity, self.origin.granularity)?;
+        let (aligned, start, total) = range::aligned(self.offset(), capacity, self.origin.parameters.granularity)?;
         if let (0, true, Some(file)) = (capacity, self.origin.reserves(), &self.file) {
             // Before the mapping ends that keeps the inode alive. If this is refused, the map is none the worse.
             let _ = self.origin.pin(source, Some(file), self.offset());
@@ -577,11 +634,15 @@ impl Mmap {
         })
     }
 
-    /// Writes `bytes` at `position`, or at the end, within the map's capacity. Returns the position.
-    pub(crate) fn write_growing(&self, bytes: &[u8], position: Option<usize>) -> Result<usize> {
+    /// Writes `bytes` within the map's capacity. Returns where they begin.
+    fn write_growing(&self, bytes: &[u8], place: Place) -> Result<usize> {
         self.check_growth()?;
         let _lock = self.growth.lock();
         let len = self.len();
+        let mut position = match place {
+            Place::At(position) => Some(position),
+            Place::End | Place::EndIfFlagged(_) => None,
+        };
         if bytes.is_empty() {
             return Ok(position.unwrap_or(len));
         }
@@ -604,9 +665,17 @@ impl Mmap {
         };
         // The file may be longer than an address can express; then only a part of it is mapped.
         let file_end = self.len_in(file_len).unwrap_or(usize::MAX);
-        if position.is_none() && self.appends(file) {
+        if let Place::EndIfFlagged(index) = place {
+            // At the end of the file both are the same.
+            if index != file_end && !self.appends(file) {
+                position = Some(index);
+            }
+        }
+        if position.is_none() && self.may_append(file) {
             self.check_capacity("writing", end_of(file_end)?)?;
-            return self.append_by_system(file, file_len, bytes);
+            if let Some(start) = self.append_by_system(file, file_len, bytes)? {
+                return Ok(start);
+            }
         }
         let position = position.unwrap_or(if self.follows_end() { file_end } else { len });
         let end = end_of(position)?;
@@ -628,8 +697,17 @@ impl Mmap {
 
     /// Whether the file was opened with `O_APPEND`, and still has that flag.
     fn appends(&self, file: &File) -> bool {
-        let is_known = self.growth.kind_of(file).is_ok_and(|kind| kind == AT_END);
-        is_known && sys::appending(file) == Appending::AtEnd
+        self.had_append_flag(file) && sys::appending(file) == Appending::AtEnd
+    }
+
+    fn had_append_flag(&self, file: &File) -> bool {
+        self.growth.kind_of(file).is_ok_and(|kind| kind == AT_END)
+    }
+
+    /// Whether bytes for the end are appended by the system. Linux does that with a pwrite(2) at the end that was seen, where they
+    /// belong without the flag too, if the map follows the end; elsewhere it is write(2), which needs the flag.
+    fn may_append(&self, file: &File) -> bool {
+        if cfg!(linux_kernel) && self.follows_end() { self.had_append_flag(file) } else { self.appends(file) }
     }
 
     /// Whether all writes go to the end of the file, because of its flags.
@@ -662,30 +740,44 @@ impl Mmap {
         Ok(self.region.write(bytes, start)?)
     }
 
-    /// Appends to a file with `O_APPEND`, and finds out where the bytes went.
-    fn append_by_system(&self, file: &File, file_len: u64, bytes: &[u8]) -> Result<usize> {
+    /// Appends to a file that was opened with `O_APPEND`, and finds out where the bytes went. `None` if its flags have changed so that
+    /// this cannot be done.
+    fn append_by_system(&self, file: &File, file_len: u64, bytes: &[u8]) -> Result<Option<usize>> {
         let writing = |error| Error::os("writing", error);
         if bytes.len() >= LARGE_WRITE {
             sys::check_space(file, file_len, file_len + bytes.len() as u64).map_err(writing)?;
         }
         let mut undo = Undo { file, before: file_len, reached: file_len, saved: (0, Vec::new()) };
         if let Err(failed) = sys::append_all(file, bytes, file_len) {
+            if failed.written == 0 && sys::appending(file) == Appending::Copied {
+                return Ok(None);
+            }
             undo.reached += failed.written as u64;
             undo.take_back();
             return Err(writing(failed.error));
         }
         let start = self.len_in(file_len)?;
         let ours = file_len + bytes.len() as u64;
+        self.region.grow((start + bytes.len()).max(self.len()));
+        if bytes.len() <= SMALL_APPEND && self.shows(bytes, start) {
+            return Ok(Some(start));
+        }
         // The bytes are written: failing to find out more about the file is no error of writing.
         let now = sys::file_len(file).unwrap_or(ours).max(ours);
         let end = self.len_in(now).unwrap_or(usize::MAX);
         self.region.grow(end.min(self.capacity()).max(self.len()));
         if now == ours {
-            return Ok(start);
+            return Ok(Some(start));
         }
         // Others have appended at the same time, before or after these bytes.
         let found = self.find(bytes, start..self.len()).ok().flatten();
-        Ok(found.unwrap_or(end - bytes.len()))
+        Ok(Some(found.unwrap_or(end - bytes.len())))
+    }
+
+    /// Whether the map shows `bytes` at `start`, as far as that can be seen without a risk.
+    fn shows(&self, bytes: &[u8], start: usize) -> bool {
+        let span = range::clipped(start, bytes.len(), self.len());
+        self.is_readable() && self.region.is_guarded() && self.region.search(span, |shown| shown == bytes) == Ok(true)
     }
 
     /// Extends a file that is shorter than `end`, with space allocated on its disk. Memory is allocated when it is used.
@@ -701,7 +793,7 @@ impl Mmap {
     /// The file whose bytes are mapped: none for anonymous memory, also if a flag (`MAP_ANONYMOUS`) has made it so.
     fn backing(&self) -> Option<&TrackedFile> {
         #[cfg(unix)]
-        if self.origin.flags.contains(crate::MapFlags::ANONYMOUS) {
+        if self.origin.parameters.flags.contains(crate::MapFlags::ANONYMOUS) {
             return None;
         }
         self.file.as_ref()
@@ -745,13 +837,22 @@ impl Mmap {
         end.ok_or_else(|| range::too_large("the new length", len as u64))
     }
 
+    /// Refuses shared anonymous memory, whose length the kernel fixes when it is created on Unix. Elsewhere it is copied.
+    pub(super) fn check_memory_grows(&self) -> Result<()> {
+        let is_shared = self.origin.anonymous && !self.origin.parameters.private;
+        if cfg!(unix) && is_shared && self.backing().is_none() {
+            return Err(Detail::Unsupported { what: "shared anonymous memory that grows" }.into());
+        }
+        Ok(())
+    }
+
     /// Whether this is a copy-on-write map of a file.
     fn is_private_file(&self) -> bool {
-        self.origin.private && !self.origin.anonymous
+        self.origin.parameters.private && !self.origin.anonymous
     }
 
     fn check_resizable(&self) -> Result<()> {
-        let writable = self.origin.protection.contains(Protection::WRITE);
+        let writable = self.origin.parameters.protection.contains(Protection::WRITE);
         if self.origin.resizable && writable { Ok(()) } else { Err(Detail::NotResizable.into()) }
     }
 

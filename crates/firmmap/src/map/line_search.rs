@@ -1,7 +1,7 @@
 //! [`LineSearch`]: the lines of a map that contain a needle, and lines from the last to the first.
 //!
 //! The search finds the first needle, in place; the line around it is cut out, and the rest of its page is copied and searched for more
-//! with it: so lines without a needle are never looked at, and where nearly every line has one, a page costs one guarded copy.
+//! with it: so lines without a needle cost no more than the search, and where nearly every line has one, a page costs one guarded copy.
 
 use std::fmt;
 use std::iter::FusedIterator;
@@ -40,7 +40,7 @@ pub struct LineCursor {
     /// What is left of the range. Forward, `start` is where a line begins; in reverse, `end`.
     start: usize,
     end: usize,
-    /// How far there is no needle: forward, none begins before it; in reverse, none reaches behind it.
+    /// How far there is no needle: forward, none begins before it; in reverse, none reaches past it.
     searched: usize,
     /// A copy of the map from `base` on, and the lines in it, in the order in which they are yielded.
     bytes: Vec<u8>,
@@ -219,19 +219,17 @@ impl LineCursor {
                 if is_at_end {
                     return Ok(LineStep::Cut);
                 }
-                let rest = span(start + copied, self.end.min((start + copied).saturating_add(limit)));
-                let end = match map.find(b"\n", rest.start..rest.end())? {
-                    Some(newline) => newline + 1,
-                    None if rest.end() < self.end => return Ok(LineStep::Far),
-                    None if ends_here => self.end,
-                    None => return Ok(LineStep::Cut),
+                let unread = start + copied;
+                let end = match line_end(map, unread, self.end, limit, ends_here)? {
+                    Ok(end) => end,
+                    Err(step) => return Ok(step),
                 };
-                region::append(&mut self.bytes, end - rest.start, |bytes| map.read_uninit_at(bytes, rest.start))?;
+                region::append(&mut self.bytes, end - unread, |bytes| map.read_uninit_at(bytes, unread))?;
                 next = self.bytes.len();
                 push(&mut self.lines, 0..next)?;
             }
         }
-        // Where no line with a needle is left in the block, the search goes on behind it.
+        // Where no line with a needle is left in the block, the search goes on after it.
         let unsearched = (copied + 1).saturating_sub(needles.longest().max(1));
         self.start = start + next;
         self.searched = if cut { self.start } else { start + next.max(unsearched) };
@@ -334,11 +332,9 @@ impl LineCursor {
         };
         self.searched = behind;
         let Some(start) = line_start(map, self.start, last, limit)? else { return Ok(LineStep::Far) };
-        let rest = span(last, self.end.min(last.saturating_add(limit)));
-        let end = match map.find(b"\n", rest.start..rest.end())? {
-            Some(newline) => newline + 1,
-            None if rest.end() < self.end => return Ok(LineStep::Far),
-            None => self.end,
+        let end = match line_end(map, last, self.end, limit, true)? {
+            Ok(end) => end,
+            Err(step) => return Ok(step),
         };
         // The page in which the line begins; only the line where the rest of that is missing.
         let mut base = needles::page_start(map, start).max(self.start);
@@ -397,6 +393,24 @@ fn line_start(map: &Mmap, least: usize, index: usize, limit: usize) -> Result<Op
     })
 }
 
+/// Where the line ends that goes on at `index`: after its newline, or with `ends_here` at `end`. Otherwise the step that ends there, because
+/// the newline is more than `limit` bytes on, or not there yet.
+fn line_end(
+    map: &Mmap,
+    index: usize,
+    end: usize,
+    limit: usize,
+    ends_here: bool,
+) -> Result<std::result::Result<usize, LineStep>> {
+    let near = end.min(index.saturating_add(limit));
+    Ok(match map.find(b"\n", index..near)? {
+        Some(newline) => Ok(newline + 1),
+        None if near < end => Err(LineStep::Far),
+        None if ends_here => Ok(end),
+        None => Err(LineStep::Cut),
+    })
+}
+
 #[inline(always)]
 fn push(lines: &mut Vec<Range<usize>>, line: Range<usize>) -> Result<()> {
     if lines.len() == lines.capacity() {
@@ -416,8 +430,8 @@ fn reserve_lines(lines: &mut Vec<Range<usize>>) -> Result<()> {
 impl Mmap {
     /// Returns an iterator over the lines of `range` that contain any of `needles`, each with its newline; the last one may have none.
     ///
-    /// The lines are found by the search, at its speed, and cut out around the matches; those between them are not looked at. A range
-    /// without an end reaches to the present end of the map. A needle may end in a newline, and then is found at the ends of lines.
+    /// The lines are found by the search, at its speed, and cut out around the matches; those between them are not split. A range without
+    /// an end reaches to the present end of the map. A needle may end in a newline, and then is found at the ends of lines.
     ///
     /// Lines are read ahead up to the end of a page: a change to the map or to its file may be missed in these.
     ///
@@ -449,7 +463,7 @@ impl Mmap {
     ///
     /// # Errors
     ///
-    /// As [`lines_containing`](Self::lines_containing); where bytes are missing, after the lines behind them.
+    /// As [`lines_containing`](Self::lines_containing); where bytes are missing, after the lines that follow them.
     ///
     /// # Examples
     ///
@@ -472,7 +486,7 @@ impl Mmap {
     ///
     /// # Errors
     ///
-    /// As [`lines`](Self::lines); where bytes are missing, after the lines behind them.
+    /// As [`lines`](Self::lines); where bytes are missing, after the lines that follow them.
     ///
     /// # Examples
     ///

@@ -84,9 +84,14 @@ impl Mmap {
             return Err(range::no_such_index("line", index, self.len()));
         }
         let start = self.rfind(b"\n", ..index)?.map_or(0, |newline| newline + 1);
+        Ok(start..self.line_end_from(index)?)
+    }
+
+    /// Where the line ends that goes on at `index`, which is in the map or its end: after its newline, or at the end of the map.
+    pub(crate) fn line_end_from(&self, index: usize) -> Result<usize> {
         // A match is often near the end of its line, and a line is often short.
-        let end = self.find_byte(b'\n', index..)?.map_or(self.len(), |newline| newline + 1);
-        Ok(start..end)
+        let end = self.len();
+        Ok(self.find_byte(b'\n', index..end)?.map_or(end, |newline| newline + 1))
     }
 }
 

@@ -45,22 +45,18 @@ use crate::access::{Access, Protection};
 use crate::error::{Detail, Error, Result};
 use crate::range::{self, Span};
 use crate::region::{self, Region};
-use crate::sys::{self, Request, Source, TrackedFile};
+use crate::sys::{self, Parameters, Request, Source, TrackedFile};
 use growth::Growth;
 
-/// The parameters of a mapping: all that is needed to create it again with another length.
+/// What a map was made with: all that is needed to map its file again with another length.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
+    pub parameters: Parameters,
     pub anonymous: bool,
-    pub protection: Protection,
-    /// Changes stay in the mapping (copy-on-write).
-    pub private: bool,
     /// Whether the map may be resized, provided that it is writable.
     pub resizable: bool,
     /// Whether it is or was writable, so that there can be something to flush.
     pub written: bool,
-    /// What the offset of a mapping must be a multiple of.
-    pub granularity: usize,
     /// The least number of bytes of address space that was requested.
     pub capacity: usize,
     /// Whether what others append to the file belongs to the map.
@@ -69,36 +65,11 @@ pub(crate) struct Origin {
     pub sparse: bool,
     /// The length of a device, which the system does not say where it says that of a file.
     pub device_len: Option<u64>,
-    #[cfg(unix)]
-    pub flags: crate::MapFlags,
-    #[cfg(windows)]
-    pub tag: Option<String>,
 }
 
 impl Origin {
     pub(crate) fn request<'a>(&'a self, source: Option<Source<'a>>, offset: u64, len: usize) -> Request<'a> {
-        Request {
-            source,
-            offset,
-            len,
-            granularity: self.granularity,
-            access: self.access(),
-            protection: self.protection,
-            #[cfg(unix)]
-            flags: self.flags,
-            #[cfg(windows)]
-            tag: self.tag.as_deref(),
-        }
-    }
-
-    /// The access that protection and flags amount to.
-    pub(crate) fn access(&self) -> Access {
-        match (self.protection.contains(Protection::WRITE), self.private) {
-            (false, true) if cfg!(windows) => Access::Copy,
-            (false, _) => Access::Read,
-            (true, true) => Access::Copy,
-            (true, false) => Access::Write,
-        }
+        Request { source, offset, len, parameters: &self.parameters }
     }
 
     /// The length of a mapping for `len` bytes: longer, where the system allows a mapping to be longer than its file.
@@ -109,7 +80,7 @@ impl Origin {
     /// Maps one byte of the file for a map without bytes, to find out that this is allowed. `keep` holds the mapping, and so the
     /// inode.
     pub(crate) fn pin(&self, source: Option<Source<'_>>, keep: Option<&TrackedFile>, offset: u64) -> Result<()> {
-        let (aligned, _, total) = range::aligned(offset, 1, self.granularity)?;
+        let (aligned, _, total) = range::aligned(offset, 1, self.parameters.granularity)?;
         sys::pin(&self.request(source, aligned, total), keep).map_err(|error| refused(source, error))
     }
 
@@ -117,7 +88,8 @@ impl Origin {
     pub(crate) fn reserves(&self) -> bool {
         // A mapping of huge pages extends its file, or takes pages away from other processes.
         #[cfg(linux_kernel)]
-        let huge = self.flags.contains(crate::MapFlags::HUGETLB) || self.granularity > sys::page_size();
+        let huge =
+            self.parameters.flags.contains(crate::MapFlags::HUGETLB) || self.parameters.granularity > sys::page_size();
         #[cfg(not(linux_kernel))]
         let huge = false;
         sys::RESERVES && !huge
@@ -218,7 +190,7 @@ impl Mmap {
         let region = if capacity == 0 {
             Region::empty()
         } else {
-            let (aligned, start, total) = range::aligned(offset, capacity, origin.granularity)?;
+            let (aligned, start, total) = range::aligned(offset, capacity, origin.parameters.granularity)?;
             let file = source.borrowed();
             let region = Region::map(&origin.request(file, aligned, total), start, len, source.tracked());
             region.map_err(|error| refused(file, error))?
@@ -279,7 +251,9 @@ impl Mmap {
     /// ```
     #[must_use]
     pub fn access(&self) -> Access {
-        self.origin.access()
+        // To Windows, a private map that is read-only now is still a copy-on-write one.
+        let parameters = &self.origin.parameters;
+        if parameters.protection.contains(Protection::WRITE) { parameters.access() } else { Access::Read }
     }
 
     /// The protection of the pages.
@@ -293,7 +267,7 @@ impl Mmap {
     /// ```
     #[must_use]
     pub fn protection(&self) -> Protection {
-        self.origin.protection
+        self.origin.parameters.protection
     }
 
     /// Whether the map is anonymous memory, without a file.
@@ -618,12 +592,13 @@ impl Mmap {
         Ok(span.len)
     }
 
-    /// Writes all of `bytes` at `offset`, or nothing.
+    /// Writes all of `bytes` at `offset`, or nothing if they do not fit.
     ///
     /// # Errors
     ///
     /// [`OutOfRange`](crate::ErrorKind::OutOfRange) if they do not fit,
     /// [`AccessDenied`](crate::ErrorKind::AccessDenied) on a read-only map; nothing is written then.
+    /// [`Fault`](crate::ErrorKind::Fault) where a page is missing; the bytes before it may have been written.
     ///
     /// # Examples
     ///
@@ -691,7 +666,7 @@ impl Mmap {
 
     #[inline(always)]
     pub(crate) fn is_readable(&self) -> bool {
-        region::is_readable(self.origin.protection)
+        region::is_readable(self.origin.parameters.protection)
     }
 
     #[inline]
@@ -701,12 +676,12 @@ impl Mmap {
 
     #[inline]
     pub(crate) fn check_writable(&self, operation: &'static str) -> Result<()> {
-        if self.origin.protection.contains(Protection::WRITE) { Ok(()) } else { Err(self.denied(operation)) }
+        if self.origin.parameters.protection.contains(Protection::WRITE) { Ok(()) } else { Err(self.denied(operation)) }
     }
 
     #[cold]
     fn denied(&self, operation: &'static str) -> Error {
-        Detail::AccessDenied { operation, protection: self.origin.protection.words() }.into()
+        Detail::AccessDenied { operation, protection: self.origin.parameters.protection.words() }.into()
     }
 
     /// Checks the first and the last of `count` indices that are `step` apart.
@@ -726,7 +701,7 @@ impl fmt::Debug for Mmap {
         f.debug_struct("Mmap")
             .field("len", &self.len())
             .field("offset", &self.offset)
-            .field("access", &self.origin.access())
+            .field("access", &self.access())
             .field("anonymous", &self.origin.anonymous)
             .finish_non_exhaustive()
     }

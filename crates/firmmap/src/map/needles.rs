@@ -1,4 +1,4 @@
-//! [`Needles`]: one or several byte strings to search for; and [`FindAnyIter`], all places of any of them.
+//! [`Needles`]: one or several byte strings to search for; and [`FindAnyIter`], all matches of any of them.
 
 use std::fmt;
 use std::iter::FusedIterator;
@@ -24,8 +24,8 @@ const LEAST: usize = 64 * 1024;
 
 /// One or several byte strings that are searched for together.
 ///
-/// One needle is searched for as [`Mmap::find`] does it. Several go through an Aho-Corasick automaton, which is built once, here, and
-/// whose time does not grow with their number.
+/// One needle is searched for as by [`Mmap::find`]. Several are searched for by an Aho-Corasick automaton, which is built once, here; the
+/// time of a search hardly depends on their number.
 ///
 /// # Examples
 ///
@@ -143,7 +143,7 @@ impl Needles {
         }
     }
 
-    /// The last match within `span`. Where bytes are missing, it is an error only if no match lies behind them.
+    /// The last match within `span`. Where bytes are missing, it is an error only if no match follows them.
     pub(super) fn last(&self, map: &Mmap, span: Span) -> Result<Option<(usize, usize)>> {
         match &self.kind {
             Kind::None => Ok(None),
@@ -160,7 +160,7 @@ impl Needles {
                     let missing = match copy(map, &mut bytes, part) {
                         Ok(None) => None,
                         Ok(Some(error)) | Err(error) => {
-                            // What lies behind the missing page.
+                            // What follows the missing page.
                             match behind_fault(map, &error, part) {
                                 Some(rest) if copy(map, &mut bytes, rest)?.is_none() => part = rest,
                                 _ => return Err(error),
@@ -206,7 +206,7 @@ impl Needles {
     /// Where a match of one of several needles begins: in the first line that has any, if no needle has a newline before its end.
     pub(super) fn any_of_several(&self, bytes: &[u8], start: usize) -> Option<usize> {
         let Kind::Several(automaton) = &self.kind else { return None };
-        // The first one to end, whose line is not behind that of the first one to begin, and without a look at what would be longer.
+        // The first one to end: its line is not after that of the first one to begin, and longer ones do not matter.
         automaton.find(Input::new(bytes).range(start..).earliest(true)).map(|found| found.start())
     }
 
@@ -237,7 +237,7 @@ pub(super) fn last(map: &Mmap, span: Span, needle: &[u8]) -> Result<Option<usize
     }
 }
 
-/// The part of `span` behind all of its pages that are missing, if `error` is about one of them. Found page by page from the end, as a
+/// The part of `span` after all of its missing pages, if `error` is about one of them. Found page by page from the end, as a
 /// truncated file misses the last one too.
 fn behind_fault(map: &Mmap, error: &Error, span: Span) -> Option<Span> {
     error.fault_offset()?;
@@ -272,8 +272,8 @@ pub(super) fn copy(map: &Mmap, bytes: &mut Vec<u8>, span: Span) -> Result<Option
 }
 
 impl Mmap {
-    /// Returns an iterator over the places of any of `needles` in `range` that do not overlap, in order: the first one, of those that
-    /// begin at the same byte the longest, and so on.
+    /// Returns an iterator over the non-overlapping matches of any of `needles` in `range`, in order. Of matches that begin at the same byte
+    /// it yields the longest.
     ///
     /// The search is lazy, and looks ahead by up to 32 KiB, or by four times the length of the longest needle.
     ///
@@ -380,7 +380,7 @@ impl FindAnyCursor {
             let len = needles.block_len(end - start);
             let missing = copy(map, &mut self.bytes, Span { start, len })?;
             let len = self.bytes.len();
-            // A match that begins behind these could be a longer one, of which the block has only a part.
+            // A match that begins after these could be a longer one, of which the block has only a part.
             let is_last = start + len == end || missing.is_some();
             let whole = len + 1 - if is_last { 0 } else { needles.longest.max(1) };
             let (found, mut searched) = (&mut self.found, whole);

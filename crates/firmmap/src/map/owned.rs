@@ -82,7 +82,11 @@ impl Mmap {
     /// See [`MmapBytes`].
     #[must_use]
     pub unsafe fn into_bytes(self) -> MmapBytes {
-        assert!(self.is_readable(), "a slice is not possible on a map that is {}", self.origin.protection.words());
+        assert!(
+            self.is_readable(),
+            "a slice is not possible on a map that is {}",
+            self.origin.parameters.protection.words()
+        );
         MmapBytes::new(self)
     }
 }

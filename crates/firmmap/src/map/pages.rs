@@ -76,8 +76,8 @@ impl Mmap {
         self.region.fault_count()
     }
 
-    /// The first byte at or behind `index` that is not in a hole of the file: a part that takes no room on the disk, and reads as zeros.
-    /// `None` if there is none.
+    /// Returns the index of the first byte at or after `index` that is not in a hole of the file: a part that takes no space on the disk, and
+    /// reads as zeros. `None` if there is none.
     ///
     /// # Errors
     ///
@@ -85,8 +85,9 @@ impl Mmap {
     ///
     /// # Platform-specific behavior
     ///
-    /// lseek(2) with `SEEK_DATA` on Linux, macOS and FreeBSD. Elsewhere, of file systems that do not know their holes, and of maps that
-    /// keep no file, all of it is data. It says what is on the disk: a page that was written through a map may count as a hole until it was flushed.
+    /// lseek(2) with `SEEK_DATA` on Linux, macOS and FreeBSD. Elsewhere, on file systems that do not know their holes, and in maps that keep
+    /// no file, everything is data. The result describes the disk: a page that was written through a map may count as a hole until it is
+    /// flushed.
     ///
     /// # Examples
     ///
@@ -100,8 +101,8 @@ impl Mmap {
         Ok(self.next_in_file(index, sys::Sparse::Data)?.filter(|&found| found < self.sparse_end()))
     }
 
-    /// The first byte at or behind `index` that is in a hole of the file, or the end, behind which there is nothing but a hole. `None`
-    /// if `index` is not before the end.
+    /// Returns the index of the first byte at or after `index` that is in a hole of the file, or the end, which counts as the start of one.
+    /// `None` if `index` is not before the end.
     ///
     /// # Errors
     ///
@@ -263,7 +264,7 @@ impl Mmap {
     pub fn flush_with(&self, range: impl RangeBounds<usize>, flags: FlushFlags) -> Result<()> {
         let span = range::checked("flush", range, self.len())?;
         self.region.check()?;
-        if self.origin.private || !self.origin.written {
+        if self.origin.parameters.private || !self.origin.written {
             return Ok(());
         }
         self.region.flush(span, flags, self.file.as_ref()).map_err(|error| Error::os("flush", error))
@@ -356,12 +357,12 @@ impl Mmap {
         started.map_err(|error| Error::os("prefetching", error))
     }
 
-    /// Takes the pages of `range`, extended to whole pages, out of memory, and returns when they are: the next access reads them from the
-    /// disk again. Changes are written to the disk first.
+    /// Removes the pages of `range`, extended to whole pages, from memory, and returns when they are gone: the next access reads them from
+    /// the disk again. Changes are written to the disk first.
     ///
-    /// Pages that somebody else uses stay: those that another map shows, in this process or another, and those that are locked.
-    /// [`residency`](Self::residency) tells. So a program that has copied what it needs, as loaders of large models do, leaves the
-    /// memory to others.
+    /// Pages that somebody else uses stay: those that another map shows, in this process or another, and those that are locked;
+    /// [`residency`](Self::residency) tells. It is for programs that have copied what they need, as loaders of large models do, to leave
+    /// the memory to others.
     ///
     /// # Errors
     ///
@@ -394,7 +395,7 @@ impl Mmap {
         self.region.check()?;
         let only_here = if self.origin.anonymous {
             Some("memory without a file")
-        } else if self.origin.private && self.origin.written {
+        } else if self.origin.parameters.private && self.origin.written {
             Some("copy-on-write")
         } else {
             None
@@ -506,9 +507,9 @@ impl Mmap {
     pub fn protect(&mut self, protection: Protection) -> Result<()> {
         // Pages that are moved aside would come back with the old protection.
         self.region.check()?;
-        let result = self.region.protect(protection, self.origin.access());
+        let result = self.region.protect(protection, self.origin.parameters.access());
         result.map_err(|error| Error::os("changing the protection", error))?;
-        self.origin.protection = protection;
+        self.origin.parameters.protection = protection;
         self.origin.written |= protection.contains(Protection::WRITE);
         Ok(())
     }

@@ -70,13 +70,11 @@ impl Mmap {
 
     fn change_len(&mut self, len: usize, may_move: bool) -> Result<()> {
         self.region.check()?;
-        let grows = len > self.len();
-        let shares_memory = cfg!(unix) && self.origin.anonymous && !self.origin.private;
-        if grows && shares_memory && self.file.is_none() {
-            return Err(Detail::Unsupported { what: "shared anonymous memory that grows" }.into());
+        if len > self.len() {
+            self.check_memory_grows()?;
         }
-        let (_, _, total) = range::aligned(self.offset(), len.max(1), self.origin.granularity)?;
-        let clears = self.origin.anonymous && self.origin.protection.contains(Protection::WRITE);
+        let (_, _, total) = range::aligned(self.offset(), len.max(1), self.origin.parameters.granularity)?;
+        let clears = self.origin.anonymous && self.origin.parameters.protection.contains(Protection::WRITE);
         match self.region.remap(total, len, may_move, clears) {
             Ok(()) => self.origin.capacity = 0,
             Err(error) if error.kind() == io::ErrorKind::Unsupported && error.raw_os_error().is_none() => {

@@ -29,12 +29,12 @@ pub enum Parts {
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum Boundary<'a> {
-    /// Behind these bytes: `b"\n"` for lines. Where they can overlap themselves, as in a run of newlines that `b"\n\n"` divides, they are
+    /// After these bytes: `b"\n"` for lines. Where they can overlap themselves, as in a run of newlines that `b"\n\n"` divides, they are
     /// those that [`Mmap::find_iter`] yields from the start of the range on.
     Bytes(&'a [u8]),
     /// After so many bytes, and so many again.
     Record(usize),
-    /// Where the function says: given the map and a goal, it returns the first end of a record at the goal or behind it; the end of the
+    /// Where the function says: given the map and a goal, it returns the first end of a record at the goal or after it; the end of the
     /// range if there is none.
     With(&'a dyn Fn(&Mmap, usize) -> Result<usize>),
 }
@@ -53,7 +53,7 @@ impl Mmap {
     /// Cuts `range` into ranges of whole records, for instance one for each thread.
     ///
     /// Each record is in exactly one of them; together they are `range`, in order, and none is empty. A record that is longer than a
-    /// part is not cut: there are fewer ranges then. Each cut is at the first end of a record at or behind an even division, so that no
+    /// part is not cut: there are fewer ranges then. Each cut is at the first end of a record at or after an even division, so that no
     /// more than a few records are looked at. What cannot be told there cannot be a boundary: newlines inside the quotes of CSV look
     /// like those between its records.
     ///
@@ -131,7 +131,7 @@ impl Mmap {
         Ok(ranges)
     }
 
-    /// Where the first occurrence of `boundary` ends that ends at `goal` or behind it, of those that a search from the start of `range` on
+    /// Where the first occurrence of `boundary` ends that ends at `goal` or after it, of those that a search from the start of `range` on
     /// yields; the end of the range if there is none.
     #[doc(hidden)]
     pub fn boundary_end(&self, boundary: &[u8], range: impl RangeBounds<usize>, goal: usize) -> Result<usize> {
@@ -163,7 +163,7 @@ impl Mmap {
     }
 
     /// An index at or before `from` that no occurrence of `boundary` crosses: a search from there on yields what one from the start of the
-    /// span yields behind it.
+    /// span yields after it.
     fn undivided(&self, span: Span, boundary: &[u8], from: usize) -> Result<usize> {
         /// How many occurrences that overlap each other are followed back.
         const STEPS: usize = 64;

@@ -1,4 +1,5 @@
-//! The mapped bytes as plain memory: addresses, slices, atomics. All unsafe methods of [`Mmap`] are here.
+//! The mapped bytes as plain memory: addresses, slices, atomics. The unsafe methods of [`Mmap`] are here, except for
+//! [`into_bytes`](Mmap::into_bytes).
 
 use std::ops::RangeBounds;
 use std::sync::atomic::AtomicU8;
@@ -9,7 +10,7 @@ use crate::map::Mmap;
 impl Mmap {
     /// Returns the address of the first byte. For an empty map it dangles, and is a multiple of the page size.
     ///
-    /// It is valid until the map is resized or dropped. The bytes behind it are shared, and may change at any time.
+    /// It is valid until the map is resized, remapped or dropped. The bytes there are shared, and may change at any time.
     ///
     /// # Examples
     ///

@@ -21,7 +21,7 @@ use super::vector::Vector;
 /// The number of bytes of a block, whose bits fit into a word; a quarter of that where a byte has four bits.
 const BLOCK: usize = 64;
 
-/// Calls `found` with the index behind each newline, in order, for as long as it returns true.
+/// Calls `found` with the index after each newline, in order, for as long as it returns true.
 #[inline]
 pub(crate) fn find_line_ends(bytes: &[u8], mut found: impl FnMut(usize) -> bool) {
     if !has_vectors() || bytes.len() < BLOCK {

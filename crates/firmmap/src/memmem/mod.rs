@@ -1,8 +1,8 @@
 //! Substring search: a needle and a haystack in, an index out.
 //!
 //! The vector kernel (`kernel.rs`) finds candidates by a few bytes of the needle; the searcher (`searcher.rs`) chooses these bytes, and
-//! chooses again when they lead to too many candidates. The fallback in linear time is memchr's Two-Way; a needle of one byte is
-//! searched by memchr.
+//! chooses again when they lead to too many candidates. The fallback in linear time is memchr's Two-Way. A needle of one byte is found and
+//! counted by memchr; all its matches one after another come from the kernel.
 //!
 //! This module knows only slices. A haystack may change during the search, as mapped files do: whatever was read, the needle fits into
 //! the haystack at every index that is returned, and matches are in order and do not overlap.

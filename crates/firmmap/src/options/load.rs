@@ -1,4 +1,4 @@
-//! Reading a file into memory in place of mapping it.
+//! Reading a file into memory instead of mapping it.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -14,9 +14,11 @@ use crate::sys;
 const LOADED_AT_A_TIME: usize = 256 * 1024;
 
 impl MmapOptions {
-    /// Reads the file at `path` into memory in place of mapping it: what cannot be mapped, as a file of `/proc` or a pipe, or had better not
-    /// be, as one on a share that comes and goes. From [`offset`](Self::offset) to its end, or [`len`](Self::len) bytes, of which all must be
-    /// there. The map can be read, or with [`Access::Copy`] changed, in memory only; it keeps no file.
+    /// Reads the file at `path` into memory instead of mapping it: from [`offset`](Self::offset) to its end, or [`len`](Self::len) bytes, all
+    /// of which must exist.
+    ///
+    /// It is for files that cannot be mapped, such as those in `/proc` and pipes, and for those that had better not be, such as those on a
+    /// network share that comes and goes. The map is read-only, or with [`Access::Copy`] can be changed in memory; it keeps no file.
     ///
     /// # Errors
     ///
@@ -44,7 +46,7 @@ impl MmapOptions {
         file.and_then(|file| self.load_from(&file, read)).map_err(|error| error.at(path))
     }
 
-    /// [`load`](Self::load) of a file that is open, by a function of the caller's: Python's wants to handle signals in between.
+    /// [`load`](Self::load) of an open file, by a function of the caller: that of the Python class handles signals in between.
     #[doc(hidden)]
     pub fn load_from(
         &self,

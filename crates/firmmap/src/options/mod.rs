@@ -10,7 +10,7 @@ use crate::access::{Access, Protection};
 use crate::error::{Detail, Error, Result};
 use crate::map::{MapSource, Mmap, MmapBytes, Origin, check_immutable};
 use crate::range;
-use crate::sys::{self, AsSource, FileInfo, FileLenChange, FileResize, Source, TrackedFile};
+use crate::sys::{self, AsSource, FileInfo, FileLenChange, FileResize, Parameters, Source, TrackedFile};
 
 #[cfg(unix)]
 use crate::access::MapFlags;
@@ -207,10 +207,9 @@ impl MmapOptions {
         self
     }
 
-    /// Whether a map can be made that reaches behind the end of a regular file, which stays as it is. The default is `false`: an
-    /// error.
+    /// Sets whether the map may reach past the end of a regular file, which is left alone. The default is `false`: an error.
     ///
-    /// Bytes behind the end are a [`Fault`](crate::ErrorKind::Fault) when they are touched, until the file has them.
+    /// Touching bytes past the end is a [`Fault`](crate::ErrorKind::Fault), until the file has them.
     ///
     /// # Platform-specific behavior
     ///
@@ -257,9 +256,9 @@ impl MmapOptions {
         self
     }
 
-    /// Lets the file grow by holes: what becomes part of it without being written takes no room on the disk until it is written to, as with
-    /// [`std::fs::File::set_len`]. Otherwise space is allocated, so that a full disk is an error when the file grows and not a
-    /// [`Fault`](crate::ErrorKind::Fault) when it is written to.
+    /// Sets whether the file grows by holes, which take no space on the disk until they are written to, as with
+    /// [`std::fs::File::set_len`]. The default is `false`: space is allocated, so that a full disk is an error when the file grows, and not
+    /// a [`Fault`](crate::ErrorKind::Fault) when it is written to.
     ///
     /// # Examples
     ///
@@ -498,7 +497,7 @@ impl MmapOptions {
     /// ```
     pub fn map_immutable<F: AsSource>(&self, file: &F) -> Result<MmapBytes> {
         check_immutable(file)?;
-        // What lies behind its end can come.
+        // Bytes past its end may still be appended.
         let map = self.clone().access(Access::Read).beyond_end(false).extend(false).map(file)?;
         Ok(MmapBytes::new(map))
     }
@@ -551,6 +550,12 @@ impl MmapOptions {
         };
         if info.regular && origin.reserves() && origin.capacity_for(len) == 0 {
             origin.pin(source.borrowed(), source.tracked(), self.offset)?;
+        }
+        #[cfg(windows)]
+        if let (true, 0, Access::Write, Some(file)) =
+            (info.regular, info.len, origin.parameters.access(), source.borrowed())
+        {
+            sys::check_writable(file).map_err(|error| Error::os("mapping", error))?;
         }
         let Some(file) = changed.map(|file| TrackedFile::new(file, &info)) else {
             return Ok((Mmap::new(origin, source, self.offset, len)?, info.regular));
@@ -684,8 +689,8 @@ impl MmapOptions {
         let (flags, by_hand) = {
             let implied = if access == Access::Copy { MapFlags::PRIVATE } else { MapFlags::SHARED };
             // Capacity that is not used yet must not count as memory.
-            let room = if self.capacity > 0 { Self::new().no_reserve().more_flags } else { MapFlags::empty() };
-            let flags = self.flags.unwrap_or(implied) | self.more_flags | room;
+            let spare = if self.capacity > 0 { Self::new().no_reserve().more_flags } else { MapFlags::empty() };
+            let flags = self.flags.unwrap_or(implied) | self.more_flags | spare;
             (flags, self.flags.is_some() || self.protection.is_some())
         };
         #[cfg(unix)]
@@ -695,22 +700,25 @@ impl MmapOptions {
         let anonymous = anonymous || flags.contains(MapFlags::ANONYMOUS);
         #[cfg(not(unix))]
         let (private, by_hand) = (access == Access::Copy, false);
-        Origin {
-            anonymous,
+        let parameters = Parameters {
             protection,
             private,
-            // A private map that was requested by its flags may be resized, as mremap(2) allows.
-            resizable: !private || by_hand || anonymous,
-            written: protection.contains(Protection::WRITE),
             granularity,
-            capacity: self.capacity,
-            sparse: self.sparse,
-            device_len: None,
-            follows: self.follow_end.unwrap_or(self.len.is_none()) && !anonymous,
             #[cfg(unix)]
             flags,
             #[cfg(windows)]
             tag: self.tag.clone(),
+        };
+        Origin {
+            parameters,
+            anonymous,
+            // A private map that was requested by its flags may be resized, as mremap(2) allows.
+            resizable: !private || by_hand || anonymous,
+            written: protection.contains(Protection::WRITE),
+            capacity: self.capacity,
+            sparse: self.sparse,
+            device_len: None,
+            follows: self.follow_end.unwrap_or(self.len.is_none()) && !anonymous,
         }
     }
 }
@@ -758,8 +766,8 @@ fn empty_file(file: &TrackedFile, len: u64, end: u64, sparse: bool) -> Result<()
         if len > end {
             file.set_len(end)?;
         }
-        // The disk need not give the room a second time, where the file system can do that. And the file keeps its length, which
-        // the system may refuse to give it again: a limit on files' lengths, a seal.
+        // Zeroing in place needs no new space on the disk, where the file system supports it. And the file keeps its length, which the
+        // system may refuse to give it again: a limit on the length of files, a seal.
         if end == 0 || sys::zero(file, end).is_ok() {
             return Ok(());
         }

@@ -75,7 +75,7 @@ impl Region {
         let mapping = region.mapping.insert(Mapping::new(request)?);
         region.slot = fault::register(&mapping.info(request, file, start));
         (region.start, region.capacity, *region.len.get_mut()) = (start, request.len - start, len);
-        region.readable = is_readable(request.protection);
+        region.readable = is_readable(request.parameters.protection);
         region.place();
         region.prepare_fast_paths();
         Ok(region)
@@ -95,7 +95,7 @@ impl Region {
 
     /// Extends the region within its capacity. The bytes are there already. Callers take turns.
     pub(crate) fn grow(&self, len: usize) {
-        assert!(self.len() <= len && len <= self.capacity, "growth inside of the room");
+        assert!(self.len() <= len && len <= self.capacity, "growth within the capacity");
         self.len.store(len, Ordering::Release);
         if self.readable {
             self.readable_len.store(len, Ordering::Release);
@@ -104,7 +104,7 @@ impl Region {
 
     /// Changes the length without a new mapping.
     pub(crate) fn set_len(&mut self, len: usize) {
-        assert!(len <= self.capacity, "a length inside of the room");
+        assert!(len <= self.capacity, "a length within the capacity");
         *self.len.get_mut() = len;
         self.prepare_fast_paths();
     }
@@ -298,8 +298,9 @@ impl Region {
         self.try_guarded_write(|| unsafe { memory::copy_in(bytes, address) })
     }
 
-    /// Runs `search` on the bytes of `start..end`, if they are in the map and [`try_guarded`](Self::try_guarded) succeeds. What holds for
-    /// the search of [`search`](Self::search) holds for it.
+    /// Runs `search` on the bytes of `start..end`, if they are in the map and there is no fault. What holds for the search of
+    /// [`search`](Self::search) holds for it. A fault that it meets is not reported: the byte can be behind the match, which the slow path
+    /// then finds.
     #[inline(always)]
     pub(crate) fn try_search<R>(&self, start: usize, end: usize, search: impl FnOnce(&[u8]) -> Option<R>) -> Option<R> {
         if start > end || end > self.len() {
@@ -307,7 +308,19 @@ impl Region {
         }
         let address = self.as_ptr().wrapping_add(start);
         // SAFETY: these bytes are in the map, as was just checked; the slice does not outlive the search.
-        self.try_guarded(|| search(unsafe { memory::bytes(address, end - start) }))?
+        let access = || search(unsafe { memory::bytes(address, end - start) });
+        let slot = self.fast_slot;
+        // As in `try_guarded`.
+        if cfg!(windows) && self.slot.is_none() {
+            return access();
+        }
+        let seen = slot.settled()?;
+        let result = fault::attempt(slot, access);
+        if slot.is_unchanged(seen) {
+            return result?;
+        }
+        slot.dismiss();
+        None
     }
 
     /// The byte at `index`, if there is one that can be read and [`try_guarded`](Self::try_guarded) succeeds.
@@ -345,7 +358,7 @@ impl Region {
         let rest = self.readable_len.load(Ordering::Acquire).checked_sub(start)?;
         let address = self.as_ptr().wrapping_add(start);
         let near = rest.min(limit);
-        // A search looks at bytes behind the one that it finds, and the next page may be missing.
+        // A search looks at bytes past the one that it finds, and the next page may be missing.
         let here = near.min(SMALLEST_PAGE - address.addr() % SMALLEST_PAGE);
         // SAFETY: these bytes are in the map, as was just checked; the slice does not outlive the search.
         let found = self.try_guarded(|| memmem::find_byte(unsafe { memory::bytes(address, here) }, byte))?;
@@ -553,7 +566,7 @@ impl Region {
         self.guarded_part(part, whole, |start| search(unsafe { memory::bytes(start, part.len) }))
     }
 
-    /// As [`search_part`](Self::search_part), of a search for the first match, which looks at bytes behind that too: if they are missing,
+    /// As [`search_part`](Self::search_part), of a search for the first match, which looks at bytes past that too: if they are missing,
     /// only what is before them is searched, by `again`, and a match there is the result.
     #[inline]
     pub(crate) fn search_forward<R>(
@@ -635,7 +648,7 @@ impl Region {
                 Some(slot) => fault::renew(slot, &info),
                 None => self.slot = fault::register(&info),
             }
-            self.readable = is_readable(request.protection);
+            self.readable = is_readable(request.parameters.protection);
             if result.is_ok() && len < old_len && request.keeps_changes() {
                 self.clear_tail();
             }

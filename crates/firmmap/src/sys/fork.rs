@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 type Function = Option<unsafe extern "C" fn()>;
 
-/// Registers the functions to be called at each fork. They must use only atomics, and tolerate being called twice.
+/// Registers the functions to be called at each fork. They must use only atomics and system calls, no heap and no lock that a thread could
+/// hold for long, and tolerate being called twice.
 ///
 /// Every caller returns only once they are registered, and none waits for another thread, which may not exist in a forked child. So two
 /// threads can register them at the same time.

@@ -413,7 +413,7 @@ pub(crate) fn shared_memory() -> io::Result<Option<File>> {
     }
 }
 
-/// A number that differs in each forked child. Never zero.
+/// A number that is greater in a forked child than in its parent. Never zero.
 pub(crate) fn generation() -> u32 {
     static GENERATION: AtomicU32 = AtomicU32::new(1);
     static DONE: AtomicBool = AtomicBool::new(false);

@@ -18,9 +18,13 @@ pub(crate) fn write_all_at(_file: &File, _bytes: &[u8], _offset: u64) -> Result<
     Err(WriteError { written: 0, error: io::ErrorKind::Unsupported.into() })
 }
 
-/// Refused, as [`appending`] says.
-pub(crate) fn append_all(_file: &File, _bytes: &[u8], _end: u64) -> Result<(), WriteError> {
-    Err(WriteError { written: 0, error: io::ErrorKind::Unsupported.into() })
+/// Writes all of `bytes` at the end of a file, wherever that is when the system writes them.
+pub(crate) fn append_all(file: &File, bytes: &[u8], _end: u64) -> Result<(), WriteError> {
+    match super::os::append(file, bytes) {
+        Ok(written) if written < bytes.len() => Err(WriteError { written, error: io::ErrorKind::WriteZero.into() }),
+        Ok(_) => Ok(()),
+        Err(error) => Err(WriteError { written: 0, error }),
+    }
 }
 
 /// Refused: nothing is overwritten by a call that would have to be undone.
@@ -28,24 +32,24 @@ pub(crate) fn read_exact_at(_file: &File, _buffer: &mut [u8], _offset: u64) -> i
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// `SetEndOfFile` allocates all of the space or none.
+/// Lengthening a file allocates all of the space or none.
 pub(crate) fn check_space(_file: &File, _from: u64, _to: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Extends a file: `SetEndOfFile`, which allocates space on the disk.
+/// Extends a file, with space allocated on the disk. What others append at the same time is not cut off.
 pub(crate) fn allocate(file: &File, _from: u64, to: u64) -> io::Result<()> {
-    file.set_len(to)
+    super::os::lengthen(file, to)
 }
 
-/// Extends a file: `SetEndOfFile`.
+/// As [`allocate`].
 pub(crate) fn extend(file: &File, to: u64) -> io::Result<()> {
-    file.set_len(to)
+    super::os::lengthen(file, to)
 }
 
-/// Makes a file longer, unless others have made it that long meanwhile.
+/// As [`allocate`].
 pub(crate) fn set_longer(file: &File, to: u64) -> io::Result<()> {
-    if file.metadata()?.len() < to { file.set_len(to) } else { Ok(()) }
+    super::os::lengthen(file, to)
 }
 
 /// Not supported here: the file is emptied and extended again.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// The path of the file that is mapped somewhere in `len` bytes from `address` on, as the system has it: with ` (deleted)` behind it
+/// The path of the file that is mapped somewhere in `len` bytes from `address` on, as the system has it: with ` (deleted)` after it
 /// if the file has been removed.
 ///
 /// It takes a walk through all areas of the process. Known on Linux only.

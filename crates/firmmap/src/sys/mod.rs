@@ -1,4 +1,5 @@
-//! The system calls. Each backend (`unix.rs`, `windows.rs`, `unsupported.rs`) has the same items with the same signatures.
+//! The system calls. Each backend (`unix.rs`, `windows.rs`, `unsupported.rs`) has the same items with the same signatures, except for what
+//! the fault handler of one system needs.
 
 #![cfg_attr(not(any(unix, windows)), allow(dead_code, reason = "there is no backend that would use it"))]
 
@@ -42,7 +43,7 @@ pub use os::AsSource;
 #[cfg(unix)]
 pub(crate) use os::is_private;
 #[cfg(windows)]
-pub(crate) use os::{COPY, page_protection};
+pub(crate) use os::{COPY, check_writable, page_protection};
 pub(crate) use os::{
     Mapping, SUPPORTED, Source, duplicate, file_info, granularity, knows_advice, page_size, resize, source,
     sync_before_mapping,
@@ -51,34 +52,49 @@ pub(crate) use tracked_file::{FileId, TrackedFile};
 
 use crate::access::{Access, Protection};
 
-/// What is to be mapped. `len` is not zero; `offset` is a multiple of `granularity`.
-pub(crate) struct Request<'a> {
-    /// The file, or `None` for anonymous memory.
-    pub source: Option<Source<'a>>,
-    pub offset: u64,
-    pub len: usize,
-    /// The granularity of the file, or the system's.
-    #[cfg_attr(not(unix), allow(dead_code, reason = "it is the system's"))]
-    pub granularity: usize,
-    #[cfg_attr(not(windows), allow(dead_code, reason = "flags and protection say it"))]
-    pub access: Access,
+/// What stays the same when a mapping is created again with another length: the arguments of mmap(2), except for the file, the offset and
+/// the length.
+#[derive(Clone, Debug)]
+pub(crate) struct Parameters {
     pub protection: Protection,
+    /// Changes stay in the mapping (copy-on-write).
+    pub private: bool,
+    /// What the offset must be a multiple of: the granularity of the file, or the system's.
+    pub granularity: usize,
     /// The complete flags of mmap(2).
     #[cfg(unix)]
     pub flags: crate::access::MapFlags,
     /// The name of the mapping in the system's table of names.
     #[cfg(windows)]
-    pub tag: Option<&'a str>,
+    pub tag: Option<String>,
+}
+
+impl Parameters {
+    /// The access that protection and flags amount to.
+    pub(crate) fn access(&self) -> Access {
+        match (self.protection.contains(Protection::WRITE), self.private) {
+            (false, true) if cfg!(windows) => Access::Copy,
+            (false, _) => Access::Read,
+            (true, true) => Access::Copy,
+            (true, false) => Access::Write,
+        }
+    }
+}
+
+/// What is to be mapped. `len` is not zero; `offset` is a multiple of the granularity.
+pub(crate) struct Request<'a> {
+    /// The file, or `None` for anonymous memory.
+    pub source: Option<Source<'a>>,
+    pub offset: u64,
+    pub len: usize,
+    pub parameters: &'a Parameters,
 }
 
 impl Request<'_> {
     /// Whether the mapping is writable and its changes stay in it.
     pub(crate) fn keeps_changes(&self) -> bool {
-        #[cfg(unix)]
-        let private = os::is_private(self.flags);
-        #[cfg(not(unix))]
-        let private = self.access == Access::Copy;
-        (private || self.source.is_none()) && self.protection.contains(Protection::WRITE)
+        let stay = self.parameters.private || self.source.is_none();
+        stay && self.parameters.protection.contains(Protection::WRITE)
     }
 }
 

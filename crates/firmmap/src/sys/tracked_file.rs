@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use super::{FileInfo, file_info, os, source};
 use crate::error::{Detail, Error};
 
-/// The identity of a file: device and inode. On Windows always the same, because no code closes handles by number there.
+/// The identity of a file: device and inode. On Windows always the same, because code there does not close handles that it has not opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FileId {
     pub device: u64,

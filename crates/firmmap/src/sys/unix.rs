@@ -186,8 +186,8 @@ impl Mapping {
             fd,
             file_id,
             file_offset: request.offset,
-            protection: request.protection.bits() as i32,
-            flags: request.flags.bits() | anonymous,
+            protection: request.parameters.protection.bits() as i32,
+            flags: request.parameters.flags.bits() | anonymous,
             page_size: self.page_size,
             origin: self.base.as_ptr() as usize + start,
         }
@@ -240,8 +240,8 @@ impl Mapping {
                 // cannot grow in place.
                 Err(error) if matches!(error.raw_os_error(), Some(libc::EFAULT | libc::EINVAL)) => {
                     // The same error stands for a length for which there are no addresses.
-                    let is_full = |anew: &io::Error| anew.raw_os_error() == Some(libc::ENOMEM);
-                    self.remap_by_mapping(request).map_err(|anew| if is_full(&anew) { anew } else { error })
+                    let is_full = |second: &io::Error| second.raw_os_error() == Some(libc::ENOMEM);
+                    self.remap_by_mapping(request).map_err(|second| if is_full(&second) { second } else { error })
                 }
                 Err(error) => Err(error),
             }
@@ -264,7 +264,7 @@ impl Mapping {
             (self.len, self.mapped_len) = (request.len, mapped_len);
             return Ok(());
         }
-        let private = is_private(request.flags);
+        let private = request.parameters.private;
         if private != request.source.is_none() {
             // The changes of a private map of a file, and memory that others share, exist only in the old mapping.
             return Err(io::ErrorKind::Unsupported.into());
@@ -403,7 +403,7 @@ fn remap(mapping: &mut Option<Mapping>, request: Option<&Request<'_>>) -> io::Re
     }
 }
 
-/// Whether changes stay in the mapping.
+/// Whether these flags keep changes in the mapping.
 pub(crate) fn is_private(flags: MapFlags) -> bool {
     // With MAP_SHARED_VALIDATE both bits are set.
     flags.bits() & (libc::MAP_SHARED | libc::MAP_PRIVATE) == libc::MAP_PRIVATE
@@ -428,23 +428,21 @@ fn map(request: &Request<'_>, mapped_len: usize) -> io::Result<NonNull<u8>> {
     const FIXED: libc::c_int = libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE;
     #[cfg(not(linux_kernel))]
     const FIXED: libc::c_int = libc::MAP_FIXED;
-    if request.flags.bits() & FIXED != 0 {
+    let flags = request.parameters.flags;
+    if flags.bits() & FIXED != 0 {
         // Without an address from us this could only map address zero. An invalid kind of mapping is reported first.
         #[cfg(linux_kernel)]
-        if !matches!(
-            request.flags.bits() & libc::MAP_TYPE,
-            libc::MAP_SHARED | libc::MAP_PRIVATE | libc::MAP_SHARED_VALIDATE
-        ) {
+        if !matches!(flags.bits() & libc::MAP_TYPE, libc::MAP_SHARED | libc::MAP_PRIVATE | libc::MAP_SHARED_VALIDATE) {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
         return Err(io::Error::from_raw_os_error(libc::EPERM));
     }
     let (fd, flags) = match request.source {
-        Some(source) => (source.as_raw_fd(), request.flags),
-        None => (-1, request.flags | MapFlags::ANONYMOUS),
+        Some(source) => (source.as_raw_fd(), flags),
+        None => (-1, flags | MapFlags::ANONYMOUS),
     };
     let offset = off_t::try_from(request.offset).map_err(|_| io::Error::from_raw_os_error(libc::EOVERFLOW))?;
-    let protection = request.protection.bits() as libc::c_int;
+    let protection = request.parameters.protection.bits() as libc::c_int;
     // SAFETY: without MAP_FIXED a new mapping replaces nothing.
     mapped(unsafe { mmap(std::ptr::null_mut(), mapped_len, protection, flags.bits(), fd, offset) })
 }
@@ -459,13 +457,14 @@ fn mapped(base: *mut libc::c_void) -> io::Result<NonNull<u8>> {
 
 /// The length of a mapping, with huge pages a multiple of their size, as munmap(2) requires; and the size of its pages.
 fn mapped_len(request: &Request<'_>) -> io::Result<(usize, usize)> {
+    let granularity = request.parameters.granularity;
     #[cfg(linux_kernel)]
-    let unit = match request.source {
-        None if request.flags.contains(MapFlags::HUGETLB) => huge_page_size(request.flags)?,
-        _ => request.granularity,
+    let unit = match (request.source, request.parameters.flags) {
+        (None, flags) if flags.contains(MapFlags::HUGETLB) => huge_page_size(flags)?,
+        _ => granularity,
     };
     #[cfg(not(linux_kernel))]
-    let unit = request.granularity;
+    let unit = granularity;
     // What cannot be rounded up cannot be mapped. The kernel itself rounds up to its usual page size.
     let len = round_up(request.len, unit).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
     Ok((if unit > page_size() { len } else { request.len }, unit))

@@ -51,6 +51,16 @@ pub(crate) fn file_info(_source: Source<'_>) -> io::Result<FileInfo> {
     unsupported()
 }
 
+/// No map grows.
+pub(crate) fn lengthen(_file: &File, _to: u64) -> io::Result<()> {
+    unsupported()
+}
+
+/// No map grows.
+pub(crate) fn append(_file: &File, _bytes: &[u8]) -> io::Result<usize> {
+    unsupported()
+}
+
 /// The file to map.
 pub(crate) fn source<F: AsSource>(file: &F) -> Source<'_> {
     file.as_source()

@@ -2,8 +2,9 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek};
 use std::os::windows::ffi::OsStrExt;
+use std::os::windows::fs::FileExt;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -81,6 +82,40 @@ pub(crate) fn duplicate(source: Source<'_>) -> io::Result<File> {
     source.try_clone_to_owned().map(File::from)
 }
 
+/// An error if the handle does not allow writing: a file without bytes cannot be mapped to find that out.
+pub(crate) fn check_writable(source: Source<'_>) -> io::Result<()> {
+    let file = duplicate(source)?;
+    // No byte is written, and the position, which the caller's handle has as well, stays.
+    let position = (&file).stream_position()?;
+    file.seek_write(&[], position).map(drop)
+}
+
+/// Makes a file at least `to` bytes long. `SetEndOfFile` would also make it shorter, if others have appended meanwhile; a file mapping
+/// object only extends it.
+pub(crate) fn lengthen(file: &File, to: u64) -> io::Result<()> {
+    if to == 0 {
+        // To the system zero means the length that the file has.
+        return Ok(());
+    }
+    let (handle, high, low) = (file.as_raw_handle(), (to >> 32) as u32, to as u32);
+    // SAFETY: the file is open, the object has no name, and no security attributes are given.
+    let object = unsafe { CreateFileMappingW(handle, ptr::null(), PAGE_READWRITE, high, low, ptr::null()) };
+    if object.is_null() {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the handle is new, and nobody else has it.
+    drop(unsafe { OwnedHandle::from_raw_handle(object) });
+    Ok(())
+}
+
+/// Writes at the end of the file, wherever that is by then.
+pub(crate) fn append(file: &File, bytes: &[u8]) -> io::Result<usize> {
+    file.seek_write(bytes, END_OF_FILE)
+}
+
+/// The offset that stands for the end of the file (`FILE_WRITE_TO_END_OF_FILE`).
+const END_OF_FILE: u64 = u64::MAX;
+
 /// Nothing to do: files and their maps agree.
 pub(crate) fn sync_before_mapping(_source: Source<'_>) {}
 
@@ -91,12 +126,12 @@ pub(crate) struct Mapping {
     object: Option<OwnedHandle>,
     /// The name as the system wants it: UTF-16 that ends in a zero.
     tag: Option<Vec<u16>>,
-    made: Made,
+    parameters: ViewParameters,
 }
 
-/// The parameters of a mapping.
+/// What a view was made with, to make it once more.
 #[derive(Clone, Copy)]
-struct Made {
+struct ViewParameters {
     offset: u64,
     len: usize,
     access: Access,
@@ -123,10 +158,10 @@ impl Drop for View {
 
 impl Mapping {
     pub(crate) fn new(request: &Request<'_>) -> io::Result<Self> {
-        let tag = request.tag.map(|tag| OsStr::new(tag).encode_wide().chain([0]).collect());
-        let made = Made::of(request);
-        let (object, _) = create(&made, request.source, tag.as_ref())?;
-        made.mapping(object, tag)
+        let tag = request.parameters.tag.as_deref().map(|tag| OsStr::new(tag).encode_wide().chain([0]).collect());
+        let parameters = ViewParameters::of(request);
+        let (object, _) = create(&parameters, request.source, tag.as_ref())?;
+        parameters.map(object, tag)
     }
 
     pub(crate) fn base(&self) -> *mut u8 {
@@ -141,8 +176,8 @@ impl Mapping {
             fd: -1,
             file_id: FileId::default(),
             file_offset: request.offset,
-            protection: request.protection.bits() as i32,
-            flags: if request.access == Access::Copy { COPY } else { 0 },
+            protection: request.parameters.protection.bits() as i32,
+            flags: if request.parameters.access() == Access::Copy { COPY } else { 0 },
             page_size: page_size(),
             origin: self.base() as usize + start,
         }
@@ -168,9 +203,10 @@ impl Mapping {
         check(unsafe { FlushViewOfFile(self.address(span), span.len) })?;
         // So far the pages were only passed to the system.
         match file {
-            // SAFETY: the handle is open while it is borrowed.
             Some(file) if !flags.contains(FlushFlags::ASYNC) => {
-                check(unsafe { FlushFileBuffers(file.get()?.as_raw_handle()) })
+                let handle = file.get()?.as_raw_handle();
+                // SAFETY: the handle is open as long as `file`.
+                check(unsafe { FlushFileBuffers(handle) })
             }
             _ => Ok(()),
         }
@@ -211,7 +247,7 @@ impl Mapping {
         let mut old = 0;
         // SAFETY: the view is ours, and `&mut self` says that nobody holds an address in it.
         check(unsafe { VirtualProtect(start, len, page_protection(protection, access), &mut old) })?;
-        self.made.protection = protection;
+        self.parameters.protection = protection;
         Ok(())
     }
 
@@ -242,19 +278,20 @@ pub(crate) fn resize(
     change: &FileLenChange<'_>,
 ) -> io::Result<()> {
     let file = change.file.map(TrackedFile::get).transpose()?;
-    if file.is_some() && mapping.as_ref().is_some_and(|old| old.made.access == Access::Copy) {
+    if file.is_some() && mapping.as_ref().is_some_and(|old| old.parameters.access == Access::Copy) {
         // Its changes exist only in the old view.
         return Err(io::ErrorKind::Unsupported.into());
     }
     if let Some(old) = mapping {
         old.release_name()?;
     }
-    let (old, tag) = (mapping.as_ref().map(|old| old.made), mapping.as_ref().and_then(|old| old.tag.clone()));
+    let (old, tag) = (mapping.as_ref().map(|old| old.parameters), mapping.as_ref().and_then(|old| old.tag.clone()));
     if change.new < change.old && file.is_some() {
         *mapping = None;
     }
     let result = change.apply().and_then(|()| {
-        let new = request.map(|request| Made::of(request).anew(mapping.as_ref(), file, tag.clone())).transpose();
+        let new = request.map(|request| ViewParameters::of(request).remap(mapping.as_ref(), file, tag.clone()));
+        let new = new.transpose();
         new.inspect_err(|_| {
             if file.is_some() {
                 // Nor can what was just added be cut off.
@@ -267,7 +304,7 @@ pub(crate) fn resize(
         Ok(new) => *mapping = new,
         Err(error) => {
             if let (Some(old), true) = (old, mapping.is_none() || tag.is_some()) {
-                if let Ok(again) = old.anew(mapping.as_ref(), file, tag) {
+                if let Ok(again) = old.remap(mapping.as_ref(), file, tag) {
                     *mapping = Some(again);
                 }
             }
@@ -294,19 +331,19 @@ impl Mapping {
     }
 }
 
-impl Made {
+impl ViewParameters {
     fn of(request: &Request<'_>) -> Self {
-        let Request { offset, len, access, protection, .. } = *request;
-        Self { offset, len, access, protection }
+        let (access, protection) = (request.parameters.access(), request.parameters.protection);
+        Self { offset: request.offset, len: request.len, access, protection }
     }
 
     /// Creates a mapping with these parameters of `file`, or else of memory with the bytes of `old`.
-    fn anew(&self, old: Option<&Mapping>, file: Option<&File>, tag: Option<Vec<u16>>) -> io::Result<Mapping> {
+    fn remap(&self, old: Option<&Mapping>, file: Option<&File>, tag: Option<Vec<u16>>) -> io::Result<Mapping> {
         let (object, existed) = create(self, file.map(source), tag.as_ref())?;
         if existed {
             return Err(in_use());
         }
-        let new = self.mapping(object, tag)?;
+        let new = self.map(object, tag)?;
         if let (Some(old), None) = (old, file) {
             let kept = old.view.len.min(new.view.len);
             // SAFETY: the pseudo handle of this process is always valid.
@@ -320,7 +357,7 @@ impl Made {
     }
 
     /// `MapViewOfFile`.
-    fn mapping(self, object: OwnedHandle, tag: Option<Vec<u16>>) -> io::Result<Mapping> {
+    fn map(self, object: OwnedHandle, tag: Option<Vec<u16>>) -> io::Result<Mapping> {
         let access = match self.access {
             Access::Read => FILE_MAP_READ,
             Access::Write => FILE_MAP_WRITE,
@@ -331,16 +368,20 @@ impl Made {
         // SAFETY: a new view replaces nothing.
         let base = unsafe { MapViewOfFile(object.as_raw_handle(), access | execute, high, low, self.len) };
         let base = NonNull::new(base.Value.cast()).ok_or_else(io::Error::last_os_error)?;
-        Ok(Mapping { view: View { base, len: self.len }, object: Some(object), tag, made: self })
+        Ok(Mapping { view: View { base, len: self.len }, object: Some(object), tag, parameters: self })
     }
 }
 
 /// `CreateFileMappingW`: opens the object if one of that name exists, and returns whether one did.
-fn create(made: &Made, source: Option<Source<'_>>, tag: Option<&Vec<u16>>) -> io::Result<(OwnedHandle, bool)> {
+fn create(
+    parameters: &ViewParameters,
+    source: Option<Source<'_>>,
+    tag: Option<&Vec<u16>>,
+) -> io::Result<(OwnedHandle, bool)> {
     let tag = tag.map_or(ptr::null(), |tag| tag.as_ptr());
     let file = source.map_or(INVALID_HANDLE_VALUE, |source| source.as_raw_handle());
-    let size = made.offset.checked_add(made.len as u64).ok_or(io::ErrorKind::InvalidInput)?;
-    let protection = match page_protection(made.protection, made.access) {
+    let size = parameters.offset.checked_add(parameters.len as u64).ok_or(io::ErrorKind::InvalidInput)?;
+    let protection = match page_protection(parameters.protection, parameters.access) {
         // Objects need at least read access.
         PAGE_NOACCESS | PAGE_EXECUTE => PAGE_READONLY,
         protection => protection,

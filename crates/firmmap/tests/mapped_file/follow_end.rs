@@ -192,6 +192,59 @@ fn flags_that_change_later() {
     assert!(!log.appends());
     log.write_all(b"at the start").unwrap();
     assert_eq!(scratch.contents(), b"at the startXherYYYb");
+
+    // At the end of the map: at the position, over what others have appended, as a file without the flag; behind it with the flag.
+    log.seek(SeekFrom::End(0)).unwrap();
+    append(&scratch, b"others");
+    log.write_all(b"at").unwrap();
+    assert_eq!((scratch.contents(), log.position()), (b"at the startXherYYYbathers".to_vec(), 22));
+    log.seek(SeekFrom::End(0)).unwrap();
+    set(libc::O_RDWR | libc::O_APPEND);
+    append(&scratch, b"!");
+    log.write_all(b"behind").unwrap();
+    assert_eq!((scratch.contents(), log.position()), (b"at the startXherYYYbathers!behind".to_vec(), 33));
+    assert_bytes(&log, b"at the startXherYYYbathers!behind");
+}
+
+// G10: opened for appending, each write goes to the end as it is then, and the position and the map behind it; large ones too, and bytes
+// that are there already.
+#[cfg(unix)]
+#[test]
+fn appends_between_those_of_others() {
+    for capacity in [0, 1 << 20] {
+        let scratch = Scratch::new(b"");
+        let mut log = MmapOptions::new().capacity(capacity).open_mode(scratch.path(), Mode::Append).unwrap();
+        let mut model = Vec::new();
+        for round in 0..60 {
+            let record = vec![b'a' + (round % 3) as u8; [1, 66, 1024, 1025, 5000][round % 5]];
+            if round % 4 == 0 {
+                append(&scratch, &record);
+                model.extend(&record);
+            }
+            log.set_position(round);
+            log.write_all(&record).unwrap();
+            model.extend(&record);
+            assert_eq!((log.position(), log.len()), (model.len(), model.len()));
+        }
+        assert_bytes(&log, &model);
+        assert_eq!(scratch.contents(), model);
+    }
+}
+
+// G10, F1: a file that is opened for appending and was cut off is appended to at its new end; while the map is shared that is an error.
+#[cfg(unix)]
+#[test]
+fn appends_to_a_file_that_was_cut() {
+    let scratch = Scratch::new(&pattern(100));
+    let mut log = MappedFile::open(scratch.path(), Mode::Append).unwrap();
+    scratch.file().set_len(10).unwrap();
+    log.write_all(b"new").unwrap();
+    assert_eq!((scratch.contents(), log.position()), ([&pattern(10)[..], b"new"].concat(), 13));
+    let share = log.share();
+    scratch.file().set_len(5).unwrap();
+    let error = log.write(b"lost?").unwrap_err().downcast::<firmmap::Error>().unwrap();
+    assert_eq!((error.kind(), log.position(), scratch.contents()), (firmmap::ErrorKind::Fault, 13, pattern(5)));
+    drop(share);
 }
 
 // G6, G10: what cannot be there is refused before anything is taken, with both numbers. (With 32 bits no length is more than a disk has.)
@@ -277,26 +330,4 @@ fn what_was_lost_is_told_before_the_map_becomes_shorter() {
         file.flush().unwrap();
         assert_eq!(std::fs::read(scratch.path()).unwrap()[cut - 5..], *b"01234");
     }
-}
-
-// G6: data and holes, as lseek(2) finds them; the position of the descriptor stays.
-#[cfg(target_os = "linux")]
-#[test]
-fn data_and_holes() {
-    let scratch = Scratch::new(b"");
-    let mut file = scratch.file();
-    file.set_len(1 << 20).unwrap();
-    file.seek(SeekFrom::Start(1 << 19)).unwrap();
-    file.write_all(&pattern(2 * page())).unwrap();
-    let map = MmapOptions::new().offset(100).map(&file).unwrap();
-    let start = (1 << 19) - 100;
-    assert_eq!(map.next_data(0).unwrap(), Some(start));
-    assert_eq!(map.next_data(start + 5).unwrap(), Some(start + 5));
-    assert_eq!(map.next_hole(0).unwrap(), Some(0));
-    assert_eq!(map.next_hole(start).unwrap(), Some(start + 2 * page()));
-    assert_eq!(map.next_data(start + 2 * page()).unwrap(), None);
-    assert_eq!(map.next_hole(map.len()).unwrap(), None);
-    assert_eq!(file.stream_position().unwrap(), (1 << 19) + 2 * page() as u64);
-    let part = MmapOptions::new().offset(1 << 19).len(10).track_file(false).map(&file).unwrap();
-    assert_eq!((part.next_data(3).unwrap(), part.next_hole(3).unwrap()), (Some(3), Some(10)));
 }

@@ -18,6 +18,8 @@ mod bytes;
 #[cfg(unix)]
 mod descriptors;
 mod errors;
+#[cfg(target_os = "linux")]
+mod holes;
 #[cfg(unix)]
 mod large_files;
 mod line_at;

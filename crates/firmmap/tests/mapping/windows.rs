@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::common::{ALL_ACCESS, Scratch, assert_bytes, assert_same, page, pattern, refused};
-use firmmap::{Access, ErrorKind, MappedFile, Mmap, MmapOptions, Mode, Result};
+use firmmap::{Access, ErrorKind, MappedFile, Mmap, MmapOptions, Mode, Protection, Result};
 
 const ACCESS_DENIED: i32 = 5;
 const SHARING_VIOLATION: i32 = 32;
@@ -144,6 +144,62 @@ fn names_that_are_not_ascii() {
     let words = "the name of a mapping holds no zero character";
     refused(named("a\0b", 1), ErrorKind::InvalidInput, words);
     refused(MmapOptions::new().tag("a\0b").open(&path), ErrorKind::InvalidInput, words);
+}
+
+// G6: a part that is written to past its end overwrites what the file has there, and leaves what it has behind that.
+#[test]
+fn a_part_that_grows_leaves_the_rest_of_the_file() {
+    let scratch = Scratch::new(b"0123456789");
+    let mut part = MmapOptions::new().offset(2).len(3).open_mode(scratch.path(), Mode::ReadWrite).unwrap();
+    part.seek(SeekFrom::End(0)).unwrap();
+    part.write_all(b"AB").unwrap();
+    assert_bytes(&part, b"234AB");
+    assert_eq!(scratch.contents(), b"01234AB789");
+    part.write_all(b"CDEFG").unwrap();
+    assert_bytes(&part, b"234ABCDEFG");
+    drop(part);
+    assert_eq!(scratch.contents(), b"01234ABCDEFG");
+}
+
+// G6, G10: what is appended goes behind what others have appended, of which the map has not taken notice yet.
+#[test]
+fn appends_go_to_the_end_of_the_file() {
+    let scratch = Scratch::new(b"");
+    let open = || MappedFile::open(scratch.path(), Mode::Append).unwrap();
+    let (mut one, mut other) = (open(), open());
+    for number in 0..10 {
+        writeln!(one, "one {number}").unwrap();
+        write!(other, "{}", "two\ntwo\n").unwrap();
+    }
+    let expected: String = (0..10).map(|number| format!("one {number}\ntwo\ntwo\n")).collect();
+    assert_bytes(&other, expected.as_bytes());
+    drop((one, other));
+    assert_eq!(scratch.contents(), expected.as_bytes());
+}
+
+// G1: a handle that does not allow writing is refused at once, also where there is nothing to map.
+#[test]
+fn an_empty_file_that_must_not_be_written() {
+    let scratch = Scratch::new(b"");
+    let file = File::open(scratch.path()).unwrap();
+    refused_by_system(MmapOptions::new().map_mode(&file, Mode::ReadWrite), ACCESS_DENIED);
+    let mut file = File::options().read(true).write(true).open(scratch.path()).unwrap();
+    file.write_all(b"12345").unwrap();
+    file.set_len(0).unwrap();
+    MmapOptions::new().map_mode(&file, Mode::ReadWrite).unwrap();
+    assert_eq!(file.stream_position().unwrap(), 5);
+}
+
+// R3: what may not be written to is not called writable, although to the system it is copy-on-write.
+#[test]
+fn access_of_private_memory_that_is_read_only() {
+    let mut map = MmapOptions::new().len(10).private().map_anonymous().unwrap();
+    assert_eq!(map.access(), Access::Copy);
+    map.protect(Protection::READ).unwrap();
+    assert_eq!(map.access(), Access::Read);
+    map.protect(Protection::READ | Protection::WRITE).unwrap();
+    map.set(0, 1).unwrap();
+    assert_eq!(map.access(), Access::Copy);
 }
 
 // B10: a length beyond the end of the file makes the file longer, by zeros; a file that is open for reading only does not.
