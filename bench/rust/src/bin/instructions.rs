@@ -11,7 +11,7 @@ use std::hint::black_box;
 use std::process::{Command, ExitCode};
 
 use bstr::ByteSlice;
-use firmmap::{Mmap, MmapOptions};
+use firmmap::{Mmap, MmapOptions, Needles};
 use memchr::memmem;
 
 /// How many bytes are searched in a turn.
@@ -99,23 +99,23 @@ fn cases() -> Vec<Case> {
         case!("bits: count, one match in 4096", 1.0, |map| count(map, "011010011010"), |slice| {
             memmem::find_iter(slice, black_box(b"011010011010")).count()
         }),
-        // 19 beside 11: the length and the guard's counts are loaded for each number, as other threads may change them.
+        // 18 beside 11: the length and the guard's counts are loaded for each number, as other threads may change them.
         case!(
             "get_le, a u64 at any place",
-            1.85,
+            1.7,
             |map| places().map(|place| map.get_le::<u64>(place).unwrap() as usize).fold(0, usize::wrapping_add),
             |slice| places()
                 .map(|place| u64::from_le_bytes(slice[place..place + 8].try_into().unwrap()) as usize)
                 .fold(0, usize::wrapping_add)
         ),
         // The copy of 16 KiB is `rep movsb`, of which valgrind counts each byte: 64 instructions a line that are none.
-        case!("lines", 1.35, |map| map.lines(..).map(|line| black_box(line.unwrap()).len()).sum(), |slice| slice
+        case!("lines", 1.15, |map| map.lines(..).map(|line| black_box(line.unwrap()).len()).sum(), |slice| slice
             .lines()
             .map(|line| black_box(line.to_vec()).len())
             .sum()),
         case!(
             "next_line",
-            1.35,
+            1.15,
             |map| {
                 let (mut lines, mut sum) = (map.lines(..), 0);
                 while let Some(line) = lines.next_line().unwrap() {
@@ -124,6 +124,24 @@ fn cases() -> Vec<Case> {
                 sum
             },
             |slice| slice.lines().map(|line| black_box(line).len()).sum()
+        ),
+        // Each line has it. A page is copied at a time, too.
+        case!(
+            "lines_containing, next_line",
+            1.0,
+            |map| {
+                let needles = Needles::new([black_box("jumps")]).unwrap();
+                let (mut lines, mut sum) = (map.lines_containing(&needles, ..), 0);
+                while let Some(line) = lines.next_line().unwrap() {
+                    sum += black_box(line).len();
+                }
+                sum
+            },
+            |slice| {
+                let finder = memmem::Finder::new(black_box("jumps"));
+                let lines = slice.lines().filter(|line| finder.find(line).is_some());
+                lines.map(|line| black_box(line).len()).sum()
+            }
         ),
     ]);
     cases

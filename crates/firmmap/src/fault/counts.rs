@@ -15,11 +15,10 @@ pub(super) struct Counts {
     settled: AtomicU64,
     /// How many there were when all pages were the file's last.
     restored: AtomicU64,
-    /// How many there were before the map that the slot is for.
-    before: AtomicU64,
-    /// How often somebody has asked for the count while there were zeros that could not be taken away, and what
-    /// [`count_from`](Self::count_from) was given.
-    asked: AtomicU64,
+    /// What is added to the number of faults for the map that the slot is for, modulo 2^64: less those that there were before it, how often
+    /// somebody has asked for the count while there were zeros that could not be taken away, and what [`count_from`](Self::count_from)
+    /// was given.
+    added: AtomicU64,
 }
 
 macro_rules! zero {
@@ -28,8 +27,7 @@ macro_rules! zero {
             faults: AtomicU64::new(0),
             settled: AtomicU64::new(0),
             restored: AtomicU64::new(0),
-            before: AtomicU64::new(0),
-            asked: AtomicU64::new(0),
+            added: AtomicU64::new(0),
         }
     };
 }
@@ -48,13 +46,12 @@ impl Counts {
 
     /// The slot is a new map's.
     pub(super) fn start(&self) {
-        self.before.store(self.now(), Ordering::Relaxed);
-        self.asked.store(0, Ordering::Relaxed);
+        self.added.store(self.now().wrapping_neg(), Ordering::Relaxed);
     }
 
     /// Goes on with the count of another map.
     pub(super) fn count_from(&self, count: u64) {
-        self.asked.fetch_add(count, Ordering::Relaxed);
+        self.added.fetch_add(count, Ordering::Relaxed);
     }
 
     /// A fault, before what is done about it can be seen.
@@ -78,13 +75,13 @@ impl Counts {
 
     /// The same while the slot is locked. With zeros that stay, reading them makes no new fault: so the question counts as one.
     pub(super) fn count_locked(&self, are_there_zeros: bool) -> u64 {
-        self.asked.fetch_add(are_there_zeros.into(), Ordering::Relaxed);
+        self.added.fetch_add(are_there_zeros.into(), Ordering::Relaxed);
         self.of_the_map(self.now())
     }
 
     #[inline]
     fn of_the_map(&self, faults: u64) -> u64 {
-        (faults - self.before.load(Ordering::Relaxed)) + self.asked.load(Ordering::Relaxed)
+        faults.wrapping_add(self.added.load(Ordering::Relaxed))
     }
 
     /// Before an operation: the count for [`is`](Self::is) afterwards, if there is nothing to report or to restore.

@@ -10,12 +10,10 @@ use std::ops::{Range, RangeBounds};
 use crate::error::{Error, Result};
 use crate::map::Mmap;
 use crate::map::needles::{self, Needles};
-use crate::memmem;
+use crate::memmem::{self, Direction, Finder, LinesEnd};
 use crate::range::Span;
 use crate::region;
 
-/// The least number of lines in a block of those that are followed by more, as far as one can tell.
-const DENSE: usize = 8;
 /// The rest of a page that is no block of its own.
 const SHORT: usize = 512;
 
@@ -49,7 +47,8 @@ pub struct LineCursor {
     base: usize,
     lines: Vec<Range<usize>>,
     given: usize,
-    /// Whether the last block had many: then the next one is searched without looking for the first needle in place.
+    /// Whether most of the last block was lines with a needle: then the next one is copied without looking for the first needle in place,
+    /// and both are searched for at once, needles and newlines.
     dense: bool,
     /// Where lines were counted last, and how many lines begin before it.
     counted: usize,
@@ -234,7 +233,7 @@ impl LineCursor {
         let unsearched = (copied + 1).saturating_sub(needles.longest().max(1));
         self.start = start + next;
         self.searched = if cut { self.start } else { start + next.max(unsearched) };
-        self.dense = self.lines.len() >= DENSE;
+        self.set_dense(copied);
         if self.lines.is_empty() && is_guess {
             return self.step_forward(map, needles, limit, ends_here);
         }
@@ -249,20 +248,41 @@ impl LineCursor {
         let mut result = Ok(());
         if needles.is_everywhere() {
             let first = *next;
-            memmem::find_each_byte(&bytes[first..], b'\n', |newline| {
-                let end = first + newline + 1;
-                result = push(lines, *next..end);
-                *next = end;
+            memmem::find_line_ends(&bytes[first..], |end| {
+                result = push(lines, *next..first + end);
+                *next = first + end;
                 result.is_ok()
             });
             *cut = *next < bytes.len();
             return result;
         }
-        needles.find_each(&bytes[first..], |found, _| {
-            let found = first + found;
+        let mut first = first;
+        if let Some(needle) = needles.one().filter(|_| self.dense) {
+            let base = *next;
+            let (rest, end) = memmem::find_lines(&bytes[base..], needle, |line| {
+                match push(lines, base + line.start..base + line.end) {
+                    Ok(()) => true,
+                    Err(error) => {
+                        result = Err(error);
+                        false
+                    }
+                }
+            });
+            *next = base + rest;
+            match end {
+                LinesEnd::Rest { has_needle } => {
+                    *cut = has_needle;
+                    return Ok(());
+                }
+                LinesEnd::Stopped => return result,
+                LinesEnd::Unsearched => first = first.max(*next),
+            }
+        }
+        // Takes the line around a match, and returns where the next one begins; `None` where it has no end.
+        let mut take = |found: usize| {
             if found < *next {
                 // In a line that was found already.
-                return true;
+                return Some(*next);
             }
             // The line may have moved on from the last one.
             let start = memchr::memrchr(b'\n', &bytes[*next..found]).map_or(*next, |newline| *next + newline + 1);
@@ -270,15 +290,33 @@ impl LineCursor {
                 Some(newline) => {
                     *next = found + newline + 1;
                     result = push(lines, start..*next);
-                    result.is_ok()
+                    result.is_ok().then_some(*next)
                 }
                 None => {
                     (*next, *cut) = (start, true);
-                    false
+                    None
                 }
             }
-        });
+        };
+        match needles.one() {
+            Some(needle) => {
+                Finder::new(needle, Direction::Forward)
+                    .find_each(&bytes[first..], |found| take(first + found).is_some());
+            }
+            None => {
+                let mut rest = Some(first);
+                while let Some(found) = rest.and_then(|start| needles.any_of_several(bytes, start)) {
+                    rest = take(found);
+                }
+            }
+        }
         result
+    }
+
+    /// Remembers whether nearly all of a block of `len` bytes is lines that were found.
+    fn set_dense(&mut self, len: usize) {
+        let found: usize = self.lines.iter().map(|line| line.end - line.start).sum();
+        self.dense = found >= len / 2 && found > 0;
     }
 
     fn step_back(&mut self, map: &Mmap, needles: &Needles, limit: usize) -> Result<LineStep> {
@@ -322,6 +360,7 @@ impl LineCursor {
             let end = self.bytes.len();
             push(&mut self.lines, next..end)?;
         }
+        self.set_dense(self.bytes.len() - whole);
         self.lines.reverse();
         self.end = base + whole;
         self.searched = self.end;
@@ -372,13 +411,20 @@ fn line_end(
     })
 }
 
+#[inline(always)]
 fn push(lines: &mut Vec<Range<usize>>, line: Range<usize>) -> Result<()> {
     if lines.len() == lines.capacity() {
-        let reserved = lines.try_reserve(16);
-        reserved.map_err(|_| Error::os("listing the lines", std::io::ErrorKind::OutOfMemory.into()))?;
+        reserve_lines(lines)?;
     }
     lines.push(line);
     Ok(())
+}
+
+#[cold]
+#[inline(never)]
+fn reserve_lines(lines: &mut Vec<Range<usize>>) -> Result<()> {
+    let reserved = lines.try_reserve(16);
+    reserved.map_err(|_| Error::os("listing the lines", std::io::ErrorKind::OutOfMemory.into()))
 }
 
 impl Mmap {
@@ -529,17 +575,19 @@ impl LineSearch<'_> {
     /// # Examples
     ///
     /// See [`Mmap::lines_containing`].
+    #[inline]
     pub fn next_line(&mut self) -> Result<Option<&[u8]>> {
         if self.cursor.given == self.cursor.lines.len() && !self.advance()? {
             return Ok(None);
         }
+        let line = self.cursor.lines[self.cursor.given].clone();
         self.cursor.pass();
-        let line = self.cursor.lines[self.cursor.given - 1].clone();
         self.range = self.cursor.base + line.start..self.cursor.base + line.end;
         Ok(Some(&self.cursor.bytes[line]))
     }
 
     /// Finds the next lines, and returns whether there are any.
+    #[inline(never)]
     fn advance(&mut self) -> Result<bool> {
         if let Some(error) = self.refused.take() {
             self.ended = true;

@@ -52,6 +52,7 @@ impl Mmap {
             buffer: Vec::new(),
             used: 0,
             ends: Vec::new(),
+            found: 0,
             given: 0,
             scanned: 0,
             fault: None,
@@ -119,8 +120,9 @@ pub struct Lines<'a> {
     /// Bytes of the map. From `used` on they are those at `position`.
     buffer: Vec<u8>,
     used: usize,
-    /// Where lines end in the buffer; those before `given` were yielded.
+    /// Where lines end in the buffer: the first `found`, of which those before `given` were yielded.
     ends: Vec<usize>,
+    found: usize,
     given: usize,
     /// The number of bytes of the buffer that were searched for line ends.
     scanned: usize,
@@ -165,13 +167,12 @@ impl Lines<'_> {
     /// Finds the next line in the buffer, and takes it.
     #[inline]
     fn advance(&mut self) -> Result<Option<Range<usize>>> {
-        match self.ends.get(self.given) {
-            Some(&end) => {
-                self.given += 1;
-                Ok(Some(self.give(end)))
-            }
-            None => self.search_on().inspect_err(|_| self.end = self.position),
+        if self.given == self.found {
+            return self.search_on().inspect_err(|_| self.end = self.position);
         }
+        let end = self.ends[self.given];
+        self.given += 1;
+        Ok(Some(self.give(end)))
     }
 
     /// [`advance`](Self::advance) where no line end is known yet. After an error the buffer is empty.
@@ -182,7 +183,7 @@ impl Lines<'_> {
         loop {
             if self.scanned < self.buffer.len() {
                 self.find_ends();
-                if !self.ends.is_empty() {
+                if self.found > 0 {
                     return self.advance();
                 }
             }
@@ -197,14 +198,16 @@ impl Lines<'_> {
 
     /// Finds the next line ends.
     fn find_ends(&mut self) {
-        self.ends.clear();
-        self.given = 0;
-        let start = self.scanned;
-        memmem::find_each_byte(&self.buffer[start..], b'\n', |index| {
-            self.ends.push(start + index + 1);
-            self.ends.len() < ENDS
+        // All of them at first, so that none is a matter of capacity.
+        self.ends.resize(ENDS, 0);
+        let (start, ends, mut found) = (self.scanned, &mut self.ends[..ENDS], 0);
+        memmem::find_line_ends(&self.buffer[start..], |end| {
+            ends[found] = start + end;
+            found += 1;
+            found < ENDS
         });
-        self.scanned = if self.ends.len() < ENDS { self.buffer.len() } else { self.ends[ENDS - 1] };
+        self.scanned = if found < ENDS { self.buffer.len() } else { ends[ENDS - 1] };
+        (self.found, self.given) = (found, 0);
     }
 
     /// Takes the bytes of the buffer up to `end`.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::iter::FusedIterator;
 use std::ops::{Range, RangeBounds};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind};
 
 use crate::error::{Detail, Error, Result};
 use crate::map::Mmap;
@@ -193,6 +193,21 @@ impl Needles {
                 _ = automaton.find_iter(bytes).all(|place| found(place.start(), place.end()));
             }
         }
+    }
+
+    /// The needle, if it is only one.
+    pub(super) fn one(&self) -> Option<&[u8]> {
+        match &self.kind {
+            Kind::One(needle) => Some(needle),
+            Kind::None | Kind::Several(_) => None,
+        }
+    }
+
+    /// Where a match of one of several needles begins: in the first line that has any, if no needle has a newline before its end.
+    pub(super) fn any_of_several(&self, bytes: &[u8], start: usize) -> Option<usize> {
+        let Kind::Several(automaton) = &self.kind else { return None };
+        // The first one to end: its line is not after that of the first one to begin, and longer ones do not matter.
+        automaton.find(Input::new(bytes).range(start..).earliest(true)).map(|found| found.start())
     }
 
     fn block_len(&self, rest: usize) -> usize {

@@ -54,13 +54,13 @@ impl Budget {
     pub const SINGLE: Self = Self { initial: 512, rate: 1 };
 
     #[inline(always)]
-    fn after(self, scanned: usize) -> usize {
+    pub(super) fn after(self, scanned: usize) -> usize {
         (scanned / 8).saturating_mul(self.rate).saturating_add(self.initial)
     }
 }
 
 /// The cost of a candidate that is no match: a mispredicted branch.
-const CANDIDATE_COST: usize = 64;
+pub(super) const CANDIDATE_COST: usize = 64;
 /// All candidates of one block of vectors are compared, even if the budget ends among them, up to this excess: comparing a long needle
 /// is expensive.
 const BLOCK_SLACK: usize = 16 * 1024;
@@ -133,7 +133,7 @@ pub(super) fn has_vectors() -> bool {
 
 #[cfg(target_arch = "x86_64")]
 #[inline]
-fn has_avx2() -> bool {
+pub(super) fn has_avx2() -> bool {
     #[cfg(test)]
     if tests::kernel() != Kernel::Best {
         return false;

@@ -8,11 +8,13 @@
 //! the haystack at every index that is returned, and matches are in order and do not overlap.
 
 mod kernel;
+mod lines;
 mod near;
 mod rank;
 mod searcher;
 mod vector;
 
+pub(crate) use lines::{LinesEnd, find_line_ends, find_lines};
 pub(crate) use near::find_near;
 use searcher::Searcher;
 pub(crate) use searcher::find_each_byte;

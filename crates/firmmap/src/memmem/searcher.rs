@@ -254,7 +254,7 @@ pub(crate) fn find_each_byte(haystack: &[u8], byte: u8, mut found: impl FnMut(us
 
 /// The offsets for an unknown haystack: the two bytes that are rarest in most files, the rarest first.
 #[inline]
-fn guess(needle: &[u8]) -> RareBytes {
+pub(super) fn guess(needle: &[u8]) -> RareBytes {
     let rank = |offset: usize| RANK[usize::from(needle[offset])];
     let (mut first, mut second) = if rank(1) < rank(0) { (1, 0) } else { (0, 1) };
     for offset in 2..needle.len().min(TRIED) {

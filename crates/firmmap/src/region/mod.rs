@@ -194,7 +194,8 @@ impl Region {
     /// The number of faults: see [`Slot::count`].
     #[inline]
     pub(crate) fn fault_count(&self) -> u64 {
-        self.slot.map_or(0, Slot::count)
+        // Without a guard the count stays 0.
+        self.fast_slot.count()
     }
 
     /// Continues the count of a map that this one replaces.
@@ -428,7 +429,7 @@ impl Region {
     /// The integer at `start`, if it is in the map, can be read, and [`try_guarded`](Self::try_guarded) succeeds.
     #[inline(always)]
     pub(crate) fn try_load_word<W: Word>(&self, start: usize) -> Option<W> {
-        if start.checked_add(size_of::<W>())? > self.readable_len.load(Ordering::Acquire) {
+        if self.readable_len.load(Ordering::Acquire).checked_sub(start)? < size_of::<W>() {
             return None;
         }
         let base = self.as_ptr();
