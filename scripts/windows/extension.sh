@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the Python extension for Windows and looks at what it exports and imports. scripts/windows.sh runs it.
+# usage: scripts/windows/extension.sh [CARGO-ARGUMENT…]
 set -euo pipefail
-cargo rustc --quiet --package firmmap-python --locked -- --deny warnings
+cargo rustc --quiet "$@" --package firmmap-python --locked -- --deny warnings
 library=$CARGO_TARGET_DIR/$CARGO_BUILD_TARGET/debug/_firmmap.dll
 headers=$(x86_64-w64-mingw32-objdump --private-headers "$library")
 

@@ -41,9 +41,21 @@ printf '%s\n' python311.zip . ../lib ${stdlib:+"Z:${stdlib//\//\\}"} 'import sit
 
 # Through a pipe: wine 8 cannot tell CPython what kind of file its output is. What stands still is ended, and tells where.
 python() { timeout 1800 /usr/lib/wine/wine64 "$home/bin/python.exe" "$@" </dev/null 2>&1 | cat; }
-# A program that wine ends in the middle may still end well.
-python -m pytest -q -p no:cacheprovider -o faulthandler_timeout=300 "$tests" | tee "$home/result"
-grep -qE '^[0-9]+ passed' "$home/result"
+# As many runs at once as there are processors, each with some of the files.
+runs=$(getconf _NPROCESSORS_ONLN)
+files=("$tests"/test_*.py)
+for ((run = 0; run < runs; run++)); do
+    part=()
+    for ((index = run; index < ${#files[@]}; index += runs)); do part+=("${files[index]}"); done
+    python -m pytest -q -p no:cacheprovider -o faulthandler_timeout=300 "${part[@]}" >"$home/result-$run" &
+done
+wait
+for ((run = 0; run < runs; run++)); do
+    cat "$home/result-$run"
+    # A program that wine ends in the middle may still end well.
+    grep -qE '^[0-9]+ passed' "$home/result-$run" || failed=1
+done
+[[ ! ${failed-} ]]
 if [[ $stdlib ]]; then
     python "$tests/run_cpython_tests.py"
 else
