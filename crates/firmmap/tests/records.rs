@@ -205,6 +205,45 @@ fn a_file_that_was_cut_off() {
     assert!(places.next().is_none());
 }
 
+// G5, R1: pages of lines that all have the needle, before and after lines without it, and before lines that are longer than a page.
+#[test]
+fn lines_that_mostly_contain_a_needle() {
+    let page = firmmap::page_size();
+    for shift in [0, 1, 5, 100] {
+        let hits = b"a hit .\n".repeat(page / 4);
+        let mut text = [&vec![b'p'; shift][..], &hits[..hits.len() - shift]].concat();
+        for rest in [page / 2, page, 3 * page] {
+            // A block begins with the line without the needle, if `shift` is 0; the next one reaches past the end of the page.
+            text.extend([&vec![b'b'; page / 2][..], b"\nhit", &vec![b'c'; rest], b"\n"].concat());
+            text.extend(b"none of it\n".repeat(page / 8));
+            text.extend(vec![b'd'; page - 1 - text.len() % page]);
+            text.extend([&b"\n"[..], &hits].concat());
+        }
+        text.extend(b"the last hit");
+        let map = memory(&text);
+        for needles in [&["hit"][..], &["t"], &[".\n"], &["hit", "a hit"], &["none", "hit"], &["hit .\n"]] {
+            let mut start = 0;
+            let lines = text.split_inclusive(|&byte| byte == b'\n').map(|line| {
+                start += line.len();
+                start - line.len()..start
+            });
+            let has_any =
+                |line: &Range<usize>| needles.iter().any(|needle| has(&text[line.clone()], needle.as_bytes()));
+            let mut expected: Vec<Range<usize>> = lines.filter(has_any).collect();
+            let prepared = Needles::new(needles).unwrap();
+            for mut lines in [map.lines_containing(&prepared, ..), map.rlines_containing(&prepared, ..)] {
+                let mut found = Vec::new();
+                while let Some(line) = lines.next_line().unwrap().map(<[u8]>::to_vec) {
+                    assert!(line == text[lines.range()], "{needles:?}");
+                    found.push(lines.range());
+                }
+                assert!(found == expected, "{needles:?}, {shift}");
+                expected.reverse();
+            }
+        }
+    }
+}
+
 // G8: afterwards nothing of the range is in memory, and nothing that was written is lost.
 #[cfg(target_os = "linux")]
 #[test]

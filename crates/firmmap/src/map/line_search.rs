@@ -177,7 +177,7 @@ impl LineCursor {
 
     fn step_forward(&mut self, map: &Mmap, needles: &Needles, limit: usize, ends_here: bool) -> Result<LineStep> {
         let near = self.end.min(self.searched.saturating_add(limit));
-        let is_guess = self.dense && self.searched == self.start && self.searched < near;
+        let is_guess = self.dense && self.searched < near;
         let found = if needles.is_everywhere() || is_guess {
             (self.searched < near).then_some((self.searched, self.searched))
         } else {
@@ -225,8 +225,9 @@ impl LineCursor {
                     Err(step) => return Ok(step),
                 };
                 region::append(&mut self.bytes, end - unread, |bytes| map.read_uninit_at(bytes, unread))?;
+                let line = next;
                 next = self.bytes.len();
-                push(&mut self.lines, 0..next)?;
+                push(&mut self.lines, line..next)?;
             }
         }
         // Where no line with a needle is left in the block, the search goes on after it.

@@ -378,11 +378,11 @@ mod tests {
     #[test]
     fn needles_at_every_place() {
         let mut searched = 0;
-        for len in 1..140 {
+        for len in (1..70).chain(126..133) {
             let line = [vec![b'.'; len - 1], b"\n".to_vec()].concat();
             let text = line.repeat(400_usize.div_ceil(len));
             for needle in [&b"x"[..], b"xy", b"x\n", b"abcdefghijklmnopqrstuvwxyz", b"\n"] {
-                for place in (0..text.len() - needle.len()).step_by(7) {
+                for place in (0..text.len() - needle.len()).step_by(31) {
                     let mut text = text.clone();
                     text[place..place + needle.len()].copy_from_slice(needle);
                     searched += check(&text, needle);
@@ -390,7 +390,7 @@ mod tests {
             }
         }
         if cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
-            assert!(searched > 10_000, "{searched}");
+            assert!(searched > 5_000, "{searched}");
         }
     }
 
