@@ -782,7 +782,6 @@ impl Region {
     }
 
     /// Whether reading a page that cannot be read is an error and not the end of the process.
-    #[cfg(linux_kernel)]
     pub(crate) fn is_guarded(&self) -> bool {
         self.slot.is_some() && fault::fault_guard()
     }
