@@ -215,6 +215,8 @@ def table(results: dict[str, Any]) -> str:
         f"{versions}. A file of {results['bytes'] >> 20} MiB with {results['lines']:,} lines, {results['found']:,} of "
         "them with the word. Seconds, the best of the rounds.",
         "",
+        "![The same as a plot](cluster.svg)",
+        "",
         "| workers | | task | elapsed | CPU |",
         "|---|---|---|---:|---:|",
     ]
@@ -234,7 +236,7 @@ def main() -> None:
     parser.add_argument("--into", type=Path)
     options = parser.parse_args()
     results: dict[str, Any] = {"date": str(date.today()), "machine": machine(), "in_process": options.in_process}
-    results["versions"] = {name: version(name) for name in ("dask", "polars", "ray")}
+    results["versions"] = {name: version(name) for name in ("dask", "polars", "ray")[: 2 if options.in_process else 3]}
     results["versions"]["CPython"] = platform.python_version()
     results["workers"] = {}
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:

@@ -51,8 +51,12 @@ def run(*arguments: str | bytes, command: list[str] = COMMAND) -> tuple[int, str
     """The exit status, standard output and standard error."""
     result = subprocess.run([*command, *arguments], capture_output=True, check=False, timeout=120)
     # Windows writes in the encoding of the user's language.
-    decode = os.fsdecode if sys.platform != "win32" else lambda data: data.decode(locale.getencoding())
-    output, errors = (decode(data).replace("\r\n", "\n") for data in (result.stdout, result.stderr))
+    is_windows = sys.platform == "win32"
+    texts = [
+        data.decode(locale.getencoding()) if is_windows else os.fsdecode(data)
+        for data in (result.stdout, result.stderr)
+    ]
+    output, errors = (text.replace("\r\n", "\n") for text in texts)
     return result.returncode, output, errors
 
 

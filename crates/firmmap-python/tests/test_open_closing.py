@@ -98,9 +98,9 @@ def test_dlpack_of_nothing(path: Path) -> None:
         del capsule
         gc.collect()
         with pytest.raises(TypeError):
-            m.__dlpack__(color=1)
+            cast(Any, m).__dlpack__(color=1)
         with pytest.raises(TypeError):
-            m.__dlpack__(1)
+            cast(Any, m).__dlpack__(1)
         m.truncate(0)
         assert len(numpy.from_dlpack(m)) == 0
     for call in (m.__dlpack__, m.__dlpack_device__):
