@@ -175,7 +175,7 @@ pub(crate) fn sizeof(this: This<'_>) -> Returned<'_> {
     let size = attribute(&this.object().get_type(), c"__basicsize__")?.extract::<isize>()?;
     let tag = this.state.with(this.py, |state| {
         // In the system's characters, with a zero at the end.
-        let tag = state.file.as_ref().and_then(|file| file.tag());
+        let tag = state.as_ref().and_then(|file| file.tag());
         tag.map_or(0, |tag| size_of::<u16>() * (tag.encode_utf16().count() + 1))
     });
     args::python_int(this.py, size + tag as isize)
