@@ -53,7 +53,8 @@ SEED = os.environ.get("FIRMMAP_DIFFERENTIAL_SEED")
 STEPS = 60
 MOST = 6 * PAGE
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the constructor is Unix's")
+if sys.platform == "win32":
+    pytest.skip("the constructor is Unix's", allow_module_level=True)
 
 
 # Numbers and objects. Those with a __index__ write down that they were asked.
