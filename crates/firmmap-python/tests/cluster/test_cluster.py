@@ -37,7 +37,7 @@ def importable() -> None:
 
 
 @pytest.fixture(scope="session")
-def dask_client(importable: None) -> Iterator[Any]:
+def dask_cluster(importable: None) -> Iterator[Any]:
     # The nanny of a worker that was killed starts it again, and is itself closed if that takes longer.
     with (
         dask.config.set({"distributed.deploy.lost-worker-timeout": "10 minutes"}),
@@ -45,6 +45,13 @@ def dask_client(importable: None) -> Iterator[Any]:
         Client(cluster) as client,
     ):
         yield client
+
+
+@pytest.fixture
+def dask_client(dask_cluster: Any) -> Any:
+    # A worker that the test before has killed may still be starting.
+    dask_cluster.wait_for_workers(2, timeout=300)
+    return dask_cluster
 
 
 @pytest.fixture(scope="session")
@@ -123,10 +130,7 @@ WAYS: dict[str, Callable[..., Way]] = {
 def way(request: pytest.FixtureRequest) -> Way:
     make = WAYS[request.param]
     if request.param.startswith("Dask"):
-        client = request.getfixturevalue("dask_client")
-        # The one that the test before has killed may still be starting.
-        client.wait_for_workers(2, timeout=300)
-        return make(client)
+        return make(request.getfixturevalue("dask_client"))
     if request.param.startswith("Ray"):
         request.getfixturevalue("ray_cluster")
     return make()
@@ -256,4 +260,4 @@ def test_there_are_two_workers(dask_client: Any, ray_cluster: None) -> None:
     processes = set(dask_client.run(os.getpid).values())
     assert len(processes) == 2 and os.getpid() not in processes
     assert ray.cluster_resources()["CPU"] == 2
-    assert ray.get(ray.remote(os.getpid).remote()) != os.getpid()
+    assert ray.get(ray.remote(work.process).remote()) != os.getpid()
