@@ -42,6 +42,7 @@ NOT_ON_WINDOWS = {
     "residency()": "Windows does not tell which pages are in memory",
 }
 NOT_IN_WINE = {
+    "ProcessPoolExecutor": "in wine 8 its workers wait for ever, with the standard library alone too",
     "length=1 << 36": "wine 8 maps less than 32 GiB",
     '"records", "a+"': "in wine 8 another process can write to the end at the same time",
 }
