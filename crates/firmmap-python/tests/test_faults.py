@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import copy
 import errno
+import operator
 import os
 import pickle
 import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +268,65 @@ def test_match_before_a_missing_page(tmp_path: Path, name: str, is_main: bool) -
         thread.start()
         thread.join()
     assert failures == []
+
+
+@pytest.mark.parametrize("by_file", [False, True], ids=["mmap", "open"])
+def test_match_before_a_missing_page_while_there_are_views(tmp_path: Path, by_file: bool) -> None:
+    """F3: whoever uses a view could have read the zeros of a search, so that somebody has to be told."""
+    path = tmp_path / "file"
+    path.write_bytes(b"a" * (LEFT - 2) + b"<>" + b"-" * (N - LEFT))
+    with path.open("r+b") as file:
+        m = firmmap.open(path, "r+") if by_file else firmmap.mmap(file.fileno(), 0)
+    with memoryview(m):
+        os.truncate(path, LEFT)
+        for _ in range(2):
+            with pytest.raises(MapFaultError) as caught:
+                m.find(b"<>", LEFT - 3)
+            assert caught.value.offset == LEFT
+    assert m.find(b"<>", LEFT - 3) == LEFT - 2
+    m.close()
+
+
+@pytest.mark.parametrize("by_file", [False, True], ids=["mmap", "open"])
+def test_work_on_another_map_takes_no_fault_away(tmp_path: Path, by_file: bool) -> None:
+    """F3: a thread is told of its fault in a view, also if another thread was told too and has closed the map."""
+    path = tmp_path / "file"
+    path.write_bytes(b"a" * N)
+    with path.open("r+b") as file:
+        m = firmmap.open(path, "r+") if by_file else firmmap.mmap(file.fileno(), 0)
+    other = firmmap.mmap(-1, PAGE)
+    view = memoryview(m)
+    part = view[LEFT:N]
+    os.truncate(path, 0)
+    lock = threading.Lock()
+    lock.acquire()
+    told: list[object] = []
+
+    def worker() -> None:
+        # One call from C to the next: no bytecode at which the exception could be raised before the end.
+        steps = [
+            partial(zlib.crc32, part),
+            part.release,
+            view.release,
+            lock.release,
+            partial(time.sleep, 0.3),
+            partial(other.find, b"zzz", 0),
+        ]
+        try:
+            told.append(list(map(operator.call, steps)))
+            sys.getswitchinterval()
+        except MapFaultError as error:
+            told.append(error.offset)
+
+    thread = threading.Thread(target=worker)
+    thread.start()
+    lock.acquire()
+    with contextlib.suppress(MapFaultError):
+        m.find(b"zzz", 0)
+    with contextlib.suppress(MapFaultError):
+        m.close()
+    thread.join()
+    assert not any(isinstance(result, list) for result in told), told
 
 
 # While the operation runs. The truncating side never shows a zero, so none may be returned.

@@ -97,9 +97,16 @@ impl SharedFile {
         result
     }
 
+    /// Counts one view more.
+    pub(crate) fn count_view(&mut self) {
+        self.exports += 1;
+        self.file.set_lent(true);
+    }
+
     /// Counts one view less. The caller drops the mappings returned, which only views have used.
     pub(crate) fn release(&mut self) -> Vec<Arc<firmmap::Mmap>> {
         self.exports = self.exports.saturating_sub(1);
+        self.file.set_lent(self.exports > 0);
         if self.exports == 0 { std::mem::take(&mut self.retired) } else { Vec::new() }
     }
 

@@ -247,13 +247,16 @@ pub(crate) fn may_be_requested() -> bool {
     RAISING.load(Ordering::Relaxed)
 }
 
-/// An operation of this thread has succeeded: if it has met a fault all the same, no exception is needed for that.
+/// An operation of this thread has succeeded: if it has met a fault all the same, no exception is needed for that. One that was
+/// requested for another fault is left: that may have been reported to another thread, whose map is gone.
 #[cold]
 #[inline(never)]
-pub(crate) fn withdraw_if_settled(_py: Python<'_>, is_still_waiting: impl FnOnce(usize) -> bool) {
-    withdraw(is_still_waiting);
-    RAISING.store(false, Ordering::Release);
-    // In this order: a request is entered before it says so.
+pub(crate) fn withdraw_if_taken_back(_py: Python<'_>, is_still_waiting: impl FnOnce(usize) -> bool) {
+    if firmmap::fault::taken_back() {
+        withdraw(is_still_waiting);
+    }
+    // A request is entered in its set before it says so here: what this replaces is seen there.
+    RAISING.swap(false, Ordering::AcqRel);
     if interpreter::all().any(|interpreter| !interpreter.requested.is_empty()) {
         RAISING.store(true, Ordering::Release);
     }

@@ -7,7 +7,7 @@ mod interrupt;
 
 use std::ffi::CStr;
 
-use firmmap::fault::{take_fault_of, waiting_faults};
+use firmmap::fault::{take_fault_of, taken_back, waiting_faults};
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyModule, PyTuple, PyType};
@@ -122,6 +122,7 @@ fn own_faults() -> Vec<usize> {
 
 /// An operation has reported a fault to this thread: no second exception is needed for it.
 pub(crate) fn reported() {
+    let _ = taken_back();
     interrupt::withdraw(is_waiting);
 }
 
@@ -130,7 +131,7 @@ pub(crate) fn reported() {
 #[inline(always)]
 pub(crate) fn after_work(py: Python<'_>) {
     if interrupt::may_be_requested() {
-        interrupt::withdraw_if_settled(py, is_waiting);
+        interrupt::withdraw_if_taken_back(py, is_waiting);
     }
 }
 

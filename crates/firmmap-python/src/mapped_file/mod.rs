@@ -452,7 +452,7 @@ pub(crate) fn export(this: This<'_>) -> PyResult<Export> {
             return Err(PyBufferError::new_err("the map is protected: its pages cannot be read"));
         }
         open.file.check().map_err(exception)?;
-        open.file.exports += 1;
+        open.file.count_view();
         // What was read ahead before can be changed through the view from now on.
         open.changes += 1;
         let readonly = open.file.access() == firmmap::Access::Read;

@@ -227,7 +227,7 @@ pub(crate) fn export(this: This<'_>) -> PyResult<Export> {
             return Err(PyBufferError::new_err("mmap is not readable"));
         }
         file.check().map_err(exception)?;
-        file.exports += 1;
+        file.count_view();
         Ok(Export { start: file.as_mut_ptr(), len: file.len(), readonly: this.access == ACCESS_READ })
     })
 }

@@ -63,6 +63,7 @@ mod os;
 #[path = "unsupported.rs"]
 mod os;
 
+use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
@@ -340,6 +341,30 @@ pub fn waiting_faults() -> Vec<UnreportedFault> {
     }
     slots.into_iter().for_each(Slot::restore);
     faults
+}
+
+thread_local! {
+    /// What [`taken_back`] returns.
+    static TAKEN_BACK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Returns whether an operation of this thread has taken back the report of a fault that it met, since this was asked last: it has
+/// returned it as an error, or it has succeeded without the missing byte.
+///
+/// For bindings that have requested an exception for that fault (see [`on_fault`]).
+///
+/// # Examples
+///
+/// ```
+/// assert!(!firmmap::fault::taken_back());
+/// ```
+#[must_use]
+pub fn taken_back() -> bool {
+    TAKEN_BACK.replace(false)
+}
+
+fn note_taken_back() {
+    TAKEN_BACK.set(true);
 }
 
 /// Calls the function that [`on_fault`] was given.

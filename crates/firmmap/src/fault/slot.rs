@@ -336,6 +336,7 @@ impl Slot {
         // Another thread may have restored the pages meanwhile.
         let offset = self.take_report().unwrap_or_else(|| self.last.load(Ordering::Relaxed));
         self.settle();
+        super::note_taken_back();
         Fault { offset: [zeroed, missing].into_iter().flatten().min().unwrap_or(offset) }
     }
 
@@ -346,6 +347,7 @@ impl Slot {
     pub(crate) fn dismiss(&self) {
         let here = os::thread();
         self.take(&|_, thread| thread == here);
+        super::note_taken_back();
     }
 
     /// The first index of `span` that is zeros now. The slot is locked.

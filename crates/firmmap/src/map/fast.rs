@@ -87,6 +87,12 @@ impl Mmap {
         self.origin.parameters.tag.as_deref()
     }
 
+    /// Notes whether somebody else uses the bytes directly, and finds out about zeros from operations only: then a search that meets a
+    /// missing byte fails, also if its match lies before that.
+    pub fn set_lent(&self, lent: bool) {
+        self.region.set_lent(lent);
+    }
+
     /// Whether the map keeps its file.
     pub fn keeps_file(&self) -> bool {
         self.file.is_some()

@@ -7,7 +7,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 #[cfg(any(feature = "bytemuck", feature = "zerocopy"))]
 pub(crate) use memory::value_bytes;
@@ -43,6 +43,8 @@ pub(crate) struct Region {
     readable_len: AtomicUsize,
     /// For the fast paths: `slot`, or [`fault::UNGUARDED`].
     fast_slot: &'static Slot,
+    /// Whether a binding has lent the bytes out.
+    lent: AtomicBool,
 }
 
 /// The number of bytes after which a copy or a search checks for a fault, and ends if there was one.
@@ -65,6 +67,7 @@ impl Region {
             readable: false,
             readable_len: AtomicUsize::new(0),
             fast_slot: &fault::UNGUARDED,
+            lent: AtomicBool::new(false),
         }
     }
 
@@ -302,8 +305,8 @@ impl Region {
     }
 
     /// Runs `search` on the bytes of `start..end`, if they are in the map and there is no fault. What holds for the search of
-    /// [`search`](Self::search) holds for it. A fault that it meets is not reported: the byte can be behind the match, which the slow path
-    /// then finds.
+    /// [`search`](Self::search) holds for it. A fault that it meets is not reported, unless the bytes are lent out: the byte can be past
+    /// the match, which the slow path then finds.
     #[inline(always)]
     pub(crate) fn try_search<R>(&self, start: usize, end: usize, search: impl FnOnce(&[u8]) -> Option<R>) -> Option<R> {
         if start > end || end > self.len() {
@@ -322,7 +325,9 @@ impl Region {
         if slot.is_unchanged(seen) {
             return result?;
         }
-        slot.dismiss();
+        if !self.lent.load(Ordering::Relaxed) {
+            slot.dismiss();
+        }
         None
     }
 
@@ -605,7 +610,15 @@ impl Region {
         let address = self.at(part);
         // SAFETY: `at` has checked the part; the slice does not outlive this call.
         let access = || search(unsafe { memory::bytes(address, part.len) });
-        self.guard_or(part, whole, access, |fault| self.search_before(fault, part, again))
+        self.guard_or(part, whole, access, |fault| {
+            // Who uses the bytes directly may have read the zeros, without a fault of its own: then somebody has to be told.
+            if self.lent.load(Ordering::Relaxed) { Err(fault) } else { self.search_before(fault, part, again) }
+        })
+    }
+
+    /// Notes whether somebody else uses the bytes directly.
+    pub(crate) fn set_lent(&self, lent: bool) {
+        self.lent.store(lent, Ordering::Relaxed);
     }
 
     /// The search of a part that has met a fault, in what is there before it.
