@@ -300,6 +300,7 @@ def test_work_on_another_map_takes_no_fault_away(tmp_path: Path, by_file: bool) 
     os.truncate(path, 0)
     lock = threading.Lock()
     lock.acquire()
+    call: Any = operator.call
     told: list[object] = []
 
     def worker() -> None:
@@ -313,7 +314,7 @@ def test_work_on_another_map_takes_no_fault_away(tmp_path: Path, by_file: bool) 
             partial(other.find, b"zzz", 0),
         ]
         try:
-            told.append(list(map(operator.call, steps)))
+            told.append(list(map(call, steps)))
             sys.getswitchinterval()
         except MapFaultError as error:
             told.append(error.offset)
