@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::access::Protection;
@@ -13,6 +14,7 @@ use crate::error::{Detail, Error, ErrorKind, Result};
 use crate::fault::Fault;
 use crate::map::growth_lock::{GrowthGuard, GrowthLock};
 use crate::map::{MapSource, Mmap};
+use crate::memmem::{Direction, Finder};
 use crate::range;
 use crate::sys::{self, Appending, FileInfo, FileLenChange, FileResize, TrackedFile, WriteError};
 
@@ -771,7 +773,23 @@ impl Mmap {
         }
         // Others have appended at the same time, before or after these bytes.
         let found = self.find(bytes, start..self.len()).ok().flatten();
+        let found = found.or_else(|| self.find_past_the_map(file, bytes, start..end));
         Ok(Some(found.unwrap_or(end - bytes.len())))
+    }
+
+    /// Where `bytes` are in a range of the file that ends past the map: read from the file, as the map's capacity is used up.
+    fn find_past_the_map(&self, file: &File, bytes: &[u8], range: Range<usize>) -> Option<usize> {
+        let len = self.len();
+        if range.end <= len {
+            return None;
+        }
+        let from = range.start.max((len + 1).saturating_sub(bytes.len()));
+        let mut rest = Vec::new();
+        rest.try_reserve_exact(range.end - from).ok()?;
+        rest.resize(range.end - from, 0);
+        sys::read_exact_at(file, &mut rest, self.offset() + from as u64).ok()?;
+        let found = Finder::new(bytes, Direction::Forward).find(&rest)?;
+        Some(from + found)
     }
 
     /// Whether the map shows `bytes` at `start`, as far as that can be seen without a risk.
