@@ -14,6 +14,7 @@ use super::search::Direction;
 use super::{DETACHED_COPY, Mapped, Object, clamp};
 use crate::args::{self, Args, Slice};
 use crate::sys::buffer::{NewBytes, exact_bytes};
+use crate::sys::exception::PyResult;
 use crate::sys::typeobject::{RawResult, Receiver};
 
 #[inline(always)]
@@ -193,12 +194,17 @@ pub(crate) fn try_assign_item<'py, M: Mapped>(
     leaf::set_item(&*this, this.py, index, value)
 }
 
-/// `m[i:j] = …` of a bytes object, on a map that can be written to, once the slice is converted.
+/// `m[i:j] = …` on a map that can be written to, once the slice is converted: by the fast path for bytes objects, or else by `any`.
 #[inline(always)]
-pub(crate) fn try_assign_slice<'py, M: Mapped>(
+pub(crate) fn assign_slice<'value, 'py, M: Mapped>(
     this: Receiver<'py, M>,
     slice: Slice,
-    value: Object<'_, 'py>,
-) -> Option<()> {
-    leaf::set_slice(&*this, this.py, exact_bytes(value)?, |len| few(slice.contiguous(len)?))
+    value: Object<'value, 'py>,
+    any: impl FnOnce(Receiver<'py, M>, Slice, Object<'value, 'py>) -> PyResult<()>,
+) -> PyResult<()> {
+    let write = |bytes| leaf::set_slice(&*this, this.py, bytes, |len| few(slice.contiguous(len)?));
+    match exact_bytes(value).and_then(write) {
+        Some(()) => Ok(()),
+        None => any(this, slice, value),
+    }
 }

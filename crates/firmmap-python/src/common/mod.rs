@@ -66,6 +66,19 @@ pub(crate) trait Mapped: Body {
         self.open_map(py, work)
     }
 
+    /// Raises if the map is closed.
+    #[inline(always)]
+    fn check_open(&self, py: Python<'_>) -> PyResult<()> {
+        if self.state().is_ready(py) { Ok(()) } else { self.wait_or_fail(py) }
+    }
+
+    /// As [`check_open`](Self::check_open), once nothing is pending.
+    #[cold]
+    #[inline(never)]
+    fn wait_or_fail(&self, py: Python<'_>) -> PyResult<()> {
+        self.open_map(py, |_| Ok(()))
+    }
+
     /// The state of an instance, open or closed.
     type State: MapState;
 

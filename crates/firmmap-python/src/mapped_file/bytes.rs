@@ -85,7 +85,7 @@ pub(crate) fn assign_subscript<'py>(
     check_assignable(this)?;
     let value = value.ok_or_else(undeletable)?;
     if is_slice {
-        return assign_slice(this, Slice::unpack(key)?, value);
+        return common::assign_slice(this, Slice::unpack(key)?, value, assign_any_slice);
     }
     if args::is_index(key) {
         let index = args::item_index(key)?;
@@ -99,14 +99,6 @@ pub(crate) fn assign_subscript<'py>(
 }
 
 /// Assigns to a slice of a map that can be written to.
-#[inline(always)]
-fn assign_slice<'py>(this: This<'py>, slice: Slice, value: Object<'_, 'py>) -> PyResult<()> {
-    match common::try_assign_slice(this, slice, value) {
-        Some(()) => Ok(()),
-        None => assign_any_slice(this, slice, value),
-    }
-}
-
 #[inline(never)]
 fn assign_any_slice<'py>(this: This<'py>, slice: Slice, value: Object<'_, 'py>) -> PyResult<()> {
     let py = this.py;

@@ -7,7 +7,7 @@ use firmmap::ErrorKind;
 use super::open::Name;
 use super::{Open, This, boolean, error, growth, unsupported};
 use crate::args;
-use crate::common::Returned;
+use crate::common::{Mapped, Returned};
 use crate::sys::descriptor;
 use crate::sys::exception::PyResult;
 

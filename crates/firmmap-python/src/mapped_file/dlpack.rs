@@ -8,7 +8,7 @@ use pyo3::types::PyDict;
 
 use super::This;
 use crate::args::{self, Args};
-use crate::common::Returned;
+use crate::common::{Mapped, Returned};
 use crate::sys::objects::{attribute, call_method, import, new_tuple};
 
 /// `kDLCPU` of DLPack.

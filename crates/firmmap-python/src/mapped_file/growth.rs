@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Open, This, error, none, unsupported};
 use crate::args::{self, Args};
-use crate::common::{DETACHED_COPY, ResizeGuard, Returned};
+use crate::common::{DETACHED_COPY, Mapped, ResizeGuard, Returned};
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyBufferError, PyOSError, PyResult, PyValueError};
 use firmmap::{ErrorKind, Mode};

@@ -15,7 +15,7 @@ use crate::args::Args;
 use crate::common::newlines::ends_of_lines;
 use crate::common::shared_file::SharedFile;
 use crate::common::state_lock::StateLock;
-use crate::common::{Returned, advance, far_line, near_line};
+use crate::common::{Mapped, Returned, advance, far_line, near_line};
 use crate::sys::buffer::{new_bytes, try_new_bytes};
 use crate::sys::exception::PyResult;
 use crate::sys::owned::Owned;

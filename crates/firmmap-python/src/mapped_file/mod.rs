@@ -162,17 +162,6 @@ impl MappedFile {
         })
     }
 
-    #[inline(always)]
-    fn check_open(&self, py: Python<'_>) -> PyResult<()> {
-        if self.state.is_ready(py) { Ok(()) } else { self.wait_or_fail(py) }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn wait_or_fail(&self, py: Python<'_>) -> PyResult<()> {
-        self.open(py, |_| Ok(()))
-    }
-
     /// Refuses a method of a file that the mode does not allow.
     fn check_writable(&self, operation: &str) -> PyResult<()> {
         if self.is_writable() {

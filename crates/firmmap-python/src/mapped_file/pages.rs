@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use super::residency::Residency;
 use super::{This, error, exported, none};
 use crate::args::{self, Args};
-use crate::common::{ResizeGuard, Returned};
+use crate::common::{Mapped, ResizeGuard, Returned};
 #[cfg(unix)]
 use crate::errors::INVALID_ARGUMENT;
 use crate::sys::detach::detached as without_gil;

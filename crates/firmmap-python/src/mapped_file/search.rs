@@ -16,7 +16,7 @@ use super::lines::file_with_buffered;
 use super::{MappedFile, Open, This, boolean, closed_error, error, write};
 use crate::args::{self, Args, Argument};
 use crate::common::state_lock::StateLock;
-use crate::common::{DETACHED_SEARCH, Direction, Job, Object, Returned, clamp};
+use crate::common::{DETACHED_SEARCH, Direction, Job, Mapped, Object, Returned, clamp};
 use crate::sys::buffer::copy;
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyResult, PyTypeError, PyValueError};

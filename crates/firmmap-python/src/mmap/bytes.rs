@@ -55,7 +55,7 @@ pub(crate) fn assign_subscript<'py>(
         this.check_writable()?;
         let slice = Slice::unpack(key)?;
         let value = value.ok_or_else(|| PyTypeError::new_err("mmap object doesn't support slice deletion"))?;
-        return assign_slice(this, slice, value);
+        return common::assign_slice(this, slice, value, assign_any_slice);
     }
     if common::try_assign_item(this, key, value).is_some() {
         return Ok(());
@@ -70,14 +70,6 @@ pub(crate) fn assign_subscript<'py>(
 }
 
 /// Assigns to a slice of a map that can be written to.
-#[inline(always)]
-fn assign_slice<'py>(this: This<'py>, slice: Slice, value: Object<'_, 'py>) -> PyResult<()> {
-    match common::try_assign_slice(this, slice, value) {
-        Some(()) => Ok(()),
-        None => assign_any_slice(this, slice, value),
-    }
-}
-
 #[inline(never)]
 fn assign_any_slice<'py>(this: This<'py>, slice: Slice, value: Object<'_, 'py>) -> PyResult<()> {
     let py = this.py;

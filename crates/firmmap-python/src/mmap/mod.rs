@@ -67,17 +67,6 @@ impl Mmap {
         })
     }
 
-    #[inline(always)]
-    fn check_open(&self, py: Python<'_>) -> PyResult<()> {
-        if self.state.is_ready(py) { Ok(()) } else { self.wait_or_fail(py) }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn wait_or_fail(&self, py: Python<'_>) -> PyResult<()> {
-        self.open_map(py, |_| Ok(()))
-    }
-
     fn check_writable(&self) -> PyResult<()> {
         if !self.is_writable() {
             return Err(PyTypeError::new_err("mmap can't modify a readonly memory map."));

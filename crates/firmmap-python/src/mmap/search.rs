@@ -2,7 +2,7 @@
 
 use super::This;
 use crate::args::{self, Args, Argument};
-use crate::common::{Direction, Job, Returned, clamp};
+use crate::common::{Direction, Job, Mapped, Returned, clamp};
 use crate::errors::exception;
 use crate::sys::detach::detached;
 
