@@ -6,8 +6,6 @@ pub(crate) mod leaf;
 #[allow(unsafe_code)]
 pub(crate) mod map_lock;
 #[allow(unsafe_code)]
-pub(crate) mod newlines;
-#[allow(unsafe_code)]
 pub(crate) mod shared_file;
 #[allow(unsafe_code)]
 pub(crate) mod state_lock;

@@ -12,7 +12,6 @@ use pyo3::prelude::*;
 use super::line_search::{self, Options, Search};
 use super::{MappedFile, Open, This, closed_error, error, write};
 use crate::args::Args;
-use crate::common::newlines::ends_of_lines;
 use crate::common::shared_file::SharedFile;
 use crate::common::state_lock::StateLock;
 use crate::common::{Mapped, Returned, advance, far_line, near_line};
@@ -76,7 +75,10 @@ impl Block {
         self.bytes.try_reserve(count.saturating_sub(self.bytes.len()))?;
         self.bytes.resize(count, 0);
         source.map.read_exact_at(&mut self.bytes, position).map_err(error)?;
-        ends_of_lines(&self.bytes, &mut self.ends);
+        firmmap::Mmap::find_line_ends(&self.bytes, |end| {
+            self.ends.push(end as u32);
+            true
+        });
         (self.start, self.next, self.position) = (position, 0, position);
         self.changes = source.changes;
         Ok(())

@@ -93,6 +93,13 @@ impl Mmap {
         self.region.set_lent(lent);
     }
 
+    /// Calls `found` with the index after each newline of `bytes`, in order, for as long as it returns true. For bytes that nobody else
+    /// changes.
+    #[inline]
+    pub fn find_line_ends(bytes: &[u8], found: impl FnMut(usize) -> bool) {
+        memmem::find_line_ends(bytes, found);
+    }
+
     /// Whether the map keeps its file.
     pub fn keeps_file(&self) -> bool {
         self.file.is_some()
