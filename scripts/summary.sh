@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Prints the closing lines of test runners, from what scripts/logged.sh has kept.
-# usage: scripts/summary.sh NAME…
+# Prints the closing lines of every test runner that has passed, in the order in which they ran, from what scripts/logged.sh has kept.
+# usage: scripts/summary.sh
 set -euo pipefail
 cd "$TARGET/test-logs"
+mapfile -t names < <(ls --sort=time --reverse --ignore='*.unfinished')
 echo
-echo "== all of this passed: $*"
-for name; do
+echo "== all of this passed: ${names[*]}"
+for name in "${names[@]}"; do
     case $name in
     doctest | windows-doctest) lines='^test result:' ;;
     pytest) lines='^== CPython|^(=+ )?[0-9]+ (passed|skipped).* in ' ;;
@@ -20,6 +21,6 @@ for name; do
     repository | targets | wheel | msrv) lines='^(checked|ran|not run): ' ;;
     *) lines='^ *Summary \[|^(left out|skipped): ' ;;
     esac
-    # Each line once, with where it comes from.
-    grep -hE "$lines" "$name" | sed "s/^ */$name: /"
+    # With where it comes from; the last line of a runner that is not told above.
+    { grep -hE "$lines" "$name" || tail -n 1 "$name"; } | sed "s/^ */$name: /"
 done
