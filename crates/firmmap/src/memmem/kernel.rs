@@ -362,7 +362,7 @@ impl<S: FnMut(usize) -> Option<usize>> Verifier<'_, S> {
             }
         } else if window.first_chunk::<8>() == self.needle.first_chunk::<8>() {
             // Usually the first bytes decide; comparing the rest costs a call.
-            self.spent += self.needle.len() / 8;
+            self.spent += CANDIDATE_COST + self.needle.len() / 8;
             if window[8..] == self.needle[8..] {
                 return true;
             }

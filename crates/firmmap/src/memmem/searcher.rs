@@ -10,12 +10,14 @@ use memchr::arch::all::twoway;
 
 use super::Direction;
 use super::kernel::{Budget, MAX_OFFSETS, RareBytes, Scan, has_vectors, scan};
-use super::rank::RANK;
+use super::rank::{NOT_TEXT, RANK};
 
 /// The number of positions of the haystack on which offsets are tried.
-const SAMPLE: usize = 2048;
+const SAMPLE: usize = 1024;
 /// The number of offsets that are tried.
 const TRIED: usize = 64;
+/// The number of candidates in the sample that the choice of the further offsets looks at.
+const CANDIDATES: usize = 255;
 /// The least distance in bytes between two rounds of learning, each of which takes as long as scanning so much; at least the length of
 /// the needle, which can cost as much to compare. Data that far on may be of another kind.
 const WORTHWHILE: usize = 64 * 1024;
@@ -199,8 +201,8 @@ impl<'n> Searcher<'n> {
                 self.rare = learn(self.needle, rest, self.direction);
                 (self.learned, self.scanned) = (true, 0);
             } else {
-                let piece = left.min(if self.is_far { LINEAR.max(overlap) } else { FIRST });
-                self.is_far = true;
+                let near = !std::mem::replace(&mut self.is_far, true);
+                let piece = left.min(if near { FIRST } else { LINEAR.max(overlap) });
                 let (range, offset) = match self.direction {
                     Direction::Forward => (0..piece + overlap, start),
                     Direction::Reverse => (rest.len() - piece - overlap..rest.len(), end - piece - overlap),
@@ -216,6 +218,9 @@ impl<'n> Searcher<'n> {
                 }
                 if left == 0 {
                     return None;
+                }
+                if near {
+                    continue;
                 }
             }
             match self.scan(&haystack[start..end]) {
@@ -258,6 +263,10 @@ pub(super) fn guess(needle: &[u8]) -> RareBytes {
     let rank = |offset: usize| RANK[usize::from(needle[offset])];
     let (mut first, mut second) = if rank(1) < rank(0) { (1, 0) } else { (0, 1) };
     for offset in 2..needle.len().min(TRIED) {
+        // What no text has is rare enough.
+        if rank(second) <= NOT_TEXT {
+            break;
+        }
         if rank(offset) < rank(first) {
             (first, second) = (offset, first);
         } else if rank(offset) < rank(second) && needle[offset] != needle[first] {
@@ -267,31 +276,45 @@ pub(super) fn guess(needle: &[u8]) -> RareBytes {
     RareBytes { offsets: [first, second, first, second], used: 2, budget: Budget::GUESSED }
 }
 
-/// Offsets whose bytes few positions in a sample of the haystack have together, chosen greedily: each time the one that leaves the fewest
-/// positions.
+/// Offsets whose bytes few positions in a sample of the haystack have together, chosen greedily: the one with the rarest byte, and then
+/// each time the one that leaves the fewest of the positions that are still candidates.
 fn learn(needle: &[u8], haystack: &[u8], direction: Direction) -> RareBytes {
     let positions = haystack.len() - needle.len() + 1;
     let count = positions.min(SAMPLE);
-    let base = if direction == Direction::Forward { 0 } else { positions - count };
+    let sample = if direction == Direction::Forward { haystack } else { &haystack[positions - count..] };
     let step = needle.len().div_ceil(TRIED);
-    let at = |offset: usize| &haystack[base + offset..][..count];
-    let mut alive = [1u8; SAMPLE];
-    let alive = &mut alive[..count];
+
+    let mut frequency = [0usize; 256];
+    for &byte in &sample[..count] {
+        frequency[usize::from(byte)] += 1;
+    }
     let mut offsets = [0; MAX_OFFSETS];
-    let mut used = 0;
-    while used < MAX_OFFSETS {
-        let tried = (0..needle.len()).step_by(step);
-        let best = tried.min_by_key(|&offset| survivors(alive, at(offset), needle[offset])).unwrap_or(0);
-        for (position, &byte) in alive.iter_mut().zip(at(best)) {
-            *position &= u8::from(byte == needle[best]);
-        }
+    offsets[0] =
+        (0..needle.len()).step_by(step).min_by_key(|&offset| frequency[usize::from(needle[offset])]).unwrap_or(0);
+    // The bytes of a haystack that changes meanwhile lead to any position, which is not to be used as an index.
+    let having =
+        || memchr::memchr_iter(needle[offsets[0]], &sample[offsets[0]..][..count]).filter(|&position| position < count);
+    let total = having().count();
+
+    // Where that byte is common, the first candidates stand for all.
+    let mut candidates = [0; CANDIDATES];
+    let mut left = candidates.iter_mut().zip(having()).map(|(place, position)| *place = position).count();
+    let followed = left.max(1);
+    let mut used = 1;
+    // Two are always used, and more only where they help.
+    while used < 2 || (used < MAX_OFFSETS && left * total * 512 > count * followed) {
+        let best = least_equal(needle, step, &candidates[..left], sample);
         offsets[used] = best;
         used += 1;
-        let left: usize = alive.iter().map(|&position| usize::from(position)).sum();
-        // Two are always used, and more only where they help.
-        if used >= 2 && left * 512 <= count {
-            break;
+        let mut kept = 0;
+        for index in 0..left {
+            let position = candidates[index];
+            if sample[position + best] == needle[best] {
+                candidates[kept] = position;
+                kept += 1;
+            }
         }
+        left = kept;
     }
     for unused in used..MAX_OFFSETS {
         offsets[unused] = offsets[unused - used];
@@ -299,14 +322,26 @@ fn learn(needle: &[u8], haystack: &[u8], direction: Direction) -> RareBytes {
     RareBytes { offsets, used, budget: Budget::TUNED }
 }
 
-/// The number of positions that are still candidates and have the byte.
-fn survivors(alive: &[u8], bytes: &[u8], wanted: u8) -> usize {
-    // In pieces whose sum fits into a byte, which vector instructions add up best.
-    let pieces = alive.chunks(128).zip(bytes.chunks(128));
-    let count = |(alive, bytes): (&[u8], &[u8])| {
-        alive.iter().zip(bytes).fold(0u8, |sum, (&alive, &byte)| sum + (alive & u8::from(byte == wanted)))
-    };
-    pieces.map(count).map(usize::from).sum()
+/// Of every `step`th offset into the needle, the one at which the fewest candidates have the needle's byte. The candidates are positions
+/// in the sample.
+fn least_equal(needle: &[u8], step: usize, candidates: &[usize], sample: &[u8]) -> usize {
+    // What a byte can count to, so that vectors hold many.
+    const { assert!(CANDIDATES <= u8::MAX as usize) };
+    fn add<'a>(equal: &mut [u8; TRIED], left: impl Iterator<Item = &'a u8>, right: impl Iterator<Item = &'a u8>) {
+        for (equal, (left, right)) in equal.iter_mut().zip(left.zip(right)) {
+            *equal += u8::from(left == right);
+        }
+    }
+    let mut equal = [0; TRIED];
+    for &position in candidates {
+        let window = &sample[position..][..needle.len()];
+        match step {
+            // There are vectors for this.
+            1 => add(&mut equal, window.iter(), needle.iter()),
+            _ => add(&mut equal, window.iter().step_by(step), needle.iter().step_by(step)),
+        }
+    }
+    (0..needle.len()).step_by(step).zip(equal).min_by_key(|&(_, equal)| equal).map_or(0, |(offset, _)| offset)
 }
 
 #[cfg(test)]
@@ -475,5 +510,24 @@ mod tests {
         let rare = learn(needle, &haystack, Direction::Forward);
         let [first, second, ..] = rare.offsets;
         assert!(needle[first] == needle[second] && (first + second) % 2 == 1, "{rare:?}");
+    }
+
+    /// Lines that differ from the needle in some digits only: few positions have the bytes that are chosen. In longer needles not every
+    /// offset is tried.
+    #[test]
+    fn learned_bytes_tell_lines_apart() {
+        let line = |number: usize| {
+            format!("the quick brown fox jumps over the lazy dog, {:010}\n", number * 7_919_000_027 % 9_999_999_999)
+        };
+        let haystack: Vec<u8> = (0..2000).flat_map(|number| line(number).into_bytes()).collect();
+        let absent = b"the quick brown fox jumps over the lazy dog, 0123456789\n".to_vec();
+        for needle in [absent.clone(), absent[40..].to_vec(), absent.repeat(3)] {
+            for direction in [Direction::Forward, Direction::Reverse] {
+                let rare = learn(&needle, &haystack, direction);
+                let is_candidate = |window: &&[u8]| rare.offsets.iter().all(|&offset| window[offset] == needle[offset]);
+                let candidates = haystack.windows(needle.len()).filter(is_candidate).count();
+                assert!(candidates * 200 < haystack.len(), "{candidates} {direction:?} {rare:?}");
+            }
+        }
     }
 }
