@@ -153,23 +153,29 @@ pub(crate) fn try_item<M: Mapped>(this: Receiver<'_, M>, index: isize) -> Option
     leaf::item(&*this, this.py, index)
 }
 
-/// `m[i:j]`, once the slice is converted, where both bounds are in the map.
+/// `m[i:j]`, once the slice is converted.
 #[inline(always)]
 pub(super) fn try_slice<'py, M: Mapped>(this: Receiver<'py, M>, slice: Slice) -> Option<Bound<'py, PyAny>> {
-    leaf::slice(&*this, this.py, |len| few(slice.inside(len)?)).map(NewBytes::finish)
+    leaf::slice(&*this, this.py, |len| few(slice.contiguous(len)?)).map(NewBytes::finish)
 }
 
-/// As [`try_slice`], with any bounds.
+/// `m[i:j:step]`, as [`try_slice`].
 #[inline(always)]
-pub(super) fn try_fitted_slice<'py, M: Mapped>(this: Receiver<'py, M>, slice: Slice) -> Option<Bound<'py, PyAny>> {
-    leaf::slice(&*this, this.py, |len| few(slice.contiguous(len)?)).map(NewBytes::finish)
+pub(super) fn try_stepped_slice<'py, M: Mapped>(this: Receiver<'py, M>, slice: Slice) -> Option<Bound<'py, PyAny>> {
+    let fit = |len| Some(slice.fit(len)).filter(|&(_, _, count)| is_few(count));
+    leaf::stepped_slice(&*this, this.py, fit).map(NewBytes::finish)
 }
 
 /// The range, if there is something in it, and so little that it can be copied with the GIL.
 #[inline(always)]
 fn few(range: Range<usize>) -> Option<Range<usize>> {
+    is_few(range.end - range.start).then_some(range)
+}
+
+#[inline(always)]
+fn is_few(count: usize) -> bool {
     // Zero becomes the largest number.
-    ((range.end - range.start).wrapping_sub(1) < DETACHED_COPY).then_some(range)
+    count.wrapping_sub(1) < DETACHED_COPY
 }
 
 /// `m[i] = b` of small ints, as [`try_small_item`].

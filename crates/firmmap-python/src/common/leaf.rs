@@ -111,6 +111,39 @@ pub(crate) fn slice<'py, M: Mapped>(
     unsafe { map.state().try_file(py, Ready::Bytes, read) }
 }
 
+/// The bytes of the map that are a step apart, where `fit` says for its length: the first, the step and the count.
+#[inline(always)]
+pub(crate) fn stepped_slice<'py, M: Mapped>(
+    map: &M,
+    py: Python<'py>,
+    fit: impl FnOnce(usize) -> Option<(usize, isize, usize)>,
+) -> Option<NewBytes<'py>> {
+    let read = |file: &mut SharedFile| file.try_read_strided(fit, |count| NewBytes::try_new(py, count));
+    // SAFETY: as in `slice`.
+    unsafe { map.state().try_file(py, Ready::Bytes, read) }
+}
+
+/// Counts a view of the map, and returns the first byte's address and the length.
+#[inline(always)]
+pub(crate) fn view<M: Mapped>(map: &M, py: Python<'_>) -> Option<(*mut u8, usize)> {
+    let count = |file: &mut SharedFile| {
+        if !file.is_accessible() || !file.is_settled() {
+            return None;
+        }
+        file.count_view();
+        Some((file.as_mut_ptr(), file.len()))
+    };
+    // SAFETY: reads and sets numbers.
+    unsafe { map.state().try_file(py, Ready::Bytes, count) }
+}
+
+/// Counts one view less, if no mapping was left to the views.
+#[inline(always)]
+pub(crate) fn release<M: Mapped>(map: &M, py: Python<'_>) -> Option<()> {
+    // SAFETY: reads and sets numbers, as there is no mapping to be dropped.
+    unsafe { map.state().try_file(py, Ready::Bytes, SharedFile::try_release) }
+}
+
 /// Sets the byte that an index from Python names.
 #[inline(always)]
 pub(crate) fn set_item<M: Mapped>(map: &M, py: Python<'_>, index: isize, value: u8) -> Option<()> {

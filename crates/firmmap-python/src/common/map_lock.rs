@@ -101,8 +101,8 @@ impl<T: MapState> MapLock<T> {
     ///
     /// # Safety
     ///
-    /// - `work` cannot come back here: it runs no Python code, and drops nothing of the map's. It changes no more than bytes and the
-    ///   position.
+    /// - `work` cannot come back here: it runs no Python code, and drops nothing of the map's. It changes no more than bytes, the position
+    ///   and the number of views.
     #[inline(always)]
     pub(super) unsafe fn try_file<R>(
         &self,

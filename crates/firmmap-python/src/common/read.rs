@@ -22,7 +22,9 @@ pub(crate) fn slice<'py, M: Mapped>(this: Receiver<'py, M>, slice: Slice) -> Ret
 
 #[inline(never)]
 fn any_slice<'py, M: Mapped>(this: Receiver<'py, M>, slice: Slice) -> Returned<'py> {
-    if let Some(bytes) = super::try_fitted_slice(this, slice) {
+    if !slice.is_contiguous()
+        && let Some(bytes) = super::try_stepped_slice(this, slice)
+    {
         return Ok(bytes);
     }
     let py = this.py;

@@ -5,6 +5,8 @@ use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+use firmmap::Protection;
+
 use super::Pending;
 
 /// A mapped file that knows in which process references to its mapping were taken.
@@ -103,11 +105,32 @@ impl SharedFile {
         self.file.set_lent(true);
     }
 
-    /// Counts one view less. The caller drops the mappings returned, which only views have used.
-    pub(crate) fn release(&mut self) -> Vec<Arc<firmmap::Mmap>> {
+    /// Whether the bytes can be read or written.
+    #[inline]
+    pub(crate) fn is_accessible(&self) -> bool {
+        self.protection().intersects(Protection::READ | Protection::WRITE)
+    }
+
+    /// Counts one view less, if that leaves nothing to be dropped.
+    #[inline]
+    pub(crate) fn try_release(&mut self) -> Option<()> {
+        if !self.retired.is_empty() {
+            return None;
+        }
         self.exports = self.exports.saturating_sub(1);
         self.file.set_lent(self.exports > 0);
-        if self.exports == 0 { std::mem::take(&mut self.retired) } else { Vec::new() }
+        Some(())
+    }
+
+    /// Counts one view less. The caller drops the mappings returned, if any, which only views have used.
+    #[inline]
+    pub(crate) fn release(&mut self) -> Option<Vec<Arc<firmmap::Mmap>>> {
+        if self.try_release().is_some() {
+            return None;
+        }
+        self.exports = self.exports.saturating_sub(1);
+        self.file.set_lent(self.exports > 0);
+        (self.exports == 0).then(|| std::mem::take(&mut self.retired))
     }
 
     /// Whether another thread is appending. Such a thread has a reference: if there is none, it was a thread of the parent process.

@@ -45,7 +45,7 @@ fn check_exports(open: &Open, len: usize) -> PyResult<()> {
     if open.file.exports == 0 || (open.file.len()..=capacity).contains(&len) {
         return Ok(());
     }
-    let (views, now) = (super::views(open.file.exports), open.file.len());
+    let (views, now) = (super::views::count(open.file.exports), open.file.len());
     if len < now {
         let message = format!(
             "{views} (memoryview, numpy arrays): its {now} bytes cannot become {len} before they are gone, as a map with views only grows"

@@ -6,6 +6,7 @@
 //! those of `open(path, "r+b")` do, and the methods of a byte array do what those of `bytearray` do.
 
 mod bytes;
+mod closing;
 mod descriptor;
 mod dlpack;
 pub(crate) mod docs;
@@ -22,24 +23,20 @@ pub(crate) mod residency;
 mod search;
 #[allow(unsafe_code)]
 pub(crate) mod type_object;
+mod views;
 mod write;
 
-use std::sync::Arc;
-
-use firmmap::{Mode, Protection};
+use firmmap::Mode;
 use pyo3::prelude::*;
 
-use crate::args::Args;
 use crate::common::map_lock::MapLock;
 use crate::common::shared_file::SharedFile;
 use crate::common::state_lock::StateLock;
-use crate::common::{self, DETACHED_COPY, Mapped, Returned, unmap};
+use crate::common::{self, Mapped, Returned, unmap};
 use crate::errors::exception;
-use crate::faults::{self, interpreter::UnsupportedOperation};
-use crate::sys::buffer::Export;
-use crate::sys::detach::detached;
-use crate::sys::exception::{Exception, PyBufferError, PyResult, PyValueError, preserving, warn_resource};
-use crate::sys::objects::{attribute, boolean, call_method, class_name, import, new_string, none};
+use crate::faults::interpreter::UnsupportedOperation;
+use crate::sys::exception::{Exception, PyBufferError, PyResult, PyValueError};
+use crate::sys::objects::{boolean, class_name, new_string, none};
 use crate::sys::owned::Owned;
 use crate::sys::typeobject::{Body, InstanceRef, Receiver};
 use lines::Block;
@@ -297,130 +294,6 @@ impl MappedFile {
             None => format!("<firmmap.{class} {name} mode='{mode}' closed>"),
         })
     }
-
-    /// Closes the descriptor that the caller has handed over, once.
-    fn close_descriptor(&self, py: Python<'_>) -> PyResult<()> {
-        let Some(descriptor) = self.closes.with(py, Option::take) else { return Ok(()) };
-        call_method(&import(py, c"os")?, c"close", [crate::args::python_int(py, descriptor as isize)?]).map(drop)
-    }
-
-    /// The `ResourceWarning` for a file that goes without having been closed. Memory without a file is none.
-    fn warn_unclosed(&self, py: Python<'_>, class: &str, source: Option<&Bound<'_, PyAny>>) {
-        if matches!(self.name, Name::Anonymous) || self.state.with(py, |state| state.is_none()) {
-            return;
-        }
-        preserving(py, || {
-            let warned =
-                self.describe(py, class).and_then(|file| warn_resource(py, &format!("unclosed file {file}"), source));
-            if let Err(error) = warned {
-                error.write_unraisable(py);
-            }
-        });
-    }
-}
-
-/// What `__del__` does: as the classes of `io`, closes the file by the method, which a subclass may have made its own.
-pub(crate) fn finalize(this: This<'_>) {
-    let py = this.py;
-    if this.state.with(py, |state| state.is_none()) {
-        return;
-    }
-    this.warn_unclosed(py, &class_name(this.object().as_borrowed()), Some(&this.object()));
-    preserving(py, || {
-        if let Err(error) = call_method(&this.object(), c"close", []) {
-            error.write_unraisable(py);
-        }
-    });
-}
-
-/// What the buffers and text files of `io` call when they go without having been closed: the warning is about them.
-pub(crate) fn dealloc_warn<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
-    let py = this.py;
-    args.check("_dealloc_warn", 1, 1)?;
-    let Some(source) = args.get(0) else { unreachable!("the number of arguments was checked") };
-    if !matches!(this.name, Name::Anonymous) && this.state.with(py, |state| state.is_some()) {
-        preserving(py, || {
-            let message = source.repr().map(|source| format!("unclosed file {source}")).map_err(Exception::from);
-            let warned = message.and_then(|message| warn_resource(py, &message, Some(&source)));
-            if let Err(error) = warned {
-                error.write_unraisable(py);
-            }
-        });
-    }
-    Ok(none(py))
-}
-
-pub(crate) fn closed(this: This<'_>) -> Returned<'_> {
-    let closed = this.state.with(this.py, |state| state.is_none());
-    Ok(boolean(this.py, closed))
-}
-
-pub(crate) fn close(this: This<'_>) -> Returned<'_> {
-    let py = this.py;
-    write::write_all_buffered(&this, py)?;
-    let flushed = if has_own_flush(this) { call_method(&this.object(), c"flush", []).map(drop) } else { Ok(()) };
-    let taken = this.state.with(py, |state| {
-        let mut file = state.take()?.file;
-        if file.exports == 0 {
-            return Some(Ok(file));
-        }
-        // What was lost until now; the rest is told when the last view is gone.
-        let settled = file.settle();
-        this.left.with(py, |left| *left = Some(file));
-        settled.err().map(Err)
-    });
-    let file = match taken.transpose() {
-        Ok(file) => file,
-        Err(lost) => return flushed.and(Err(exception(lost))),
-    };
-    let large = file.as_ref().is_some_and(|file| file.len() > DETACHED_COPY);
-    let result = if large { detached(py, || unmap(file)) } else { unmap(file) };
-    // All are tried, and the first error is the one to report.
-    let closed = this.close_descriptor(py);
-    flushed.and(result.map_err(exception)).and(closed).map(|()| none(py))
-}
-
-/// Whether it is an open file of a subclass with a `flush()` of its own: `close()` calls that first, as the classes of `io` do.
-fn has_own_flush(this: This<'_>) -> bool {
-    let class = this.object().get_type();
-    let Ok(base) = type_object::sibling_class(this, common::Class::MappedFile) else { return false };
-    if class.is(&base) || this.state.with(this.py, |state| state.is_none()) {
-        return false;
-    }
-    match (attribute(&class, c"flush"), attribute(&base, c"flush")) {
-        (Ok(own), Ok(ours)) => !own.is(&ours),
-        _ => false,
-    }
-}
-
-pub(crate) fn closefd(this: This<'_>) -> Returned<'_> {
-    Ok(boolean(this.py, this.closefd))
-}
-
-#[cold]
-fn exported(operation: &str, exports: usize) -> Exception {
-    let message = format!("{operation} is not possible while {} (memoryview, numpy arrays)", views(exports));
-    PyBufferError::new_err(message)
-}
-
-/// The beginning of a message about views.
-fn views(count: usize) -> String {
-    if count == 1 { "1 view of the map exists".to_owned() } else { format!("{count} views of the map exist") }
-}
-
-pub(crate) fn detach(_: This<'_>) -> Returned<'_> {
-    Err(unsupported("detach: there is no raw file underneath".to_owned()))
-}
-
-pub(crate) fn enter(this: This<'_>) -> Returned<'_> {
-    this.check_open(this.py)?;
-    Ok(this.object())
-}
-
-/// As files do it: by the method, which a subclass may have made its own.
-pub(crate) fn exit<'py>(this: This<'py>, _: Args<'py>) -> Returned<'py> {
-    call_method(&this.object(), c"close", [])?;
-    Ok(none(this.py))
 }
 
 #[inline]
@@ -432,43 +305,4 @@ pub(crate) fn len(this: This<'_>) -> PyResult<isize> {
 /// A file is true, also an empty or closed one: programs ask `if file:` for whether they were given one.
 pub(crate) fn truth(_: This<'_>) -> PyResult<i32> {
     Ok(1)
-}
-
-/// Counts a view, which keeps the memory mapped, and returns what it shows.
-pub(crate) fn export(this: This<'_>) -> PyResult<Export> {
-    this.open(this.py, |open| {
-        if !open.file.protection().intersects(Protection::READ | Protection::WRITE) {
-            return Err(PyBufferError::new_err("the map is protected: its pages cannot be read"));
-        }
-        open.file.check().map_err(exception)?;
-        open.file.count_view();
-        // What was read ahead before can be changed through the view from now on.
-        open.changes += 1;
-        let readonly = open.file.access() == firmmap::Access::Read;
-        if !readonly {
-            open.file.note_view();
-        }
-        Ok(Export { start: open.file.as_mut_ptr(), len: open.file.len(), readonly })
-    })
-}
-
-/// Counts one view less. The last one of a closed file unmaps it.
-pub(crate) fn release(this: This<'_>) {
-    let py = this.py;
-    let (retired, last) = this.state.with(py, |state| match state {
-        Some(open) => (Some(open.file.release()), None),
-        None => this.left.with(py, |left| {
-            let retired = left.as_mut().map(SharedFile::release);
-            (retired, left.take_if(|file| file.exports == 0))
-        }),
-    });
-    if let Err(error) = unmap(last) {
-        exception(error).with_filename(|| this.filename(py)).write_unraisable(py);
-    }
-    for map in retired.into_iter().flatten() {
-        if let Some(Err(error)) = Arc::into_inner(map).map(firmmap::Mmap::close) {
-            exception(error).with_filename(|| this.filename(this.py)).write_unraisable(this.py);
-        }
-    }
-    faults::after_release(this.py);
 }

@@ -9,7 +9,8 @@ use firmmap::{FlushFlags, Protection};
 use pyo3::prelude::*;
 
 use super::residency::Residency;
-use super::{This, error, exported, none};
+use super::views::exported;
+use super::{This, error, none};
 use crate::args::{self, Args};
 use crate::common::{Mapped, ResizeGuard, Returned};
 #[cfg(unix)]

@@ -11,7 +11,8 @@ use pyo3::{Borrowed, ffi};
 use super::lines::{self, Lines};
 use super::search::{self, Matches};
 use super::{
-    MappedFile, Open, This, bytes, descriptor, dlpack, docs, file, growth, new as constructor, pages, pickle, write,
+    MappedFile, Open, This, bytes, closing, descriptor, dlpack, docs, file, growth, new as constructor, pages, pickle,
+    views, write,
 };
 
 use crate::common::map_lock::{MapState, Ready};
@@ -118,12 +119,12 @@ pub(crate) fn create<'py>(module: &Bound<'py, PyModule>) -> PyResult<Bound<'py, 
 
 fn properties() -> Vec<ffi::PyGetSetDef> {
     vec![
-        fast_property!(c"closed", common::try_closed, class::closed, docs::CLOSED),
+        fast_property!(c"closed", common::try_closed, closing::closed, docs::CLOSED),
         ffi::PyGetSetDef { set: Some(set_name), ..property!(c"name", constructor::name, docs::NAME) },
         property!(c"mode", constructor::mode, docs::MODE),
         property!(c"offset", constructor::offset, docs::OFFSET),
         property!(c"capacity", growth::capacity, docs::CAPACITY),
-        property!(c"closefd", class::closefd, docs::CLOSEFD),
+        property!(c"closefd", closing::closefd, docs::CLOSEFD),
         property!(c"_blksize", constructor::block_size, docs::BLOCK_SIZE),
         ffi::PyGetSetDef::default(),
     ]
@@ -131,9 +132,9 @@ fn properties() -> Vec<ffi::PyGetSetDef> {
 
 fn methods() -> Vec<ffi::PyMethodDef> {
     vec![
-        noargs_method!(c"close", class::close, docs::CLOSE),
-        method!(c"_dealloc_warn", class::dealloc_warn, docs::DEALLOC_WARN),
-        noargs_method!(c"detach", class::detach, docs::DETACH),
+        noargs_method!(c"close", closing::close, docs::CLOSE),
+        method!(c"_dealloc_warn", closing::dealloc_warn, docs::DEALLOC_WARN),
+        noargs_method!(c"detach", closing::detach, docs::DETACH),
         noargs_method!(c"fileno", descriptor::fileno, docs::FILENO),
         noargs_method!(c"isatty", descriptor::isatty, docs::ISATTY),
         noargs_method!(c"readable", file::readable, docs::READABLE),
@@ -186,8 +187,8 @@ fn methods() -> Vec<ffi::PyMethodDef> {
             ffi::METH_VARARGS | ffi::METH_KEYWORDS | ffi::METH_CLASS,
             docs::ANONYMOUS_OF_CLASS,
         ),
-        noargs_method!(c"__enter__", class::enter, docs::ENTER),
-        method!(c"__exit__", class::exit, docs::EXIT),
+        noargs_method!(c"__enter__", closing::enter, docs::ENTER),
+        method!(c"__exit__", closing::exit, docs::EXIT),
         ffi::PyMethodDef::zeroed(),
     ]
 }
@@ -271,7 +272,7 @@ unsafe extern "C" fn sequence_assign(this: *mut ffi::PyObject, index: isize, val
 /// Called for instances of subclasses, before they are taken apart; for those of the class itself `dealloc` does all.
 unsafe extern "C" fn finalize(this: *mut ffi::PyObject) {
     let body = |this: This<'_>| {
-        class::finalize(this);
+        closing::finalize(this);
         Ok(0)
     };
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
@@ -314,10 +315,10 @@ unsafe extern "C" fn get_buffer(this: *mut ffi::PyObject, view: *mut ffi::Py_buf
     // SAFETY: CPython passes a buffer; without an owner it is one that was not filled.
     unsafe { (*view).obj = ptr::null_mut() };
     let body = |this: This<'_>| {
-        let export = class::export(this)?;
+        let export = views::export(this)?;
         // SAFETY: CPython wants this buffer filled; counting it as exported has made the memory stay.
         let result = unsafe { buffer::fill(this.as_ptr(), view, &export, flags) };
-        result.inspect_err(|_| class::release(this)).map(|()| 0)
+        result.inspect_err(|_| views::release(this)).map(|()| 0)
     };
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
     unsafe { typeobject::number(this, body) }
@@ -325,7 +326,7 @@ unsafe extern "C" fn get_buffer(this: *mut ffi::PyObject, view: *mut ffi::Py_buf
 
 unsafe extern "C" fn release_buffer(this: *mut ffi::PyObject, _: *mut ffi::Py_buffer) {
     let body = |this: This<'_>| {
-        class::release(this);
+        views::release(this);
         Ok(0)
     };
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.

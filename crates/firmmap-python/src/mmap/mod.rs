@@ -1,11 +1,12 @@
-//! The class `mmap`: an instance's state, closing, views. The other files have the methods; the slots and tables through which CPython
-//! calls them are in [`type_object`].
+//! The class `mmap`: an instance's state. The other files have the methods; the slots and tables through which CPython calls them are in
+//! [`type_object`].
 //!
 //! Every method converts all of its arguments before it uses the map, because a conversion can run Python code that closes or resizes the
 //! map (C15); some first refuse a map that is closed already, where the standard library does. What accesses the map is one closure, passed
 //! to [`Mmap::open`], from which Python must not be called. Work on many bytes takes a reference to the mapping and releases the GIL.
 
 mod bytes;
+mod closing;
 mod docs;
 mod file;
 mod growth;
@@ -14,23 +15,19 @@ mod pages;
 mod search;
 #[allow(unsafe_code)]
 pub(crate) mod type_object;
+mod views;
 
-use firmmap::{MappedFile, Protection};
+use firmmap::MappedFile;
 use pyo3::prelude::*;
-use pyo3::types::PyBool;
 
 #[cfg(windows)]
 use crate::args;
-use crate::args::Args;
 use crate::common::map_lock::MapLock;
 use crate::common::shared_file::SharedFile;
-use crate::common::{self, DETACHED_COPY, Mapped, Returned};
+use crate::common::{self, Mapped, Returned};
 use crate::constants::{ACCESS_COPY, ACCESS_READ, ACCESS_WRITE};
 use crate::errors::{closed as closed_error, exception};
-use crate::faults;
-use crate::sys::buffer::Export;
-use crate::sys::detach::detached;
-use crate::sys::exception::{Exception, PyBufferError, PyResult, PyTypeError};
+use crate::sys::exception::{Exception, PyResult, PyTypeError};
 #[cfg(windows)]
 use crate::sys::objects::attribute;
 use crate::sys::objects::{new_string, none, shortened};
@@ -170,60 +167,6 @@ pub(crate) fn sizeof(this: This<'_>) -> Returned<'_> {
     args::python_int(this.py, size + tag as isize)
 }
 
-pub(crate) fn closed(this: This<'_>) -> Returned<'_> {
-    let closed = this.state.with(this.py, |state| state.is_none());
-    Ok(PyBool::new(this.py, closed).to_owned().into_any())
-}
-
-pub(crate) fn close(this: This<'_>) -> Returned<'_> {
-    let mut taken = None;
-    let is_exported = this.state.with(this.py, |state| {
-        let is_exported = state.as_ref().is_some_and(|file| file.exports > 0);
-        if !is_exported {
-            taken = state.take();
-        }
-        is_exported
-    });
-    if is_exported {
-        return Err(PyBufferError::new_err("cannot close exported pointers exist"));
-    }
-    let result = match &mut taken {
-        Some(file) if file.len() > DETACHED_COPY => detached(this.py, || file.unmap()),
-        Some(file) => file.unmap(),
-        None => Ok(()),
-    };
-    result.map(|()| none(this.py)).map_err(exception)
-}
-
-pub(crate) fn enter(this: This<'_>) -> Returned<'_> {
-    this.check_open(this.py)?;
-    Ok(this.object())
-}
-
-pub(crate) fn exit<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
-    args.check("__exit__", 3, 3)?;
-    close(this)
-}
-
 pub(crate) fn len(this: This<'_>) -> PyResult<isize> {
     this.open(this.py, |file| Ok(file.len() as isize))
-}
-
-/// Counts a view, which keeps the memory mapped, and returns what it shows.
-pub(crate) fn export(this: This<'_>) -> PyResult<Export> {
-    this.open(this.py, |file| {
-        if !file.protection().intersects(Protection::READ | Protection::WRITE) {
-            return Err(PyBufferError::new_err("mmap is not readable"));
-        }
-        file.check().map_err(exception)?;
-        file.count_view();
-        Ok(Export { start: file.as_mut_ptr(), len: file.len(), readonly: this.access == ACCESS_READ })
-    })
-}
-
-/// Counts one view less.
-pub(crate) fn release(this: This<'_>) {
-    // No mapping of this class is replaced while views exist, so that there is none to be dropped.
-    this.state.with(this.py, |state| state.as_mut().map(SharedFile::release));
-    faults::after_release(this.py);
 }

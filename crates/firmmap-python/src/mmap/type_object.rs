@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 use pyo3::{Borrowed, ffi};
 
-use super::{Mmap, This, bytes, docs, file, growth, new as constructor, pages, search};
+use super::{Mmap, This, bytes, closing, docs, file, growth, new as constructor, pages, search, views};
 use crate::common::map_lock::{MapState, Ready};
 use crate::common::shared_file::SharedFile;
 use crate::common::{self, Class};
@@ -79,12 +79,12 @@ pub(crate) fn create<'py>(module: &Bound<'py, PyModule>) -> PyResult<Bound<'py, 
 }
 
 fn properties() -> Vec<ffi::PyGetSetDef> {
-    vec![fast_property!(c"closed", common::try_closed, class::closed, docs::CLOSED), ffi::PyGetSetDef::default()]
+    vec![fast_property!(c"closed", common::try_closed, closing::closed, docs::CLOSED), ffi::PyGetSetDef::default()]
 }
 
 fn methods() -> Vec<ffi::PyMethodDef> {
     vec![
-        noargs_method!(c"close", class::close, docs::CLOSE),
+        noargs_method!(c"close", closing::close, docs::CLOSE),
         fast_method!(c"find", common::try_find, search::find, docs::FIND),
         fast_method!(c"rfind", common::try_rfind, search::rfind, docs::RFIND),
         keyword_method!(c"flush", pages::flush, docs::FLUSH),
@@ -102,8 +102,8 @@ fn methods() -> Vec<ffi::PyMethodDef> {
         fast_noargs_method!(c"tell", common::try_position, file::tell, docs::TELL),
         fast_one_method!(c"write", common::try_write, file::write, docs::WRITE),
         fast_one_method!(c"write_byte", common::try_write_byte, file::write_byte, docs::WRITE_BYTE),
-        noargs_method!(c"__enter__", class::enter, docs::ENTER),
-        method!(c"__exit__", class::exit, docs::EXIT),
+        noargs_method!(c"__enter__", closing::enter, docs::ENTER),
+        method!(c"__exit__", closing::exit, docs::EXIT),
         #[cfg(windows)]
         noargs_method!(c"__sizeof__", class::sizeof, docs::SIZEOF),
         ffi::PyMethodDef::zeroed(),
@@ -181,10 +181,10 @@ unsafe extern "C" fn get_buffer(this: *mut ffi::PyObject, view: *mut ffi::Py_buf
     // SAFETY: CPython passes a buffer; without an owner it is one that was not filled.
     unsafe { (*view).obj = ptr::null_mut() };
     let body = |this: This<'_>| {
-        let export = class::export(this)?;
+        let export = views::export(this)?;
         // SAFETY: CPython wants this buffer filled; counting it as exported has made the memory stay.
         let result = unsafe { buffer::fill(this.as_ptr(), view, &export, flags) };
-        result.inspect_err(|_| class::release(this))
+        result.inspect_err(|_| views::release(this))
     };
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
     unsafe { status(this, body) }
@@ -192,7 +192,7 @@ unsafe extern "C" fn get_buffer(this: *mut ffi::PyObject, view: *mut ffi::Py_buf
 
 unsafe extern "C" fn release_buffer(this: *mut ffi::PyObject, _: *mut ffi::Py_buffer) {
     let body = |this: This<'_>| {
-        class::release(this);
+        views::release(this);
         Ok(0)
     };
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.

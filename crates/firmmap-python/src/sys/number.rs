@@ -287,25 +287,30 @@ impl Slice {
         Ok(Self { start, stop, step })
     }
 
-    /// The places that the slice names, if they follow one another and both bounds are in `len` bytes.
+    /// Whether the places follow one another.
     #[inline(always)]
-    pub(crate) fn inside(self, len: usize) -> Option<Range<usize>> {
-        // What is negative is more than any length.
-        let (start, stop) = (self.start as usize, self.stop as usize);
-        (self.step == 1 && start <= stop && stop <= len).then_some(start..stop)
+    pub(crate) fn is_contiguous(self) -> bool {
+        self.step == 1
     }
 
     /// The places that the slice names in `len` bytes, if they follow one another.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn contiguous(self, len: usize) -> Option<Range<usize>> {
-        let (start, step, count) = self.fit(len);
-        (step == 1).then(|| start..start + count)
+        if !self.is_contiguous() {
+            return None;
+        }
+        let place = |bound: isize| match usize::try_from(bound) {
+            Ok(bound) => bound.min(len),
+            Err(_) => len.saturating_add_signed(bound),
+        };
+        let start = place(self.start);
+        Some(start..place(self.stop).max(start))
     }
 
     /// Start, step and count of the places that the slice names in `len` bytes.
     #[inline]
     pub(crate) fn fit(self, len: usize) -> (usize, isize, usize) {
-        if let Some(range) = self.inside(len) {
+        if let Some(range) = self.contiguous(len) {
             return (range.start, 1, range.len());
         }
         let (mut start, mut stop) = (self.start, self.stop);

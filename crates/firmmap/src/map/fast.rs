@@ -31,6 +31,16 @@ impl Mmap {
         self.region.try_read_range(fit, make)
     }
 
+    /// As [`try_read_range`](Self::try_read_range), with bytes that are a step apart: `fit` returns the first, the step and the count.
+    #[inline(always)]
+    pub fn try_read_strided<B: AsMut<[MaybeUninit<u8>]>>(
+        &self,
+        fit: impl FnOnce(usize) -> Option<(usize, isize, usize)>,
+        make: impl FnOnce(usize) -> Option<B>,
+    ) -> Option<B> {
+        self.region.try_read_strided(fit, make)
+    }
+
     #[inline(always)]
     fn is_writable(&self) -> bool {
         self.origin.parameters.protection.contains(Protection::WRITE)
@@ -85,6 +95,12 @@ impl Mmap {
     #[cfg(windows)]
     pub fn tag(&self) -> Option<&str> {
         self.origin.parameters.tag.as_deref()
+    }
+
+    /// Whether [`check`](Self::check) has nothing to report.
+    #[inline]
+    pub fn is_settled(&self) -> bool {
+        self.region.is_settled()
     }
 
     /// Notes whether somebody else uses the bytes directly, and finds out about zeros from operations only: then a search that meets a

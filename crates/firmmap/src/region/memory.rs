@@ -173,6 +173,21 @@ pub(super) unsafe fn copy_out(source: *const u8, target: &mut [MaybeUninit<u8>])
     unsafe { assume_init(target) }
 }
 
+/// Copies every `step`th byte from `source` on, in mapped memory, into private memory.
+///
+/// # Safety
+///
+/// - As many bytes as `target` has, `step` apart from `source` on, are mapped and readable.
+#[inline(always)]
+pub(super) unsafe fn copy_strided_out(source: *mut u8, step: isize, target: &mut [MaybeUninit<u8>]) {
+    let mut address = source;
+    for byte in target {
+        // SAFETY: the caller's promise.
+        byte.write(unsafe { load(address) });
+        address = address.wrapping_offset(step);
+    }
+}
+
 /// A buffer as initialised. As `assume_init_mut` of slices, which is newer than the Rust that the crate asks for.
 ///
 /// # Safety

@@ -342,8 +342,8 @@ impl Region {
         self.try_guarded(|| unsafe { memory::load(address) })
     }
 
-    /// Copies the bytes where `fit` says for the length (zero, where they cannot be read) into memory that `make` allocates for them, if they can be read and nothing is
-    /// missing, as for [`try_guarded`](Self::try_guarded).
+    /// Copies the bytes where `fit` says for the length (zero, where they cannot be read) into memory that `make` allocates for them, if
+    /// nothing is missing, as for [`try_guarded`](Self::try_guarded).
     #[inline(always)]
     pub(crate) fn try_read_range<B: AsMut<[MaybeUninit<u8>]>>(
         &self,
@@ -361,6 +361,30 @@ impl Region {
         let address = self.as_ptr().wrapping_add(range.start);
         // SAFETY: the bytes are in the map, as was just checked; the memory is exclusively ours and as long.
         self.try_guarded(|| unsafe { memory::copy_out(address, memory) }.len())?;
+        Some(target)
+    }
+
+    /// As [`try_read_range`](Self::try_read_range), with every `step`th of `count` bytes, where `fit` says start, step and count.
+    #[inline(always)]
+    pub(crate) fn try_read_strided<B: AsMut<[MaybeUninit<u8>]>>(
+        &self,
+        fit: impl FnOnce(usize) -> Option<(usize, isize, usize)>,
+        make: impl FnOnce(usize) -> Option<B>,
+    ) -> Option<B> {
+        let len = self.readable_len.load(Ordering::Acquire);
+        let (start, step, count) = fit(len)?;
+        let distance = isize::try_from(count.checked_sub(1)?).ok()?.checked_mul(step)?;
+        if start >= len || start.checked_add_signed(distance)? >= len {
+            return None;
+        }
+        let mut target = make(count)?;
+        let memory = target.as_mut();
+        if memory.len() != count {
+            return None;
+        }
+        let address = self.as_ptr().wrapping_add(start);
+        // SAFETY: the first and the last of the bytes are in the map, as was just checked, and the others between them.
+        self.try_guarded(|| unsafe { memory::copy_strided_out(address, step, memory) })?;
         Some(target)
     }
 
@@ -499,12 +523,9 @@ impl Region {
         buffer: &'a mut [MaybeUninit<u8>],
     ) -> Result<&'a mut [u8], Fault> {
         self.guarded(strided(start, step, buffer.len()), |lowest| {
-            let mut address = first(lowest, step, buffer.len());
-            for byte in &mut *buffer {
-                // SAFETY: `guarded` checked the range that the steps stay in.
-                byte.write(unsafe { memory::load(address) });
-                address = address.wrapping_offset(step);
-            }
+            let address = first(lowest, step, buffer.len());
+            // SAFETY: `guarded` checked the range that the steps stay in.
+            unsafe { memory::copy_strided_out(address, step, buffer) };
         })?;
         // SAFETY: the loop has written every byte.
         Ok(unsafe { memory::assume_init(buffer) })
@@ -647,6 +668,12 @@ impl Region {
     pub(crate) fn check(&self) -> Result<(), Fault> {
         let (all, none) = (Span { start: 0, len: self.capacity }, Span { start: 0, len: 0 });
         self.slot.map_or(Ok(()), |slot| slot.enter(all, none).map(drop))
+    }
+
+    /// Whether [`check`](Self::check) has nothing to report and nothing to restore.
+    #[inline]
+    pub(crate) fn is_settled(&self) -> bool {
+        self.slot.is_none_or(|slot| slot.settled().is_some())
     }
 
     /// Reads a byte of every page up to `len`; fails if one of them cannot be read.
