@@ -61,13 +61,16 @@ SMALL = [
 ]
 
 
-def absent(method: str, length: int, data: str, sought: bytes, target: float | None) -> Operation:
-    """A search of 128 MiB for what is not there."""
+def absent(
+    method: str, length: int, data: str, sought: bytes, target: float | None, size: int = 128 * MIB
+) -> Operation:
+    """A search for what is not there."""
     kind = "" if data == "log" else f" {data}"
+    where = "" if size == 128 * MIB else f" in {size // 1024} KiB"
     return Operation(
-        f"{method}() absent, {length} bytes{kind}",
+        f"{method}() absent, {length} bytes{kind}{where}",
         f"m.{method}({sought!r}, 0)",
-        size=128 * MIB,
+        size=size,
         target=target,
         data=data,
         absent=sought,
@@ -79,6 +82,10 @@ LARGE = [
     *(absent("rfind", n, "log", needle(n), 6) for n in (2, 4, 8, 16, 32, 64)),
     absent("find", 24, "DNA", b"ACGTTGCAACGGTTCAAGGCTATN", 1),
     absent("rfind", 24, "DNA", b"NACGTTGCAACGGTTCAAGGCTAT", 1),
+    absent("find", 64, "log", needle(64), 1, 40 * 1024),
+    absent("rfind", 64, "log", needle(64), 1, 40 * 1024),
+    absent("find", 64, "DNA", b"ACGTTGCAACGGTTCAAGGCTATT" * 2 + b"ACGTTGCAACGGTTCN", 1, 40 * 1024),
+    absent("rfind", 64, "DNA", b"NACGTTGCAACGGTTCAAGGCTAT" + b"ACGTTGCAACGGTTCAAGGCTATTACGTTGCAACGGTTCA", 1, 40 * 1024),
     Operation("find() one byte", "m.find(b'\\xff', 0)", size=128 * MIB, absent=b"\xff"),
     Operation("rfind() one byte", "m.rfind(b'\\xff', 0)", size=128 * MIB, absent=b"\xff"),
     Operation("m[:]", "m[:]", size=128 * MIB, target=1.5),

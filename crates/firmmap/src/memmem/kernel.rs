@@ -57,6 +57,11 @@ impl Budget {
     pub(super) fn after(self, scanned: usize) -> usize {
         (scanned / 8).saturating_mul(self.rate).saturating_add(self.initial)
     }
+
+    /// What is left after a scan of `scanned` bytes that has cost `spent`.
+    pub(super) fn left(self, scanned: usize, spent: usize) -> Self {
+        Self { initial: self.after(scanned).saturating_sub(spent).min(self.initial), ..self }
+    }
 }
 
 /// The cost of a candidate that is no match: a mispredicted branch.
@@ -70,8 +75,8 @@ const BLOCK_SLACK: usize = 16 * 1024;
 pub(super) enum Scan {
     /// The sink ended it with the match at this index.
     Found(usize),
-    /// No further match.
-    NotFound,
+    /// No further match. Candidates that were none have cost this much.
+    NotFound(usize),
     /// Too many candidates. This many of the positions where a match could start are left: the last ones, or in reverse the first ones.
     /// In the others matches are ruled out, or were passed to the sink.
     TooManyCandidates(usize),
@@ -92,7 +97,7 @@ pub(super) fn scan<const REVERSE: bool>(
 ) -> Scan {
     // The kernels rely on this.
     assert!(rare.offsets.iter().all(|&offset| offset < needle.len()), "offsets inside of the needle");
-    let Some(last) = haystack.len().checked_sub(needle.len()) else { return Scan::NotFound };
+    let Some(last) = haystack.len().checked_sub(needle.len()) else { return Scan::NotFound(0) };
     let positions = last + 1;
     if positions < 16 {
         return scan_few::<REVERSE>(haystack, needle, positions, sink);
@@ -175,7 +180,7 @@ fn scan_few<const REVERSE: bool>(
             }
         }
     }
-    Scan::NotFound
+    Scan::NotFound(0)
 }
 
 /// Whether two non-empty slices of the same length are equal. Up to 16 bytes are compared inline, by two overlapping loads.
@@ -470,5 +475,5 @@ unsafe fn scan_offsets<V: Vector, const N: usize, const REVERSE: bool>(
         }
         done += V::LEN;
     }
-    Scan::NotFound
+    Scan::NotFound(verifier.spent)
 }

@@ -27,9 +27,6 @@ const TRY_SINGLE: usize = 4096;
 const LONG: usize = 4 << 20;
 /// The number of bytes of the haystack in which such a byte must not occur.
 const RARE: usize = 16 * 1024;
-/// The number of bytes that Two-Way searches before offsets are learned for the first time: that takes as long as learning them, so that
-/// near matches take at most twice as long.
-const FIRST: usize = 1024;
 /// The number of bytes that Two-Way searches before offsets are learned again; at least the length of the needle, all of which is read
 /// after the last position.
 const LINEAR: usize = 256 * 1024;
@@ -41,8 +38,6 @@ pub(super) struct Searcher<'n> {
     rare: RareBytes,
     /// Whether the offsets were tried on the haystack.
     learned: bool,
-    /// Whether Two-Way has searched without finding anything near.
-    is_far: bool,
     /// The number of bytes that were scanned, by any algorithm, since the offsets were chosen.
     scanned: usize,
     single: Single,
@@ -69,16 +64,7 @@ impl<'n> Searcher<'n> {
     #[inline]
     pub(super) fn new(needle: &'n [u8], direction: Direction) -> Self {
         let rare = guess(needle);
-        Self {
-            needle,
-            direction,
-            rare,
-            learned: false,
-            is_far: false,
-            scanned: 0,
-            single: Single::Untried,
-            two_way: None,
-        }
+        Self { needle, direction, rare, learned: false, scanned: 0, single: Single::Untried, two_way: None }
     }
 
     /// The first match in the haystack, or in reverse the last one.
@@ -88,8 +74,8 @@ impl<'n> Searcher<'n> {
         }
         match self.scan(haystack) {
             Scan::Found(index) => Some(index),
-            Scan::NotFound => {
-                self.not_found(haystack);
+            Scan::NotFound(spent) => {
+                self.not_found(haystack, spent);
                 None
             }
             Scan::TooManyCandidates(left) => self.find_adaptively(haystack, left),
@@ -105,14 +91,18 @@ impl<'n> Searcher<'n> {
 
     /// The haystack was scanned without a match: it may be worth comparing a single byte.
     #[inline]
-    fn not_found(&mut self, haystack: &[u8]) {
+    fn not_found(&mut self, haystack: &[u8], spent: usize) {
         self.scanned += haystack.len();
+        if !self.learned {
+            // What the guess may cost, it may cost once, and not in each haystack.
+            self.rare.budget = self.rare.budget.left(haystack.len(), spent);
+        }
         if self.single == Single::Sampled || self.scanned < TRY_SINGLE {
             return;
         }
         if self.single == Single::Untried {
             self.single = Single::Guessed;
-            if !self.learned {
+            if !self.learned && Budget::SINGLE.after(haystack.len()) >= spent {
                 self.compare_only(self.rare.offsets[0]);
             }
         } else if self.scanned >= LONG && self.rare.used != 1 {
@@ -159,8 +149,8 @@ impl<'n> Searcher<'n> {
                 found(start + index).then_some(index + len)
             });
             let Scan::TooManyCandidates(left) = ended else {
-                if ended == Scan::NotFound {
-                    self.not_found(rest);
+                if let Scan::NotFound(spent) = ended {
+                    self.not_found(rest, spent);
                 }
                 return;
             };
@@ -197,12 +187,11 @@ impl<'n> Searcher<'n> {
             if self.rare.used == 1 {
                 // The byte was not rare enough to be the only one.
                 self.rare = guess(self.needle);
-            } else if left > SAMPLE && self.is_far && (!self.learned || self.scanned >= WORTHWHILE.max(overlap)) {
+            } else if left > SAMPLE && (!self.learned || self.scanned >= WORTHWHILE.max(overlap)) {
                 self.rare = learn(self.needle, rest, self.direction);
                 (self.learned, self.scanned) = (true, 0);
             } else {
-                let near = !std::mem::replace(&mut self.is_far, true);
-                let piece = left.min(if near { FIRST } else { LINEAR.max(overlap) });
+                let piece = left.min(LINEAR.max(overlap));
                 let (range, offset) = match self.direction {
                     Direction::Forward => (0..piece + overlap, start),
                     Direction::Reverse => (rest.len() - piece - overlap..rest.len(), end - piece - overlap),
@@ -219,13 +208,10 @@ impl<'n> Searcher<'n> {
                 if left == 0 {
                     return None;
                 }
-                if near {
-                    continue;
-                }
             }
             match self.scan(&haystack[start..end]) {
                 Scan::Found(index) => return Some(start + index),
-                Scan::NotFound => {
+                Scan::NotFound(_) => {
                     self.scanned += end - start;
                     return None;
                 }
