@@ -48,7 +48,7 @@ for version; do
     here ".venvs/$version-debug/bin/python" -m pip install --quiet --no-deps --disable-pip-version-check target/wheels/*.whl
     attempt "test_mmap ($version, debug)" ".venvs/$version-debug/bin/python" "$tests/run_cpython_tests.py"
     attempt "pytest ($version, debug)" ".venvs/$version-debug/bin/python" -m pytest -q -p no:cacheprovider \
-        "$tests"/test_{leaks,calls,methods,object,callbacks,hostile,faults,newer}.py
+        "$tests"/test_{leaks,calls,methods,object,callbacks,hostile,faults,newer_pythons}.py
 done
 if ((${#failed[@]})); then
     printf 'failed: %s\n' "${failed[@]}" >&2

@@ -345,6 +345,9 @@ def truncating_thread(one: Victim) -> Iterator[None]:
         while not ends.is_set():
             turn += 1
             one.truncate(turn % 3 * PAGE)
+            if turn % 8 == 0:
+                # Or else the operation may get the GIL only while the file is whole, by the way the threads take turns.
+                time.sleep(0.001)
             one.restore()
             time.sleep(0)
 
@@ -358,13 +361,15 @@ def truncating_thread(one: Victim) -> Iterator[None]:
 
 
 TRUNCATING = """
-import os, sys
+import os, sys, time
 fd, length, page = (int(word) for word in sys.argv[1:])
 whole = os.pread(fd, length, 0)
 turn = 0
 while os.getppid() == int(os.environ["PARENT"]):
     turn += 1
     os.ftruncate(fd, turn % 3 * page)
+    if turn % 8 == 0:
+        time.sleep(0.001)
     os.pwrite(fd, whole, 0)
     if turn % 4 == 0:
         os.sched_yield()
