@@ -132,6 +132,10 @@ fn request() {
     if can_raise_here && here.is_some_and(|here| raise_in_thread(here, thread)) {
         return;
     }
+    if is_attached {
+        // Its operation, which may take the fault back, looks at that only when it is told to.
+        RAISING.store(true, Ordering::Release);
+    }
     if !has_callback {
         if here.is_some_and(|here| !here.deferred.contains(thread) && here.deferred.insert(thread)) {
             DEFERRED.fetch_add(1, Ordering::AcqRel);

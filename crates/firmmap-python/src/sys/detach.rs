@@ -29,6 +29,10 @@ impl Drop for Detached {
 /// no reference to a Python object whose count it could change.
 #[inline]
 pub(crate) fn detached<R: Send>(py: Python<'_>, work: impl FnOnce() -> R + Send) -> R {
-    let _detached = Detached::new(py);
-    work()
+    let detached = Detached::new(py);
+    let result = work();
+    drop(detached);
+    // No exception was requested for a fault that was met here and taken back, and no later one is to be withdrawn for it.
+    let _ = firmmap::fault::taken_back();
+    result
 }
