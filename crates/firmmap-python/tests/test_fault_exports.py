@@ -690,6 +690,66 @@ def test_copies_between_maps_and_buffers(one: Victim) -> None:
     whole.close()
 
 
+ENDED_THREADS = """
+import _thread, contextlib, firmmap, operator, os, tempfile, threading, time, zlib
+from functools import partial
+PAGE, THREADS = firmmap.PAGESIZE, 70
+fd, path = tempfile.mkstemp()
+os.unlink(path)
+os.truncate(fd, 4 * PAGE)
+maps = [firmmap.mmap(fd, 0) for _ in range(THREADS)]
+views = [memoryview(m) for m in maps]
+parts = [view[-4096:] for view in views]
+os.truncate(fd, 0)
+gate = threading.Lock()
+gate.acquire()
+ended = []
+for part in parts:
+    # One call from C to the next: the thread ends without a bytecode at which its exception could be raised.
+    steps = [partial(zlib.crc32, part), gate.acquire, gate.release, partial(ended.append, part)]
+    _thread.start_new_thread(partial(list, map(operator.call, steps)), ())
+time.sleep(0.5)
+gate.release()
+while len(ended) < THREADS:
+    time.sleep(0.01)
+for view in parts + views:
+    view.release()
+for m in maps:
+    with contextlib.suppress(firmmap.MapFaultError):
+        m.close()
+
+os.write(fd, b"a" * (PAGE - 2) + b"<>" + b"-" * PAGE)
+m = firmmap.mmap(fd, 0)
+os.truncate(fd, PAGE)
+
+def search():
+    for start in range(0, 128, 7):
+        assert m.find(b"<>", start) == PAGE - 2
+        len("")
+    found.append(True)
+
+found = []
+# Threads have numbers that others had; one of so many has a number of its own.
+waits = threading.Event()
+threads = [threading.Thread(target=waits.wait) for _ in range(THREADS)]
+for thread in threads:
+    thread.start()
+searching = threading.Thread(target=search)
+searching.start()
+searching.join()
+waits.set()
+for thread in threads:
+    thread.join()
+print(found)
+"""
+
+
+def test_threads_that_have_ended_are_in_nobodys_way() -> None:
+    """F1, F3: however many have ended before they were told of a fault, a search that succeeds is none."""
+    out, err = lives(ENDED_THREADS)
+    assert (out, err) == ("[True]\n", "")
+
+
 def test_nothing_is_left_behind(tmp_path: Path) -> None:
     """F2, F3: areas and descriptors are as many as before."""
     for kind in KINDS:

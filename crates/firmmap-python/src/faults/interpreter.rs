@@ -36,32 +36,45 @@ const KEPT: usize = Kept::CurrentFrames as usize + 1;
 const THREADS: usize = 64;
 
 /// A set of threads, by their identifiers (`threading.get_ident()`).
-pub(super) struct ThreadSet([AtomicUsize; THREADS]);
+pub(super) struct ThreadSet {
+    places: [AtomicUsize; THREADS],
+    /// The number of threads that were replaced by others.
+    replaced: AtomicUsize,
+}
 
 impl ThreadSet {
     const fn new() -> Self {
-        Self([const { AtomicUsize::new(0) }; THREADS])
+        Self { places: [const { AtomicUsize::new(0) }; THREADS], replaced: AtomicUsize::new(0) }
     }
 
     pub(super) fn contains(&self, thread: usize) -> bool {
-        self.0.iter().any(|place| place.load(Ordering::Acquire) == thread)
+        self.places.iter().any(|place| place.load(Ordering::Acquire) == thread)
     }
 
-    /// Returns whether it is in the set now: not if that is full.
+    /// Returns whether that makes one more. A thread that ends before its exception is raised stays, so that in a full set each new one
+    /// replaces another.
     pub(super) fn insert(&self, thread: usize) -> bool {
-        self.contains(thread) || self.0.iter().any(|place| exchange(place, 0, thread))
+        if self.contains(thread) {
+            return false;
+        }
+        if self.places.iter().any(|place| exchange(place, 0, thread)) {
+            return true;
+        }
+        let place = &self.places[self.replaced.fetch_add(1, Ordering::Relaxed) % THREADS];
+        // It may have been removed meanwhile.
+        place.swap(thread, Ordering::AcqRel) == 0
     }
 
     pub(super) fn remove(&self, thread: usize) -> bool {
-        self.0.iter().any(|place| exchange(place, thread, 0))
+        self.places.iter().any(|place| exchange(place, thread, 0))
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.iter().all(|place| place.load(Ordering::Acquire) == 0)
+        self.places.iter().all(|place| place.load(Ordering::Acquire) == 0)
     }
 
     fn clear(&self) {
-        for place in &self.0 {
+        for place in &self.places {
             place.store(0, Ordering::Release);
         }
     }

@@ -137,7 +137,7 @@ fn request() {
         RAISING.store(true, Ordering::Release);
     }
     if !has_callback {
-        if here.is_some_and(|here| !here.deferred.contains(thread) && here.deferred.insert(thread)) {
+        if here.is_some_and(|here| here.deferred.insert(thread)) {
             DEFERRED.fetch_add(1, Ordering::AcqRel);
         }
         return;
@@ -202,7 +202,6 @@ pub(crate) fn raise_in_thread(here: &Interpreter, thread: usize) -> bool {
     if class.is_null() {
         return false;
     }
-    // If the set is full, the exception is raised all the same; only it cannot be withdrawn.
     here.requested.insert(thread);
     RAISING.store(true, Ordering::Release);
     // SAFETY: attached; the exception is a class.
