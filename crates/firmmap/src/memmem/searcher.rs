@@ -275,16 +275,18 @@ fn learn(needle: &[u8], haystack: &[u8], direction: Direction) -> RareBytes {
         frequency[usize::from(byte)] += 1;
     }
     let mut offsets = [0; MAX_OFFSETS];
-    offsets[0] =
-        (0..needle.len()).step_by(step).min_by_key(|&offset| frequency[usize::from(needle[offset])]).unwrap_or(0);
+    // Among all offsets, as it may be the only one that helps.
+    let rarest = |&offset: &usize| frequency[usize::from(needle[offset])];
+    offsets[0] = (0..needle.len()).min_by_key(rarest).unwrap_or(0);
     // The bytes of a haystack that changes meanwhile lead to any position, which is not to be used as an index.
     let having =
         || memchr::memchr_iter(needle[offsets[0]], &sample[offsets[0]..][..count]).filter(|&position| position < count);
     let total = having().count();
 
-    // Where that byte is common, the first candidates stand for all.
+    // Where that byte is common, the first candidates stand for all; fewer of them where comparing one takes longer.
     let mut candidates = [0; CANDIDATES];
-    let mut left = candidates.iter_mut().zip(having()).map(|(place, position)| *place = position).count();
+    let places = candidates.iter_mut().take(CANDIDATES / step.min(4));
+    let mut left = places.zip(having()).map(|(place, position)| *place = position).count();
     let followed = left.max(1);
     let mut used = 1;
     // Two are always used, and more only where they help.
@@ -299,6 +301,9 @@ fn learn(needle: &[u8], haystack: &[u8], direction: Direction) -> RareBytes {
                 candidates[kept] = position;
                 kept += 1;
             }
+        }
+        if kept == left {
+            break;
         }
         left = kept;
     }
