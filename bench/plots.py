@@ -287,7 +287,7 @@ def draw_cluster(results: dict[str, Any], path: Path) -> None:
 
 
 def draw(folder: Path) -> None:
-    newest = sorted(folder.glob("*-*-*.md"))[-1]
+    newest = sorted(folder.glob("[0-9]*-*-*.md"))[-1]
     results = read_table(newest)
     draw_speed(results, None, folder / f"{newest.stem}.svg")
     draw_speed(results, CHOSEN, folder / f"{newest.stem}-speed.svg")
