@@ -143,8 +143,8 @@ def draw_speed(results: Results, names: dict[str, str] | None, path: Path) -> No
     x = left
     for series, python in enumerate(results.pythons):
         picture.dot(x, 68, series)
-        picture.text(x + 10, 72, f"CPython {python}")
-        x += 120
+        picture.text(x + 10, 72, python if series else f"CPython {python}")
+        x += 70 if series else 125
     if names is None:
         picture.line(f"M{x} 62v12", "target")
         picture.text(x + 10, 72, "target")

@@ -507,10 +507,11 @@ mod tests {
     /// offset is tried.
     #[test]
     fn learned_bytes_tell_lines_apart() {
-        let line = |number: usize| {
-            format!("the quick brown fox jumps over the lazy dog, {:010}\n", number * 7_919_000_027 % 9_999_999_999)
+        let line = |number: u64| {
+            let digits = number * 7_919_000_027 % 9_999_999_999;
+            format!("the quick brown fox jumps over the lazy dog, {digits:010}\n").into_bytes()
         };
-        let haystack: Vec<u8> = (0..2000).flat_map(|number| line(number).into_bytes()).collect();
+        let haystack: Vec<u8> = (0..2000).flat_map(line).collect();
         let absent = b"the quick brown fox jumps over the lazy dog, 0123456789\n".to_vec();
         for needle in [absent.clone(), absent[40..].to_vec(), absent.repeat(3)] {
             for direction in [Direction::Forward, Direction::Reverse] {
