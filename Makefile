@@ -256,7 +256,7 @@ SITE := $(TARGET)/site
 
 .PHONY: docs
 docs: .venvs/docs/ready ## build the documentation site, with Rust's reference, and check its links
-	cargo doc --quiet --no-deps --locked -p firmmap -p firmmap-memmap2 $(FEATURES)
+	RUSTDOCFLAGS=-Dwarnings cargo doc --quiet --no-deps --locked -p firmmap -p firmmap-memmap2 $(FEATURES)
 	@.venvs/docs/bin/python scripts/site.py $(SITE) --rust $(TARGET)/doc
 
 .PHONY: docs-serve
