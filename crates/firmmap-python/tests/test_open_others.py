@@ -32,6 +32,9 @@ def some_size(choice: Choice) -> int:
 def own_operations(choice: Choice, writable: bool, iterates: bool = True) -> Operation:
     """What is done with the file object."""
     size, data = some_size(choice), some_bytes(choice)
+    if sys.platform == "win32":
+        # In wine 8 a plain file that appends goes to its end for no bytes, too.
+        data = data or b"."
     place = choice.choice([0, 1, PAGE, choice.randrange(5 * PAGE)])
 
     def readinto(file: Any) -> object:

@@ -1,6 +1,10 @@
 //! File descriptors as Python has them: numbers of files that are the caller's.
 
 use super::exception::{PyOSError, PyResult};
+#[cfg(windows)]
+use super::number::python_int;
+#[cfg(windows)]
+use super::objects::{call_method, import};
 use pyo3::prelude::*;
 
 #[cfg(unix)]
@@ -23,12 +27,15 @@ pub(crate) fn borrow(_py: Python<'_>, fileno: i32) -> PyResult<Source> {
 /// A program on Windows can have several C libraries, each with descriptors of its own: so Python is asked, which knows its.
 #[cfg(windows)]
 pub(crate) fn borrow(py: Python<'_>, fileno: i32) -> PyResult<Source> {
-    let handle = py.import("msvcrt")?.getattr("get_osfhandle")?.call1((fileno,));
-    let handle = handle.map_err(|error| {
-        // As an error of ours it can name the descriptor.
-        let is_ours = error.is_instance_of::<pyo3::exceptions::PyOSError>(py);
-        if is_ours { PyOSError::new_err((EBADF, "Bad file descriptor")) } else { error.into() }
-    })?;
+    let descriptor = python_int(py, fileno as isize)?;
+    let handle = call_method(&import(py, c"msvcrt")?, c"get_osfhandle", [descriptor]);
+    // As an error of ours it can name the descriptor.
+    let handle =
+        handle.map_err(
+            |error| {
+                if error.is_os_error() { PyOSError::new_err((EBADF, "Bad file descriptor")) } else { error }
+            },
+        )?;
     let handle = handle.extract::<isize>()? as std::os::windows::io::RawHandle;
     // SAFETY: used only in system calls before we return to Python; they check the handle themselves.
     Ok(unsafe { std::os::windows::io::BorrowedHandle::borrow_raw(handle) })

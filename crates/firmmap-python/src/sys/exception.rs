@@ -166,6 +166,13 @@ impl Exception {
         self.was_raised_as(unsafe { ffi::PyExc_TypeError })
     }
 
+    /// Whether Python code has raised an `OSError`.
+    #[cfg(windows)]
+    pub(crate) fn is_os_error(&self) -> bool {
+        // SAFETY: the interpreter has set its exception classes before any of our code runs, and keeps them.
+        self.was_raised_as(unsafe { ffi::PyExc_OSError })
+    }
+
     fn was_raised_as(&self, wanted: *mut ffi::PyObject) -> bool {
         let Some([State::Raised(Raised([class, ..]))]) = self.state.as_deref() else { return false };
         // SAFETY: both are classes that are alive, and the thread is attached as this type is not `Send`.
