@@ -355,6 +355,24 @@ def test_a_copy_of_more_than_memory(tmp_path: Path) -> None:
         assert (len(m), m[3 << 40]) == (4 << 40, 1)
 
 
+@only_unix
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_closefd_of_a_loss_with_a_view(path: Path) -> None:
+    """G9, F3: the descriptor is closed also where close() has a loss to tell, and views go on."""
+    path.write_bytes(bytes(2 * PAGE))
+    fd = os.open(path, os.O_RDWR)
+    m = firmmap.open(fd, "r+", closefd=True)
+    view = memoryview(m)
+    os.truncate(path, PAGE + 10)
+    m[PAGE + 900] = 1
+    with pytest.raises(firmmap.MapFaultError):
+        m.close()
+    assert m.closed
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(fd)
+    view.release()
+
+
 def test_closefd(path: Path) -> None:
     """G3: a descriptor stays the caller's, unless it is handed over; a path has none."""
     for closefd in (None, False, True):

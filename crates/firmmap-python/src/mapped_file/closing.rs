@@ -36,7 +36,11 @@ pub(crate) fn close(this: This<'_>) -> Returned<'_> {
     });
     let file = match taken.transpose() {
         Ok(file) => file,
-        Err(lost) => return flushed.and(Err(exception(lost))),
+        Err(lost) => {
+            // All are tried, and the first error is the one to report.
+            drop(this.close_descriptor(py));
+            return flushed.and(Err(exception(lost)));
+        }
     };
     let large = file.as_ref().is_some_and(|file| file.len() > DETACHED_COPY);
     let result = if large { detached(py, || unmap(file)) } else { unmap(file) };
