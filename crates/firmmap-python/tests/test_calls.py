@@ -66,7 +66,7 @@ def ours() -> dict[str, str]:
 
 
 def asks_the_system(call: str, answer: str) -> bool:
-    """Whether the answer is the system's: debug builds name memory, for which a kernel may have no room."""
+    """Whether the answer is the system's: debug builds have it name the memory, and not every kernel does."""
     is_debugging = sys.flags.dev_mode or hasattr(sys, "gettotalrefcount")
     return is_debugging and "m.set_name(" in call and answer == "None"
 

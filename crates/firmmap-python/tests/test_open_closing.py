@@ -358,7 +358,7 @@ def test_a_copy_of_more_than_memory(tmp_path: Path) -> None:
 @only_unix
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_closefd_of_a_loss_with_a_view(path: Path) -> None:
-    """G9, F3: the descriptor is closed also where close() has a loss to tell, and views go on."""
+    """G3, G11, F3: the descriptor is closed also where close() has a loss to tell, and views go on."""
     path.write_bytes(bytes(2 * PAGE))
     fd = os.open(path, os.O_RDWR)
     m = firmmap.open(fd, "r+", closefd=True)

@@ -117,20 +117,20 @@ impl SharedFile {
         if !self.retired.is_empty() {
             return None;
         }
-        self.exports = self.exports.saturating_sub(1);
-        self.file.set_lent(self.exports > 0);
+        self.count_release();
         Some(())
     }
 
     /// Counts one view less. The caller drops the mappings returned, if any, which only views have used.
-    #[inline]
     pub(crate) fn release(&mut self) -> Option<Vec<Arc<firmmap::Mmap>>> {
-        if self.try_release().is_some() {
-            return None;
-        }
+        self.count_release();
+        (self.exports == 0 && !self.retired.is_empty()).then(|| std::mem::take(&mut self.retired))
+    }
+
+    #[inline]
+    fn count_release(&mut self) {
         self.exports = self.exports.saturating_sub(1);
         self.file.set_lent(self.exports > 0);
-        (self.exports == 0).then(|| std::mem::take(&mut self.retired))
     }
 
     /// Whether another thread is appending. Such a thread has a reference: if there is none, it was a thread of the parent process.
