@@ -279,6 +279,85 @@ def test_lines_before_the_missing_page(tmp_path: Path) -> None:
         assert places == list(range(3, 3 * PAGE, 8))
 
 
+# Each of about twenty bytes; several per block, none of them across the end of a page only by chance.
+ROWS = [b"%08d kkkkkkkkkk\n" % number for number in range(600)]
+ITERATORS: list[tuple[str, Any, list[Any]]] = [
+    ("every", lambda m: m.lines(), ROWS),
+    ("in_a_range", lambda m: m.lines(0, 12000), ROWS),
+    ("containing", lambda m: m.lines(containing=b"k"), ROWS),
+    ("few", lambda m: m.lines(containing=b"50 k"), ROWS[50::100]),
+    ("several", lambda m: m.lines(containing=[b"k", b"0"]), ROWS),
+    ("reverse", lambda m: m.lines(reverse=True), ROWS[::-1]),
+    ("reverse_containing", lambda m: m.lines(containing=b"k", reverse=True), ROWS[::-1]),
+    ("numbered", lambda m: m.lines(numbered=True), list(enumerate(ROWS, 1))),
+    ("few_numbered", lambda m: m.lines(containing=b"50 k", numbered=True), list(enumerate(ROWS, 1))[50::100]),
+    ("reverse_numbered", lambda m: m.lines(numbered=True, reverse=True), list(enumerate(ROWS, 1))[::-1]),
+    ("find_all", lambda m: m.find_all(b"k\n"), list(range(18, 12000, 20))),
+    ("find_all_several", lambda m: m.find_all([b"k\n", b"zz"]), list(range(18, 12000, 20))),
+]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cuts off no mapped file")
+@pytest.mark.parametrize(("make", "expected"), [pytest.param(*case[1:], id=case[0]) for case in ITERATORS])
+@pytest.mark.parametrize("taken", [0, 1, 250])
+@pytest.mark.parametrize("cut", [0, 933, PAGE, 5000, 2 * PAGE, 11990])
+def test_nothing_is_lost_by_an_error(tmp_path: Path, make: Any, expected: list[Any], taken: int, cut: int) -> None:
+    """F2, G5: an iterator that met missing bytes goes on where it was when they are back, and numbers lines as before."""
+    path = tmp_path / "log"
+    data = b"".join(ROWS)
+    path.write_bytes(data)
+    found = []
+    with firmmap.open(path, "r") as m:
+        iterator = make(m)
+        found.extend(itertools.islice(iterator, taken))
+        os.truncate(path, cut)
+        for _ in range(3):
+            try:
+                # One by one: what was found before an error counts.
+                for item in iterator:
+                    found.append(item)
+                break
+            except firmmap.MapFaultError:
+                path.write_bytes(data)
+    if type(expected[0]) is int:
+        # A search does not see where the file ends within its last page.
+        expected = [index for index in expected if cut <= 2 * PAGE or index < cut]
+    assert found == expected
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cuts off no mapped file")
+@pytest.mark.parametrize(
+    "options", [{}, {"containing": b"line"}, {"numbered": True}], ids=["every", "containing", "numbered"]
+)
+def test_a_file_that_is_cut_off_within_its_last_page(tmp_path: Path, options: Any) -> None:
+    """F8, G5: no line of the zeros that the system shows there, and no number that was counted in them."""
+    path = tmp_path / "log"
+    data = b"".join(b"line %d\n" % number for number in range(10))
+    lines = data.splitlines(keepends=True)
+    for reverse, bounds, cut, before in (
+        (False, (), 14, 2),
+        (False, (0, len(data)), 14, 2),
+        (False, (0, len(data)), 17, 2),
+        (True, (), 17, 0),
+        (True, (0, len(data)), 0, 0),
+    ):
+        path.write_bytes(data)
+        with firmmap.open(path, "r") as m:
+            iterator = m.lines(*bounds, reverse=reverse, **options)
+            os.truncate(path, cut)
+            found = []
+            with pytest.raises(firmmap.MapFaultError) as caught:
+                for line in iterator:
+                    found.append(line)
+            # What is left of a line that was cut off in the middle is no line.
+            expected = list(enumerate(lines, 1)) if "numbered" in options else lines
+            assert found == expected[:before]
+            assert caught.value.offset in (cut, 14)
+            path.write_bytes(data)
+            found.extend(iterator)
+            assert found == (expected[::-1] if reverse else expected)
+
+
 def test_threads_share_an_iterator(tmp_path: Path) -> None:
     """G5, N3: each line is yielded once, whoever asks for it."""
     path = tmp_path / "log"

@@ -1,6 +1,7 @@
 //! `lines()` of a part of the map, from the last line on, with their numbers, or only those that contain something: what the iterator then
 //! does in place of reading ahead.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use firmmap::{LineCursor, LineStep, Needles};
@@ -70,6 +71,8 @@ impl Options {
             cursor: LineCursor::new(range, reverse),
             needles: Arc::new(needles),
             numbered,
+            reverse,
+            is_checked: false,
             follows: follows && !reverse,
             changes: open.changes,
             has_views: false,
@@ -83,6 +86,9 @@ pub(super) struct Search {
     /// Shared with the threads that search without the GIL.
     needles: Arc<Needles>,
     numbered: bool,
+    reverse: bool,
+    /// Whether what was found ahead is known to be in the file, up to the end of the range.
+    is_checked: bool,
     /// Whether the range ends where the file does.
     follows: bool,
     /// The number of changes when lines were found ahead.
@@ -98,7 +104,10 @@ impl Search {
         if self.changes != changes || self.has_views || self.numbered {
             return None;
         }
-        let (_, line) = self.cursor.line()?;
+        let (index, line) = self.cursor.line()?;
+        if !self.is_checked && index + line.len() == self.cursor.end() {
+            return None;
+        }
         let object = try_new_bytes(py, line)?;
         self.cursor.pass();
         Some(object)
@@ -126,27 +135,59 @@ impl Search {
                     self.follow(open, ends_here)?;
                     return Ok(Step::Again);
                 }
-                LineStep::Cut | LineStep::Done => return Ok(Step::End),
+                LineStep::Cut | LineStep::Done => {
+                    self.check_searched(open)?;
+                    return Ok(Step::End);
+                }
             }
+            self.is_checked = false;
         }
         let Some((index, line)) = self.cursor.line() else { return Ok(Step::Again) };
-        let line = new_bytes(py, line)?;
+        let (line, end) = (new_bytes(py, line)?, index + line.len());
+        if !self.is_checked && (self.reverse || end == self.cursor.end()) {
+            self.check_searched(open)?;
+        }
         let number = if !self.numbered {
             None
-        } else if self.cursor.distance(index) > DETACHED_SEARCH {
-            return Ok(Step::FarNumber(self.far(open), index));
         } else {
-            Some(self.cursor.number(&open.file, index).map_err(error)?)
+            let border = self.cursor.uncounted(index);
+            if self.cursor.counted().0.abs_diff(border) > DETACHED_SEARCH {
+                return Ok(Step::FarNumber(self.far(open), border));
+            }
+            Some(self.number(open, index, border)?)
         };
         self.cursor.pass();
         Ok(Step::Line(line, number))
+    }
+
+    /// The number of the line that begins at `index`, for which the map is counted up to `border`.
+    fn number(&mut self, open: &mut Open, index: usize, border: usize) -> PyResult<usize> {
+        let before = self.cursor.counted();
+        let number = self.cursor.number(&open.file, index).map_err(error)?;
+        check_counted(open, before.0, border).inspect_err(|_| self.cursor.set_counted(before))?;
+        Ok(number)
+    }
+
+    /// Refuses zeros in place of what others have cut off within the last page of the file, in what was searched since the last line was
+    /// taken.
+    fn check_searched(&mut self, open: &mut Open) -> PyResult<()> {
+        if self.follows {
+            // This is done when the end of the file is looked for.
+            self.is_checked = true;
+            return Ok(());
+        }
+        let Range { start, end } = self.cursor.untaken();
+        check_present(open, start, end).inspect_err(|_| self.cursor.go_back())?;
+        self.is_checked = true;
+        Ok(())
     }
 
     /// The map has been searched to its end: that of the file may lie further on.
     fn follow(&mut self, open: &mut Open, ends_here: &mut bool) -> PyResult<()> {
         open.file.follow_end().map_err(error)?;
         let len = open.file.len();
-        open.file.check_present(self.cursor.start(), len).map_err(error)?;
+        let present = open.file.check_present(self.cursor.untaken().start, len).map_err(error);
+        present.inspect_err(|_| self.cursor.go_back())?;
         // The map may also have followed its file, or have grown, since the search began.
         if len > self.cursor.end() {
             self.cursor.set_end(len);
@@ -161,10 +202,21 @@ impl Search {
     }
 }
 
+/// Refuses zeros in place of bytes that others have cut off.
+fn check_present(open: &mut Open, start: usize, end: usize) -> PyResult<()> {
+    open.file.follow_end().map_err(error)?;
+    open.file.check_present(start, end).map_err(error)
+}
+
+/// As [`check_present`], for bytes from one place to another in which lines were counted.
+fn check_counted(open: &mut Open, from: usize, to: usize) -> PyResult<()> {
+    if from == to { Ok(()) } else { check_present(open, from.min(to), from.max(to)) }
+}
+
 enum Step<'py> {
     Line(Bound<'py, PyAny>, Option<usize>),
     Far(Far),
-    /// The lines before the one at an index are to be counted.
+    /// The lines up to an index are to be counted.
     FarNumber(Far, usize),
     Again,
     End,
@@ -182,14 +234,11 @@ pub(super) fn next<'py>(lines: Receiver<'py, Lines>) -> PyResult<Option<Bound<'p
     let mut ends_here = None;
     let mut fresh = false;
     loop {
-        let step = lines.state.with(py, |cursor| {
-            let (Some(file), Some(search)) = (&cursor.file, &mut cursor.search) else { return Ok(Step::End) };
+        let step = with_search(lines, |search, open| {
             let ends_here = ends_here.get_or_insert(!search.follows);
-            file.receiver(py).state.with(py, |state| {
-                let open = state.as_mut().ok_or_else(closed_error)?;
-                search.step(py, open, ends_here, fresh)
-            })
+            search.step(py, open, ends_here, fresh)
         })?;
+        let step = step.unwrap_or(Step::End);
         let is_end = ends_here.unwrap_or(true);
         fresh = matches!(step, Step::Far(_) | Step::FarNumber(..));
         match step {
@@ -206,20 +255,22 @@ pub(super) fn next<'py>(lines: Receiver<'py, Lines>) -> PyResult<Option<Bound<'p
                         ends_here = Some(follow(lines)?);
                     } else if is_moved {
                         // A step with a limit does not get there by itself if a needle is longer than that.
+                        with_search(lines, |search, open| search.check_searched(open))?;
                         return Ok(end(lines));
                     }
                 }
             }
-            Step::FarNumber(mut far, index) => {
-                let counted = detached(py, || far.cursor.number(&far.map, index));
+            Step::FarNumber(mut far, border) => {
+                let before = far.cursor.counted().0;
+                let counted = detached(py, || far.cursor.count_to(&far.map, border));
                 let Far { map, cursor: copy, .. } = far;
                 drop(map);
                 counted.map_err(error)?;
-                lines.state.with(py, |cursor| {
-                    if let Some(search) = &mut cursor.search {
-                        search.cursor.set_counted(&copy);
-                    }
-                });
+                with_search(lines, |search, open| {
+                    check_counted(open, before, border)?;
+                    search.cursor.set_counted(copy.counted());
+                    Ok(())
+                })?;
             }
             Step::End => return Ok(end(lines)),
         }
@@ -233,32 +284,42 @@ fn end<'py>(lines: Receiver<'py, Lines>) -> Option<Bound<'py, PyAny>> {
     None
 }
 
-/// Looks for what others have appended, and returns whether there is nothing.
-fn follow(lines: Receiver<'_, Lines>) -> PyResult<bool> {
+/// Runs `work` on the position and its file; `None` if another thread has ended the iterator.
+fn with_search<R>(
+    lines: Receiver<'_, Lines>,
+    work: impl FnOnce(&mut Search, &mut Open) -> PyResult<R>,
+) -> PyResult<Option<R>> {
     let py = lines.py;
     lines.state.with(py, |cursor| {
-        let (Some(file), Some(search)) = (&cursor.file, &mut cursor.search) else { return Ok(true) };
+        let (Some(file), Some(search)) = (&cursor.file, &mut cursor.search) else { return Ok(None) };
         file.receiver(py).state.with(py, |state| {
             let open = state.as_mut().ok_or_else(closed_error)?;
-            let mut ends_here = false;
-            search.follow(open, &mut ends_here)?;
-            Ok(ends_here)
+            work(search, open).map(Some)
         })
     })
 }
 
-/// Searches with a copy of the position without the GIL, and moves the position to where it has led, unless another thread has moved it.
-/// Returns what the search has come to, and whether the position was moved.
+/// Looks for what others have appended, and returns whether there is nothing.
+fn follow(lines: Receiver<'_, Lines>) -> PyResult<bool> {
+    let followed = with_search(lines, |search, open| {
+        let mut ends_here = false;
+        search.follow(open, &mut ends_here)?;
+        Ok(ends_here)
+    })?;
+    Ok(followed.unwrap_or(true))
+}
+
+/// Searches with a copy of the position without the GIL, and moves the position to where it has led, unless another thread has moved it;
+/// after an error too, as that leads back. Returns what the search has come to, and whether the position was moved.
 fn search_far(lines: Receiver<'_, Lines>, mut far: Far, ends_here: bool) -> PyResult<(LineStep, bool)> {
     let py = lines.py;
     let before = far.cursor.position();
     let result = detached(py, || far.cursor.step(&far.map, &far.needles, usize::MAX, ends_here));
     let Far { map, cursor: moved, .. } = far;
     drop(map);
-    let result = result.map_err(error)?;
     let is_moved = lines.state.with(py, |cursor| {
         let search = cursor.search.as_mut().filter(|search| search.cursor.position() == before);
-        search.map(|search| search.cursor = moved).is_some()
+        search.map(|search| (search.cursor, search.is_checked) = (moved, false)).is_some()
     });
-    Ok((result, is_moved))
+    Ok((result.map_err(error)?, is_moved))
 }

@@ -444,13 +444,13 @@ fn next_of_several(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'_, 
         let before = moved.position();
         let result = detached(py, || moved.step(&map, &needles, usize::MAX));
         drop(map);
-        result.map_err(error)?;
         matches.state.with(py, |cursor| {
             // Otherwise another thread has gone on from there.
             if let Some(several) = cursor.several.as_mut().filter(|several| several.cursor.position() == before) {
                 several.cursor = moved;
             }
         });
+        result.map_err(error)?;
     };
     let ended = if found.is_none() { matches.state.with(py, |cursor| cursor.file.take()) } else { None };
     drop(ended);

@@ -47,6 +47,8 @@ pub struct LineCursor {
     base: usize,
     lines: Vec<Range<usize>>,
     given: usize,
+    /// Where the last line that was taken ends, or begins in reverse: from there an error lets the search begin again.
+    taken: usize,
     /// Whether most of the last block was lines with a needle: then the next one is copied without looking for the first needle in place,
     /// and both are searched for at once, needles and newlines.
     dense: bool,
@@ -60,7 +62,8 @@ impl LineCursor {
     #[must_use]
     pub fn new(range: Range<usize>, reverse: bool) -> Self {
         let Range { start, end } = range;
-        Self { reverse, start, end, searched: if reverse { end } else { start }, ..Self::default() }
+        let begin = if reverse { end } else { start };
+        Self { reverse, start, end, searched: begin, taken: begin, ..Self::default() }
     }
 
     /// The next line that was found ahead, and where it is in the map.
@@ -74,7 +77,20 @@ impl LineCursor {
     /// Takes the line that [`line`](Self::line) shows.
     #[inline]
     pub fn pass(&mut self) {
-        self.given += 1;
+        if let Some(line) = self.lines.get(self.given) {
+            self.taken = self.base + if self.reverse { line.start } else { line.end };
+            self.given += 1;
+        }
+    }
+
+    /// Goes back to the last line that was taken: what was passed over since, as it had no needle, may have been missing already, and be
+    /// there again.
+    #[cold]
+    pub fn go_back(&mut self) {
+        *(if self.reverse { &mut self.end } else { &mut self.start }) = self.taken;
+        self.searched = self.taken;
+        self.lines.clear();
+        self.given = 0;
     }
 
     /// Takes back what was found ahead and not taken.
@@ -91,13 +107,19 @@ impl LineCursor {
     /// A copy of the position, without what was found ahead.
     #[must_use]
     pub fn to_search(&self) -> Self {
-        let &Self { reverse, start, end, searched, counted, before, .. } = self;
-        Self { reverse, start, end, searched, counted, before, ..Self::default() }
+        let &Self { reverse, start, end, searched, taken, counted, before, .. } = self;
+        Self { reverse, start, end, searched, taken, counted, before, ..Self::default() }
     }
 
-    /// Takes over what a copy has counted.
-    pub fn set_counted(&mut self, copy: &Self) {
-        (self.counted, self.before) = (copy.counted, copy.before);
+    /// Where lines were counted last, and how many begin before it.
+    #[must_use]
+    pub fn counted(&self) -> (usize, usize) {
+        (self.counted, self.before)
+    }
+
+    /// Takes over what a copy has counted, or what was counted before.
+    pub fn set_counted(&mut self, counted: (usize, usize)) {
+        (self.counted, self.before) = counted;
     }
 
     /// What identifies the position, for whoever works on a copy.
@@ -106,10 +128,10 @@ impl LineCursor {
         (self.start, self.end, self.searched, self.given)
     }
 
-    /// The start of what is left of the range.
+    /// What was searched, or is still to be, since the last line was taken.
     #[must_use]
-    pub fn start(&self) -> usize {
-        self.start
+    pub fn untaken(&self) -> Range<usize> {
+        if self.reverse { self.start.min(self.end)..self.taken } else { self.taken..self.end }
     }
 
     /// The end of what is left of the range.
@@ -124,14 +146,19 @@ impl LineCursor {
         self.searched = self.searched.min(self.end);
     }
 
-    /// How many bytes [`number`](Self::number) has to look at.
+    /// To where [`number`](Self::number) has to count in the map for the line that begins at `index`: the rest is in the copy of its page,
+    /// which a file that has been cut off since does not change.
     #[must_use]
-    pub fn distance(&self, index: usize) -> usize {
-        index.abs_diff(self.counted)
+    pub fn uncounted(&self, index: usize) -> usize {
+        let copied = self.base..self.base + self.bytes.len();
+        if self.lines.is_empty() || !copied.contains(&index) {
+            return index;
+        }
+        self.counted.clamp(copied.start, copied.end)
     }
 
-    /// The number of the line that begins at `index`, from 1 on: counted from the last one that was asked for.
-    pub fn number(&mut self, map: &Mmap, index: usize) -> Result<usize> {
+    /// Counts the lines that begin before `index`, in the map.
+    pub fn count_to(&mut self, map: &Mmap, index: usize) -> Result<()> {
         self.before = if index >= self.counted {
             self.before + map.count(b"\n", self.counted..index)?
         } else {
@@ -139,10 +166,26 @@ impl LineCursor {
             self.before.saturating_sub(map.count(b"\n", index..self.counted)?)
         };
         self.counted = index;
+        Ok(())
+    }
+
+    /// The number of the line that begins at `index`, from 1 on: counted from the last one that was asked for.
+    pub fn number(&mut self, map: &Mmap, index: usize) -> Result<usize> {
+        let border = self.uncounted(index);
+        if border != self.counted {
+            self.count_to(map, border)?;
+        }
+        if index != border {
+            let between = index.min(border) - self.base..index.max(border) - self.base;
+            let count = memchr::memchr_iter(b'\n', &self.bytes[between]).count();
+            self.before = if index > border { self.before + count } else { self.before.saturating_sub(count) };
+            self.counted = index;
+        }
         Ok(self.before + 1)
     }
 
-    /// Looks for the next lines, through no more than about `limit` bytes. After an error nothing has changed.
+    /// Looks for the next lines, through no more than about `limit` bytes. After an error the search begins again after the last line that
+    /// was taken.
     ///
     /// With `ends_here` false, the last line is not found before it has a newline.
     pub fn step(&mut self, map: &Mmap, needles: &Needles, limit: usize, ends_here: bool) -> Result<LineStep> {
@@ -157,8 +200,10 @@ impl LineCursor {
         } else {
             self.step_forward(map, needles, limit, ends_here)
         };
-        if !matches!(step, Ok(LineStep::Found)) {
-            self.lines.clear();
+        match step {
+            Ok(LineStep::Found) => {}
+            Ok(_) => self.lines.clear(),
+            Err(_) => self.go_back(),
         }
         step
     }

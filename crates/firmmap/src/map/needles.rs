@@ -312,6 +312,8 @@ pub struct FindAnyCursor {
     /// Matches; those before `given` were yielded.
     found: Vec<Range<usize>>,
     given: usize,
+    /// Where the search goes on after the last match that was taken: from there an error lets it begin again.
+    taken: usize,
     bytes: Vec<u8>,
 }
 
@@ -319,7 +321,7 @@ impl FindAnyCursor {
     /// For the places in a range.
     #[must_use]
     pub fn new(start: usize, end: usize) -> Self {
-        Self { rest: Some((start, end)), ..Self::default() }
+        Self { rest: Some((start, end)), taken: start, ..Self::default() }
     }
 
     /// The next place that was found ahead.
@@ -332,7 +334,19 @@ impl FindAnyCursor {
     /// Takes the place that [`place`](Self::place) shows.
     #[inline]
     pub fn pass(&mut self) {
-        self.given += 1;
+        if let Some(place) = self.found.get(self.given) {
+            // An empty needle is found before each byte.
+            self.taken = place.end.max(place.start + 1);
+            self.given += 1;
+        }
+    }
+
+    /// Goes back to the last place that was taken, as [`LineCursor::go_back`](crate::LineCursor::go_back) does.
+    #[cold]
+    pub fn go_back(&mut self, end: usize) {
+        self.rest = Some((self.taken, end));
+        self.found.clear();
+        self.given = 0;
     }
 
     /// Takes back what was found ahead and not taken.
@@ -347,7 +361,7 @@ impl FindAnyCursor {
     /// A copy of the position, without what was found ahead.
     #[must_use]
     pub fn to_search(&self) -> Self {
-        Self { rest: self.rest, ..Self::default() }
+        Self { rest: self.rest, taken: self.taken, ..Self::default() }
     }
 
     /// What identifies the position, for whoever works on a copy.
@@ -363,8 +377,13 @@ impl FindAnyCursor {
     }
 
     /// Continues the search until there are places to take, or nothing is left to search, or so many blocks were searched. After an error
-    /// the position has not changed.
+    /// the search begins again after the last place that was taken.
     pub fn step(&mut self, map: &Mmap, needles: &Needles, blocks: usize) -> Result<()> {
+        let end = self.rest.map_or(0, |(_, end)| end);
+        self.step_on(map, needles, blocks).inspect_err(|_| self.go_back(end))
+    }
+
+    fn step_on(&mut self, map: &Mmap, needles: &Needles, blocks: usize) -> Result<()> {
         self.found.clear();
         self.given = 0;
         let reserved = self.found.try_reserve(BATCH);
