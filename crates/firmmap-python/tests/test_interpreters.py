@@ -311,6 +311,14 @@ for _ in range(20):
         raise SystemExit("not told")
     view.release()
     m.close()
+    # A search that succeeds is no fault, however many others are being told of theirs.
+    m, view = damaged()
+    view.release()
+    last = firmmap.PAGESIZE - 2
+    m[last : last + 2] = b"<>"
+    for start in range(0, 128, 7):
+        assert m.find(b"<>", start) == last
+    m.close()
     with firmmap.anonymous(10_000) as m:
         m[:] = b"line\\\\n" * 2000
         assert sum(1 for _ in m.lines()) == sum(1 for _ in m.find_all(b"line")) == 2000

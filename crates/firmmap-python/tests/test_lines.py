@@ -302,7 +302,7 @@ ITERATORS: list[tuple[str, Any, list[Any]]] = [
 @pytest.mark.parametrize("taken", [0, 1, 250])
 @pytest.mark.parametrize("cut", [0, 933, PAGE, 5000, 2 * PAGE, 11990])
 def test_nothing_is_lost_by_an_error(tmp_path: Path, make: Any, expected: list[Any], taken: int, cut: int) -> None:
-    """F2, G5: an iterator that met missing bytes goes on where it was when they are back, and numbers lines as before."""
+    """F2, G5: an iterator that met missing bytes goes on where it was when they are back."""
     path = tmp_path / "log"
     data = b"".join(ROWS)
     path.write_bytes(data)

@@ -33,49 +33,66 @@ pub(crate) enum Kept {
 const KEPT: usize = Kept::CurrentFrames as usize + 1;
 
 /// How many threads of one interpreter can be recorded. A signal handler cannot allocate memory for more.
-const THREADS: usize = 64;
+const THREADS: usize = 512;
 
 /// A set of threads, by their identifiers (`threading.get_ident()`).
 pub(super) struct ThreadSet {
     places: [AtomicUsize; THREADS],
     /// The number of threads that were replaced by others.
     replaced: AtomicUsize,
+    /// The number of threads in all sets of this kind.
+    total: &'static AtomicUsize,
 }
 
 impl ThreadSet {
-    const fn new() -> Self {
-        Self { places: [const { AtomicUsize::new(0) }; THREADS], replaced: AtomicUsize::new(0) }
+    pub(super) const fn new(total: &'static AtomicUsize) -> Self {
+        Self { places: [const { AtomicUsize::new(0) }; THREADS], replaced: AtomicUsize::new(0), total }
     }
 
     pub(super) fn contains(&self, thread: usize) -> bool {
         self.places.iter().any(|place| place.load(Ordering::Acquire) == thread)
     }
 
-    /// Returns whether that makes one more. A thread that ends before its exception is raised stays, so that in a full set each new one
-    /// replaces another.
-    pub(super) fn insert(&self, thread: usize) -> bool {
+    /// A thread that ends before its exception is raised stays, so that in a full set each new one replaces another.
+    pub(super) fn insert(&self, thread: usize) {
         if self.contains(thread) {
-            return false;
+            return;
         }
+        // Counted first: the thread that is waiting for its exception sees the count, whenever it looks.
+        self.total.fetch_add(1, Ordering::AcqRel);
         if self.places.iter().any(|place| exchange(place, 0, thread)) {
-            return true;
+            return;
         }
         let place = &self.places[self.replaced.fetch_add(1, Ordering::Relaxed) % THREADS];
         // It may have been removed meanwhile.
-        place.swap(thread, Ordering::AcqRel) == 0
+        if place.swap(thread, Ordering::AcqRel) != 0 {
+            self.total.fetch_sub(1, Ordering::AcqRel);
+        }
     }
 
+    /// Returns whether it was there.
     pub(super) fn remove(&self, thread: usize) -> bool {
-        self.places.iter().any(|place| exchange(place, thread, 0))
+        // Twice, if two threads have entered it at once.
+        let removed = self.places.iter().filter(|place| exchange(place, thread, 0)).count();
+        self.total.fetch_sub(removed, Ordering::AcqRel);
+        removed > 0
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.places.iter().all(|place| place.load(Ordering::Acquire) == 0)
+    /// Removes and returns all threads.
+    pub(super) fn take(&self) -> Vec<usize> {
+        let taken = self.places.iter().map(|place| place.swap(0, Ordering::AcqRel));
+        let threads: Vec<usize> = taken.filter(|&thread| thread != 0).collect();
+        self.total.fetch_sub(threads.len(), Ordering::AcqRel);
+        threads
     }
 
-    fn clear(&self) {
+    /// Removes all threads but one.
+    pub(super) fn retain(&self, thread: usize) {
         for place in &self.places {
-            place.store(0, Ordering::Release);
+            let other = place.load(Ordering::Acquire);
+            if other != 0 && other != thread && exchange(place, other, 0) {
+                self.total.fetch_sub(1, Ordering::AcqRel);
+            }
         }
     }
 }
@@ -171,8 +188,8 @@ fn take_entry(state: *mut ffi::PyInterpreterState) -> &'static Interpreter {
         next: ptr::null(),
         state: AtomicPtr::new(state),
         objects: [const { AtomicPtr::new(ptr::null_mut()) }; KEPT],
-        requested: ThreadSet::new(),
-        deferred: ThreadSet::new(),
+        requested: ThreadSet::new(&super::interrupt::REQUESTS),
+        deferred: ThreadSet::new(&super::interrupt::DEFERRED),
     }));
     loop {
         let last = LAST.load(Ordering::Acquire);
@@ -191,8 +208,9 @@ unsafe extern "C" fn release(capsule: *mut ffi::PyObject) {
     let Some(entry) = (unsafe { entry.as_ref() }) else { return };
     let objects = [const { ptr::null_mut::<ffi::PyObject>() }; KEPT];
     let objects: [_; KEPT] = std::array::from_fn(|index| entry.objects[index].swap(objects[index], Ordering::AcqRel));
-    entry.requested.clear();
-    entry.deferred.clear();
+    // No thread has that number.
+    entry.requested.retain(0);
+    entry.deferred.retain(0);
     entry.state.store(ptr::null_mut(), Ordering::Release);
     for object in objects {
         // SAFETY: a reference of the entry's own, or null; CPython calls this while attached to its interpreter.

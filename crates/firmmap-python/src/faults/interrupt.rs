@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use super::interpreter::{self, Interpreter, Kept};
+use super::interpreter::{self, Interpreter, Kept, ThreadSet};
 use crate::sys::module::version;
 use crate::sys::trampoline::enter;
 
@@ -28,15 +28,23 @@ static SERVED: AtomicBool = AtomicBool::new(true);
 static MAIN: AtomicUsize = AtomicUsize::new(0);
 /// CPython's function that gives the state of the thread that is attached, or null.
 static ATTACHED: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
+/// CPython's functions that give the interpreter that was made last, and the one that the process began with; or null.
+static NEWEST: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
+static OLDEST: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
+/// The threads for whose faults the pending call has been requested.
+static CALLED: ThreadSet = ThreadSet::new(&CALLS);
+static CALLS: AtomicUsize = AtomicUsize::new(0);
 /// How many threads are recorded as deferred, in all interpreters.
-static DEFERRED: AtomicUsize = AtomicUsize::new(0);
-
-/// Whether a thread may be in a set of [`Interpreter::requested`].
-static RAISING: AtomicBool = AtomicBool::new(false);
+pub(super) static DEFERRED: AtomicUsize = AtomicUsize::new(0);
+/// How many threads are in the sets of [`Interpreter::requested`], and one more for [`MAIN_FAULTED`].
+pub(super) static REQUESTS: AtomicUsize = AtomicUsize::new(0);
+/// Whether the main thread, for which a pending call is requested in place of an exception, may have something to forget that it has taken
+/// back.
+static MAIN_FAULTED: AtomicBool = AtomicBool::new(false);
 
 /// Does what a signal handler could not do, and registers [`request`] to be called after each fault.
 pub(crate) fn connect(py: Python<'_>, here: &Interpreter, main: usize) {
-    // Not in the limited API, but in all versions of CPython, under one of two names.
+    // Not in the limited API, but in all versions of CPython, the first one under one of two names.
     #[cfg(unix)]
     let find = |name: &std::ffi::CStr| {
         // SAFETY: the name ends in a zero byte.
@@ -54,6 +62,8 @@ pub(crate) fn connect(py: Python<'_>, here: &Interpreter, main: usize) {
     let names = [c"PyThreadState_GetUnchecked", c"_PyThreadState_UncheckedGet"];
     let function = names.into_iter().map(find).find(|function| !function.is_null());
     ATTACHED.store(function.unwrap_or(ptr::null_mut()), Ordering::Release);
+    NEWEST.store(find(c"PyInterpreterState_Head"), Ordering::Release);
+    OLDEST.store(find(c"PyInterpreterState_Main"), Ordering::Release);
     // From 3.13 on CPython says which it is. Before, it is known to the main interpreter, and if it is this one.
     let is_known = version(py) >= (3, 13) || here.is_main();
     let main = if main != 0 && is_known {
@@ -71,9 +81,18 @@ pub(crate) fn connect(py: Python<'_>, here: &Interpreter, main: usize) {
 /// After fork(2), in the child, where this thread is the main one.
 pub(crate) fn after_fork(py: Python<'_>) {
     let here = thread();
-    if MAIN.swap(here, Ordering::AcqRel) != here && version(py) >= (3, 13) {
-        SERVED.store(false, Ordering::Release);
+    if MAIN.swap(here, Ordering::AcqRel) != here {
+        forget_main_faulted();
+        if version(py) >= (3, 13) {
+            SERVED.store(false, Ordering::Release);
+        }
     }
+    // The other threads are the parent's.
+    for interpreter in interpreter::all() {
+        interpreter.requested.retain(here);
+        interpreter.deferred.retain(here);
+    }
+    CALLED.retain(here);
     // A thread that was about to make the call does not exist here.
     REQUESTED.store(0, Ordering::Release);
 }
@@ -118,8 +137,9 @@ fn request() {
     for other in interpreter::all().filter(|&other| here.is_none_or(|here| !ptr::eq(here, other))) {
         // What it has left unreported in that interpreter is out of date.
         other.requested.remove(thread);
-        forget_deferred(other, thread);
+        other.deferred.remove(thread);
     }
+    CALLED.remove(thread);
     // Up to CPython 3.11 it is the state of whichever thread is attached.
     let attached = attached();
     let is_main = thread == MAIN.load(Ordering::Acquire);
@@ -132,16 +152,17 @@ fn request() {
     if can_raise_here && here.is_some_and(|here| raise_in_thread(here, thread)) {
         return;
     }
-    if is_attached {
+    if is_attached && is_main && !MAIN_FAULTED.swap(true, Ordering::AcqRel) {
         // Its operation, which may take the fault back, looks at that only when it is told to.
-        RAISING.store(true, Ordering::Release);
+        REQUESTS.fetch_add(1, Ordering::AcqRel);
     }
     if !has_callback {
-        if here.is_some_and(|here| here.deferred.insert(thread)) {
-            DEFERRED.fetch_add(1, Ordering::AcqRel);
+        if let Some(here) = here {
+            here.deferred.insert(thread);
         }
         return;
     }
+    CALLED.insert(thread);
     let target = interpreter_of(attached).addr() | 1;
     if REQUESTED.swap(target, Ordering::AcqRel) == target {
         return;
@@ -163,6 +184,29 @@ fn attached() -> *mut ffi::PyThreadState {
         unsafe { std::mem::transmute::<*mut c_void, unsafe extern "C" fn() -> *mut ffi::PyThreadState>(function) };
     // SAFETY: the function only reads a variable.
     unsafe { function() }
+}
+
+/// Whether there are other interpreters that may be running now, each with a GIL of its own.
+pub(crate) fn are_there_others(py: Python<'_>) -> bool {
+    let [newest, oldest] = [&NEWEST, &OLDEST].map(|function| function.load(Ordering::Acquire));
+    if version(py) < (3, 12) || newest.is_null() || oldest.is_null() {
+        return false;
+    }
+    let call = |function: *mut c_void| {
+        // SAFETY: `connect` has found a function of this type.
+        let function = unsafe {
+            std::mem::transmute::<*mut c_void, unsafe extern "C" fn() -> *mut ffi::PyInterpreterState>(function)
+        };
+        // SAFETY: the function only reads a variable.
+        unsafe { function() }
+    };
+    call(newest) != call(oldest)
+}
+
+/// The threads for whose faults the pending call has been requested since this was asked last: of the main interpreter, and none of
+/// Python's.
+pub(crate) fn take_called() -> Vec<usize> {
+    CALLED.take()
 }
 
 fn interpreter_of(thread: *mut ffi::PyThreadState) -> *mut ffi::PyInterpreterState {
@@ -203,7 +247,6 @@ pub(crate) fn raise_in_thread(here: &Interpreter, thread: usize) -> bool {
         return false;
     }
     here.requested.insert(thread);
-    RAISING.store(true, Ordering::Release);
     // SAFETY: attached; the exception is a class.
     let raised = unsafe { ffi::PyThreadState_SetAsyncExc(thread as c_long, class) } > 0;
     if !raised {
@@ -223,21 +266,21 @@ pub(crate) fn is_elsewhere(here: &Interpreter, thread: usize) -> bool {
 pub(crate) fn was_raised(py: Python<'_>) {
     if let Some(here) = interpreter::current(py) {
         here.requested.remove(thread());
-        forget_deferred(here, thread());
+        here.deferred.remove(thread());
     }
 }
 
 /// Withdraws the exception that was requested in this thread: the fault is just being reported in another way.
-pub(crate) fn withdraw(is_still_waiting: impl FnOnce(usize) -> bool) {
+pub(crate) fn withdraw(is_still_waiting: impl FnOnce() -> bool) {
     // SAFETY: the other way is an exception too, which only attached threads make.
     let py = unsafe { Python::assume_attached() };
     let Some(here) = interpreter::current(py) else { return };
     let thread = thread();
     let is_requested = here.requested.contains(thread) || here.deferred.contains(thread);
-    if !is_requested || is_still_waiting(thread) {
+    if !is_requested || is_still_waiting() {
         return;
     }
-    forget_deferred(here, thread);
+    here.deferred.remove(thread);
     if here.requested.remove(thread) {
         // SAFETY: attached; null withdraws the exception.
         unsafe { ffi::PyThreadState_SetAsyncExc(thread as c_long, ptr::null_mut()) };
@@ -247,21 +290,25 @@ pub(crate) fn withdraw(is_still_waiting: impl FnOnce(usize) -> bool) {
 /// Whether an exception may have been requested in a thread.
 #[inline(always)]
 pub(crate) fn may_be_requested() -> bool {
-    RAISING.load(Ordering::Relaxed)
+    REQUESTS.load(Ordering::Relaxed) > 0
 }
 
 /// An operation of this thread has succeeded: if it has met a fault all the same, no exception is needed for that. One that was
 /// requested for another fault is left: that may have been reported to another thread, whose map is gone.
 #[cold]
 #[inline(never)]
-pub(crate) fn withdraw_if_taken_back(_py: Python<'_>, is_still_waiting: impl FnOnce(usize) -> bool) {
+pub(crate) fn withdraw_if_taken_back(_py: Python<'_>, is_still_waiting: impl FnOnce() -> bool) {
     if firmmap::fault::taken_back() {
         withdraw(is_still_waiting);
     }
-    // A request is entered in its set before it says so here: what this replaces is seen there.
-    RAISING.swap(false, Ordering::AcqRel);
-    if interpreter::all().any(|interpreter| !interpreter.requested.is_empty()) {
-        RAISING.store(true, Ordering::Release);
+    if MAIN.load(Ordering::Acquire) == thread() {
+        forget_main_faulted();
+    }
+}
+
+fn forget_main_faulted() {
+    if MAIN_FAULTED.swap(false, Ordering::AcqRel) {
+        REQUESTS.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -273,18 +320,10 @@ pub(crate) fn has_deferred() -> bool {
 
 /// Requests an exception in this thread, if that was deferred until it is attached again.
 #[cold]
-pub(crate) fn request_if_deferred(py: Python<'_>, is_still_waiting: impl FnOnce(usize) -> bool) {
+pub(crate) fn request_if_deferred(py: Python<'_>, is_still_waiting: impl FnOnce() -> bool) {
     let Some(here) = interpreter::current(py) else { return };
     let thread = thread();
-    if forget_deferred(here, thread) && is_still_waiting(thread) {
+    if here.deferred.remove(thread) && is_still_waiting() {
         raise_in_thread(here, thread);
     }
-}
-
-fn forget_deferred(here: &Interpreter, thread: usize) -> bool {
-    let was_deferred = here.deferred.remove(thread);
-    if was_deferred {
-        DEFERRED.fetch_sub(1, Ordering::AcqRel);
-    }
-    was_deferred
 }

@@ -7,7 +7,7 @@ mod interrupt;
 
 use std::ffi::CStr;
 
-use firmmap::fault::{take_fault_of, taken_back, waiting_faults};
+use firmmap::fault::{UnreportedFault, take_fault_of, take_own_fault, taken_back, waiting_faults};
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyModule, PyTuple, PyType};
@@ -116,14 +116,13 @@ fn list<'py>(py: Python<'py>, offsets: &[usize]) -> Returned<'py> {
 }
 
 fn own_faults() -> Vec<usize> {
-    let here = interrupt::thread();
-    std::iter::from_fn(|| take_fault_of(here)).map(|fault| fault.offset).collect()
+    std::iter::from_fn(take_own_fault).map(|fault| fault.offset).collect()
 }
 
 /// An operation has reported a fault to this thread: no second exception is needed for it.
 pub(crate) fn reported() {
     let _ = taken_back();
-    interrupt::withdraw(is_waiting);
+    interrupt::withdraw(is_own_waiting);
 }
 
 /// Work on a map is over: a fault that it has met and does not report, as a search does whose match lies before the missing byte, is
@@ -131,19 +130,20 @@ pub(crate) fn reported() {
 #[inline(always)]
 pub(crate) fn after_work(py: Python<'_>) {
     if interrupt::may_be_requested() {
-        interrupt::withdraw_if_taken_back(py, is_waiting);
+        interrupt::withdraw_if_taken_back(py, is_own_waiting);
     }
 }
 
-fn is_waiting(thread: usize) -> bool {
-    waiting_faults().iter().any(|fault| fault.thread == thread)
+/// Whether this thread is still to be told of a fault.
+fn is_own_waiting() -> bool {
+    waiting_faults().iter().any(UnreportedFault::is_own)
 }
 
 /// A view was released: if this thread has faulted in it while it was detached, an exception is requested now.
 #[inline]
 pub(crate) fn after_release(py: Python<'_>) {
     if interrupt::has_deferred() {
-        interrupt::request_if_deferred(py, is_waiting);
+        interrupt::request_if_deferred(py, is_own_waiting);
     }
 }
 
@@ -153,23 +153,35 @@ pub(crate) fn deliver(py: Python<'_>) -> PyResult<()> {
     // the faults stay with their maps.
     let Some(interpreter) = interpreter::current(py) else { return Ok(()) };
     let Some(make_error) = interpreter.get(py, Kept::MakeError) else { return Ok(()) };
-    let here = interrupt::thread();
+    // Where there are others, only what it was called for: their threads can be in an operation that is about to report its fault.
+    let called = interrupt::take_called();
+    let are_others = interrupt::are_there_others(py);
     let mut offsets = own_faults();
-    for fault in waiting_faults().into_iter().filter(|fault| fault.thread != here) {
-        // To a thread that runs another interpreter it is reported there.
-        if interrupt::is_elsewhere(interpreter, fault.thread) {
+    for fault in waiting_faults() {
+        // In the child of fork(2), a thread of the parent, which is told there. Here it stays with its map.
+        if fault.is_own() || fault.is_of_parent() {
             continue;
         }
-        let reachable = fault.thread_lives() && !has_moved_on(py, interpreter, fault.thread).unwrap_or(true);
+        let lives = fault.thread_lives();
+        // To a thread that runs another interpreter it is reported there.
+        if lives && interrupt::is_elsewhere(interpreter, fault.thread) {
+            continue;
+        }
+        if are_others && lives && !called.contains(&fault.thread) {
+            continue;
+        }
+        // Nor can be told then what a thread is doing: `sys._current_frames()` makes frame objects for those of other interpreters too, out
+        // of memory that is not theirs.
+        let reachable = lives && !are_others && !has_moved_on(py, interpreter, fault.thread).unwrap_or(true);
         // An operation without the GIL may have reported it in the meantime.
-        if !is_waiting(fault.thread) {
+        if !waiting_faults().iter().any(|other| other.is_of_same_thread(&fault)) {
             continue;
         }
         // The fault stays with its map until it has been reported to the thread.
         if reachable && interrupt::raise_in_thread(interpreter, fault.thread) {
             continue;
         }
-        offsets.extend(take_fault_of(fault.thread).filter(|fault| !fault.reported).map(|fault| fault.offset));
+        offsets.extend(take_fault_of(&fault).filter(|fault| !fault.reported).map(|fault| fault.offset));
     }
     if offsets.is_empty() { Ok(()) } else { Err(Exception::made(call(&make_error, [list(py, &offsets)?])?)) }
 }

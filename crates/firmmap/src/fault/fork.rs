@@ -1,9 +1,9 @@
 //! fork(2): keeps the table of mappings consistent in every child.
 
 use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
-use super::os::{Blocked, block_signals, thread};
+use super::os::{Blocked, block_signals, thread, thread_id};
 use super::table;
 use crate::sys;
 
@@ -16,6 +16,8 @@ pub(super) fn guard_table() {
 /// The thread that has taken all locks to fork, and how often it was asked to do so again. Its child has the same `pthread_self()`.
 static FORKING: AtomicUsize = AtomicUsize::new(0);
 static ASKED_AGAIN: AtomicUsize = AtomicUsize::new(0);
+/// Its number, which its child does not have.
+static FORKING_ID: AtomicI32 = AtomicI32::new(0);
 
 /// The signals that are blocked while a thread forks.
 struct WhileForking(UnsafeCell<Option<Blocked>>);
@@ -33,6 +35,7 @@ extern "C" fn before_fork() {
     table::lock_for_fork();
     // SAFETY: this thread holds all locks, so that no other one is here.
     unsafe { *BLOCKED.0.get() = Some(blocked) };
+    FORKING_ID.store(thread_id(), Ordering::Relaxed);
     FORKING.store(thread(), Ordering::Relaxed);
 }
 
@@ -53,6 +56,6 @@ extern "C" fn after_fork() {
 }
 
 extern "C" fn after_fork_in_the_child() {
-    table::forget_other_threads();
+    table::forget_other_threads(FORKING_ID.load(Ordering::Relaxed));
     after_fork();
 }

@@ -7,7 +7,7 @@
 //! the latest when the map is dropped ([`set_drop_hook`]). `docs/faults.md` in the repository describes how it works, what it costs
 //! and what it cannot do.
 //!
-//! The first map installs the handler for the whole process; [`set_fault_guard`] switches it off. [`on_fault`], [`take_fault_of`],
+//! The first map installs the handler for the whole process; [`set_fault_guard`] switches it off. [`on_fault`], [`take_own_fault`],
 //! [`waiting_faults`], [`fault_handler`] and [`forget_fault_handler`] are for bindings, which report faults to their interpreter.
 //!
 //! # Examples
@@ -71,6 +71,7 @@ pub(crate) use busy::Busy;
 pub(crate) use drop_hook::dropped;
 pub use drop_hook::{DroppedFault, set_drop_hook};
 pub(crate) use os::attempt;
+use slot::Wanted;
 pub(crate) use slot::{Slot, UNGUARDED};
 pub(crate) use table::{register, release, renew, withdraw};
 
@@ -235,11 +236,53 @@ pub struct UnreportedFault {
     pub thread: usize,
     /// Whether an operation in another thread has reported it.
     pub reported: bool,
-    /// The kernel's id of the thread.
+    /// The kernel's id of the thread; or [`OF_PARENT`].
     id: i32,
 }
 
+/// In a child of fork(2), the id of all threads but the one that it has: what they had in the parent could be that of a new thread.
+const OF_PARENT: i32 = -1;
+
 impl UnreportedFault {
+    /// Returns whether the faulting thread is the calling one.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// The value of [`thread`](Self::thread) is that of another thread once its own has ended. Only on Linux, Android and Windows are the
+    /// two told apart.
+    ///
+    /// # Examples
+    ///
+    /// See [`waiting_faults`].
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.is_of(os::thread(), os::thread_id())
+    }
+
+    /// Returns whether the two are of one thread.
+    ///
+    /// # Examples
+    ///
+    /// See [`waiting_faults`].
+    #[must_use]
+    pub fn is_of_same_thread(&self, other: &Self) -> bool {
+        self.is_of(other.thread, other.id)
+    }
+
+    /// Returns whether the faulting thread is one of the process that has forked this one. It is told of the fault there.
+    ///
+    /// # Examples
+    ///
+    /// See [`waiting_faults`].
+    #[must_use]
+    pub fn is_of_parent(&self) -> bool {
+        self.id == OF_PARENT
+    }
+
+    fn is_of(&self, thread: usize, id: i32) -> bool {
+        self.thread == thread && self.id == id
+    }
+
     /// Returns whether the faulting thread still exists. The value of [`thread`](Self::thread) may have been reused by another
     /// thread.
     ///
@@ -254,7 +297,7 @@ impl UnreportedFault {
     /// ```
     #[must_use]
     pub fn thread_lives(&self) -> bool {
-        os::thread_lives(self.id)
+        !self.is_of_parent() && os::thread_lives(self.id)
     }
 }
 
@@ -272,23 +315,45 @@ impl UnreportedFault {
 /// ```
 #[must_use]
 pub fn take_fault() -> Option<UnreportedFault> {
-    let here = os::thread();
-    take(&|slot, thread| thread == here || !slot.is_busy(thread))
+    take(&is_waiting)
 }
 
-/// As [`take_fault`], but only for faults of `thread`.
+/// As [`take_fault`], but only for faults of the calling thread.
 ///
 /// # Examples
 ///
 /// ```
-/// assert_eq!(firmmap::fault::take_fault_of(0), None);
+/// assert_eq!(firmmap::fault::take_own_fault(), None);
 /// ```
 #[must_use]
-pub fn take_fault_of(thread: usize) -> Option<UnreportedFault> {
-    take(&|_, other| other == thread)
+pub fn take_own_fault() -> Option<UnreportedFault> {
+    take(&|_, fault| fault.is_own())
 }
 
-fn take(wanted: &dyn Fn(&Slot, usize) -> bool) -> Option<UnreportedFault> {
+/// As [`take_fault`], but only for faults of the thread that `fault` is of.
+///
+/// # Examples
+///
+/// ```
+/// use firmmap::fault::{take_fault_of, waiting_faults};
+///
+/// for fault in waiting_faults().into_iter().filter(|fault| !fault.thread_lives()) {
+///     if let Some(fault) = take_fault_of(&fault) {
+///         eprintln!("a thread that has ended did not find the byte at {}", fault.offset);
+///     }
+/// }
+/// ```
+#[must_use]
+pub fn take_fault_of(fault: &UnreportedFault) -> Option<UnreportedFault> {
+    take(&|_, other| other.is_of_same_thread(fault))
+}
+
+/// Whether no operation is about to report the fault.
+fn is_waiting(slot: &Slot, fault: &UnreportedFault) -> bool {
+    fault.thread == os::thread() || !slot.is_busy(fault.thread)
+}
+
+fn take(wanted: Wanted<'_>) -> Option<UnreportedFault> {
     while pool::has_reports() {
         let slot = {
             let _blocked = os::block_signals();
@@ -310,12 +375,13 @@ fn take(wanted: &dyn Fn(&Slot, usize) -> bool) -> Option<UnreportedFault> {
 /// # Examples
 ///
 /// ```
-/// assert!(firmmap::fault::waiting_faults().is_empty());
+/// use firmmap::fault::waiting_faults;
+///
+/// let own = waiting_faults().into_iter().find(|fault| fault.is_own());
+/// assert!(own.is_none_or(|own| own.is_of_same_thread(&own) && !own.is_of_parent()));
 /// ```
 #[must_use]
 pub fn waiting_faults() -> Vec<UnreportedFault> {
-    let here = os::thread();
-    let wanted = |slot: &Slot, thread: usize| thread == here || !slot.is_busy(thread);
     let mut faults = Vec::new();
     let mut slots: Vec<&Slot> = Vec::new();
     while pool::has_reports() {
@@ -332,7 +398,7 @@ pub fn waiting_faults() -> Vec<UnreportedFault> {
         }
         for slot in pool.reporting() {
             let before = faults.len();
-            faults.extend(slot.waiting(&wanted));
+            faults.extend(slot.waiting(&is_waiting));
             if faults.len() > before {
                 slots.push(slot);
             }

@@ -57,6 +57,9 @@ const ZEROED_RANGES: usize = 16;
 /// A node as the record of a thread with unreported faults.
 struct Report<'a>(&'a Node);
 
+/// Which of a slot's faults.
+pub(super) type Wanted<'a> = &'a dyn Fn(&Slot, &UnreportedFault) -> bool;
+
 impl Report<'_> {
     /// `pthread_self()`.
     fn thread(&self) -> &AtomicUsize {
@@ -345,8 +348,8 @@ impl Slot {
     #[cold]
     #[inline(never)]
     pub(crate) fn dismiss(&self) {
-        let here = os::thread();
-        self.take(&|_, thread| thread == here);
+        let (here, id) = (os::thread(), os::thread_id());
+        self.take(&|_, fault| fault.is_of(here, id));
         super::note_taken_back();
     }
 
@@ -383,8 +386,9 @@ impl Slot {
         self.unlisted.store(0, Ordering::Relaxed);
         // A thread that has ended cannot be told any more. Each report comes to the front in turn.
         if let Some(node) = pool.take_report(self, |_| true) {
-            let bound_to_be_reported = !NOTIFY.load(Ordering::Acquire).is_null();
-            if bound_to_be_reported || os::thread_lives(Report(node).fault().id) {
+            let fault = Report(node).fault();
+            let is_told_by_binding = !NOTIFY.load(Ordering::Acquire).is_null() && !fault.is_of_parent();
+            if is_told_by_binding || fault.thread_lives() {
                 pool.add_report(self, node);
             } else {
                 pool.give_back(node);
@@ -401,16 +405,16 @@ impl Slot {
     }
 
     /// The unreported faults of the threads that are `wanted`. The pool is locked.
-    pub(super) fn waiting(&self, wanted: &dyn Fn(&Slot, usize) -> bool) -> impl Iterator<Item = UnreportedFault> {
-        self.reports.iter().map(|node| Report(node).fault()).filter(move |fault| wanted(self, fault.thread))
+    pub(super) fn waiting(&self, wanted: Wanted<'_>) -> impl Iterator<Item = UnreportedFault> {
+        self.reports.iter().map(|node| Report(node).fault()).filter(move |fault| wanted(self, fault))
     }
 
     /// Takes a fault of one of the threads that are `wanted`.
-    pub(super) fn take(&self, wanted: &dyn Fn(&Slot, usize) -> bool) -> Option<UnreportedFault> {
+    pub(super) fn take(&self, wanted: Wanted<'_>) -> Option<UnreportedFault> {
         let _blocked = os::block_signals();
         let _held = self.hold();
         let pool = Pool::lock();
-        let node = pool.take_report(self, |node| wanted(self, Report(node).fault().thread))?;
+        let node = pool.take_report(self, |node| wanted(self, &Report(node).fault()))?;
         let fault = Report(node).fault();
         pool.give_back(node);
         drop(pool);
@@ -579,13 +583,12 @@ impl Slot {
         pool.add_report(self, node);
     }
 
-    /// In the child of fork(2), where this thread has another id.
-    pub(super) fn renumber(&self, thread: usize, id: i32) {
+    /// In the child of fork(2), where this thread has another id, and the others do not exist: their ids could be those of new threads.
+    pub(super) fn renumber(&self, thread: usize, id: i32, new: i32) {
         for node in self.reports.iter() {
             let report = Report(node);
-            if report.thread().load(Ordering::Relaxed) == thread {
-                report.id().store(id as usize, Ordering::Relaxed);
-            }
+            let new = if report.is_of(thread, id) { new } else { super::OF_PARENT };
+            report.id().store(new as usize, Ordering::Relaxed);
         }
     }
 

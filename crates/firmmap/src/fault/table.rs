@@ -196,11 +196,11 @@ pub(crate) fn unlock_after_fork() {
 }
 
 /// After fork(2), in the child, where all locks are held: the other threads, and their operations, do not exist there, and this one
-/// has another id.
-pub(crate) fn forget_other_threads() {
+/// had the number `id`.
+pub(crate) fn forget_other_threads(id: i32) {
     super::busy::forget_all();
-    let (thread, id) = (os::thread(), os::thread_id());
+    let (thread, new) = (os::thread(), os::thread_id());
     for slot in pool::has_reports().then(slots).into_iter().flatten() {
-        slot.renumber(thread, id);
+        slot.renumber(thread, id, new);
     }
 }

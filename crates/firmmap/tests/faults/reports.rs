@@ -9,7 +9,7 @@ use std::sync::{Barrier, mpsc};
 use crate::process::*;
 use firmmap::{
     Access, ErrorKind, Mmap, MmapOptions,
-    fault::{self, take_fault, take_fault_of, waiting_faults},
+    fault::{self, take_fault, take_fault_of, take_own_fault, waiting_faults},
 };
 
 crate::scenarios! {
@@ -24,6 +24,8 @@ crate::scenarios! {
         the_count_goes_on_where_a_shared_map_is_mapped_again,
         resizing_in_another_thread_takes_nothing_away,
         a_child_of_a_fork_by_a_thread_is_told,
+        threads_of_the_parent_are_not_those_of_a_child,
+        a_thread_is_not_the_one_that_had_its_address_before,
         a_scope_gives_the_result_or_the_fault,
         a_scope_for_writing,
         a_scope_and_a_fault_of_another_thread,
@@ -110,9 +112,9 @@ fn forty_threads_wait_to_be_told() {
             assert_eq!(waiting_faults().len(), 40);
         }
         all.wait();
-        let fault = take_fault_of(here()).unwrap();
+        let fault = take_own_fault().unwrap();
         assert_eq!((fault.offset, fault.thread, fault.reported), ((40 - thread) * page() + 5, here(), false));
-        assert_eq!(take_fault_of(here()), None);
+        assert_eq!(take_own_fault(), None);
     });
     assert_eq!((take_fault(), waiting_faults().len()), (None, 0));
     map.close().unwrap();
@@ -233,7 +235,7 @@ fn a_child_of_a_fork_by_a_thread_is_told() {
                 map.check().unwrap();
                 peek(&map, 2 * page());
                 assert_eq!(
-                    take_fault_of(here()).map(|fault| (fault.offset, fault.thread_lives())),
+                    take_own_fault().map(|fault| (fault.offset, fault.thread_lives())),
                     Some((2 * page(), true))
                 );
                 peek(&map, page());
@@ -246,6 +248,62 @@ fn a_child_of_a_fork_by_a_thread_is_told() {
         };
         scope.spawn(fork).join().unwrap();
     });
+}
+
+/// F3: what they had met is left to the map, also where a new thread gets the address of one of them.
+fn threads_of_the_parent_are_not_those_of_a_child() {
+    let pages = Pages::new(4);
+    let map = pages.map(Access::Write);
+    pages.truncate(1);
+    let (met, forked) = (Barrier::new(2), Barrier::new(2));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            peek(&map, 2 * page());
+            met.wait();
+            forked.wait();
+            assert_eq!(take_own_fault().map(|fault| fault.offset), Some(2 * page()));
+        });
+        met.wait();
+        // SAFETY: the child starts threads, for which the C library prepares it, as no other thread allocates meanwhile.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let fault = waiting_faults()[0];
+            assert!(fault.is_of_parent() && !fault.is_own() && !fault.thread_lives());
+            for _ in 0..4 {
+                std::thread::scope(|scope| assert_eq!(scope.spawn(take_own_fault).join().unwrap(), None));
+            }
+            assert_fault(map.check(), 2 * page()..=2 * page());
+            assert_eq!((take_fault(), waiting_faults().len()), (None, 0));
+            // SAFETY: nothing is to be written out.
+            unsafe { libc::_exit(0) };
+        }
+        let ended = wait_for(child);
+        forked.wait();
+        assert!(ended.success());
+    });
+}
+
+/// F3: only the thread itself is told, and not another one that has the same `pthread_self()`.
+fn a_thread_is_not_the_one_that_had_its_address_before() {
+    let pages = Pages::new(4);
+    let map = pages.map(Access::Write);
+    pages.truncate(1);
+    let meet = || {
+        peek(&map, 3 * page());
+        here()
+    };
+    let ended = std::thread::scope(|scope| scope.spawn(meet).join().unwrap());
+    let is_known = cfg!(any(target_os = "linux", target_os = "android"));
+    for _ in 0..100 {
+        let look = || (here(), waiting_faults()[0].is_own());
+        let (thread, is_own) = std::thread::scope(|scope| scope.spawn(look).join().unwrap());
+        assert_eq!(is_own, !is_known && thread == ended, "{thread:#x} after {ended:#x}");
+    }
+    let fault = waiting_faults()[0];
+    assert_eq!((fault.thread, fault.thread_lives()), (ended, !is_known));
+    assert_eq!(take_fault_of(&fault), Some(fault));
+    assert_eq!(take_fault(), None);
+    map.check().unwrap();
 }
 
 fn sum(bytes: &[u8]) -> u64 {
