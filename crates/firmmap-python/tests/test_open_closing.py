@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -371,6 +372,64 @@ def test_closefd_of_a_loss_with_a_view(path: Path) -> None:
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(fd)
     view.release()
+
+
+@only_unix
+def test_loss_is_told_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """G11, F8: what flush() or close() has told of is not told again when the last view goes; later losses are."""
+    path.write_bytes(bytes(2 * PAGE))
+    for end in ("close", "flush"):
+        for late in (False, True):
+            told: list[Any] = []
+            monkeypatch.setattr(sys, "unraisablehook", lambda args, told=told: told.append(args.exc_value))
+            os.truncate(path, 2 * PAGE)
+            m = firmmap.open(path, "r+")
+            view = memoryview(m)
+            os.truncate(path, PAGE + 10)
+            m[PAGE + 900] = 1
+            view[PAGE + 700] = 1
+            with pytest.raises(firmmap.MapFaultError) as caught:
+                getattr(m, end)()
+            assert caught.value.offset == PAGE + 900
+            if late:
+                view[PAGE + 800] = 1
+            elif end == "flush":
+                m.flush()
+            view.release()
+            if end == "close":
+                assert [error.offset for error in told] == [PAGE + 800] * late
+            else:
+                assert told == []
+                with pytest.raises(firmmap.MapFaultError) if late else nullcontext():
+                    m.close()
+
+
+@only_unix
+def test_closefd_of_a_number_that_is_another_file_by_then(path: Path, tmp_path: Path) -> None:
+    """F9, G3: a number that was closed behind the map's back is not closed where it is another file's."""
+    fd = os.open(path, os.O_RDONLY)
+    m = firmmap.open(fd, closefd=True)
+    other = os.open(tmp_path / "other", os.O_RDWR | os.O_CREAT)
+    os.dup2(other, fd)
+    with pytest.raises(OSError, match="Bad file descriptor") as caught:
+        m.close()
+    assert (caught.value.errno, caught.value.filename) == (errno.EBADF, fd)
+    assert m.closed
+    assert os.path.sameopenfile(fd, other)
+    m = firmmap.open(fd, closefd=True)
+    os.close(fd)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        m.close()
+    m.close()
+    os.close(other)
+
+
+@pytest.mark.parametrize("name", ["m", "m = held = [], m", "class K: pass\nk = K(); k.k = k; k.m = m; del m; k"])
+def test_closefd_at_the_end_of_the_interpreter(path: Path, name: str) -> None:
+    """G3, N5: the descriptor is closed without anything that is gone by then."""
+    program = f"import firmmap, os\nm = firmmap.open(os.open({str(path)!r}, os.O_RDONLY), closefd=True)\n{name}\n"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
 
 
 def test_closefd(path: Path) -> None:

@@ -501,7 +501,8 @@ def open(
     into memory in place of mapping it, with mode 'r' or 'c': files of /proc, pipes.
     opener(path, flags) opens the file, as for open().
 
-    An open that fails has changed no file and created none.
+    An open that fails has changed no file and created none, but what an opener has
+    created stays.
     """
 
 @overload
@@ -549,7 +550,8 @@ def open(
     into memory in place of mapping it, with mode 'r' or 'c': files of /proc, pipes.
     opener(path, flags) opens the file, as for open().
 
-    An open that fails has changed no file and created none.
+    An open that fails has changed no file and created none, but what an opener has
+    created stays.
     """
 
 def anonymous(length: SupportsIndex, *, capacity: SupportsIndex | None = None) -> MappedFile:

@@ -2,14 +2,14 @@
 
 use pyo3::prelude::*;
 
-use super::open::Name;
+use super::open::{self, Name};
 use super::{MappedFile, This, type_object, unsupported, write};
 use crate::args::Args;
 use crate::common::{self, DETACHED_COPY, Mapped, Returned, unmap};
-use crate::errors::exception;
+use crate::errors::{exception, system_error};
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyResult, preserving, warn_resource};
-use crate::sys::objects::{attribute, boolean, call_method, class_name, import, none};
+use crate::sys::objects::{attribute, boolean, call_method, class_name, none};
 
 pub(crate) fn closed(this: This<'_>) -> Returned<'_> {
     let closed = this.state.with(this.py, |state| state.is_none());
@@ -112,7 +112,8 @@ impl MappedFile {
     /// Closes the descriptor that the caller has handed over, once.
     pub(super) fn close_descriptor(&self, py: Python<'_>) -> PyResult<()> {
         let Some(descriptor) = self.closes.with(py, Option::take) else { return Ok(()) };
-        call_method(&import(py, c"os")?, c"close", [crate::args::python_int(py, descriptor as isize)?]).map(drop)
+        let closed = descriptor.close(py)?;
+        closed.map_err(|error| open::name_descriptor(py, system_error(&error), &self.name))
     }
 
     /// The `ResourceWarning` for a file that goes without having been closed. Memory without a file is none.

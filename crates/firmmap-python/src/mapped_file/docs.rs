@@ -432,7 +432,8 @@ fileno(), does not grow, and does not follow its file. load=True reads the file
 into memory in place of mapping it, with mode 'r' or 'c': files of /proc, pipes.
 opener(path, flags) opens the file, as for open().
 
-An open that fails has changed no file and created none.";
+An open that fails has changed no file and created none, but what an opener has
+created stays.";
 
 pub(crate) const ANONYMOUS: &CStr = c"anonymous(length, *, capacity=None)
 --

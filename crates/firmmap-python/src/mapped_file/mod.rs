@@ -35,6 +35,7 @@ use crate::common::state_lock::StateLock;
 use crate::common::{self, Mapped, Returned, unmap};
 use crate::errors::exception;
 use crate::faults::interpreter::UnsupportedOperation;
+use crate::sys::descriptor::HandedOver;
 use crate::sys::exception::{Exception, PyBufferError, PyResult, PyValueError};
 use crate::sys::objects::{boolean, class_name, new_string, none};
 use crate::sys::owned::Owned;
@@ -57,7 +58,7 @@ pub(crate) struct MappedFile {
     /// The argument `capacity`.
     capacity: Option<usize>,
     /// The caller's descriptor, which `close()` is to close.
-    closes: StateLock<Option<i32>>,
+    closes: StateLock<Option<HandedOver>>,
     /// The argument `closefd`.
     closefd: bool,
     /// Further arguments, for the pickle.

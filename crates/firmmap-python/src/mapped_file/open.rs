@@ -85,7 +85,7 @@ impl OpenArgs {
             let mode = self.mode;
             if self.closefd == Some(true) {
                 let mut file = self.map(py, descriptor, Name::Descriptor(number.into()), mode, false)?;
-                file.closes = StateLock::new(Some(descriptor));
+                file.closes = StateLock::new(Some(descriptor::HandedOver::new(py, descriptor)?));
                 file.closefd = true;
                 return Ok(file);
             }
@@ -283,7 +283,7 @@ fn load(
 }
 
 /// Names the descriptor in an error about it, as files do.
-fn name_descriptor(py: Python<'_>, error: Exception, name: &Name) -> Exception {
+pub(super) fn name_descriptor(py: Python<'_>, error: Exception, name: &Name) -> Exception {
     error.with_filename(|| match name {
         Name::Descriptor(number) => Some(number.bind(py).clone().into()),
         _ => None,

@@ -1,5 +1,7 @@
 //! File descriptors as Python has them: numbers of files that are the caller's.
 
+#[cfg(unix)]
+use super::detach::detached;
 use super::exception::{PyOSError, PyResult};
 #[cfg(windows)]
 use super::number::python_int;
@@ -44,6 +46,70 @@ pub(crate) fn borrow(py: Python<'_>, fileno: i32) -> PyResult<Source> {
 /// The C library's number.
 #[cfg(windows)]
 const EBADF: i32 = 9;
+
+/// A descriptor that the caller has handed over, to be closed with its map. Nothing is imported for that: the interpreter may be at its end.
+pub(crate) struct HandedOver {
+    number: i32,
+    /// Device and inode: if somebody else has closed the descriptor, the number may be that of another file by then.
+    #[cfg(unix)]
+    file: (u64, u64),
+    /// `os.close`, as the number is one of Python's C library.
+    #[cfg(windows)]
+    close: super::owned::Owned,
+}
+
+#[cfg(unix)]
+impl HandedOver {
+    pub(crate) fn new(_py: Python<'_>, number: i32) -> PyResult<Self> {
+        match identity(number) {
+            Some(file) => Ok(Self { number, file }),
+            None => Err(PyOSError::new_err((libc::EBADF, "Bad file descriptor"))),
+        }
+    }
+
+    /// Closes it; the system's error if it is not the file's any more.
+    pub(crate) fn close(self, py: Python<'_>) -> PyResult<std::io::Result<()>> {
+        let Self { number, file } = self;
+        if identity(number) != Some(file) {
+            return Ok(Err(std::io::Error::from_raw_os_error(libc::EBADF)));
+        }
+        let close = || {
+            // SAFETY: it was handed over to be closed here.
+            let failed = unsafe { libc::close(number) } == -1;
+            let error = failed.then(std::io::Error::last_os_error);
+            // The descriptor is closed also where the call was interrupted.
+            error.filter(|error| error.kind() != std::io::ErrorKind::Interrupted)
+        };
+        Ok(detached(py, close).map_or(Ok(()), Err))
+    }
+}
+
+/// Device and inode of an open file.
+#[cfg(unix)]
+fn identity(number: i32) -> Option<(u64, u64)> {
+    let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: the buffer is a `stat`; the system checks the number.
+    if unsafe { libc::fstat(number, stat.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    // SAFETY: the call has succeeded, so it has filled the buffer.
+    let stat = unsafe { stat.assume_init() };
+    // Their types differ from system to system.
+    #[allow(clippy::unnecessary_cast)]
+    Some((stat.st_dev as u64, stat.st_ino as u64))
+}
+
+#[cfg(windows)]
+impl HandedOver {
+    pub(crate) fn new(py: Python<'_>, number: i32) -> PyResult<Self> {
+        let close = super::objects::attribute(&import(py, c"os")?, c"close")?;
+        Ok(Self { number, close: close.into() })
+    }
+
+    pub(crate) fn close(self, py: Python<'_>) -> PyResult<std::io::Result<()>> {
+        super::objects::call(self.close.bind(py), [python_int(py, self.number as isize)?]).map(|_| Ok(()))
+    }
+}
 
 /// Whether a file is behind `fileno` now.
 #[cfg(unix)]

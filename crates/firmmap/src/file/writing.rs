@@ -17,13 +17,16 @@ pub(super) enum Appends {
 
 /// What was stored in mapped pages through this value. The system reports neither that a store was past the end of the file, in its last
 /// page, nor, in a page that is dirty already, when it was made.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Unsettled {
     /// A range that contains all bytes that were written; empty if none were.
     start: usize,
     end: usize,
     /// Whether views that can be written to have existed.
     views: Views,
+    /// Where the bytes were missing that have been reported while there were views, and what these show there: that is not to be reported
+    /// again.
+    reported: Option<(usize, Vec<u8>)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +38,7 @@ pub(super) enum Views {
 
 impl Default for Unsettled {
     fn default() -> Self {
-        Self { start: usize::MAX, end: 0, views: Views::None }
+        Self { start: usize::MAX, end: 0, views: Views::None, reported: None }
     }
 }
 
@@ -104,7 +107,7 @@ impl MappedFile {
     }
 
     fn settle_file(&mut self) -> Result<()> {
-        let Unsettled { start, end, views } = std::mem::take(&mut self.unsettled);
+        let Unsettled { start, end, views, reported } = std::mem::take(&mut self.unsettled);
         let is_changed = end > 0
             || match views {
                 Views::None => false,
@@ -114,17 +117,20 @@ impl MappedFile {
             self.map.touch_file();
         }
         let Some(tail) = self.map.missing_in_last_page() else { return Ok(()) };
-        if start < tail.end && end > tail.start {
-            return Err(Detail::Fault { offset: tail.start.max(start) }.into());
+        let written = (start < tail.end && end > tail.start).then_some(tail.start.max(start));
+        if matches!(views, Views::None) {
+            return written.map_or(Ok(()), |offset| Err(Detail::Fault { offset }.into()));
         }
-        if matches!(views, Views::Since(_)) {
-            // The system cleared these bytes when the file was cut off.
-            let bytes = self.map.to_vec(tail.start..tail.end.min(self.map.len()))?;
-            if let Some(index) = bytes.iter().position(|&byte| byte != 0) {
-                return Err(Detail::Fault { offset: tail.start + index }.into());
-            }
-        }
-        Ok(())
+        // The system cleared these bytes when the file was cut off.
+        let bytes = self.map.to_vec(tail.start..tail.end.min(self.map.len()))?;
+        let shown = |index: usize| {
+            let (start, bytes) = reported.as_ref()?;
+            bytes.get(index.checked_sub(*start)?).copied()
+        };
+        let mut changed = tail.clone().zip(&bytes).filter(|&(index, &byte)| byte != 0 && shown(index) != Some(byte));
+        let lost = written.or_else(|| changed.next().map(|(index, _)| index));
+        self.unsettled.reported = if lost.is_some() { Some((tail.start, bytes)) } else { reported };
+        lost.map_or(Ok(()), |offset| Err(Detail::Fault { offset }.into()))
     }
 
     /// Refuses to read bytes of `start..end` that [`follow_end`](Self::follow_end) has just found to be missing from the file. Hidden: a part
