@@ -132,7 +132,7 @@ pub use map::{
     ReadOnly, Residency, SliceFault, check_immutable, set_slice_fault_hook,
 };
 #[doc(hidden)]
-pub use map::{FindAnyCursor, LineCursor, LineStep};
+pub use map::{FindAnyCursor, LineCursor, LineStep, divide};
 pub use mode::Mode;
 pub use options::MmapOptions;
 pub use sys::AsSource;

@@ -26,19 +26,13 @@ impl Direction {
         }
     }
 
-    /// Divides a range into what is searched at once, and what is searched after that without the GIL. The two
-    /// overlap by what a match across their border needs.
+    /// Divides a range into what is searched at once, and what is searched after that without the GIL.
     #[inline]
-    fn divide(self, Range { start, end }: Range<usize>, needle: usize) -> (Range<usize>, Option<Range<usize>>) {
-        let near = DETACHED_SEARCH.max(needle.saturating_mul(2));
-        if end - start <= near {
-            return (start..end, None);
+    fn divide(self, range: Range<usize>, needle: usize) -> (Range<usize>, Option<Range<usize>>) {
+        if range.len() <= DETACHED_SEARCH {
+            return (range, None);
         }
-        let shared = needle.saturating_sub(1);
-        match self {
-            Self::Forward => (start..start + near, Some(start + near - shared..end)),
-            Self::Backward => (end - near..end, Some(start..end - near + shared)),
-        }
+        firmmap::divide(range, needle, DETACHED_SEARCH, matches!(self, Self::Backward))
     }
 
     /// Searches the near part of the range; the far part is left for when the state is unlocked.

@@ -6,10 +6,11 @@ use std::ops::RangeBounds;
 
 use crate::error::{Error, Result};
 use crate::map::Mmap;
+use crate::map::search_windows::{self, Windows};
 use crate::memmem::{Direction, Finder};
 use crate::range::Span;
 
-/// The number of positions that are searched at a time; for a longer needle, its length.
+/// The number of positions that are searched at a time.
 const WINDOW: usize = 64 * 1024;
 /// The number of matches that are kept at a time.
 const BATCH: usize = 256;
@@ -89,8 +90,9 @@ impl FindIter<'_> {
                 self.rest = None;
                 break;
             }
-            // The positions of the window, and as much after it as a match can reach.
-            let mut len = rest.len.min(WINDOW.max(needle_len) + needle_len);
+            let window = Windows::of(rest, needle_len, Direction::Forward, WINDOW).next();
+            // An empty needle is found in no byte as well.
+            let mut len = window.map_or(rest.len, |window| window.len);
             let mut missing = None;
             let found = &mut self.found;
             while let Err(fault) = self.map.region.search(Span { start: rest.start, len }, |haystack| {
@@ -113,8 +115,7 @@ impl FindIter<'_> {
             let is_all = found.len() < BATCH;
             // Even if the bytes changed during the search, the matches lie in the window and in order.
             let least = found.last().map_or(0, |last| last + needle_len.max(1));
-            // The end of what was searched can only hold the beginning of a needle.
-            let searched = if is_all { (len + 1).saturating_sub(needle_len.max(1)) } else { 1 };
+            let searched = if is_all { search_windows::after(len, needle_len) } else { 1 };
             let done = least.max(searched);
             // An empty needle is found at the end as well; then the iterator is done.
             self.rest = (done <= rest.len).then(|| Span { start: rest.start + done, len: rest.len - done });

@@ -10,6 +10,7 @@ use std::ops::{Range, RangeBounds};
 use crate::error::{Error, Result};
 use crate::map::Mmap;
 use crate::map::needles::{self, Needles};
+use crate::map::search_windows;
 use crate::memmem::{self, Direction, Finder, LinesEnd};
 use crate::range::Span;
 use crate::region;
@@ -229,7 +230,7 @@ impl LineCursor {
             needles.first(map, span(self.searched, near))?
         };
         let Some((first, behind)) = found else {
-            self.searched = self.searched.max((near + 1).saturating_sub(needles.longest().max(1)));
+            self.searched = self.searched.max(search_windows::after(near, needles.longest()));
             return Ok(if near == self.end { LineStep::Done } else { LineStep::Far });
         };
         self.searched = first;
@@ -276,7 +277,7 @@ impl LineCursor {
             }
         }
         // Where no line with a needle is left in the block, the search goes on after it.
-        let unsearched = (copied + 1).saturating_sub(needles.longest().max(1));
+        let unsearched = search_windows::after(copied, needles.longest());
         self.start = start + next;
         self.searched = if cut { self.start } else { start + next.max(unsearched) };
         self.set_dense(copied);
@@ -373,7 +374,7 @@ impl LineCursor {
             needles.last(map, span(near, self.searched))?
         };
         let Some((last, behind)) = found else {
-            self.searched = self.searched.min(near + needles.longest().saturating_sub(1));
+            self.searched = self.searched.min(search_windows::before(near, needles.longest()));
             return Ok(if near == self.start { LineStep::Done } else { LineStep::Far });
         };
         self.searched = behind;

@@ -17,6 +17,7 @@ mod pages;
 mod remap;
 mod residency;
 mod search;
+mod search_windows;
 mod split;
 #[cfg(any(feature = "bytemuck", feature = "zerocopy"))]
 mod structs;
@@ -39,6 +40,7 @@ pub use needles::{FindAnyCursor, FindAnyIter, Needles};
 pub use numbers::Number;
 pub use owned::{MmapBytes, check_immutable};
 pub use residency::Residency;
+pub use search_windows::divide;
 pub use split::{Boundary, Parts};
 
 use crate::access::{Access, Protection};

@@ -8,10 +8,11 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind};
 
 use crate::error::{Detail, Error, Result};
 use crate::map::Mmap;
+use crate::map::search_windows::{self, Windows};
 use crate::memmem::{Direction, Finder};
 use crate::range::Span;
 
-/// The number of bytes that are copied and searched at a time for several needles; more for long ones.
+/// The number of positions that are searched at a time for several needles, in a copy; more for long ones.
 const BLOCK: usize = 32 * 1024;
 /// The number of matches that are kept at a time.
 const BATCH: usize = 256;
@@ -126,19 +127,17 @@ impl Needles {
                 Ok(found.map(|start| (start, start + needle.len())))
             }
             Kind::Several(automaton) => {
-                let (mut bytes, mut start) = (Vec::new(), span.start);
-                loop {
-                    let len = self.block_len(span.end() - start);
-                    let missing = copy(map, &mut bytes, Span { start, len })?;
+                let mut bytes = Vec::new();
+                for window in self.windows(span, Direction::Forward) {
+                    let missing = copy(map, &mut bytes, window)?;
                     if let Some(found) = automaton.find(&bytes) {
-                        return Ok(Some((start + found.start(), start + found.end())));
+                        return Ok(Some((window.start + found.start(), window.start + found.end())));
                     }
-                    match missing {
-                        Some(error) => return Err(error),
-                        None if start + len == span.end() => return Ok(None),
-                        None => start += len - (self.longest - 1),
+                    if let Some(error) = missing {
+                        return Err(error);
                     }
                 }
+                Ok(None)
             }
         }
     }
@@ -152,11 +151,8 @@ impl Needles {
                 Ok(found.map(|start| (start, start + needle.len())))
             }
             Kind::Several(automaton) => {
-                let (mut bytes, mut end) = (Vec::new(), span.end());
-                loop {
-                    let mut part = Span { start: span.start, len: end - span.start };
-                    let len = self.block_len(part.len);
-                    part = Span { start: end - len, len };
+                let mut bytes = Vec::new();
+                for mut part in self.windows(span, Direction::Reverse) {
                     let missing = match copy(map, &mut bytes, part) {
                         Ok(None) => None,
                         Ok(Some(error)) | Err(error) => {
@@ -171,12 +167,11 @@ impl Needles {
                     if let Some(found) = automaton.find_iter(&bytes).last() {
                         return Ok(Some((part.start + found.start(), part.start + found.end())));
                     }
-                    match missing {
-                        Some(error) => return Err(error),
-                        None if part.start == span.start => return Ok(None),
-                        None => end = part.start + (self.longest - 1),
+                    if let Some(error) = missing {
+                        return Err(error);
                     }
                 }
+                Ok(None)
             }
         }
     }
@@ -210,8 +205,9 @@ impl Needles {
         automaton.find(Input::new(bytes).range(start..).earliest(true)).map(|found| found.start())
     }
 
-    fn block_len(&self, rest: usize) -> usize {
-        rest.min(BLOCK.max(self.longest.saturating_mul(4)))
+    /// The blocks of a range.
+    fn windows(&self, span: Span, direction: Direction) -> Windows {
+        Windows::of(span, self.longest, direction, BLOCK.max(self.longest.saturating_mul(3)))
     }
 }
 
@@ -275,7 +271,7 @@ impl Mmap {
     /// Returns an iterator over the non-overlapping matches of any of `needles` in `range`, in order. Of matches that begin at the same byte
     /// it yields the longest.
     ///
-    /// The search is lazy, and looks ahead by up to 32 KiB, or by four times the length of the longest needle.
+    /// The search is lazy, and looks ahead: by up to 32 KiB and the length of the longest needle, or by four times that.
     ///
     /// # Errors
     ///
@@ -396,12 +392,13 @@ impl FindAnyCursor {
                 self.rest = None;
                 break;
             }
-            let len = needles.block_len(end - start);
-            let missing = copy(map, &mut self.bytes, Span { start, len })?;
+            let rest = Span { start, len: end - start };
+            let block = needles.windows(rest, Direction::Forward).next().unwrap_or(rest);
+            let missing = copy(map, &mut self.bytes, block)?;
             let len = self.bytes.len();
             // A match that begins after these could be a longer one, of which the block has only a part.
             let is_last = start + len == end || missing.is_some();
-            let whole = len + 1 - if is_last { 0 } else { needles.longest.max(1) };
+            let whole = if is_last { len + 1 } else { search_windows::after(len, needles.longest) };
             let (found, mut searched) = (&mut self.found, whole);
             needles.find_each(&self.bytes, |from, to| {
                 if from >= whole {

@@ -8,6 +8,7 @@ use std::ops::RangeBounds;
 use crate::error::Result;
 use crate::fault::Fault;
 use crate::map::Mmap;
+use crate::map::search_windows::Windows;
 use crate::memmem::{self, Direction, Finder};
 use crate::range::Span;
 use crate::region::STRIDE;
@@ -170,83 +171,5 @@ impl Mmap {
             windows.skip_to(window.start + end.min(window.len));
         }
         Ok(count)
-    }
-}
-
-/// The number of positions in the first window: few, because the finder adapts between windows, and matches are often near.
-const FIRST_WINDOW: usize = 8 * 1024;
-
-/// The windows of a range that are searched one after another: each has a number of positions at which the needle could start, and
-/// after the last of them the rest of the needle's length.
-struct Windows {
-    /// The rest of the range.
-    start: usize,
-    end: usize,
-    /// The length of the needle without its first byte.
-    overlap: usize,
-    /// The largest number of positions in the next window.
-    positions: usize,
-    direction: Direction,
-}
-
-impl Windows {
-    /// For a non-empty needle.
-    fn new(span: Span, needle_len: usize, direction: Direction) -> Self {
-        Self { start: span.start, end: span.end(), overlap: needle_len - 1, positions: FIRST_WINDOW, direction }
-    }
-
-    /// Skips positions before `start`, for windows that go forward.
-    fn skip_to(&mut self, start: usize) {
-        self.start = self.start.max(start);
-    }
-}
-
-impl Iterator for Windows {
-    type Item = Span;
-
-    #[inline]
-    fn next(&mut self) -> Option<Span> {
-        let left = self.end.saturating_sub(self.start).saturating_sub(self.overlap);
-        if left == 0 {
-            return None;
-        }
-        // The overlap is searched twice, so it must not be the longer part.
-        let positions = left.min(self.positions.max(self.overlap));
-        self.positions = STRIDE;
-        let len = positions + self.overlap;
-        let start = if self.direction == Direction::Forward { self.start } else { self.end - len };
-        match self.direction {
-            Direction::Forward => self.start += positions,
-            Direction::Reverse => self.end -= positions,
-        }
-        Some(Span { start, len })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Every position is in one window, and a needle that starts there is whole in it.
-    #[test]
-    fn windows_have_every_position_once() {
-        let lens = [0, 1, 2, 100, FIRST_WINDOW, FIRST_WINDOW + 1, FIRST_WINDOW + STRIDE + 7, 3 * STRIDE];
-        for len in lens {
-            for needle_len in [1, 2, 7, FIRST_WINDOW, FIRST_WINDOW + 2, STRIDE, STRIDE + 3] {
-                let span = Span { start: 11, len };
-                let end = span.end().saturating_sub(needle_len - 1).max(11);
-                let mut next = 11;
-                for window in Windows::new(span, needle_len, Direction::Forward) {
-                    assert!(window.start == next && window.end() <= span.end() && window.len >= needle_len);
-                    next = window.end() - (needle_len - 1);
-                }
-                assert_eq!(next, end, "{len}, {needle_len}");
-                for window in Windows::new(span, needle_len, Direction::Reverse) {
-                    assert!(window.end() == next + (needle_len - 1) && window.start >= 11 && window.len >= needle_len);
-                    next = window.start;
-                }
-                assert_eq!(next, 11, "{len}, {needle_len}");
-            }
-        }
     }
 }
