@@ -3,9 +3,11 @@
 #[allow(unsafe_code)]
 mod atomics;
 mod fast;
+mod find_any_iter;
 mod find_iter;
 mod growth;
 mod growth_lock;
+mod line_cursor;
 mod line_search;
 mod lines;
 mod monitor;
@@ -32,11 +34,13 @@ use std::mem::MaybeUninit;
 use std::ops::RangeBounds;
 
 pub use atomics::{Atomic, ReadOnly};
+pub use find_any_iter::{FindAnyCursor, FindAnyIter};
 pub use find_iter::FindIter;
-pub use line_search::{LineCursor, LineSearch, LineStep};
+pub use line_cursor::{LineCursor, LineStep};
+pub use line_search::LineSearch;
 pub use lines::Lines;
 pub use monitor::{FaultMonitor, SliceFault, set_slice_fault_hook};
-pub use needles::{FindAnyCursor, FindAnyIter, Needles};
+pub use needles::Needles;
 pub use numbers::Number;
 pub use owned::{MmapBytes, check_immutable};
 pub use residency::Residency;
