@@ -1,11 +1,13 @@
-//! [`Region`]: the bytes of one mapping. Operations on mapped bytes go through it, each guarded against faults.
+//! [`Region`]: the bytes of one mapping. Operations on mapped bytes go through it, each guarded against faults: they are in
+//! `operations.rs`, their fast ways in `fast.rs`.
 
+mod fast;
 mod memory;
+mod operations;
+mod pages;
 mod word;
 
 use std::io;
-use std::mem::MaybeUninit;
-use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
@@ -14,10 +16,8 @@ pub(crate) use memory::value_bytes;
 pub(crate) use memory::{append, as_uninit};
 pub(crate) use word::Word;
 
-use crate::access::{Access, FlushFlags, Protection};
-use crate::advice::Advice;
+use crate::access::Protection;
 use crate::fault::{self, Fault, Slot};
-use crate::memmem;
 use crate::range::Span;
 use crate::sys::{self, FileLenChange, Mapping, Request, TrackedFile, page_size};
 
@@ -49,8 +49,6 @@ pub(crate) struct Region {
 
 /// The number of bytes after which a copy or a search checks for a fault, and ends if there was one.
 pub(crate) const STRIDE: usize = 1 << 20;
-/// No page is smaller, and every one begins at a multiple of it.
-const SMALLEST_PAGE: usize = 4096;
 /// Copies up to this length are inlined: a call would be a good part of their cost.
 const SHORT: usize = 4096;
 
@@ -234,433 +232,9 @@ impl Region {
         self.slot.map_or_else(fault::Busy::none, fault::Busy::new)
     }
 
-    /// Runs `access`, which only reads, and returns its result if there is no fault to report; otherwise the slow path finds out and
-    /// reports it.
-    #[inline(always)]
-    fn try_guarded<R>(&self, access: impl FnOnce() -> R) -> Option<R> {
-        let slot = self.fast_slot;
-        let seen = slot.settled_count();
-        let result = self.attempt(access);
-        if slot.is_unchanged(seen) { result } else { None }
-    }
-
-    /// Runs `access`, which is `None` if it was abandoned; the caller looks whether the number of faults has changed.
-    #[inline(always)]
-    fn attempt<R>(&self, access: impl FnOnce() -> R) -> Option<R> {
-        // On Windows an operation that can be abandoned costs a call.
-        if cfg!(windows) && self.slot.is_none() { Some(access()) } else { fault::attempt(self.fast_slot, access) }
-    }
-
-    /// As [`try_guarded`](Self::try_guarded), for `access` that writes: an earlier fault is reported before anything changes.
-    #[inline(always)]
-    fn try_guarded_write<R>(&self, access: impl FnOnce() -> R) -> Option<R> {
-        let Some(slot) = self.slot else { return Some(access()) };
-        let seen = slot.settled()?;
-        let result = fault::attempt(slot, access);
-        if slot.is_unchanged(seen) { result } else { None }
-    }
-
-    /// Stores `value` at `index`, if that is in the map and [`try_guarded_write`](Self::try_guarded_write) succeeds. Callers have checked
-    /// that the map is writable.
-    #[inline(always)]
-    pub(crate) fn try_store(&self, index: usize, value: u8) -> Option<()> {
-        if index >= self.len() {
-            return None;
-        }
-        let address = self.as_ptr().wrapping_add(index);
-        // SAFETY: the byte is in the map, as was just checked; callers have checked that it is writable.
-        self.try_guarded_write(|| unsafe { memory::store(address, value) })
-    }
-
-    /// Copies `bytes` to `start`, as [`try_store`](Self::try_store) stores one.
-    #[inline(always)]
-    pub(crate) fn try_write(&self, bytes: &[u8], start: usize) -> Option<()> {
-        if bytes.len() > SHORT || bytes.len() > self.len().checked_sub(start)? {
-            return None;
-        }
-        let address = self.as_ptr().wrapping_add(start);
-        // SAFETY: the bytes are in the map, as was just checked; callers have checked that it is writable.
-        self.try_guarded_write(|| unsafe { memory::copy_in(bytes, address) })
-    }
-
-    /// [`copy_within`](Self::copy_within) of few bytes to where none of them is, as [`try_store`](Self::try_store) stores one: so that it can
-    /// be done again. They go through private memory here too.
-    #[inline(always)]
-    pub(crate) fn try_copy_within(&self, source: usize, target: usize, len: usize) -> Option<()> {
-        const FEW: usize = 128;
-        let last = self.len().checked_sub(len)?;
-        if len > FEW || source > last || target > last || source.abs_diff(target) < len {
-            return None;
-        }
-        let mut buffer = [MaybeUninit::uninit(); FEW];
-        let buffer = &mut buffer[..len];
-        let address = self.as_ptr().wrapping_add(source);
-        // SAFETY: the bytes are in the map, as was just checked; the buffer is exclusively ours and as long.
-        self.try_guarded_write(|| unsafe { memory::copy_out(address, buffer) }.len())?;
-        // SAFETY: the copy has written all of it.
-        let bytes = unsafe { memory::assume_init(buffer) };
-        let address = self.as_ptr().wrapping_add(target);
-        // SAFETY: as above; callers have checked that the map is writable.
-        self.try_guarded_write(|| unsafe { memory::copy_in(bytes, address) })
-    }
-
-    /// Runs `search` on the bytes of `start..end`, if they are in the map and there is no fault. What holds for the search of
-    /// [`search`](Self::search) holds for it. A fault that it meets is not reported, unless the bytes are lent out: the byte can be past
-    /// the match, which the slow path then finds.
-    #[inline(always)]
-    pub(crate) fn try_search<R>(&self, start: usize, end: usize, search: impl FnOnce(&[u8]) -> Option<R>) -> Option<R> {
-        if start > end || end > self.len() {
-            return None;
-        }
-        let address = self.as_ptr().wrapping_add(start);
-        // SAFETY: these bytes are in the map, as was just checked; the slice does not outlive the search.
-        let access = || search(unsafe { memory::bytes(address, end - start) });
-        let slot = self.fast_slot;
-        // As in `try_guarded`.
-        if cfg!(windows) && self.slot.is_none() {
-            return access();
-        }
-        let seen = slot.settled()?;
-        let result = fault::attempt(slot, access);
-        if slot.is_unchanged(seen) {
-            return result?;
-        }
-        if !self.lent.load(Ordering::Relaxed) {
-            slot.dismiss();
-        }
-        None
-    }
-
-    /// The byte at `index`, if there is one that can be read and [`try_guarded`](Self::try_guarded) succeeds.
-    #[inline(always)]
-    pub(crate) fn try_load(&self, index: usize) -> Option<u8> {
-        if index >= self.readable_len.load(Ordering::Acquire) {
-            return None;
-        }
-        let address = self.as_ptr().wrapping_add(index);
-        // SAFETY: the byte is in the map, as was just checked, and so in the mapping, which lives as long as `self`.
-        self.try_guarded(|| unsafe { memory::load(address) })
-    }
-
-    /// Copies the bytes where `fit` says for the length (zero, where they cannot be read) into memory that `make` allocates for them, if
-    /// nothing is missing, as for [`try_guarded`](Self::try_guarded).
-    #[inline(always)]
-    pub(crate) fn try_read_range<B: AsMut<[MaybeUninit<u8>]>>(
-        &self,
-        fit: impl FnOnce(usize) -> Option<Range<usize>>,
-        make: impl FnOnce(usize) -> Option<B>,
-    ) -> Option<B> {
-        let len = self.readable_len.load(Ordering::Acquire);
-        let range = fit(len).filter(|range| range.start <= range.end && range.end <= len)?;
-        let count = range.end - range.start;
-        let mut target = make(count)?;
-        let memory = target.as_mut();
-        if memory.len() != count {
-            return None;
-        }
-        let address = self.as_ptr().wrapping_add(range.start);
-        // SAFETY: the bytes are in the map, as was just checked; the memory is exclusively ours and as long.
-        self.try_guarded(|| unsafe { memory::copy_out(address, memory) }.len())?;
-        Some(target)
-    }
-
-    /// As [`try_read_range`](Self::try_read_range), with every `step`th of `count` bytes, where `fit` says start, step and count.
-    #[inline(always)]
-    pub(crate) fn try_read_strided<B: AsMut<[MaybeUninit<u8>]>>(
-        &self,
-        fit: impl FnOnce(usize) -> Option<(usize, isize, usize)>,
-        make: impl FnOnce(usize) -> Option<B>,
-    ) -> Option<B> {
-        let len = self.readable_len.load(Ordering::Acquire);
-        let (start, step, count) = fit(len)?;
-        let distance = isize::try_from(count.checked_sub(1)?).ok()?.checked_mul(step)?;
-        if start >= len || start.checked_add_signed(distance)? >= len {
-            return None;
-        }
-        let mut target = make(count)?;
-        let memory = target.as_mut();
-        if memory.len() != count {
-            return None;
-        }
-        let address = self.as_ptr().wrapping_add(start);
-        // SAFETY: the first and the last of the bytes are in the map, as was just checked, and the others between them.
-        self.try_guarded(|| unsafe { memory::copy_strided_out(address, step, memory) })?;
-        Some(target)
-    }
-
-    /// Copies the bytes from `start` through the first `byte` into memory that `make` allocates for them, if they can be read, `byte` is
-    /// among the first `limit`, and there was no fault, as for [`try_guarded`](Self::try_guarded).
-    #[inline(always)]
-    pub(crate) fn try_read_through<B: AsMut<[MaybeUninit<u8>]>>(
-        &self,
-        byte: u8,
-        start: usize,
-        limit: usize,
-        make: impl FnOnce(usize) -> Option<B>,
-    ) -> Option<B> {
-        let rest = self.readable_len.load(Ordering::Acquire).checked_sub(start)?;
-        let address = self.as_ptr().wrapping_add(start);
-        let slot = self.fast_slot;
-        let seen = slot.settled_count();
-        // A search looks at bytes past the one that it finds, and the next page may be missing.
-        let is_in_page = address.addr() % SMALLEST_PAGE <= SMALLEST_PAGE - memmem::BLOCK;
-        let found = if rest >= memmem::BLOCK && limit >= memmem::BLOCK && is_in_page {
-            // SAFETY: these bytes are in the map, as was just checked; the slice does not outlive the search.
-            self.attempt(|| memmem::find_byte_in_block(unsafe { memory::bytes(address, memmem::BLOCK) }, byte))?
-        } else {
-            None
-        };
-        let found = match found {
-            Some(found) => found,
-            None => self.try_find_far(byte, address, rest, limit)?,
-        };
-        let count = found + 1;
-        let mut target = make(count)?;
-        let memory = target.as_mut();
-        if memory.len() != count {
-            return None;
-        }
-        // SAFETY: as above; the memory is exclusively ours and as long.
-        self.attempt(|| unsafe { memory::copy_out(address, memory) }.len())?;
-        // One look for both: what was found in zeros is of no use either.
-        slot.is_unchanged(seen).then_some(target)
-    }
-
-    /// The search of [`try_read_through`](Self::try_read_through), page by page. From `address` on, `len` bytes are in the map.
-    #[inline(never)]
-    fn try_find_far(&self, byte: u8, address: *const u8, len: usize, limit: usize) -> Option<usize> {
-        let (mut done, end) = (0, len.min(limit));
-        while done < end {
-            let start = address.wrapping_add(done);
-            let part = (end - done).min(SMALLEST_PAGE - start.addr() % SMALLEST_PAGE);
-            // SAFETY: these bytes are in the map, as the caller has checked; the slice does not outlive the search.
-            let found = self.try_guarded(|| memmem::find_byte(unsafe { memory::bytes(start, part) }, byte))?;
-            if let Some(found) = found {
-                return Some(done + found);
-            }
-            done += part;
-        }
-        None
-    }
-
-    /// The byte at `index`, or `None`.
-    pub(crate) fn load(&self, index: usize) -> Option<Result<u8, Fault>> {
-        // One check for both: an index in the map is in the mapping, which is never shorter.
-        if index >= self.len() {
-            return None;
-        }
-        let address = self.as_ptr().wrapping_add(index);
-        let span = Span { start: index, len: 1 };
-        // SAFETY: the byte is mapped, as was just checked, and the mapping lives as long as `self`.
-        Some(self.guard(span, span, || unsafe { memory::load(address) }))
-    }
-
-    /// The integer at `start`, if it is in the map, can be read, and [`try_guarded`](Self::try_guarded) succeeds.
-    #[inline(always)]
-    pub(crate) fn try_load_word<W: Word>(&self, start: usize) -> Option<W> {
-        if self.readable_len.load(Ordering::Acquire).checked_sub(start)? < size_of::<W>() {
-            return None;
-        }
-        let base = self.as_ptr();
-        // SAFETY: the bytes are in the map, as was just checked, and so in the mapping, which lives as long as `self`.
-        self.try_guarded(|| unsafe { W::load(base, start) })
-    }
-
-    /// The integer at `start`, in native byte order, or `None` if not all of it is in the map.
-    pub(crate) fn load_word<W: Word>(&self, start: usize) -> Option<Result<W, Fault>> {
-        if start.checked_add(size_of::<W>())? > self.len() {
-            return None;
-        }
-        let base = self.as_ptr();
-        let span = Span { start, len: size_of::<W>() };
-        // SAFETY: the bytes are mapped, as was just checked, and the mapping lives as long as `self`.
-        Some(self.guard(span, span, || unsafe { W::load(base, start) }))
-    }
-
-    /// Stores an integer at `start`, in native byte order; `None` if it does not fit into the map.
-    #[inline(always)]
-    pub(crate) fn store_word<W: Word>(&self, start: usize, word: W) -> Option<Result<(), Fault>> {
-        if start.checked_add(size_of::<W>())? > self.len() {
-            return None;
-        }
-        let address = self.as_ptr().wrapping_add(start);
-        let span = Span { start, len: size_of::<W>() };
-        // SAFETY: the bytes are mapped, as was just checked; callers have checked that the map is writable.
-        Some(self.guard(span, span, || unsafe { word.store(address) }))
-    }
-
-    #[inline]
-    pub(crate) fn store(&self, index: usize, value: u8) -> Result<(), Fault> {
-        // SAFETY: as in `load`; callers have checked that the map is writable.
-        self.guarded(Span { start: index, len: 1 }, |address| unsafe { memory::store(address, value) })
-    }
-
-    /// Copies the bytes from `start` into `buffer` and returns it as initialised.
-    #[inline(always)]
-    pub(crate) fn read<'a>(&self, start: usize, buffer: &'a mut [MaybeUninit<u8>]) -> Result<&'a mut [u8], Fault> {
-        if buffer.len() > SHORT {
-            return self.read_strides(start, buffer);
-        }
-        let span = Span { start, len: buffer.len() };
-        // SAFETY: `guarded` checked the source; the buffer is exclusively ours and as long.
-        self.guarded(span, |source| unsafe { memory::copy_out(source, buffer) })
-    }
-
-    fn read_strides<'a>(&self, start: usize, buffer: &'a mut [MaybeUninit<u8>]) -> Result<&'a mut [u8], Fault> {
-        self.strides(Span { start, len: buffer.len() }, |source, done, len| {
-            // SAFETY: `strides` checked the source; the buffer is exclusively ours and as long.
-            unsafe { memory::copy_out(source, &mut buffer[done..done + len]) };
-        })?;
-        // SAFETY: the strides have covered all of it.
-        Ok(unsafe { memory::assume_init(buffer) })
-    }
-
-    /// Copies every `step`th byte from `start` on into `buffer`, and returns it as initialised.
-    pub(crate) fn read_strided<'a>(
-        &self,
-        start: usize,
-        step: isize,
-        buffer: &'a mut [MaybeUninit<u8>],
-    ) -> Result<&'a mut [u8], Fault> {
-        self.guarded(strided(start, step, buffer.len()), |lowest| {
-            let address = first(lowest, step, buffer.len());
-            // SAFETY: `guarded` checked the range that the steps stay in.
-            unsafe { memory::copy_strided_out(address, step, buffer) };
-        })?;
-        // SAFETY: the loop has written every byte.
-        Ok(unsafe { memory::assume_init(buffer) })
-    }
-
-    /// Copies `bytes` to every `step`th index from `start` on.
-    pub(crate) fn write_strided(&self, bytes: &[u8], start: usize, step: isize) -> Result<(), Fault> {
-        self.guarded(strided(start, step, bytes.len()), |lowest| {
-            let mut address = first(lowest, step, bytes.len());
-            for &byte in bytes {
-                // SAFETY: `guarded` checked the range that the steps stay in; callers, that the map is writable.
-                unsafe { memory::store(address, byte) };
-                address = address.wrapping_offset(step);
-            }
-        })
-    }
-
-    /// Copies `bytes` to `start`.
-    #[inline(always)]
-    pub(crate) fn write(&self, bytes: &[u8], start: usize) -> Result<(), Fault> {
-        if bytes.len() > SHORT {
-            return self.write_strides(bytes, start);
-        }
-        // SAFETY: `guarded` checked the target; callers have checked that the map is writable.
-        self.guarded(Span { start, len: bytes.len() }, |target| unsafe { memory::copy_in(bytes, target) })
-    }
-
-    fn write_strides(&self, bytes: &[u8], start: usize) -> Result<(), Fault> {
-        let distance = bytes.as_ptr().addr().wrapping_sub(self.as_ptr().addr());
-        if bytes.len() > STRIDE && distance < self.capacity {
-            // A view of this very region: no stride may be overwritten before it is copied.
-            return self.copy_within(Span { start: distance, len: bytes.len() }, start);
-        }
-        self.strides(Span { start, len: bytes.len() }, |target, done, len| {
-            // SAFETY: `strides` checked the target; callers have checked that the map is writable.
-            unsafe { memory::copy_in(&bytes[done..done + len], target) }
-        })
-    }
-
-    /// Copies `source` to `target`, which may overlap. What could not be read must not be written; so each piece goes through private
-    /// memory, small enough to stay in the cache.
-    pub(crate) fn copy_within(&self, source: Span, target: usize) -> Result<(), Fault> {
-        const SMALL: usize = 1024;
-        const PIECE: usize = 128 * 1024;
-        if source.len <= SMALL {
-            return self.copy_pieces(source, target, &mut [MaybeUninit::uninit(); SMALL]);
-        }
-        let _busy = (source.len > STRIDE).then(|| self.long_operation());
-        self.copy_pieces(source, target, Box::new_uninit_slice(source.len.min(PIECE)).as_mut())
-    }
-
-    fn copy_pieces(&self, source: Span, target: usize, buffer: &mut [MaybeUninit<u8>]) -> Result<(), Fault> {
-        let whole = Span { start: target, len: source.len };
-        let mut done = 0;
-        while done < source.len {
-            let len = (source.len - done).min(buffer.len());
-            // From the end at which no piece is overwritten before it is copied.
-            let distance = if target <= source.start { done } else { source.len - done - len };
-            let buffer = &mut buffer[..len];
-            let part = Span { start: source.start + distance, len };
-            // SAFETY: `guarded_part` checked the source; the buffer is exclusively ours and as long.
-            let bytes = self.guarded_part(part, source, |source| unsafe { memory::copy_out(source, buffer) })?;
-            let part = Span { start: target + distance, len };
-            // SAFETY: `guarded_part` checked the target; callers have checked that the map is writable.
-            self.guarded_part(part, whole, |target| unsafe { memory::copy_in(bytes, target) })?;
-            done += len;
-        }
-        if source.len == 0 { self.check() } else { Ok(()) }
-    }
-
-    /// Fills `span` with `value`.
-    pub(crate) fn fill(&self, span: Span, value: u8) -> Result<(), Fault> {
-        // SAFETY: `strides` checked the span; callers have checked that the map is writable.
-        self.strides(span, |target, _, len| unsafe { memory::fill(target, value, len) })
-    }
-
-    /// Runs `search` on the mapped bytes of `span`, without copying them.
-    ///
-    /// Other processes and threads may change the bytes during the search. `search` must be a pure search whose result is either
-    /// validated against `span` or harmless when wrong; `docs/safety.md` has the whole argument.
-    #[inline]
-    pub(crate) fn search<R>(&self, span: Span, search: impl FnOnce(&[u8]) -> R) -> Result<R, Fault> {
-        self.search_part(span, span, search)
-    }
-
-    /// As [`search`](Self::search), for one part of a search of `whole`.
-    #[inline]
-    pub(crate) fn search_part<R>(&self, part: Span, whole: Span, search: impl FnOnce(&[u8]) -> R) -> Result<R, Fault> {
-        // SAFETY: `guarded_part` checked the part; the slice does not outlive this call.
-        self.guarded_part(part, whole, |start| search(unsafe { memory::bytes(start, part.len) }))
-    }
-
-    /// As [`search_part`](Self::search_part), of a search for the first match, which looks at bytes past that too: if they are missing,
-    /// only what is before them is searched, by `again`, and a match there is the result.
-    #[inline]
-    pub(crate) fn search_forward<R>(
-        &self,
-        part: Span,
-        whole: Span,
-        search: impl FnOnce(&[u8]) -> Option<R>,
-        again: impl FnMut(&[u8]) -> Option<R>,
-    ) -> Result<Option<R>, Fault> {
-        let address = self.at(part);
-        // SAFETY: `at` has checked the part; the slice does not outlive this call.
-        let access = || search(unsafe { memory::bytes(address, part.len) });
-        self.guard_or(part, whole, access, |fault| {
-            // Who uses the bytes directly may have read the zeros, without a fault of its own: then somebody has to be told.
-            if self.lent.load(Ordering::Relaxed) { Err(fault) } else { self.search_before(fault, part, again) }
-        })
-    }
-
     /// Notes whether somebody else uses the bytes directly.
     pub(crate) fn set_lent(&self, lent: bool) {
         self.lent.store(lent, Ordering::Relaxed);
-    }
-
-    /// The search of a part that has met a fault, in what is there before it.
-    #[cold]
-    #[inline(never)]
-    fn search_before<R>(
-        &self,
-        mut fault: Fault,
-        part: Span,
-        mut search: impl FnMut(&[u8]) -> Option<R>,
-    ) -> Result<Option<R>, Fault> {
-        loop {
-            let len = fault.offset.saturating_sub(part.start).min(part.len);
-            match self.search(Span { start: part.start, len }, &mut search) {
-                Ok(None) => return Err(fault),
-                Ok(found) => return Ok(found),
-                // A search may skip pages, so that the first fault was not the first missing byte.
-                Err(nearer) if nearer.offset < fault.offset => fault = nearer,
-                Err(other) => return Err(other),
-            }
-        }
     }
 
     /// Reports an unreported fault, first this thread's own; or pages that cannot be restored.
@@ -674,12 +248,6 @@ impl Region {
     #[inline]
     pub(crate) fn is_settled(&self) -> bool {
         self.slot.is_none_or(|slot| slot.settled().is_some())
-    }
-
-    /// Reads a byte of every page up to `len`; fails if one of them cannot be read.
-    #[cfg(windows)]
-    pub(crate) fn touch(&self, len: usize) -> Result<(), Fault> {
-        (0..len).step_by(page_size()).try_for_each(|index| self.load(index).transpose().map(drop))
     }
 
     /// Changes the length to `len`, the mapping to `request`, which is `None` for no mapping, and the file as `change` says.
@@ -786,73 +354,9 @@ impl Region {
         fault
     }
 
-    /// Calls `operation` with `span` as the system requires it: aligned to a page at its start.
-    fn with_pages(&self, span: Span, operation: impl FnOnce(&Mapping, Span) -> io::Result<()>) -> io::Result<()> {
-        match &self.mapping {
-            Some(mapping) => operation(mapping, span.shift(self.start).align_start(page_size())),
-            None => Ok(()),
-        }
-    }
-
-    pub(crate) fn flush(&self, span: Span, flags: FlushFlags, file: Option<&TrackedFile>) -> io::Result<()> {
-        self.with_pages(span, |mapping, span| mapping.flush(span, flags, file))
-    }
-
-    pub(crate) fn advise(&self, span: Span, advice: Advice) -> io::Result<()> {
-        self.with_pages(span, |mapping, span| mapping.advise(span, advice))
-    }
-
-    /// Finds which pages of `span` are in memory, and calls `tell` for one piece of the map after another: with the index of its first
-    /// page, which can lie before the region, and an odd number for each page in memory.
-    pub(crate) fn residency(&self, span: Span, mut tell: impl FnMut(isize, &[u8])) -> io::Result<()> {
-        const PIECE: usize = 16 * 1024;
-        let page = page_size();
-        self.with_pages(span, |mapping, span| {
-            let mut pages = vec![0; span.len.div_ceil(page).min(PIECE)];
-            let mut done = 0;
-            while done < span.len {
-                let part = Span { start: span.start + done, len: (span.len - done).min(PIECE * page) };
-                let pages = &mut pages[..part.len.div_ceil(page)];
-                mapping.residency(part, pages)?;
-                tell(part.start as isize - self.start as isize, pages);
-                done += part.len;
-            }
-            Ok(())
-        })
-    }
-
     /// Whether reading a page that cannot be read is an error and not the end of the process.
     pub(crate) fn is_guarded(&self) -> bool {
         self.slot.is_some() && fault::fault_guard()
-    }
-
-    pub(crate) fn lock(&self) -> io::Result<()> {
-        self.with_pages(self.whole(), Mapping::lock)
-    }
-
-    pub(crate) fn unlock(&self) -> io::Result<()> {
-        // The whole capacity: a map that has moved has taken its lock along, and a map may have shrunk.
-        self.with_pages(Span { start: 0, len: self.capacity }, Mapping::unlock)
-    }
-
-    pub(crate) fn protect(&mut self, protection: Protection, access: Access) -> io::Result<()> {
-        let Some(mapping) = &mut self.mapping else { return Ok(()) };
-        mapping.protect(protection, access)?;
-        self.slot.inspect(|slot| slot.set_protection(protection.bits() as i32));
-        self.readable = is_readable(protection);
-        self.prepare_fast_paths();
-        Ok(())
-    }
-
-    pub(crate) fn set_name(&self, name: &std::ffi::CStr) -> io::Result<()> {
-        match &self.mapping {
-            Some(mapping) => mapping.set_name(name),
-            None => Ok(()),
-        }
-    }
-
-    fn whole(&self) -> Span {
-        Span { start: 0, len: self.len() }
     }
 }
 
@@ -876,22 +380,4 @@ pub(crate) fn is_readable(protection: Protection) -> bool {
 /// The address of an empty map: a multiple of the page size, as for every mapping.
 fn nowhere() -> *mut u8 {
     ptr::without_provenance_mut(page_size())
-}
-
-/// The range that contains `count` indices which are `step` apart. The caller has checked that it is in the map.
-fn strided(start: usize, step: isize, count: usize) -> Span {
-    match span_len(step, count) {
-        0 => Span { start: 0, len: 0 },
-        len => Span { start: if step < 0 { start + 1 - len } else { start }, len },
-    }
-}
-
-/// The length from the lowest to the highest of `count` indices which are `step` apart.
-fn span_len(step: isize, count: usize) -> usize {
-    if count == 0 { 0 } else { (count - 1) * step.unsigned_abs() + 1 }
-}
-
-/// The first address, in a range that starts at `lowest`.
-fn first(lowest: *mut u8, step: isize, count: usize) -> *mut u8 {
-    if step < 0 { lowest.wrapping_add(span_len(step, count).saturating_sub(1)) } else { lowest }
 }
