@@ -9,7 +9,7 @@
 #[allow(dead_code, reason = "the models need a part of it")]
 #[path = "../../crates/firmmap/src/fault/counts.rs"]
 mod counts;
-#[path = "../../crates/firmmap/src/map/growth_lock.rs"]
+#[path = "../../crates/firmmap/src/map/growth/lock.rs"]
 mod growth_lock;
 #[path = "../../crates/firmmap-python/src/common/state_mutex.rs"]
 mod state_mutex;

@@ -6,7 +6,6 @@ mod fast;
 mod find_any_iter;
 mod find_iter;
 mod growth;
-mod growth_lock;
 mod line_cursor;
 mod line_search;
 mod lines;
