@@ -426,7 +426,7 @@ def test_closefd_of_a_number_that_is_another_file_by_then(path: Path, tmp_path: 
 
 @pytest.mark.parametrize("name", ["m", "m = held = [], m", "class K: pass\nk = K(); k.k = k; k.m = m; del m; k"])
 def test_closefd_at_the_end_of_the_interpreter(path: Path, name: str) -> None:
-    """G3, N5: the descriptor is closed without anything that is gone by then."""
+    """G3: the descriptor is closed without anything that is gone by then."""
     program = f"import firmmap, os\nm = firmmap.open(os.open({str(path)!r}, os.O_RDONLY), closefd=True)\n{name}\n"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (run.returncode, run.stderr) == (0, "")

@@ -54,7 +54,7 @@ mod table;
 
 /// The handler and the system calls that it needs, one module for each system, with the same items and signatures.
 #[cfg(unix)]
-#[path = "unix.rs"]
+#[path = "unix/mod.rs"]
 mod os;
 #[cfg(windows)]
 #[path = "windows.rs"]

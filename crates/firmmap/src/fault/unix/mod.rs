@@ -3,6 +3,12 @@
 //! [`handler`] and what it calls make only system calls and atomic accesses: no locks but the table's own, no memory from the heap, no
 //! thread-locals.
 
+#[cfg(linux_kernel)]
+mod interrupted;
+mod note;
+#[cfg(linux_kernel)]
+mod saved;
+
 use std::io;
 use std::mem::{MaybeUninit, zeroed};
 use std::ptr;
@@ -13,6 +19,9 @@ use libc::{c_int, c_void, sigaction, siginfo_t};
 pub(super) use super::pages::{drop_stash, memory_for_ever, restore_pages, seen_by_all_threads, zero_fill};
 pub(super) use super::reserve::refill as refill_reserve;
 use super::table;
+#[cfg(linux_kernel)]
+use interrupted::interrupted_a_handler_of_our_fault;
+use note::{note, noted, unnote};
 
 /// The signals for an unreadable page: macOS sends either for a file.
 #[cfg(not(target_vendor = "apple"))]
@@ -322,79 +331,6 @@ fn previous(signal: c_int) -> &'static AtomicPtr<Previous> {
     &PREVIOUS[index.unwrap_or(0)]
 }
 
-/// A handler that we call may have been installed after ours, and call ours in turn. The signal must then go to the one before it, and
-/// not in a circle. So the signal itself carries a note of whom to call next, in bytes at the end of its siginfo_t that the kernel
-/// sets to zero.
-#[cfg(linux_kernel)]
-#[derive(Clone, Copy)]
-#[repr(C)]
-struct Note {
-    tag: usize,
-    next: *const Previous,
-}
-
-#[cfg(linux_kernel)]
-impl Note {
-    const PLACE: usize = size_of::<siginfo_t>() - size_of::<Self>();
-
-    /// A number that nobody else writes there.
-    fn tag() -> usize {
-        (&raw const PREVIOUS).addr()
-    }
-}
-
-/// Reads the note in a signal.
-///
-/// # Safety
-///
-/// - `info` is that of a signal handler.
-#[cfg(linux_kernel)]
-unsafe fn noted(info: *const siginfo_t) -> Option<*const Previous> {
-    // SAFETY: the place is inside of the siginfo_t, and all of that can be read.
-    let note = unsafe { info.wrapping_byte_add(Note::PLACE).cast::<Note>().read() };
-    (note.tag == Note::tag()).then_some(note.next)
-}
-
-/// Writes a note of whom to call next into a signal, until [`unnote`].
-///
-/// # Safety
-///
-/// - `info` is that of a signal handler.
-#[cfg(linux_kernel)]
-unsafe fn note(info: *mut siginfo_t, next: *const Previous) {
-    // SAFETY: the place is inside of the siginfo_t, and no signal of ours has anything there.
-    unsafe { info.wrapping_byte_add(Note::PLACE).cast::<Note>().write(Note { tag: Note::tag(), next }) }
-}
-
-/// # Safety
-///
-/// - `info` is that of a signal handler.
-#[cfg(linux_kernel)]
-unsafe fn unnote(info: *mut siginfo_t) {
-    // SAFETY: as in `note`.
-    unsafe { info.wrapping_byte_add(Note::PLACE).cast::<Note>().write(Note { tag: 0, next: ptr::null() }) }
-}
-
-/// # Safety
-///
-/// - None: this system has no space for notes.
-#[cfg(not(linux_kernel))]
-unsafe fn noted(_info: *const siginfo_t) -> Option<*const Previous> {
-    None
-}
-
-/// # Safety
-///
-/// - None.
-#[cfg(not(linux_kernel))]
-unsafe fn note(_info: *mut siginfo_t, _next: *const Previous) {}
-
-/// # Safety
-///
-/// - None.
-#[cfg(not(linux_kernel))]
-unsafe fn unnote(_info: *mut siginfo_t) {}
-
 /// Does what would have happened without the guard.
 ///
 /// # Safety
@@ -571,138 +507,6 @@ fn process() -> libc::pid_t {
 #[cfg(not(linux_kernel))]
 unsafe fn raised_by_this_process(_info: *const siginfo_t) -> bool {
     false
-}
-
-/// Whether the thread was in a signal handler, and its last fault is one of ours that was not handled.
-///
-/// Only signal handlers run on the alternate stack. On a thread without one, as Python starts them, the context that the kernel has
-/// saved lies on the stack, above the handler's own frames.
-///
-/// # Safety
-///
-/// - `context` is that of a signal handler.
-#[cfg(linux_kernel)]
-unsafe fn interrupted_a_handler_of_our_fault(context: *const c_void) -> bool {
-    // SAFETY: the kernel passes a whole ucontext_t.
-    let context = unsafe { &*context.cast::<libc::ucontext_t>() };
-    let Some((stack_pointer, address, written)) = registers(context) else { return false };
-    // Since Linux 4.7 `uc_stack` no longer says `SS_ONSTACK`, so addresses are compared.
-    let stack = &context.uc_stack;
-    let on_stack = stack_pointer.wrapping_sub(stack.ss_sp.addr()) < stack.ss_size;
-    table::is_guarded(address)
-        && !can_be_used(address, written)
-        && (on_stack || saved::is_above(stack_pointer, address))
-}
-
-/// The stack pointer of the interrupted code; the address of its thread's last faulting access, which is still there when the signal
-/// is raised again; and whether that was a write. `None` on other processors.
-#[cfg(linux_kernel)]
-fn registers(context: &libc::ucontext_t) -> Option<(usize, usize, bool)> {
-    #[cfg(target_arch = "x86_64")]
-    {
-        const WRITE: i64 = 2;
-        let [pointer, address, error] =
-            [libc::REG_RSP, libc::REG_CR2, libc::REG_ERR].map(|register| context.uc_mcontext.gregs[register as usize]);
-        Some((pointer as usize, address as usize, error & WRITE != 0))
-    }
-    #[cfg(target_arch = "x86")]
-    {
-        const WRITE: i32 = 2;
-        let registers = &context.uc_mcontext;
-        let [pointer, error] = [libc::REG_ESP, libc::REG_ERR].map(|register| registers.gregs[register as usize]);
-        Some((pointer as usize, registers.cr2 as usize, error & WRITE != 0))
-    }
-    #[cfg(target_arch = "aarch64")]
-    return Some((context.uc_mcontext.sp as usize, context.uc_mcontext.fault_address as usize, false));
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64")))]
-    {
-        let _ = context;
-        None
-    }
-}
-
-/// The context that the kernel saves of the code that a fault has interrupted.
-#[cfg(linux_kernel)]
-mod saved {
-    use libc::{c_void, iovec};
-
-    /// How far up to search: handlers such as faulthandler's need a few hundred bytes.
-    const REACH: usize = 32 * 1024;
-    /// The number of words to read at a time.
-    const PIECE: usize = 64;
-    const WORD: usize = size_of::<usize>();
-
-    /// The error code, the number of the trap, the signal mask, the address: the end of `gregset_t`.
-    #[cfg(target_arch = "x86_64")]
-    const LEN: usize = 4;
-    /// The address, 31 registers, stack pointer, program counter, state, padding, and the first two fields of what always
-    /// follows (`struct fpsimd_context`).
-    #[cfg(target_arch = "aarch64")]
-    const LEN: usize = 37;
-    /// From the number of the trap to the address: the end of `struct sigcontext_32`.
-    #[cfg(target_arch = "x86")]
-    const LEN: usize = 10;
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64")))]
-    const LEN: usize = 1;
-
-    /// Whether these words are the context of a fault at `address`.
-    fn tells(words: &[usize], address: usize) -> bool {
-        #[cfg(target_arch = "x86_64")]
-        {
-            const PAGE_FAULT: usize = 14;
-            matches!(words, &[error, PAGE_FAULT, _, at] if at == address && error <= 0xffff)
-        }
-        #[cfg(target_arch = "x86")]
-        {
-            const PAGE_FAULT: usize = 14;
-            matches!(words, &[PAGE_FAULT, error, .., at] if at == address && error <= 0xffff)
-        }
-        #[cfg(target_arch = "aarch64")]
-        {
-            const MAGIC_AND_SIZE: usize = 528 << 32 | 0x4650_8001;
-            words.first() == Some(&address) && words.last() == Some(&MAGIC_AND_SIZE)
-        }
-        #[cfg(not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64")))]
-        {
-            let _ = (words, address);
-            false
-        }
-    }
-
-    /// Searches the stack for it. The stack may end soon, so it is read through the kernel.
-    pub(super) fn is_above(stack_pointer: usize, address: usize) -> bool {
-        let mut place = stack_pointer & !(WORD - 1);
-        let end = place.saturating_add(REACH);
-        // One piece, preceded by the last words of the piece before: a match may straddle both.
-        let mut words = [0usize; LEN - 1 + PIECE];
-        while place < end {
-            // Up to the end of a page: the next one may not be there.
-            let len = (PIECE * WORD).min(4096 - place % 4096);
-            let count = len / WORD;
-            let local = iovec { iov_base: words[LEN - 1..].as_mut_ptr().cast(), iov_len: len };
-            let remote = iovec { iov_base: place as *mut c_void, iov_len: len };
-            // SAFETY: copies at most `len` bytes into the array, and fails where there is nothing to be read.
-            let copied = unsafe { libc::process_vm_readv(super::process(), &local, 1, &remote, 1, 0) };
-            if copied != len as isize {
-                return false;
-            }
-            if words[..LEN - 1 + count].windows(LEN).any(|words| tells(words, address)) {
-                return true;
-            }
-            words.copy_within(count..count + LEN - 1, 0);
-            place += len;
-        }
-        false
-    }
-}
-
-/// Whether the page at `address` is there, without touching it. Before Linux 5.14 nobody can tell: then it is not.
-#[cfg(linux_kernel)]
-fn can_be_used(address: usize, to_write: bool) -> bool {
-    let start = address & !(crate::sys::page_size() - 1);
-    let advice = if to_write { libc::MADV_POPULATE_WRITE } else { libc::MADV_POPULATE_READ };
-    // SAFETY: reading a page in changes no byte.
-    unsafe { libc::madvise(start as *mut c_void, crate::sys::page_size(), advice) == 0 }
 }
 
 /// # Safety
