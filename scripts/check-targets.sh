@@ -1,17 +1,9 @@
 #!/usr/bin/env bash
-# Type-checks the crate with its tests, and the binding, for the targets that nothing here can run, and fails on warnings; then
-# the binding for a free-threaded interpreter; then runs the program for WebAssembly. Prints a line for each.
+# Type-checks the crate with its tests, and the binding, for the targets that nothing here can run; for i686 and musl, whose tests run,
+# what those do not compile. Fails on warnings. Then the binding for a free-threaded interpreter; then runs the program for
+# WebAssembly. Prints a line for each.
 set -euo pipefail
 
-readonly unix_targets=(
-    aarch64-apple-darwin
-    x86_64-apple-darwin
-    x86_64-unknown-freebsd
-    x86_64-unknown-netbsd
-    x86_64-unknown-openbsd
-    x86_64-unknown-linux-musl
-    i686-unknown-linux-gnu
-)
 # Warnings in the packages of this workspace are errors; cargo's own lint switch, as RUSTFLAGS would change the standard library too.
 export CARGO_BUILD_WARNINGS=deny
 # The stable ABI needs no interpreter to be compiled against.
@@ -24,21 +16,42 @@ check() { # TARGET WHAT CARGO-ARGUMENT…
     echo "checked: $target: $what"
 }
 
-for target in "${unix_targets[@]}"; do
-    check "$target" "the crate and its tests" --package firmmap --all-features --all-targets
-    check "$target" "memmap2's API" --package firmmap-memmap2 --all-features --all-targets
-    check "$target" "the binding" --package firmmap-python
-done
+check_unix() { # TARGET…
+    local target
+    for target; do
+        check "$target" "the crate and its tests" --package firmmap --all-features --all-targets
+        check_rest "$target"
+    done
+}
+
+check_rest() { # TARGET
+    check "$1" "memmap2's API" --package firmmap-memmap2 --all-features --all-targets
+    check "$1" "the binding" --package firmmap-python
+}
+
+# The standard library of a target is compiled by one processor: so two targets at a time, each with files of its own.
+(
+    export TARGET=$TARGET/second
+    check_unix x86_64-apple-darwin x86_64-unknown-netbsd x86_64-unknown-openbsd
+    check_rest i686-unknown-linux-gnu
+) &
+second=$!
+trap 'kill "$second" 2>/dev/null || true' EXIT
+check_unix aarch64-apple-darwin x86_64-unknown-freebsd
+check_rest x86_64-unknown-linux-musl
 check wasm32-unknown-unknown "the crate" --package firmmap --all-features
 check wasm32-wasip1 "the crate" --package firmmap --all-features
 check wasm32-unknown-unknown "memmap2's API" --package firmmap-memmap2 --all-features
 
-# One interpreter for which there is no stable ABI.
+# One interpreter for which there is no stable ABI; here by the toolchain that is here.
 config=$PWD/scripts/free-threaded.txt
-for target in x86_64-unknown-linux-gnu aarch64-apple-darwin; do
-    PYO3_CONFIG_FILE=$config check "$target" "the binding for CPython 3.14t" --package firmmap-python --no-default-features
-done
+what="the binding for CPython 3.14t"
+PYO3_CONFIG_FILE=$config RUSTFLAGS=-Dwarnings CARGO_TARGET_DIR=$TARGET/free-threaded \
+    cargo check --quiet --locked --package firmmap-python --no-default-features
+echo "checked: here: $what"
+PYO3_CONFIG_FILE=$config check aarch64-apple-darwin "$what" --package firmmap-python --no-default-features
 
 wasm=crates/firmmap/tests/wasm
 scripts/cross.sh wasm32-unknown-unknown build --quiet --locked -Zwarnings --manifest-path "$wasm/Cargo.toml"
 echo "ran: $(node "$wasm/run.mjs" "$TARGET/cross/wasm32-unknown-unknown/debug/firmmap_wasm_test.wasm")"
+wait "$second"

@@ -109,7 +109,8 @@ impl Search {
             return None;
         }
         let object = try_new_bytes(py, line)?;
-        self.cursor.pass();
+        let len = line.len();
+        self.cursor.pass(index, len);
         Some(object)
     }
 
@@ -143,8 +144,8 @@ impl Search {
             self.is_checked = false;
         }
         let Some((index, line)) = self.cursor.line() else { return Ok(Step::Again) };
-        let (line, end) = (new_bytes(py, line)?, index + line.len());
-        if !self.is_checked && (self.reverse || end == self.cursor.end()) {
+        let (line, len) = (new_bytes(py, line)?, line.len());
+        if !self.is_checked && (self.reverse || index + len == self.cursor.end()) {
             self.check_searched(open)?;
         }
         let number = if !self.numbered {
@@ -156,7 +157,7 @@ impl Search {
             }
             Some(self.number(open, index, border)?)
         };
-        self.cursor.pass();
+        self.cursor.pass(index, len);
         Ok(Step::Line(line, number))
     }
 

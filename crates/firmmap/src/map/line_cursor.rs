@@ -52,6 +52,8 @@ pub struct LineCursor {
     /// Whether most of the last block was lines with a needle: then the next one is copied without looking for the first needle in place,
     /// and both are searched for at once, needles and newlines.
     dense: bool,
+    /// The column in which the last line of that block had its needle.
+    column: Option<usize>,
     /// Where lines were counted last, and how many lines begin before it.
     counted: usize,
     before: usize,
@@ -74,19 +76,19 @@ impl LineCursor {
         Some((self.base + line.start, &self.bytes[line.clone()]))
     }
 
-    /// Takes the line that [`line`](Self::line) shows.
+    /// Takes the line that [`line`](Self::line) shows: of `len` bytes, at `index`.
     #[inline]
-    pub fn pass(&mut self) {
-        _ = self.take_line();
+    pub fn pass(&mut self, index: usize, len: usize) {
+        self.taken = if self.reverse { index } else { index + len };
+        self.given += 1;
     }
 
     /// Takes the next line that was found ahead.
     #[inline]
     pub(super) fn take_line(&mut self) -> Option<(usize, &[u8])> {
-        let line = self.lines.get(self.given)?;
-        self.taken = self.base + if self.reverse { line.start } else { line.end };
-        self.given += 1;
-        Some((self.base + line.start, &self.bytes[line.clone()]))
+        let line = self.lines.get(self.given)?.clone();
+        self.pass(self.base + line.start, line.end - line.start);
+        Some((self.base + line.start, &self.bytes[line]))
     }
 
     /// Goes back to the last line that was taken: what was passed over since, as it had no needle, may have been missing already, and be
@@ -285,7 +287,7 @@ impl LineCursor {
         let unsearched = search_windows::after(copied, needles.longest());
         self.start = start + next;
         self.searched = if cut { self.start } else { start + next.max(unsearched) };
-        self.set_dense(copied);
+        self.set_dense(needles, copied);
         if self.lines.is_empty() && is_guess {
             return self.step_forward(map, needles, limit, ends_here);
         }
@@ -310,6 +312,18 @@ impl LineCursor {
         }
         let mut first = first;
         if let Some(needle) = needles.one().filter(|_| self.dense) {
+            if let Some(column) = self.column {
+                let base = *next;
+                let (rest, has_needle) = memmem::find_lines_by_column(&bytes[base..], needle, column, |line| {
+                    result = push(lines, base + line.start..base + line.end);
+                    result.is_ok()
+                });
+                *next = base + rest;
+                *cut = has_needle && memchr::memchr(b'\n', &bytes[*next..]).is_none();
+                if *cut || *next == bytes.len() || result.is_err() {
+                    return result;
+                }
+            }
             let base = *next;
             let (rest, end) = memmem::find_lines(&bytes[base..], needle, |line| {
                 match push(lines, base + line.start..base + line.end) {
@@ -365,10 +379,12 @@ impl LineCursor {
         result
     }
 
-    /// Remembers whether nearly all of a block of `len` bytes is lines that were found.
-    fn set_dense(&mut self, len: usize) {
+    /// Remembers whether nearly all of a block of `len` bytes is lines that were found, and in which column.
+    fn set_dense(&mut self, needles: &Needles, len: usize) {
         let found: usize = self.lines.iter().map(|line| line.end - line.start).sum();
         self.dense = found >= len / 2 && found > 0;
+        let line = self.lines.last().filter(|_| self.dense).map(|line| &self.bytes[line.clone()]);
+        self.column = line.and_then(|line| Finder::new(needles.one()?, Direction::Forward).find(line));
     }
 
     fn step_back(&mut self, map: &Mmap, needles: &Needles, limit: usize) -> Result<LineStep> {
@@ -412,7 +428,7 @@ impl LineCursor {
             let end = self.bytes.len();
             push(&mut self.lines, next..end)?;
         }
-        self.set_dense(self.bytes.len() - whole);
+        self.set_dense(needles, self.bytes.len() - whole);
         self.lines.reverse();
         self.end = base + whole;
         self.searched = self.end;

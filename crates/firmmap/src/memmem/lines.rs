@@ -85,6 +85,81 @@ pub(crate) fn find_lines(bytes: &[u8], needle: &[u8], found: impl FnMut(Range<us
     (0, LinesEnd::Unsearched)
 }
 
+/// As [`find_lines`], for lines that have the needle in the same column, as those of a log have their date: calls `found` with lines, in
+/// order, for as long as it returns true and they have it there. Returns where the first line begins that was not passed to it, or
+/// that has no newline; and whether that has the needle there.
+///
+/// So much is known of a line by a look at its newline and one comparison.
+#[inline]
+pub(crate) fn find_lines_by_column(
+    bytes: &[u8],
+    needle: &[u8],
+    column: usize,
+    found: impl FnMut(Range<usize>) -> bool,
+) -> (usize, bool) {
+    let verifier = Verifier::new(bytes, needle);
+    let mut search = ColumnSearch { verifier, column, reach: column + needle.len(), start: 0, found };
+    search.find_lines();
+    let ColumnSearch { verifier, reach, start, .. } = search;
+    let has_needle = reach <= bytes.len() - start && verifier.is_match(start + column);
+    (start, has_needle)
+}
+
+/// The state of [`find_lines_by_column`].
+struct ColumnSearch<'a, F> {
+    verifier: Verifier<'a>,
+    column: usize,
+    /// Where the needle ends in a line.
+    reach: usize,
+    /// Where the next line begins.
+    start: usize,
+    found: F,
+}
+
+impl<F: FnMut(Range<usize>) -> bool> ColumnSearch<'_, F> {
+    fn find_lines(&mut self) {
+        let bytes = self.verifier.bytes;
+        if !has_vectors() || bytes.len() < BLOCK {
+            _ = memchr::memchr_iter(b'\n', bytes).all(|index| self.take(index + 1));
+            return;
+        }
+        #[cfg(target_arch = "x86_64")]
+        if super::kernel::has_avx2() {
+            // SAFETY: the processor has AVX2, as was just checked, and there is a block.
+            unsafe { self.find_lines_avx2() };
+        } else {
+            // SAFETY: every x86-64 processor has SSE2, and there is a block.
+            unsafe { line_ends::<std::arch::x86_64::__m128i>(bytes, |end| self.take(end)) };
+        }
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: every aarch64 target of Rust's has NEON, and there is a block.
+        unsafe {
+            line_ends::<std::arch::aarch64::uint8x16_t>(bytes, |end| self.take(end));
+        }
+    }
+
+    /// # Safety
+    ///
+    /// - The processor has AVX2; there are [`BLOCK`] bytes.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    unsafe fn find_lines_avx2(&mut self) {
+        // SAFETY: the caller's promise.
+        unsafe { line_ends::<std::arch::x86_64::__m256i>(self.verifier.bytes, |end| self.take(end)) }
+    }
+
+    /// The line that ends there, if it has the needle.
+    #[inline(always)]
+    fn take(&mut self, end: usize) -> bool {
+        let is_there = self.reach <= end - self.start && self.verifier.is_match(self.start + self.column);
+        if !is_there || !(self.found)(self.start..end) {
+            return false;
+        }
+        self.start = end;
+        true
+    }
+}
+
 /// The arguments of a search for lines, checked.
 struct LineSearch<'a, F> {
     bytes: &'a [u8],
@@ -343,7 +418,51 @@ mod tests {
         searched
     }
 
+    /// Lines of which most have the needle in one column: those that are found so, and what is said of the rest.
+    fn check_column(bytes: &[u8], needle: &[u8], column: usize) {
+        let mut expected = Vec::new();
+        let mut start = 0;
+        let has = |line: &[u8]| line.get(column..column + needle.len()) == Some(needle);
+        for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+            if line.last() != Some(&b'\n') || !has(line) {
+                break;
+            }
+            expected.push(start..start + line.len());
+            start += line.len();
+        }
+        let rest = bytes[start..].split_inclusive(|&byte| byte == b'\n').next().unwrap_or_default();
+        with_each_kernel(|| {
+            let mut lines = Vec::new();
+            let found = find_lines_by_column(bytes, needle, column, |line| {
+                lines.push(line);
+                true
+            });
+            assert_eq!(lines, expected);
+            assert_eq!(found.0, start);
+            // Past a line that is too short it can be that of the next one.
+            if rest.len() >= column + needle.len() {
+                assert_eq!(found.1, has(rest));
+            }
+        });
+    }
+
     proptest! {
+        #[test]
+        fn by_column_are_those_that_have_it_there(
+            lines in prop::collection::vec(("[ab]{0,3}", "[a-c]{0,90}"), 0..60),
+            needle in "[ab]{1,3}|[a-b]{9,12}",
+            column in 0usize..4,
+            is_long: bool,
+        ) {
+            let line = |(before, after): &(String, String)| {
+                let before = if is_long { &"bbbb"[..column] } else { before };
+                format!("{before}{needle}{after}\n")
+            };
+            let text: String = lines.iter().map(line).collect();
+            check_column(text.as_bytes(), needle.as_bytes(), column);
+            check_column(text.trim_end().as_bytes(), needle.as_bytes(), column);
+        }
+
         #[test]
         fn are_those_of_the_naive_search(
             bytes in prop_oneof![
