@@ -306,7 +306,7 @@ def test_nothing_is_lost_by_an_error(tmp_path: Path, make: Any, expected: list[A
     path = tmp_path / "log"
     data = b"".join(ROWS)
     path.write_bytes(data)
-    found = []
+    found: list[Any] = []
     with firmmap.open(path, "r") as m:
         iterator = make(m)
         found.extend(itertools.islice(iterator, taken))
