@@ -14,6 +14,8 @@ use crate::range::Span;
 const BLOCK: usize = 32 * 1024;
 /// The number of bytes of needles up to which the automaton may be of any kind.
 const SMALL: usize = 8 * 1024;
+/// The same for the first block of a search in reverse.
+const FIRST_BLOCK: usize = 2 * 1024;
 /// About the memory that an automaton takes for each byte of its needles: as a table of transitions, and otherwise; and for itself.
 const ROW: usize = 1024;
 const STATE: usize = 64;
@@ -201,9 +203,13 @@ impl Needles {
         automaton.find(Input::new(bytes).range(start..).earliest(true)).map(|found| found.start())
     }
 
-    /// The blocks of a range.
+    /// The blocks of a range. In reverse each is searched to its end, whatever it has: so the first one is smaller.
     pub(super) fn windows(&self, span: Span, direction: Direction) -> Windows {
-        Windows::of(span, self.longest, direction, BLOCK.max(self.longest.saturating_mul(3)))
+        let positions = BLOCK.max(self.longest.saturating_mul(3));
+        match direction {
+            Direction::Forward => Windows::of(span, self.longest, direction, positions),
+            Direction::Reverse => Windows::of(span, self.longest, direction, FIRST_BLOCK).growing(positions),
+        }
     }
 }
 

@@ -42,7 +42,7 @@ impl Windows {
     /// Windows for a search in place.
     #[inline]
     pub(super) fn new(span: Span, needle_len: usize, direction: Direction) -> Self {
-        Self { later_positions: STRIDE, ..Self::of(span, needle_len, direction, FIRST_WINDOW) }
+        Self::of(span, needle_len, direction, FIRST_WINDOW).growing(STRIDE)
     }
 
     /// Windows of so many positions. Of several needles, `needle_len` is the length of the longest one.
@@ -51,6 +51,12 @@ impl Windows {
         // Where the longest one does not fit in, a shorter one may.
         let needle_len = needle_len.min(span.len);
         Self { start: span.start, end: span.end(), needle_len, positions, later_positions: positions, direction }
+    }
+
+    /// The same with more positions in all windows but the first.
+    #[inline]
+    pub(super) fn growing(self, later_positions: usize) -> Self {
+        Self { later_positions, ..self }
     }
 
     /// Skips positions before `start`, for windows that go forward.
