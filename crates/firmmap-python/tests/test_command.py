@@ -396,7 +396,7 @@ def test_count_in_a_file_that_is_truncated(
     assert _command.main(["count", "--jobs", jobs, *lines, "7", "log"]) == 2
     output, errors = capfdbinary.readouterr()
     assert output == b"" and errors.count(b"\n") == 1
-    if left % firmmap.PAGESIZE:
+    if left % firmmap.PAGESIZE and not lines:
         assert errors == b"firmmap: log: the file was truncated to %d bytes while it was searched; it had %d\n" % (
             left,
             LINES * len(LINE),
