@@ -60,6 +60,8 @@ fn functions() -> Vec<ffi::PyMethodDef> {
         noargs_function!(c"renew_fault_guard", faults::renew_fault_guard, faults::RENEW_FAULT_GUARD),
         function!(c"_keep_fault_classes", faults::keep_classes, PRIVATE),
         function!(c"_connect_faults", faults::connect, PRIVATE),
+        noargs_function!(c"_faults_before_fork", faults::before_fork, PRIVATE),
+        noargs_function!(c"_faults_after_fork_in_parent", faults::after_fork_in_parent, PRIVATE),
         noargs_function!(c"_faults_after_fork", faults::after_fork, PRIVATE),
         noargs_function!(c"_claim_faults", faults::claim, PRIVATE),
         noargs_function!(c"_fault_handler", faults::handler, PRIVATE),

@@ -358,6 +358,65 @@ def test_a_file_that_is_cut_off_within_its_last_page(tmp_path: Path, options: An
             assert found == (expected[::-1] if reverse else expected)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cuts off no mapped file")
+@pytest.mark.parametrize("length", [3000, 70_000, 3_000_000])
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda m: list(m),
+        lambda m: list(m.lines()),
+        lambda m: list(m.lines(1)),
+        lambda m: list(m.lines(numbered=True)),
+        lambda m: list(m.lines(reverse=True)),
+        lambda m: m.readlines(),
+        lambda m: m.readlines(1 << 30),
+        lambda m: [m.readline(), m.readline()],
+        lambda m: [m.readline(), m.readline(1 << 30)],
+        lambda m: m.read(),
+        lambda m: m.read(len(m)),
+        lambda m: m.readinto(bytearray(len(m))),
+        lambda m: m.peek(len(m)),
+    ],
+)
+def test_a_last_line_that_was_cut_off(tmp_path: Path, length: int, read: Any) -> None:
+    """F8, G5: the zeros in the last page are no part of it, however long it is."""
+    path = tmp_path / "log"
+    path.write_bytes(b"a\n" + b"x" * length)
+    with firmmap.open(path, "r") as m:
+        os.truncate(path, length - 100)
+        if (length - 100) // PAGE == (length + 1) // PAGE:
+            with pytest.raises(firmmap.MapFaultError) as caught:
+                read(m)
+            assert caught.value.offset == length - 100
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cuts off no mapped file")
+@pytest.mark.parametrize("needles", [b"HERE", [b"HERE"], [b"HERE", b"THERE"]])
+def test_a_match_across_the_missing_byte(tmp_path: Path, needles: Any) -> None:
+    """F1, F2, G5: those before it are yielded; one that reaches into it is, once it is back."""
+    path = tmp_path / "file"
+    places = [100, 5000, 2 * PAGE - 200, 2 * PAGE - 2, 12000]
+    data = bytearray(b"." * 20000)
+    for place in places:
+        data[place : place + 4] = b"HERE"
+    path.write_bytes(data)
+    with firmmap.open(path, "r") as m:
+        iterator = m.find_all(needles)
+        os.truncate(path, 2 * PAGE)
+        found = list(itertools.islice(iterator, 3))
+        assert found == places[:3]
+        with pytest.raises(firmmap.MapFaultError):
+            next(iterator)
+        path.write_bytes(data)
+        assert found + list(iterator) == places
+        # Without having met it.
+        iterator = m.find_all(needles)
+        os.truncate(path, 2 * PAGE)
+        found = list(itertools.islice(iterator, 3))
+        path.write_bytes(data)
+        assert found + list(iterator) == places
+
+
 def test_threads_share_an_iterator(tmp_path: Path) -> None:
     """G5, N3: each line is yielded once, whoever asks for it."""
     path = tmp_path / "log"

@@ -405,6 +405,65 @@ def test_loss_is_told_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @only_unix
+@pytest.mark.parametrize("cut", [0, 100, PAGE, PAGE + 1, 6000])
+@pytest.mark.parametrize("first", [None, PAGE + 50])
+def test_lost_write_is_told_wherever_the_file_ends(path: Path, cut: int, first: int | None) -> None:
+    """F8, G11: within its last page, at a border of pages, and before all of it."""
+    path.write_bytes(bytes(2 * PAGE))
+    with firmmap.open(path, "r+") as m:
+        if first is not None:
+            os.truncate(path, first)
+        m[6903] = 1
+        os.truncate(path, cut if first is None else min(cut, first))
+        with pytest.raises(firmmap.MapFaultError) as caught:
+            m.flush()
+        assert caught.value.offset == 6903
+        m.flush()
+
+
+@only_unix
+@pytest.mark.parametrize("again", ["cut further", "made whole", "flushed whole", "written anew"])
+def test_second_loss_at_one_place_is_told(path: Path, again: str) -> None:
+    """F8, G11: also where a view writes the same byte there."""
+    path.write_bytes(bytes(PAGE))
+    m = firmmap.open(path, "r+")
+    view = memoryview(m)
+    os.truncate(path, 100)
+    view[200] = 1
+    with pytest.raises(firmmap.MapFaultError):
+        m.flush()
+    if again == "cut further":
+        os.truncate(path, 50)
+    elif again == "written anew":
+        path.write_bytes(b"y" * 100)
+    else:
+        os.truncate(path, PAGE)
+        if again == "flushed whole":
+            m.flush()
+        os.truncate(path, 100)
+    assert view[200] == 0
+    view[200] = 1
+    with pytest.raises(firmmap.MapFaultError) as caught:
+        m.flush()
+    assert caught.value.offset == 200
+    view.release()
+    m.close()
+
+
+@only_unix
+@pytest.mark.parametrize("length", [3 * PAGE, 3 << 20])
+def test_write_that_fails_is_told_once(path: Path, length: int) -> None:
+    """F1, G11: by the write, and not by flush() and close() again."""
+    path.write_bytes(bytes(length))
+    with firmmap.open(path, "r+") as m:
+        os.truncate(path, length - 2 * PAGE + 10)
+        with pytest.raises(firmmap.MapFaultError):
+            m.write(b"y" * length)
+        assert m.tell() == 0
+        m.flush()
+
+
+@only_unix
 def test_closefd_of_a_number_that_is_another_file_by_then(path: Path, tmp_path: Path) -> None:
     """F9, G3: a number that was closed behind the map's back is not closed where it is another file's."""
     fd = os.open(path, os.O_RDONLY)

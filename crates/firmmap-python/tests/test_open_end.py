@@ -393,6 +393,38 @@ LOOKS: dict[str, Callable[[Any], Any]] = {
 }
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork(2)")
+@pytest.mark.parametrize("mode", ["r+", "a+"])
+@pytest.mark.parametrize("writes", [False, True])
+def test_a_generator_that_forks(path: Path, mode: Any, writes: bool) -> None:
+    """G7: what was buffered is written once, by the parent."""
+    path.write_bytes(b"start\n")
+    with firmmap.open(path, mode) as m:
+        m.seek(0, 2)
+
+        def lines() -> Iterator[bytes]:
+            yield b"one\n"
+            yield b"two\n"
+            child = os.fork()
+            if child == 0:
+                status = 1
+                try:
+                    if writes:
+                        m.write(b"child\n")
+                    m.close()
+                    status = 0
+                finally:
+                    os._exit(status)
+            assert os.waitpid(child, 0)[1] == 0
+            yield b"three\n"
+
+        m.writelines(lines())
+    data = path.read_bytes()
+    # The child has a position of its own, but the end of the file is one for all.
+    assert data.replace(b"child\n", b"") == b"start\none\ntwo\nthree\n"
+    assert data.count(b"child\n") == (writes and mode == "a+")
+
+
 @pytest.mark.parametrize("name", LOOKS)
 def test_a_generator_that_looks(path: Path, name: str) -> None:
     """G3: as if each line had been written by itself; also through iterators that were made before."""

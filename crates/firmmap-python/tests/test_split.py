@@ -6,6 +6,7 @@ import os
 import pickle
 import random
 import re
+import subprocess
 import sys
 from bisect import bisect_left
 from collections.abc import Callable
@@ -179,6 +180,33 @@ def test_ranges_are_values(path: Path) -> None:
             first.open(mode)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="offset must be at least 0, not -1"):
         FileRange(path, -1, 2)
+
+
+def test_files_that_are_replaced_meanwhile(path: Path) -> None:
+    """S2: the file that is mapped is the one that is compared, whatever has the path at another moment."""
+    script = """
+import os, sys, firmmap
+path, other = sys.argv[1:]
+armed = False
+def hook(event, args):
+    global armed
+    if armed and event == "open" and os.fspath(args[0]) == path:
+        armed = False
+        os.replace(other, path)
+sys.addaudithook(hook)
+second = firmmap.split(path, 2, check=True)[1]
+armed = True
+try:
+    second.open()
+except ValueError as error:
+    print("has changed since it was split" in str(error))
+"""
+    path.write_bytes(b"old\n" * 4)
+    other = path.with_name("other")
+    other.write_bytes(b"NEWFILE\n" * 400)
+    command = [sys.executable, "-c", script, str(path), str(other)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "True\n", "")
 
 
 def test_files_that_have_changed(path: Path) -> None:

@@ -132,7 +132,11 @@ def connect():
     """
     is_first = _firmmap._connect_faults(_make_error, _MACHINERY, _main_thread())
     if is_first and hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_firmmap._faults_after_fork)
+        os.register_at_fork(
+            before=_firmmap._faults_before_fork,
+            after_in_parent=_firmmap._faults_after_fork_in_parent,
+            after_in_child=_firmmap._faults_after_fork,
+        )
     for module, name in ((faulthandler, "enable"), (faulthandler, "disable"), (signal, "signal")):
         function = getattr(module, name, None)
         if function is not None and not hasattr(function, "_renews_fault_guard"):

@@ -70,7 +70,21 @@ class FileRange:
         """
         if not isinstance(mode, str) or mode.replace("b", "", 1) not in ("r", "r+", "c"):
             raise ValueError(f"a range is opened with mode 'r', 'r+' or 'c', not {mode!r}")
-        now = os.stat(self.path)
+        opener = options.pop("opener", None) or os.open
+
+        def checked(path, flags):
+            # The file that is mapped is asked: the path may be another one's by now.
+            descriptor = opener(path, flags)
+            try:
+                self._check(os.fstat(descriptor))
+            except BaseException:
+                os.close(descriptor)
+                raise
+            return descriptor
+
+        return _firmmap.open(self.path, mode, offset=self.offset, length=self.length, opener=checked, **options)
+
+    def _check(self, now):
         if self.stamp is not None and (now.st_size, now.st_mtime_ns) != self.stamp:
             raise ValueError(
                 f"{self.path!r} has changed since it was split: it had {self.stamp[0]} bytes and has {now.st_size}, "
@@ -79,7 +93,6 @@ class FileRange:
         if now.st_size < self.offset + self.length:
             where = f"length {self.length} from offset {self.offset}"
             raise ValueError(f"{where} reaches behind the end of the file of {now.st_size} bytes")
-        return _firmmap.open(self.path, mode, offset=self.offset, length=self.length, **options)
 
     def count(self, sub):
         """Return the number of occurrences of sub that do not overlap."""
@@ -139,7 +152,7 @@ def split(path, parts=None, *, size=None, boundary=b"\n", record=None, offset=0,
             raise ValueError(f"the {len(m)} bytes to split are no whole number of records of {record} bytes")
         stamp = None
         if check:
-            now = os.stat(path)
+            now = os.fstat(m.fileno())
             stamp = now.st_size, now.st_mtime_ns
         cuts = _cuts(m, -(-len(m) // size) if parts is None else parts, find)
     return [FileRange(path, offset + start, end - start, stamp) for start, end in pairwise(cuts)]

@@ -75,7 +75,8 @@ pub(crate) fn read<'py, M: Mapped>(map: &M, py: Python<'py>, count: usize) -> Op
             return None;
         }
         let end = position.checked_add(count)?;
-        let bytes = file.try_read_range(|_| Some(position..end), |count| NewBytes::try_new(py, count))?;
+        let fit = |len| Some(position..end).filter(|_| M::LENGTH_IS_END || end < len);
+        let bytes = file.try_read_range(fit, |count| NewBytes::try_new(py, count))?;
         file.set_position(end);
         Some(bytes)
     };

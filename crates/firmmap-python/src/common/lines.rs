@@ -67,7 +67,9 @@ fn read_far_line<M: Mapped>(this: Receiver<'_, M>, limit: Option<usize>) -> Retu
         let (bytes, ended) = far_line::<M>(py, &map, start, end)?;
         drop(map);
         let is_limited = limit.is_some_and(|limit| bytes.len() >= limit);
-        if !ended && !is_limited && this.open_map(py, |file| file.follow_end().map_err(M::error))? {
+        let len = bytes.len();
+        if !ended && this.open_map(py, |file| file.follow_end_of_line(position, len).map_err(M::error))? && !is_limited
+        {
             continue;
         }
         if advance(this, position, bytes.len())? {

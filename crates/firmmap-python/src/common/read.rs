@@ -74,7 +74,7 @@ pub(crate) fn scatter(map: &firmmap::Mmap, bytes: &[u8], start: usize, step: isi
 pub(crate) fn read_bytes<M: Mapped>(this: Receiver<'_, M>, count: Option<usize>) -> Returned<'_> {
     let py = this.py;
     let job = this.open_at_position(py, |file| {
-        if count.is_none_or(|count| count > file.remaining()) {
+        if count.is_none_or(|count| count >= file.remaining().max(1)) {
             file.follow_end_of_read(count).map_err(M::error)?;
         }
         let (position, remaining) = (file.position(), file.remaining());

@@ -70,6 +70,14 @@ impl SharedFile {
         self.file.check_present(start, count.map_or(len, |count| start.saturating_add(count).min(len)))
     }
 
+    /// After a line from `start` on that goes on at the end of the map: returns whether others have appended something, and refuses bytes
+    /// that they have cut off.
+    pub(crate) fn follow_end_of_line(&mut self, start: usize, len: usize) -> firmmap::Result<bool> {
+        let has_grown = self.follow_end()?;
+        self.file.check_present(start, start + len)?;
+        Ok(has_grown)
+    }
+
     /// What was written, before it is flushed: see [`firmmap::MappedFile::settle`].
     pub(crate) fn settle(&mut self) -> firmmap::Result<()> {
         let settled = self.file.settle();

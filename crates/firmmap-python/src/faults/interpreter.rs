@@ -35,7 +35,8 @@ const KEPT: usize = Kept::CurrentFrames as usize + 1;
 /// How many threads of one interpreter can be recorded. A signal handler cannot allocate memory for more.
 const THREADS: usize = 512;
 
-/// A set of threads, by their identifiers (`threading.get_ident()`).
+/// A set of threads, by their [keys](firmmap::fault::thread_key). Their identifiers (`threading.get_ident()`) would be those of others once
+/// they have ended.
 pub(super) struct ThreadSet {
     places: [AtomicUsize; THREADS],
     /// The number of threads that were replaced by others.
@@ -86,11 +87,10 @@ impl ThreadSet {
         threads
     }
 
-    /// Removes all threads but one.
-    pub(super) fn retain(&self, thread: usize) {
+    /// Removes all threads.
+    pub(super) fn clear(&self) {
         for place in &self.places {
-            let other = place.load(Ordering::Acquire);
-            if other != 0 && other != thread && exchange(place, other, 0) {
+            if place.swap(0, Ordering::AcqRel) != 0 {
                 self.total.fetch_sub(1, Ordering::AcqRel);
             }
         }
@@ -208,9 +208,8 @@ unsafe extern "C" fn release(capsule: *mut ffi::PyObject) {
     let Some(entry) = (unsafe { entry.as_ref() }) else { return };
     let objects = [const { ptr::null_mut::<ffi::PyObject>() }; KEPT];
     let objects: [_; KEPT] = std::array::from_fn(|index| entry.objects[index].swap(objects[index], Ordering::AcqRel));
-    // No thread has that number.
-    entry.requested.retain(0);
-    entry.deferred.retain(0);
+    entry.requested.clear();
+    entry.deferred.clear();
     entry.state.store(ptr::null_mut(), Ordering::Release);
     for object in objects {
         // SAFETY: a reference of the entry's own, or null; CPython calls this while attached to its interpreter.

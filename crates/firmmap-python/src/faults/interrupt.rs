@@ -10,13 +10,15 @@
 
 use std::ffi::{c_int, c_long, c_void};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
+use firmmap::fault::thread_key;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
 use super::interpreter::{self, Interpreter, Kept, ThreadSet};
 use crate::sys::module::version;
+use crate::sys::objects::attribute;
 use crate::sys::trampoline::enter;
 
 /// Whether a pending call has been requested and not yet made: the address of the interpreter that was attached then, with the lowest bit
@@ -34,6 +36,15 @@ static OLDEST: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
 /// The threads for whose faults the pending call has been requested.
 static CALLED: ThreadSet = ThreadSet::new(&CALLS);
 static CALLS: AtomicUsize = AtomicUsize::new(0);
+/// The thread that is about to fork, or has just forked, while hooks of other modules may be called; or 0.
+static SUSPENDED: AtomicUsize = AtomicUsize::new(0);
+/// Whether an exception that was requested in it has been withdrawn.
+static WITHDRAWN: AtomicBool = AtomicBool::new(false);
+/// The frame that has forked, if its thread is still to be told of a fault; and how often that was put off.
+static FORKING: AtomicUsize = AtomicUsize::new(0);
+static POSTPONED: AtomicUsize = AtomicUsize::new(0);
+/// The process that pending calls are made in: see [`after_fork`].
+static GENERATION: AtomicU32 = AtomicU32::new(0);
 /// How many threads are recorded as deferred, in all interpreters.
 pub(super) static DEFERRED: AtomicUsize = AtomicUsize::new(0);
 /// How many threads are in the sets of [`Interpreter::requested`], and one more for [`MAIN_FAULTED`].
@@ -74,12 +85,56 @@ pub(crate) fn connect(py: Python<'_>, here: &Interpreter, main: usize) {
         MAIN.load(Ordering::Acquire)
     };
     MAIN.store(main, Ordering::Release);
+    GENERATION.store(firmmap::fork_generation(), Ordering::Release);
     // SAFETY: atomics, and functions of CPython's whose locks no thread holds that accesses mapped memory. It does not unwind.
     unsafe { firmmap::fault::on_fault(request) };
 }
 
+/// Before fork(2), in the thread that forks: nothing is raised until [`after_fork_in_parent`] or [`after_fork`], as that would be in hooks of
+/// other modules, which it would cut short, and which nobody has called who could catch it.
+pub(crate) fn before_fork(py: Python<'_>) {
+    let key = thread_key();
+    SUSPENDED.store(key, Ordering::Release);
+    let was_requested = interpreter::current(py).is_some_and(|here| here.requested.remove(key));
+    WITHDRAWN.store(was_requested, Ordering::Release);
+    if was_requested {
+        // SAFETY: attached; null withdraws the exception.
+        unsafe { ffi::PyThreadState_SetAsyncExc(thread() as c_long, ptr::null_mut()) };
+    }
+}
+
+/// After fork(2), in the parent.
+pub(crate) fn after_fork_in_parent(py: Python<'_>, is_still_waiting: impl FnOnce() -> bool) {
+    SUSPENDED.store(0, Ordering::Release);
+    if is_still_waiting() {
+        request_after_fork(py);
+    }
+}
+
+/// Requests anew what was not raised because of a fork, in the thread that has forked.
+fn request_after_fork(py: Python<'_>) {
+    let here = interpreter::current(py);
+    if WITHDRAWN.swap(false, Ordering::AcqRel) && here.is_some_and(|here| raise_in_thread(here, thread(), thread_key()))
+    {
+        return;
+    }
+    if SERVED.load(Ordering::Acquire) && here.is_some_and(Interpreter::is_main) {
+        // Not at once: hooks of other modules may follow.
+        FORKING.store(frame(py).map_or(0, |frame| frame.as_ptr().addr()), Ordering::Release);
+        POSTPONED.store(0, Ordering::Release);
+        CALLED.insert(thread_key());
+        call_back();
+    } else if let Some(here) = here {
+        here.deferred.insert(thread_key());
+    }
+}
+
 /// After fork(2), in the child, where this thread is the main one.
-pub(crate) fn after_fork(py: Python<'_>) {
+pub(crate) fn after_fork(py: Python<'_>, is_still_waiting: impl FnOnce() -> bool) {
+    SUSPENDED.store(0, Ordering::Release);
+    // A thread that was about to make the call does not exist here.
+    REQUESTED.store(0, Ordering::Release);
+    GENERATION.store(firmmap::fork_generation(), Ordering::Release);
     let here = thread();
     if MAIN.swap(here, Ordering::AcqRel) != here {
         forget_main_faulted();
@@ -87,14 +142,15 @@ pub(crate) fn after_fork(py: Python<'_>) {
             SERVED.store(false, Ordering::Release);
         }
     }
-    // The other threads are the parent's.
+    // The threads are the parent's, and this one has another key.
     for interpreter in interpreter::all() {
-        interpreter.requested.retain(here);
-        interpreter.deferred.retain(here);
+        interpreter.requested.clear();
+        interpreter.deferred.clear();
     }
-    CALLED.retain(here);
-    // A thread that was about to make the call does not exist here.
-    REQUESTED.store(0, Ordering::Release);
+    CALLED.clear();
+    if is_still_waiting() {
+        request_after_fork(py);
+    }
 }
 
 /// The calling thread, as CPython and the library number them.
@@ -130,26 +186,26 @@ fn request() {
     if unsafe { ffi::Py_IsInitialized() } == 0 {
         return;
     }
-    let thread = thread();
+    let (thread, key) = (thread(), thread_key());
     // SAFETY: the function only reads a variable of the thread.
     let own = unsafe { ffi::PyGILState_GetThisThreadState() };
     let here = interpreter::find(interpreter_of(own));
     for other in interpreter::all().filter(|&other| here.is_none_or(|here| !ptr::eq(here, other))) {
         // What it has left unreported in that interpreter is out of date.
-        other.requested.remove(thread);
-        other.deferred.remove(thread);
+        other.requested.remove(key);
+        other.deferred.remove(key);
     }
-    CALLED.remove(thread);
+    CALLED.remove(key);
     // Up to CPython 3.11 it is the state of whichever thread is attached.
     let attached = attached();
     let is_main = thread == MAIN.load(Ordering::Acquire);
     // Threads that are not Python's have no interpreter: the main one is used. CPython 3.11 takes the interpreter of the thread that
     // is attached, whichever that is, and calls back in the main thread only.
-    let elsewhere = !attached.is_null() && attached != own && !is_main && !is_of_main(attached);
+    let elsewhere = !attached.is_null() && attached != own && !is_main && has_several() && !is_of_main(attached);
     let has_callback = SERVED.load(Ordering::Acquire) && !elsewhere && (own.is_null() || is_of_main(own));
     let is_attached = !attached.is_null() && attached == own;
     let can_raise_here = is_attached && !(has_callback && is_main);
-    if can_raise_here && here.is_some_and(|here| raise_in_thread(here, thread)) {
+    if can_raise_here && here.is_some_and(|here| raise_in_thread(here, thread, key)) {
         return;
     }
     if is_attached && is_main && !MAIN_FAULTED.swap(true, Ordering::AcqRel) {
@@ -158,15 +214,19 @@ fn request() {
     }
     if !has_callback {
         if let Some(here) = here {
-            here.deferred.insert(thread);
+            here.deferred.insert(key);
         }
         return;
     }
-    CALLED.insert(thread);
+    CALLED.insert(key);
     let target = interpreter_of(attached).addr() | 1;
-    if REQUESTED.swap(target, Ordering::AcqRel) == target {
-        return;
+    if REQUESTED.swap(target, Ordering::AcqRel) != target {
+        call_back();
     }
+}
+
+/// Requests a pending call.
+fn call_back() {
     // SAFETY: any thread may call this, attached or not; see above for the signal handler.
     if unsafe { ffi::Py_AddPendingCall(Some(serve), ptr::null_mut()) } != 0 {
         REQUESTED.store(0, Ordering::Release);
@@ -188,8 +248,13 @@ fn attached() -> *mut ffi::PyThreadState {
 
 /// Whether there are other interpreters that may be running now, each with a GIL of its own.
 pub(crate) fn are_there_others(py: Python<'_>) -> bool {
+    version(py) >= (3, 12) && has_several()
+}
+
+/// Whether the process has more than one interpreter. Signal handlers may call it.
+fn has_several() -> bool {
     let [newest, oldest] = [&NEWEST, &OLDEST].map(|function| function.load(Ordering::Acquire));
-    if version(py) < (3, 12) || newest.is_null() || oldest.is_null() {
+    if newest.is_null() || oldest.is_null() {
         return false;
     }
     let call = |function: *mut c_void| {
@@ -203,8 +268,8 @@ pub(crate) fn are_there_others(py: Python<'_>) -> bool {
     call(newest) != call(oldest)
 }
 
-/// The threads for whose faults the pending call has been requested since this was asked last: of the main interpreter, and none of
-/// Python's.
+/// The keys of the threads for whose faults the pending call has been requested since this was asked last: of the main interpreter, and
+/// none of Python's.
 pub(crate) fn take_called() -> Vec<usize> {
     CALLED.take()
 }
@@ -220,6 +285,20 @@ fn is_of_main(thread: *mut ffi::PyThreadState) -> bool {
 }
 
 extern "C" fn serve(_: *mut c_void) -> c_int {
+    if GENERATION.load(Ordering::Acquire) != firmmap::fork_generation() {
+        // In a child of fork(2) whose hooks are still running: `after_fork` will be one of them.
+        return 0;
+    }
+    if SUSPENDED.load(Ordering::Acquire) == thread_key() {
+        // Requested again after the fork.
+        REQUESTED.store(0, Ordering::Release);
+        return 0;
+    }
+    // SAFETY: CPython calls this while attached.
+    if unsafe { enter(false, |py| Ok(is_in_fork_hook(py))) } {
+        call_back();
+        return 0;
+    }
     REQUESTED.store(0, Ordering::Release);
     let deliver = |py: Python<'_>| match super::deliver(py) {
         // The program has ended, and CPython has no words of its own for that.
@@ -233,40 +312,69 @@ extern "C" fn serve(_: *mut c_void) -> c_int {
     unsafe { enter(-1, deliver) }
 }
 
+/// Whether a function is being called by the one that has forked: a hook of another module, which an exception would cut short. Only the first calls are looked at, as those of the program are called so too.
+fn is_in_fork_hook(py: Python<'_>) -> bool {
+    /// How many looks at a fault that is to be delivered: about as many calls.
+    const MOST: usize = 200;
+    let forking = FORKING.load(Ordering::Acquire);
+    if forking == 0 {
+        return false;
+    }
+    let mut frame = frame(py);
+    let is_hook = frame.as_ref().is_some_and(|frame| frame.as_ptr().addr() != forking)
+        && POSTPONED.fetch_add(1, Ordering::AcqRel) < MOST
+        && std::iter::from_fn(|| {
+            frame = attribute(frame.as_ref()?, c"f_back").ok().filter(|back| !back.is_none());
+            frame.clone()
+        })
+        .any(|caller| caller.as_ptr().addr() == forking);
+    if !is_hook {
+        FORKING.store(0, Ordering::Release);
+    }
+    is_hook
+}
+
+/// The frame of the Python code that is running in this thread.
+fn frame(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
+    // SAFETY: attached, as the token says.
+    let frame = unsafe { ffi::PyEval_GetFrame() };
+    // SAFETY: a borrowed reference, or null.
+    unsafe { Bound::from_borrowed_ptr_or_opt(py, frame.cast()) }
+}
+
 /// Whether no Python code is running in this thread, in which an exception could be raised.
-fn is_without_frame(_py: Python<'_>) -> bool {
-    // SAFETY: attached, as the token says; a borrowed reference, or null.
-    unsafe { ffi::PyEval_GetFrame() }.is_null()
+fn is_without_frame(py: Python<'_>) -> bool {
+    frame(py).is_none()
 }
 
 /// Requests an exception in a thread of the interpreter that runs us, at the thread's next bytecode. `false` if the interpreter has no
 /// such thread. This thread is attached.
-pub(crate) fn raise_in_thread(here: &Interpreter, thread: usize) -> bool {
+pub(crate) fn raise_in_thread(here: &Interpreter, thread: usize, key: usize) -> bool {
     let class = here.raw(Kept::LateFault);
     if class.is_null() {
         return false;
     }
-    here.requested.insert(thread);
+    here.requested.insert(key);
     // SAFETY: attached; the exception is a class.
     let raised = unsafe { ffi::PyThreadState_SetAsyncExc(thread as c_long, class) } > 0;
     if !raised {
-        here.requested.remove(thread);
+        here.requested.remove(key);
     }
     raised
 }
 
-/// Whether a thread has faulted while it ran another interpreter than this.
-pub(crate) fn is_elsewhere(here: &Interpreter, thread: usize) -> bool {
+/// Whether the thread with that key has faulted while it ran another interpreter than this.
+pub(crate) fn is_elsewhere(here: &Interpreter, key: usize) -> bool {
     interpreter::all()
         .filter(|other| !ptr::eq(*other, here))
-        .any(|other| other.requested.contains(thread) || other.deferred.contains(thread))
+        .any(|other| other.requested.contains(key) || other.deferred.contains(key))
 }
 
 /// The exception that was requested in this thread is being raised.
 pub(crate) fn was_raised(py: Python<'_>) {
     if let Some(here) = interpreter::current(py) {
-        here.requested.remove(thread());
-        here.deferred.remove(thread());
+        here.requested.remove(thread_key());
+        here.deferred.remove(thread_key());
     }
 }
 
@@ -275,15 +383,15 @@ pub(crate) fn withdraw(is_still_waiting: impl FnOnce() -> bool) {
     // SAFETY: the other way is an exception too, which only attached threads make.
     let py = unsafe { Python::assume_attached() };
     let Some(here) = interpreter::current(py) else { return };
-    let thread = thread();
-    let is_requested = here.requested.contains(thread) || here.deferred.contains(thread);
+    let key = thread_key();
+    let is_requested = here.requested.contains(key) || here.deferred.contains(key);
     if !is_requested || is_still_waiting() {
         return;
     }
-    here.deferred.remove(thread);
-    if here.requested.remove(thread) {
+    here.deferred.remove(key);
+    if here.requested.remove(key) {
         // SAFETY: attached; null withdraws the exception.
-        unsafe { ffi::PyThreadState_SetAsyncExc(thread as c_long, ptr::null_mut()) };
+        unsafe { ffi::PyThreadState_SetAsyncExc(thread() as c_long, ptr::null_mut()) };
     }
 }
 
@@ -322,8 +430,8 @@ pub(crate) fn has_deferred() -> bool {
 #[cold]
 pub(crate) fn request_if_deferred(py: Python<'_>, is_still_waiting: impl FnOnce() -> bool) {
     let Some(here) = interpreter::current(py) else { return };
-    let thread = thread();
-    if here.deferred.remove(thread) && is_still_waiting() {
-        raise_in_thread(here, thread);
+    let key = thread_key();
+    if here.deferred.remove(key) && is_still_waiting() {
+        raise_in_thread(here, thread(), key);
     }
 }

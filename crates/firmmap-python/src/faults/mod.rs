@@ -76,9 +76,21 @@ pub(crate) fn connect<'py>(module: Module<'_, 'py>, args: Arguments<'_, 'py>, na
     Ok(boolean(py, is_first))
 }
 
+/// `_faults_before_fork()`: the calling thread is about to fork.
+pub(crate) fn before_fork(py: Python<'_>) -> Returned<'_> {
+    interrupt::before_fork(py);
+    Ok(none(py))
+}
+
+/// `_faults_after_fork_in_parent()`: it has forked, or has failed to.
+pub(crate) fn after_fork_in_parent(py: Python<'_>) -> Returned<'_> {
+    interrupt::after_fork_in_parent(py, is_own_waiting);
+    Ok(none(py))
+}
+
 /// `_faults_after_fork()`: this is a child process, and the calling thread its main thread.
 pub(crate) fn after_fork(py: Python<'_>) -> Returned<'_> {
-    interrupt::after_fork(py);
+    interrupt::after_fork(py, is_own_waiting);
     Ok(none(py))
 }
 
@@ -164,10 +176,10 @@ pub(crate) fn deliver(py: Python<'_>) -> PyResult<()> {
         }
         let lives = fault.thread_lives();
         // To a thread that runs another interpreter it is reported there.
-        if lives && interrupt::is_elsewhere(interpreter, fault.thread) {
+        if lives && interrupt::is_elsewhere(interpreter, fault.thread_key()) {
             continue;
         }
-        if are_others && lives && !called.contains(&fault.thread) {
+        if are_others && lives && !called.contains(&fault.thread_key()) {
             continue;
         }
         // Nor can be told then what a thread is doing: `sys._current_frames()` makes frame objects for those of other interpreters too, out
@@ -178,7 +190,7 @@ pub(crate) fn deliver(py: Python<'_>) -> PyResult<()> {
             continue;
         }
         // The fault stays with its map until it has been reported to the thread.
-        if reachable && interrupt::raise_in_thread(interpreter, fault.thread) {
+        if reachable && interrupt::raise_in_thread(interpreter, fault.thread, fault.thread_key()) {
             continue;
         }
         offsets.extend(take_fault_of(&fault).filter(|fault| !fault.reported).map(|fault| fault.offset));

@@ -76,7 +76,7 @@ fn fill<'py>(this: This<'py>, args: Args<'py>, function: &str) -> Returned<'py> 
         None => unreachable!("the number of arguments was checked"),
     };
     let job = this.open_at_position(py, |open| {
-        if target.len() > open.file.remaining() {
+        if target.len() >= open.file.remaining().max(1) {
             open.file.follow_end_of_read(Some(target.len())).map_err(error)?;
         }
         let position = open.file.position();
@@ -135,8 +135,8 @@ pub(crate) fn peek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let wanted = limit(args, "peek")?.filter(|&count| count > 0);
     let count = wanted.unwrap_or(PEEK);
     let bytes = this.open_at_position(py, |open| {
-        if open.file.remaining() < wanted.unwrap_or(1) {
-            open.file.follow_end().map_err(error)?;
+        if count >= open.file.remaining() {
+            open.file.follow_end_of_read(Some(count)).map_err(error)?;
         }
         let mut bytes = NewBytes::new(py, count.min(open.file.remaining()))?;
         if bytes.len() > 0 {

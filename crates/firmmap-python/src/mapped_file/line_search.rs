@@ -157,8 +157,13 @@ impl Search {
             }
             Some(self.number(open, index, border)?)
         };
+        let line = match number {
+            None => line,
+            // Without memory for it, the line stays the next one.
+            Some(number) => new_tuple(py, [args::python_int(py, number as isize)?, line])?.into_any(),
+        };
         self.cursor.pass(index, len);
-        Ok(Step::Line(line, number))
+        Ok(Step::Line(line))
     }
 
     /// The number of the line that begins at `index`, for which the map is counted up to `border`.
@@ -215,7 +220,7 @@ fn check_counted(open: &mut Open, from: usize, to: usize) -> PyResult<()> {
 }
 
 enum Step<'py> {
-    Line(Bound<'py, PyAny>, Option<usize>),
+    Line(Bound<'py, PyAny>),
     Far(Far),
     /// The lines up to an index are to be counted.
     FarNumber(Far, usize),
@@ -243,11 +248,7 @@ pub(super) fn next<'py>(lines: Receiver<'py, Lines>) -> PyResult<Option<Bound<'p
         let is_end = ends_here.unwrap_or(true);
         fresh = matches!(step, Step::Far(_) | Step::FarNumber(..));
         match step {
-            Step::Line(line, None) => return Ok(Some(line)),
-            Step::Line(line, Some(number)) => {
-                let number = args::python_int(py, number as isize)?;
-                return Ok(Some(new_tuple(py, [number, line])?.into_any()));
-            }
+            Step::Line(line) => return Ok(Some(line)),
             Step::Again => {}
             Step::Far(far) => {
                 let (step, is_moved) = search_far(lines, far, is_end)?;

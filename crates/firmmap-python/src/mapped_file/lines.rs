@@ -211,7 +211,8 @@ pub(crate) fn next(this: This<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
         };
         let (bytes, ended) = far_line::<MappedFile>(py, &map, position, map.len())?;
         drop(map);
-        if !ended && this.open(py, |open| open.file.follow_end().map_err(error))? {
+        let len = bytes.len();
+        if !ended && this.open(py, |open| open.file.follow_end_of_line(position, len).map_err(error))? {
             continue;
         }
         if advance(this, position, bytes.len())? {
@@ -304,12 +305,13 @@ pub(super) fn file_with_buffered(
     has_buffered.then(|| InstanceRef::new(this))
 }
 
-/// Extends the map of an iterator by what others have appended, and returns whether there was anything.
-fn follow(lines: Receiver<'_, Lines>) -> PyResult<bool> {
+/// Extends the map of an iterator by what others have appended after a line that goes on at its end, and returns whether there was
+/// anything.
+fn follow(lines: Receiver<'_, Lines>, start: usize, len: usize) -> PyResult<bool> {
     let py = lines.py;
     lines.state.with(py, |cursor| match &cursor.file {
         Some(file) => file.receiver(py).state.with(py, |state| match state {
-            Some(open) => open.file.follow_end().map_err(error),
+            Some(open) => open.file.follow_end_of_line(start, len).map_err(error),
             None => Err(closed_error()),
         }),
         None => Ok(false),
@@ -349,7 +351,7 @@ pub(crate) fn next_line(lines: Receiver<'_, Lines>) -> PyResult<Option<Bound<'_,
         };
         let (bytes, ended) = far_line::<MappedFile>(py, &map, position, map.len())?;
         drop(map);
-        if !ended && follow(lines)? {
+        if !ended && follow(lines, position, bytes.len())? {
             continue;
         }
         let is_ours = lines.state.with(py, |cursor| {

@@ -86,9 +86,11 @@ pub(crate) struct Open {
     changes: u64,
     /// What iteration has read ahead.
     block: Block,
-    /// What `writelines()` has buffered while its iterator runs, and the thread that it runs in.
+    /// What `writelines()` has buffered while its iterator runs; the thread that it runs in, and the process, as a
+    /// [`fork_generation`](firmmap::fork_generation).
     buffered: Vec<u8>,
     buffering_thread: Option<usize>,
+    buffering_process: u32,
     /// The position of the descriptor when it was last set or read, once `fileno()` has returned it.
     descriptor_position: Option<u64>,
     /// Whether the map reached to the end of the file at that time: then it grows with what is appended through the descriptor.
@@ -104,6 +106,7 @@ impl MappedFile {
             block,
             buffered: Vec::new(),
             buffering_thread: None,
+            buffering_process: 0,
             descriptor_position: None,
             grows_with_file: false,
         };

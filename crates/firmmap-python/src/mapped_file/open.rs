@@ -84,8 +84,12 @@ impl OpenArgs {
             let number = args::python_int(py, descriptor as isize)?;
             let mode = self.mode;
             if self.closefd == Some(true) {
-                let mut file = self.map(py, descriptor, Name::Descriptor(number.into()), mode, false)?;
-                file.closes = StateLock::new(Some(descriptor::HandedOver::new(py, descriptor)?));
+                let name = Name::Descriptor(number.into());
+                // Before others can run, who could close it.
+                let handed_over = descriptor::HandedOver::new(py, descriptor);
+                let handed_over = handed_over.map_err(|failed| name_descriptor(py, failed, &name))?;
+                let mut file = self.map(py, descriptor, name, mode, false)?;
+                file.closes = StateLock::new(Some(handed_over));
                 file.closefd = true;
                 return Ok(file);
             }

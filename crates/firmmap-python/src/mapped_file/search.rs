@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use firmmap::{FindAnyCursor, Needles};
+use firmmap::{ErrorKind, FindAnyCursor, Needles};
 use memchr::memmem::Finder;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
@@ -485,7 +485,12 @@ impl Matches {
         }
         // Nothing is searched ahead while writable views exist: their changes would be missed.
         if let Some(finder) = self.finder.as_ref().filter(|_| !open.has_writable_views()) {
-            let window = open.file.to_vec(start..end.min(start + WINDOW)).map_err(error)?;
+            let window = match open.file.to_vec(start..end.min(start + WINDOW)) {
+                Ok(window) => window,
+                // A match before the missing byte is found in place.
+                Err(failed) if failed.kind() == ErrorKind::Fault => Vec::new(),
+                Err(failed) => return Err(error(failed)),
+            };
             match &self.needle[..] {
                 [] => lookahead.ahead.extend(start..=start + window.len()),
                 &[byte] => lookahead.ahead.extend(memchr::memchr_iter(byte, &window).map(|index| start + index)),

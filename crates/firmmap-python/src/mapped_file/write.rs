@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use firmmap::ErrorKind;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 
@@ -86,6 +87,9 @@ fn write_all(this: &MappedFile, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
                 drop(map);
                 this.changed(py);
                 if let Err(failed) = result {
+                    if failed.kind() == ErrorKind::Fault {
+                        this.state.with(py, |state| state.as_mut().map(|open| open.file.forget_writes()));
+                    }
                     this.set_position(py, position)?;
                     return Err(error(failed));
                 }
@@ -185,6 +189,7 @@ fn lend<R>(this: This<'_>, buffered: &mut Vec<u8>, work: impl FnOnce() -> R) -> 
         Some(open) if !open.file.pending.has_buffered() => {
             std::mem::swap(buffered, &mut open.buffered);
             open.buffering_thread = Some(me);
+            open.buffering_process = firmmap::fork_generation();
             // Lines that were read ahead are not returned while this is pending.
             open.changes += 1;
             open.file.pending.set_buffered(true);
@@ -204,6 +209,10 @@ fn lend<R>(this: This<'_>, buffered: &mut Vec<u8>, work: impl FnOnce() -> R) -> 
         if let Some(open) = state.as_mut().filter(ours) {
             std::mem::swap(buffered, &mut open.buffered);
             open.file.pending.set_buffered(false);
+            if open.is_buffered_by_parent() {
+                open.leave_to_parent(buffered.len());
+                buffered.clear();
+            }
         }
     });
     Ok(result)
@@ -224,7 +233,12 @@ fn write_buffered_if(this: &MappedFile, py: Python<'_>, is_wanted: impl Fn(&Open
     let buffered = this.state.with(py, |state| {
         let open = state.as_mut().filter(|open| open.file.pending.has_buffered() && is_wanted(open))?;
         open.file.pending.set_buffered(false);
-        Some(std::mem::take(&mut open.buffered))
+        let buffered = std::mem::take(&mut open.buffered);
+        if open.is_buffered_by_parent() {
+            open.leave_to_parent(buffered.len());
+            return None;
+        }
+        Some(buffered)
     });
     buffered.map_or(Ok(()), |buffered| write_all(this, py, &buffered))
 }
@@ -235,6 +249,20 @@ pub(super) fn write_buffered_for(
     held: impl FnOnce() -> Option<InstanceRef<MappedFile>>,
 ) -> PyResult<()> {
     held().map_or(Ok(()), |file| write_buffered(&file.receiver(py), py))
+}
+
+impl Open {
+    /// Whether what `writelines()` has buffered is what it had when this process was forked by its iterator, or by another thread: the
+    /// parent writes that.
+    fn is_buffered_by_parent(&self) -> bool {
+        self.buffering_process != firmmap::fork_generation()
+    }
+
+    /// Goes on after so many bytes that the parent writes at the position.
+    fn leave_to_parent(&mut self, count: usize) {
+        let behind = self.file.position() + count;
+        self.file.set_position(behind);
+    }
 }
 
 pub(crate) fn write_byte<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {

@@ -279,6 +279,13 @@ impl UnreportedFault {
         self.id == OF_PARENT
     }
 
+    /// What [`thread_key`] gives in the faulting thread.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn thread_key(&self) -> usize {
+        key(self.thread, self.id)
+    }
+
     fn is_of(&self, thread: usize, id: i32) -> bool {
         self.thread == thread && self.id == id
     }
@@ -299,6 +306,18 @@ impl UnreportedFault {
     pub fn thread_lives(&self) -> bool {
         !self.is_of_parent() && os::thread_lives(self.id)
     }
+}
+
+/// A number that no other living thread has, and that, where the kernel numbers threads, no thread gets soon again. Hidden: for a binding
+/// that keeps sets of threads.
+#[doc(hidden)]
+#[must_use]
+pub fn thread_key() -> usize {
+    key(os::thread(), os::thread_id())
+}
+
+fn key(thread: usize, id: i32) -> usize {
+    if id == 0 { thread } else { id as usize }
 }
 
 /// Takes one unreported fault, of any thread in any map, and restores that map's pages.

@@ -24,9 +24,16 @@ pub(super) struct Unsettled {
     end: usize,
     /// Whether views that can be written to have existed.
     views: Views,
-    /// Where the bytes were missing that have been reported while there were views, and what these show there: that is not to be reported
-    /// again.
-    reported: Option<(usize, Vec<u8>)>,
+    reported: Option<Box<Reported>>,
+}
+
+/// What views showed past the end of the file when it was reported: that is not to be reported again.
+#[derive(Debug)]
+struct Reported {
+    start: usize,
+    bytes: Vec<u8>,
+    /// The file's time of modification then.
+    modified: Option<SystemTime>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +96,13 @@ impl MappedFile {
         }
     }
 
+    /// Forgets what was noted of writes: what is missing was just reported. Hidden: for the Python class, whose large writes go through the
+    /// [`Mmap`](crate::Mmap).
+    #[doc(hidden)]
+    pub fn forget_writes(&mut self) {
+        self.unsettled.forget();
+    }
+
     /// Whether writing into the map changes a regular file.
     pub(super) fn is_file_written(&self) -> bool {
         self.growable && !self.map.is_anonymous()
@@ -113,24 +127,40 @@ impl MappedFile {
                 Views::None => false,
                 Views::Since(before) => before.is_none() || before != self.map.modified(),
             };
+        // Whoever has changed the file since may have cut it off again.
+        let is_as_reported = |reported: &Reported| {
+            let modified = self.map.modified();
+            modified.is_some() && modified == reported.modified
+        };
+        let reported = reported.filter(|reported| is_as_reported(reported));
         if is_changed {
             self.map.touch_file();
         }
-        let Some(tail) = self.map.missing_in_last_page() else { return Ok(()) };
-        let written = (start < tail.end && end > tail.start).then_some(tail.start.max(start));
-        if matches!(views, Views::None) {
-            return written.map_or(Ok(()), |offset| Err(Detail::Fault { offset }.into()));
-        }
+        // Where nothing can be asked, nothing was cut off.
+        let file_end = self.map.end_in_file().unwrap_or(usize::MAX);
+        let written = (end > file_end).then_some(file_end.max(start));
+        let seen = match views {
+            Views::None => None,
+            Views::Since(_) => self.changed_by_views(reported)?,
+        };
+        let lost = written.or(seen);
+        lost.map_or(Ok(()), |offset| Err(Detail::Fault { offset }.into()))
+    }
+
+    /// The first byte past the end of the file, in its last page, that was written through views, and not reported before.
+    fn changed_by_views(&mut self, reported: Option<Box<Reported>>) -> Result<Option<usize>> {
+        let Some(tail) = self.map.missing_in_last_page() else { return Ok(None) };
         // The system cleared these bytes when the file was cut off.
         let bytes = self.map.to_vec(tail.start..tail.end.min(self.map.len()))?;
         let shown = |index: usize| {
-            let (start, bytes) = reported.as_ref()?;
+            let Reported { start, bytes, .. } = reported.as_deref()?;
             bytes.get(index.checked_sub(*start)?).copied()
         };
         let mut changed = tail.clone().zip(&bytes).filter(|&(index, &byte)| byte != 0 && shown(index) != Some(byte));
-        let lost = written.or_else(|| changed.next().map(|(index, _)| index));
-        self.unsettled.reported = if lost.is_some() { Some((tail.start, bytes)) } else { reported };
-        lost.map_or(Ok(()), |offset| Err(Detail::Fault { offset }.into()))
+        let first = changed.next().map(|(index, _)| index);
+        let modified = self.map.modified();
+        self.unsettled.reported = Some(Box::new(Reported { start: tail.start, bytes, modified }));
+        Ok(first)
     }
 
     /// Refuses to read bytes of `start..end` that [`follow_end`](Self::follow_end) has just found to be missing from the file. Hidden: a part

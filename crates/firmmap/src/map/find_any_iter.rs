@@ -147,6 +147,7 @@ impl FindAnyCursor {
             let is_last = start + len == end || missing.is_some();
             let whole = if is_last { len + 1 } else { search_windows::after(len, needles.longest()) };
             let (found, mut searched) = (&mut self.found, whole);
+            let mut behind = 0;
             needles.find_each(&self.bytes, |from, to| {
                 if from >= whole {
                     return false;
@@ -154,7 +155,8 @@ impl FindAnyCursor {
                 found.push(start + from..start + to);
                 let is_full = found.len() == BATCH;
                 // An empty needle is found before each byte.
-                searched = if is_full { to.max(from + 1) } else { whole.max(to) };
+                behind = to.max(from + 1);
+                searched = if is_full { behind } else { whole.max(to) };
                 !is_full
             });
             let mut next = start + searched;
@@ -162,8 +164,8 @@ impl FindAnyCursor {
                 if self.found.is_empty() {
                     return Err(error);
                 }
-                // What is missing is an error once these have been taken.
-                next = next.min(start + len);
+                // What is missing is an error once these have been taken; or there again, with matches that begin before it.
+                next = next.min(start + behind.max(search_windows::after(len, needles.longest())));
             }
             let has_more = next < end || (next == end && needles.longest() == 0);
             self.rest = has_more.then_some((next, end));
