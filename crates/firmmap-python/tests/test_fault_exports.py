@@ -840,6 +840,83 @@ def test_child_is_not_told_of_what_threads_of_its_parent_have_met() -> None:
     assert (out, err) == ("the child []\nits map True\nthe thread True\n", "")
 
 
+def test_exception_that_the_program_requests_stays() -> None:
+    """F3: an operation that tells of a fault withdraws what was requested for that, and nothing else."""
+    script = """
+    import ctypes
+    class Stop(BaseException):
+        pass
+    request = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    request.argtypes = [ctypes.c_ulong, ctypes.py_object]
+    done = threading.Lock()
+    done.acquire()
+    # A thread that ends with an exception requested, and gives its address to the next one.
+    steps = [partial(bytes, view), done.release]
+    _thread.start_new_thread(partial(list, map(operator.call, steps)), ())
+    done.acquire()
+    view.release()
+    try:
+        m.close()
+    except firmmap.MapFaultError:
+        pass
+    # The search goes on without the GIL before it comes to what is missing.
+    file, m = mapped(b"x" * (1 << 20))
+    file.truncate(1 << 19)
+    stopped = []
+    def work():
+        try:
+            try:
+                # From C to C: between the two nothing can be raised.
+                list(map(operator.call, [partial(request, threading.get_ident(), Stop), partial(m.find, b"z")]))
+            except firmmap.MapFaultError:
+                pass
+            for _ in range(50):
+                len("")
+        except Stop:
+            stopped.append(True)
+    for _ in range(20):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    print(len(stopped) == 20)
+    """
+    assert lives(SEARCHED + textwrap.dedent(script)) == ("True\n", "")
+
+
+def test_hooks_of_a_fork_are_not_cut_short() -> None:
+    """F3: a fault just before os.fork() is told by that, in the parent and in the child."""
+    script = """
+    import os, sys
+    called = []
+    def hook(name):
+        def call():
+            for _ in range(3):
+                pass
+            called.append(name)
+        return call
+    os.register_at_fork(before=hook("before"), after_in_parent=hook("parent"), after_in_child=hook("child"))
+    import firmmap
+    os.register_at_fork(after_in_parent=hook("parent later"), after_in_child=hook("child later"))
+    sys.unraisablehook = lambda what: print("unraisable", what.exc_value, flush=True)
+    file, m = mapped(firmmap)
+    view = memoryview(m)
+    file.truncate(PAGE)
+    parent = os.getpid()
+    try:
+        view[2 * PAGE + 5], os.fork()
+        told = None
+    except firmmap.MapFaultError as error:
+        told = error.offset == 2 * PAGE + 5
+    if os.getpid() == parent:
+        os.wait()
+    print(told, *called, sep=", ", flush=True)
+    os._exit(0)
+    """
+    out, err = lives(script)
+    assert err == ""
+    assert out.splitlines() == ["True, before, child, child later", "True, before, parent, parent later"]
+
+
 def test_many_threads_are_told_once() -> None:
     """F3: by the operation that tells; no exception comes after it, in however many threads at once."""
     script = """

@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 
 use super::read::large;
+use super::search::Direction;
 use super::shared_file::SharedFile;
 use super::{DETACHED_SEARCH, Mapped, Returned};
 use crate::sys::buffer::NewBytes;
@@ -118,7 +119,7 @@ pub(crate) fn far_line<'py, M: Mapped>(
     end: usize,
 ) -> PyResult<(NewBytes<'py>, bool)> {
     let end = end.max(start);
-    let newline = detached(py, || map.find(b"\n", start..end)).map_err(M::error)?;
+    let newline = detached(py, || Direction::Forward.search_far(map, b"\n", start..end)).map_err(M::error)?;
     let count = newline.map_or(end, |newline| newline + 1) - start;
     let bytes = large::<M>(py, count, |memory| map.read_uninit_at(memory, start).map(drop))?;
     Ok((bytes, newline.is_some()))

@@ -13,6 +13,17 @@ pub(crate) enum Direction {
 }
 
 impl Direction {
+    /// The search of the far part, without the GIL.
+    pub(crate) fn search_far(
+        self,
+        map: &firmmap::Mmap,
+        needle: &[u8],
+        range: Range<usize>,
+    ) -> firmmap::Result<Option<usize>> {
+        let _busy = map.long_operation();
+        self.search(map, needle, range)
+    }
+
     #[inline]
     pub(crate) fn search(
         self,

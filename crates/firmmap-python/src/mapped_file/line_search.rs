@@ -264,7 +264,11 @@ pub(super) fn next<'py>(lines: Receiver<'py, Lines>) -> PyResult<Option<Bound<'p
             }
             Step::FarNumber(mut far, border) => {
                 let before = far.cursor.counted().0;
-                let counted = detached(py, || far.cursor.count_to(&far.map, border));
+                let count = || {
+                    let _busy = far.map.long_operation();
+                    far.cursor.count_to(&far.map, border)
+                };
+                let counted = detached(py, count);
                 let Far { map, cursor: copy, .. } = far;
                 drop(map);
                 counted.map_err(error)?;
@@ -316,7 +320,11 @@ fn follow(lines: Receiver<'_, Lines>) -> PyResult<bool> {
 fn search_far(lines: Receiver<'_, Lines>, mut far: Far, ends_here: bool) -> PyResult<(LineStep, bool)> {
     let py = lines.py;
     let before = far.cursor.position();
-    let result = detached(py, || far.cursor.step(&far.map, &far.needles, usize::MAX, ends_here));
+    let step = || {
+        let _busy = far.map.long_operation();
+        far.cursor.step(&far.map, &far.needles, usize::MAX, ends_here)
+    };
+    let result = detached(py, step);
     let Far { map, cursor: moved, .. } = far;
     drop(map);
     let is_moved = lines.state.with(py, |cursor| {

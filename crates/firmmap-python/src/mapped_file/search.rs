@@ -137,7 +137,7 @@ fn search(this: This<'_>, needle: &Needle<'_, '_>, bounds: Bounds, direction: Di
         Job::Done(found) => Ok(found),
         Job::Large(map, range) => {
             let needle = needle.constant()?;
-            detached(py, || direction.search(&map, &needle, range)).map_err(error)
+            detached(py, || direction.search_far(&map, &needle, range)).map_err(error)
         }
     }
 }
@@ -194,7 +194,11 @@ pub(crate) fn count<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         Job::Done(count) => count,
         Job::Large(map, range) => {
             let needle = needle.constant()?;
-            detached(py, || map.count(&needle, range)).map_err(error)?
+            let count = || {
+                let _busy = map.long_operation();
+                map.count(&needle, range)
+            };
+            detached(py, count).map_err(error)?
         }
     };
     args::python_int(py, count as isize)
@@ -390,7 +394,7 @@ pub(crate) fn next_match(matches: Receiver<'_, Matches>) -> PyResult<Option<Boun
             Job::Large(map, range) => (map, range),
         };
         let needle = &matches.needle;
-        let found = detached(py, || map.find(needle, range));
+        let found = detached(py, || Direction::Forward.search_far(&map, needle, range));
         drop(map);
         let found = found.map_err(error)?;
         let passed = matches.state.with(py, |cursor| {
@@ -442,7 +446,11 @@ fn next_of_several(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'_, 
             Job::Large(map, far) => (map, far),
         };
         let before = moved.position();
-        let result = detached(py, || moved.step(&map, &needles, usize::MAX));
+        let step = || {
+            let _busy = map.long_operation();
+            moved.step(&map, &needles, usize::MAX)
+        };
+        let result = detached(py, step);
         drop(map);
         matches.state.with(py, |cursor| {
             // Otherwise another thread has gone on from there.

@@ -39,7 +39,7 @@ fn search<'py>(this: This<'py>, args: Args<'py>, name: &str, direction: Directio
         Job::Done(found) => found,
         Job::Large(map, range) => {
             let needle = needle.constant()?;
-            detached(py, || direction.search(&map, &needle, range)).map_err(exception)?
+            detached(py, || direction.search_far(&map, &needle, range)).map_err(exception)?
         }
     };
     args::python_int(py, found.map_or(-1, |index| index as isize))

@@ -14,6 +14,12 @@ use crate::memmem::{self, Direction};
 
 #[doc(hidden)]
 impl Mmap {
+    /// Marks an operation of this thread that others have to wait for, and which reports the faults that it meets: nobody else is told of
+    /// them meanwhile.
+    pub fn long_operation(&self) -> impl Drop + use<> {
+        self.region.long_operation()
+    }
+
     /// [`get`](Self::get), if it succeeds.
     #[inline(always)]
     pub fn try_get(&self, index: usize) -> Option<u8> {
