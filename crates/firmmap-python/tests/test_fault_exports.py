@@ -883,8 +883,8 @@ def test_exception_that_the_program_requests_stays() -> None:
     assert lives(SEARCHED + textwrap.dedent(script)) == ("True\n", "")
 
 
-def test_hooks_of_a_fork_are_not_cut_short() -> None:
-    """F3: a fault just before os.fork() is told by that, in the parent and in the child."""
+def test_fault_before_a_fork_is_told_by_it() -> None:
+    """F3: os.fork() raises, and does not fork: hooks of other modules are not called, which would be cut short."""
     script = """
     import os, sys
     called = []
@@ -907,14 +907,70 @@ def test_hooks_of_a_fork_are_not_cut_short() -> None:
         told = None
     except firmmap.MapFaultError as error:
         told = error.offset == 2 * PAGE + 5
-    if os.getpid() == parent:
-        os.wait()
-    print(told, *called, sep=", ", flush=True)
+    print(told, os.getpid() == parent, *called, flush=True)
+    child = os.fork()
+    if child != 0:
+        assert os.waitpid(child, 0)[1] == 0
+    print(*called, sep=", ", flush=True)
     os._exit(0)
     """
     out, err = lives(script)
     assert err == ""
-    assert out.splitlines() == ["True, before, child, child later", "True, before, parent, parent later"]
+    assert out.splitlines() == ["True True", "before, child, child later", "before, parent, parent later"]
+
+
+def test_fault_of_another_thread_while_hooks_are_called() -> None:
+    """F3: it is told there, though the main thread is in a function that is called before a fork."""
+    script = """
+    import os, threading, time, zlib
+    import firmmap
+    def hook():
+        for _ in range(200):
+            time.sleep(0.001)
+    file, m = mapped(firmmap)
+    view = memoryview(m)
+    file.truncate(PAGE)
+    told = []
+    def work():
+        try:
+            zlib.crc32(view)
+            for _ in range(2000):
+                time.sleep(0.001)
+        except firmmap.MapFaultError as error:
+            told.append(error.offset >= PAGE)
+    thread = threading.Thread(target=work)
+    os.register_at_fork(before=lambda: (thread.start(), hook()))
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    thread.join()
+    print(told)
+    """
+    out, err = lives(script, "-W", "ignore")
+    assert (out, err) == ("[True]\n", "")
+
+
+def test_child_of_a_fork_by_c_is_told() -> None:
+    """F3: also where CPython has called no hooks."""
+    script = """
+    import ctypes, os
+    import firmmap
+    file, m = mapped(firmmap)
+    view = memoryview(m)
+    file.truncate(PAGE)
+    child = ctypes.PyDLL(None).fork()
+    try:
+        view[2 * PAGE + 5]
+        for _ in range(50):
+            len("")
+    except firmmap.MapFaultError as error:
+        os.write(1, b"%d\\n" % (error.offset == 2 * PAGE + 5))
+    if child == 0:
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    """
+    assert lives(script) == ("1\n1\n", "")
 
 
 def test_many_threads_are_told_once() -> None:

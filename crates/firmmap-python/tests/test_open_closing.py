@@ -464,6 +464,31 @@ def test_write_that_fails_is_told_once(path: Path, length: int) -> None:
 
 
 @only_unix
+def test_child_is_not_told_of_what_its_parent_has_written(path: Path) -> None:
+    """G11: close() in a forked child tells of its own lost writes only."""
+    path.write_bytes(bytes(2 * PAGE))
+    m = firmmap.open(path, "r+")
+    m[PAGE + 5] = 1
+    for writes in (False, True):
+        child = os.fork()
+        if child == 0:
+            status = 2
+            try:
+                if writes:
+                    m[7] = 1
+                os.truncate(path, 0 if writes else 10)
+                m.close()
+                status = 0
+            except firmmap.MapFaultError:
+                status = 1
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == writes
+    with pytest.raises(firmmap.MapFaultError):
+        m.close()
+
+
+@only_unix
 def test_closefd_of_a_number_that_is_another_file_by_then(path: Path, tmp_path: Path) -> None:
     """F9, G3: a number that was closed behind the map's back is not closed where it is another file's."""
     fd = os.open(path, os.O_RDONLY)

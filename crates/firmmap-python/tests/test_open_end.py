@@ -394,6 +394,24 @@ LOOKS: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork(2)")
+def test_a_generator_that_forks_beside_private_memory(path: Path) -> None:
+    """G7: what was buffered is in the child's memory too, which the parent's lines do not reach."""
+    path.write_bytes(b"." * 12)
+    with firmmap.open(path, "c") as m:
+
+        def lines() -> Iterator[bytes]:
+            yield b"one\n"
+            child = os.fork()
+            if child == 0:
+                os._exit(0 if (m[:], m.tell()) == (b"one\n........", 4) else 1)
+            assert os.waitpid(child, 0)[1] == 0
+            yield b"two\n"
+
+        m.writelines(lines())
+        assert m[:] == b"one\ntwo\n...."
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork(2)")
 @pytest.mark.parametrize("mode", ["r+", "a+"])
 @pytest.mark.parametrize("writes", [False, True])
 def test_a_generator_that_forks(path: Path, mode: Any, writes: bool) -> None:

@@ -102,6 +102,26 @@ def _main_thread():
     return threading.main_thread().ident if threading else 0
 
 
+def _telling(fork):
+    """Return os.fork or os.forkpty, which first tells of a fault that its thread has just met.
+
+    The exception would else be raised in a function that another module has registered for
+    forks: nobody there expects it, and CPython drops it.
+    """
+
+    @functools.wraps(fork)
+    def telling():
+        _firmmap._tell_faults()
+        result = fork()
+        if result == 0 or (type(result) is tuple and result[0] == 0):
+            # What the thread met without the GIL, which the parent tells in its main thread.
+            _firmmap._tell_faults()
+        return result
+
+    telling._tells_faults = True
+    return telling
+
+
 def _renewing(function):
     @functools.wraps(function)
     def wrapper(*args, **kwargs):
@@ -132,11 +152,11 @@ def connect():
     """
     is_first = _firmmap._connect_faults(_make_error, _MACHINERY, _main_thread())
     if is_first and hasattr(os, "register_at_fork"):
-        os.register_at_fork(
-            before=_firmmap._faults_before_fork,
-            after_in_parent=_firmmap._faults_after_fork_in_parent,
-            after_in_child=_firmmap._faults_after_fork,
-        )
+        os.register_at_fork(after_in_child=_firmmap._faults_after_fork)
+    for name in ("fork", "forkpty"):
+        function = getattr(os, name, None)
+        if function is not None and not hasattr(function, "_tells_faults"):
+            setattr(os, name, _telling(function))
     for module, name in ((faulthandler, "enable"), (faulthandler, "disable"), (signal, "signal")):
         function = getattr(module, name, None)
         if function is not None and not hasattr(function, "_renews_fault_guard"):

@@ -18,7 +18,6 @@ use pyo3::prelude::*;
 
 use super::interpreter::{self, Interpreter, Kept, ThreadSet};
 use crate::sys::module::version;
-use crate::sys::objects::attribute;
 use crate::sys::trampoline::enter;
 
 /// Whether a pending call has been requested and not yet made: the address of the interpreter that was attached then, with the lowest bit
@@ -36,13 +35,6 @@ static OLDEST: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
 /// The threads for whose faults the pending call has been requested.
 static CALLED: ThreadSet = ThreadSet::new(&CALLS);
 static CALLS: AtomicUsize = AtomicUsize::new(0);
-/// The thread that is about to fork, or has just forked, while hooks of other modules may be called; or 0.
-static SUSPENDED: AtomicUsize = AtomicUsize::new(0);
-/// Whether an exception that was requested in it has been withdrawn.
-static WITHDRAWN: AtomicBool = AtomicBool::new(false);
-/// The frame that has forked, if its thread is still to be told of a fault; and how often that was put off.
-static FORKING: AtomicUsize = AtomicUsize::new(0);
-static POSTPONED: AtomicUsize = AtomicUsize::new(0);
 /// The process that pending calls are made in: see [`after_fork`].
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 /// How many threads are recorded as deferred, in all interpreters.
@@ -90,48 +82,8 @@ pub(crate) fn connect(py: Python<'_>, here: &Interpreter, main: usize) {
     unsafe { firmmap::fault::on_fault(request) };
 }
 
-/// Before fork(2), in the thread that forks: nothing is raised until [`after_fork_in_parent`] or [`after_fork`], as that would be in hooks of
-/// other modules, which it would cut short, and which nobody has called who could catch it.
-pub(crate) fn before_fork(py: Python<'_>) {
-    let key = thread_key();
-    SUSPENDED.store(key, Ordering::Release);
-    let was_requested = interpreter::current(py).is_some_and(|here| here.requested.remove(key));
-    WITHDRAWN.store(was_requested, Ordering::Release);
-    if was_requested {
-        // SAFETY: attached; null withdraws the exception.
-        unsafe { ffi::PyThreadState_SetAsyncExc(thread() as c_long, ptr::null_mut()) };
-    }
-}
-
-/// After fork(2), in the parent.
-pub(crate) fn after_fork_in_parent(py: Python<'_>, is_still_waiting: impl FnOnce() -> bool) {
-    SUSPENDED.store(0, Ordering::Release);
-    if is_still_waiting() {
-        request_after_fork(py);
-    }
-}
-
-/// Requests anew what was not raised because of a fork, in the thread that has forked.
-fn request_after_fork(py: Python<'_>) {
-    let here = interpreter::current(py);
-    if WITHDRAWN.swap(false, Ordering::AcqRel) && here.is_some_and(|here| raise_in_thread(here, thread(), thread_key()))
-    {
-        return;
-    }
-    if SERVED.load(Ordering::Acquire) && here.is_some_and(Interpreter::is_main) {
-        // Not at once: hooks of other modules may follow.
-        FORKING.store(frame(py).map_or(0, |frame| frame.as_ptr().addr()), Ordering::Release);
-        POSTPONED.store(0, Ordering::Release);
-        CALLED.insert(thread_key());
-        call_back();
-    } else if let Some(here) = here {
-        here.deferred.insert(thread_key());
-    }
-}
-
 /// After fork(2), in the child, where this thread is the main one.
-pub(crate) fn after_fork(py: Python<'_>, is_still_waiting: impl FnOnce() -> bool) {
-    SUSPENDED.store(0, Ordering::Release);
+pub(crate) fn after_fork(py: Python<'_>) {
     // A thread that was about to make the call does not exist here.
     REQUESTED.store(0, Ordering::Release);
     GENERATION.store(firmmap::fork_generation(), Ordering::Release);
@@ -148,9 +100,6 @@ pub(crate) fn after_fork(py: Python<'_>, is_still_waiting: impl FnOnce() -> bool
         interpreter.deferred.clear();
     }
     CALLED.clear();
-    if is_still_waiting() {
-        request_after_fork(py);
-    }
 }
 
 /// The calling thread, as CPython and the library number them.
@@ -186,6 +135,8 @@ fn request() {
     if unsafe { ffi::Py_IsInitialized() } == 0 {
         return;
     }
+    // A child of a fork(2) by C code, which has called no hooks.
+    GENERATION.store(firmmap::fork_generation(), Ordering::Release);
     let (thread, key) = (thread(), thread_key());
     // SAFETY: the function only reads a variable of the thread.
     let own = unsafe { ffi::PyGILState_GetThisThreadState() };
@@ -286,17 +237,9 @@ fn is_of_main(thread: *mut ffi::PyThreadState) -> bool {
 
 extern "C" fn serve(_: *mut c_void) -> c_int {
     if GENERATION.load(Ordering::Acquire) != firmmap::fork_generation() {
-        // In a child of fork(2) whose hooks are still running: `after_fork` will be one of them.
-        return 0;
-    }
-    if SUSPENDED.load(Ordering::Acquire) == thread_key() {
-        // Requested again after the fork.
+        // In a child of fork(2) whose hooks are still running, which an exception would cut short. The thread is told after them, by
+        // `tell`; what others have met is their process's.
         REQUESTED.store(0, Ordering::Release);
-        return 0;
-    }
-    // SAFETY: CPython calls this while attached.
-    if unsafe { enter(false, |py| Ok(is_in_fork_hook(py))) } {
-        call_back();
         return 0;
     }
     REQUESTED.store(0, Ordering::Release);
@@ -312,39 +255,10 @@ extern "C" fn serve(_: *mut c_void) -> c_int {
     unsafe { enter(-1, deliver) }
 }
 
-/// Whether a function is being called by the one that has forked: a hook of another module, which an exception would cut short. Only the first calls are looked at, as those of the program are called so too.
-fn is_in_fork_hook(py: Python<'_>) -> bool {
-    /// How many looks at a fault that is to be delivered: about as many calls.
-    const MOST: usize = 200;
-    let forking = FORKING.load(Ordering::Acquire);
-    if forking == 0 {
-        return false;
-    }
-    let mut frame = frame(py);
-    let is_hook = frame.as_ref().is_some_and(|frame| frame.as_ptr().addr() != forking)
-        && POSTPONED.fetch_add(1, Ordering::AcqRel) < MOST
-        && std::iter::from_fn(|| {
-            frame = attribute(frame.as_ref()?, c"f_back").ok().filter(|back| !back.is_none());
-            frame.clone()
-        })
-        .any(|caller| caller.as_ptr().addr() == forking);
-    if !is_hook {
-        FORKING.store(0, Ordering::Release);
-    }
-    is_hook
-}
-
-/// The frame of the Python code that is running in this thread.
-fn frame(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
-    // SAFETY: attached, as the token says.
-    let frame = unsafe { ffi::PyEval_GetFrame() };
-    // SAFETY: a borrowed reference, or null.
-    unsafe { Bound::from_borrowed_ptr_or_opt(py, frame.cast()) }
-}
-
 /// Whether no Python code is running in this thread, in which an exception could be raised.
-fn is_without_frame(py: Python<'_>) -> bool {
-    frame(py).is_none()
+fn is_without_frame(_py: Python<'_>) -> bool {
+    // SAFETY: attached, as the token says; a borrowed reference, or null.
+    unsafe { ffi::PyEval_GetFrame() }.is_null()
 }
 
 /// Requests an exception in a thread of the interpreter that runs us, at the thread's next bytecode. `false` if the interpreter has no

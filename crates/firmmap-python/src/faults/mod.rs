@@ -76,22 +76,22 @@ pub(crate) fn connect<'py>(module: Module<'_, 'py>, args: Arguments<'_, 'py>, na
     Ok(boolean(py, is_first))
 }
 
-/// `_faults_before_fork()`: the calling thread is about to fork.
-pub(crate) fn before_fork(py: Python<'_>) -> Returned<'_> {
-    interrupt::before_fork(py);
-    Ok(none(py))
-}
-
-/// `_faults_after_fork_in_parent()`: it has forked, or has failed to.
-pub(crate) fn after_fork_in_parent(py: Python<'_>) -> Returned<'_> {
-    interrupt::after_fork_in_parent(py, is_own_waiting);
-    Ok(none(py))
-}
-
 /// `_faults_after_fork()`: this is a child process, and the calling thread its main thread.
 pub(crate) fn after_fork(py: Python<'_>) -> Returned<'_> {
-    interrupt::after_fork(py, is_own_waiting);
+    interrupt::after_fork(py);
     Ok(none(py))
+}
+
+/// `_tell_faults()` raises the exception for what this thread has met and was not told of.
+pub(crate) fn tell(py: Python<'_>) -> Returned<'_> {
+    let offsets = own_faults();
+    if offsets.is_empty() {
+        return Ok(none(py));
+    }
+    interrupt::withdraw(is_own_waiting);
+    let make_error = interpreter::current(py).and_then(|here| here.get(py, Kept::MakeError));
+    let make_error = make_error.ok_or_else(|| interpreter::MapFaultError::new_err("the package is not imported"))?;
+    Err(Exception::made(call(&make_error, [list(py, &offsets)?])?))
 }
 
 /// `_fault_handler()`: the signal handler that would be called now.

@@ -253,9 +253,10 @@ pub(super) fn write_buffered_for(
 
 impl Open {
     /// Whether what `writelines()` has buffered is what it had when this process was forked by its iterator, or by another thread: the
-    /// parent writes that.
+    /// parent writes that to the file, which a private map does not show.
     fn is_buffered_by_parent(&self) -> bool {
-        self.buffering_process != firmmap::fork_generation()
+        let is_shared = self.file.access() == firmmap::Access::Write && !self.file.is_anonymous();
+        is_shared && self.buffering_process != firmmap::fork_generation()
     }
 
     /// Goes on after so many bytes that the parent writes at the position.

@@ -22,6 +22,8 @@ pub(super) struct Unsettled {
     /// A range that contains all bytes that were written; empty if none were.
     start: usize,
     end: usize,
+    /// The process that has written last, as a [`fork_generation`](crate::fork_generation).
+    process: u32,
     /// Whether views that can be written to have existed.
     views: Views,
     reported: Option<Box<Reported>>,
@@ -45,7 +47,7 @@ pub(super) enum Views {
 
 impl Default for Unsettled {
     fn default() -> Self {
-        Self { start: usize::MAX, end: 0, views: Views::None, reported: None }
+        Self { start: usize::MAX, end: 0, process: 0, views: Views::None, reported: None }
     }
 }
 
@@ -76,6 +78,7 @@ impl MappedFile {
         if len > 0 {
             self.unsettled.start = self.unsettled.start.min(start);
             self.unsettled.end = self.unsettled.end.max(start + len);
+            self.unsettled.process = crate::fork_generation();
         }
     }
 
@@ -121,7 +124,11 @@ impl MappedFile {
     }
 
     fn settle_file(&mut self) -> Result<()> {
-        let Unsettled { start, end, views, reported } = std::mem::take(&mut self.unsettled);
+        if self.unsettled.process != crate::fork_generation() {
+            // What the parent has written before the fork is its own to settle.
+            self.unsettled.forget();
+        }
+        let Unsettled { start, end, views, reported, .. } = std::mem::take(&mut self.unsettled);
         let is_changed = end > 0
             || match views {
                 Views::None => false,
