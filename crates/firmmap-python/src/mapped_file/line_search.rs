@@ -182,6 +182,10 @@ impl Search {
             self.is_checked = true;
             return Ok(());
         }
+        if self.reverse && self.cursor.line().is_some() && self.cursor.is_without_zeros() {
+            self.is_checked = true;
+            return Ok(());
+        }
         let Range { start, end } = self.cursor.untaken();
         check_present(open, start, end).inspect_err(|_| self.cursor.go_back())?;
         self.is_checked = true;

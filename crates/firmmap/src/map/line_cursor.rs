@@ -142,6 +142,13 @@ impl LineCursor {
         if self.reverse { self.start.min(self.end)..self.taken } else { self.taken..self.end }
     }
 
+    /// In reverse: whether all that was searched since the last line was taken has been copied, and has no zeros, so that none of it can be
+    /// missing from the file.
+    #[must_use]
+    pub fn is_without_zeros(&self) -> bool {
+        self.base + self.bytes.len() >= self.taken && memchr::memchr(0, &self.bytes).is_none()
+    }
+
     /// The end of what is left of the range.
     #[must_use]
     pub fn end(&self) -> usize {
