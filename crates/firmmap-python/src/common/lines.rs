@@ -3,11 +3,10 @@
 use pyo3::prelude::*;
 
 use super::read::large;
-use super::search::Direction;
+use super::search::far_search;
 use super::shared_file::SharedFile;
 use super::{DETACHED_SEARCH, Mapped, Returned};
 use crate::sys::buffer::NewBytes;
-use crate::sys::detach::detached;
 use crate::sys::exception::PyResult;
 use crate::sys::typeobject::Receiver;
 
@@ -69,7 +68,9 @@ fn read_far_line<M: Mapped>(this: Receiver<'_, M>, limit: Option<usize>) -> Retu
         drop(map);
         let is_limited = limit.is_some_and(|limit| bytes.len() >= limit);
         let len = bytes.len();
-        if !ended && this.open_map(py, |file| file.follow_end_of_line(position, len).map_err(M::error))? && !is_limited
+        if !ended
+            && this.open_map(py, |file| file.follow_end_after(position, position + len).map_err(M::error))?
+            && !is_limited
         {
             continue;
         }
@@ -119,7 +120,7 @@ pub(crate) fn far_line<'py, M: Mapped>(
     end: usize,
 ) -> PyResult<(NewBytes<'py>, bool)> {
     let end = end.max(start);
-    let newline = detached(py, || Direction::Forward.search_far(map, b"\n", start..end)).map_err(M::error)?;
+    let newline = far_search(py, map, |map| map.find(b"\n", start..end)).map_err(M::error)?;
     let count = newline.map_or(end, |newline| newline + 1) - start;
     let bytes = large::<M>(py, count, |memory| map.read_uninit_at(memory, start).map(drop))?;
     Ok((bytes, newline.is_some()))

@@ -2,8 +2,23 @@
 
 use std::ops::Range;
 
+use pyo3::prelude::*;
+
 use super::shared_file::SharedFile;
 use super::{DETACHED_SEARCH, Job};
+use crate::sys::detach::detached;
+
+/// Searches a map without the GIL. Nobody else is told of the faults that `work` meets meanwhile: it reports them.
+pub(crate) fn far_search<R: Send>(
+    py: Python<'_>,
+    map: &firmmap::Mmap,
+    work: impl FnOnce(&firmmap::Mmap) -> R + Send,
+) -> R {
+    detached(py, || {
+        let _busy = map.long_operation();
+        work(map)
+    })
+}
 
 /// Which way a search goes.
 #[derive(Clone, Copy)]
@@ -13,17 +28,6 @@ pub(crate) enum Direction {
 }
 
 impl Direction {
-    /// The search of the far part, without the GIL.
-    pub(crate) fn search_far(
-        self,
-        map: &firmmap::Mmap,
-        needle: &[u8],
-        range: Range<usize>,
-    ) -> firmmap::Result<Option<usize>> {
-        let _busy = map.long_operation();
-        self.search(map, needle, range)
-    }
-
     #[inline]
     pub(crate) fn search(
         self,

@@ -70,11 +70,10 @@ impl SharedFile {
         self.file.check_present(start, count.map_or(len, |count| start.saturating_add(count).min(len)))
     }
 
-    /// After a line from `start` on that goes on at the end of the map: returns whether others have appended something, and refuses bytes
-    /// that they have cut off.
-    pub(crate) fn follow_end_of_line(&mut self, start: usize, len: usize) -> firmmap::Result<bool> {
+    /// After bytes from `start` to `end` were used: returns whether others have appended something, and refuses what they have cut off.
+    pub(crate) fn follow_end_after(&mut self, start: usize, end: usize) -> firmmap::Result<bool> {
         let has_grown = self.follow_end()?;
-        self.file.check_present(start, start + len)?;
+        self.file.check_present(start, end)?;
         Ok(has_grown)
     }
 

@@ -79,21 +79,17 @@ impl ThreadSet {
         removed > 0
     }
 
-    /// Removes and returns all threads.
-    pub(super) fn take(&self) -> Vec<usize> {
+    /// Removes all threads, one after another.
+    pub(super) fn drain(&self) -> impl Iterator<Item = usize> {
         let taken = self.places.iter().map(|place| place.swap(0, Ordering::AcqRel));
-        let threads: Vec<usize> = taken.filter(|&thread| thread != 0).collect();
-        self.total.fetch_sub(threads.len(), Ordering::AcqRel);
-        threads
+        taken.filter(|&thread| thread != 0).inspect(|_| {
+            self.total.fetch_sub(1, Ordering::AcqRel);
+        })
     }
 
     /// Removes all threads.
     pub(super) fn clear(&self) {
-        for place in &self.places {
-            if place.swap(0, Ordering::AcqRel) != 0 {
-                self.total.fetch_sub(1, Ordering::AcqRel);
-            }
-        }
+        self.drain().for_each(drop);
     }
 }
 

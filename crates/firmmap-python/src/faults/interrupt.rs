@@ -222,7 +222,7 @@ fn has_several() -> bool {
 /// The keys of the threads for whose faults the pending call has been requested since this was asked last: of the main interpreter, and
 /// none of Python's.
 pub(crate) fn take_called() -> Vec<usize> {
-    CALLED.take()
+    CALLED.drain().collect()
 }
 
 fn interpreter_of(thread: *mut ffi::PyThreadState) -> *mut ffi::PyInterpreterState {

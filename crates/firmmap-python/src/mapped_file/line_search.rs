@@ -11,9 +11,8 @@ use super::lines::Lines;
 use super::search::{Bounds, needles};
 use super::{Open, This, closed_error, error};
 use crate::args::{self, Args};
-use crate::common::DETACHED_SEARCH;
+use crate::common::{DETACHED_SEARCH, far_search};
 use crate::sys::buffer::{new_bytes, try_new_bytes};
-use crate::sys::detach::detached;
 use crate::sys::exception::{PyResult, PyTypeError};
 use crate::sys::objects::new_tuple;
 use crate::sys::typeobject::Receiver;
@@ -214,8 +213,7 @@ impl Search {
 
 /// Refuses zeros in place of bytes that others have cut off.
 fn check_present(open: &mut Open, start: usize, end: usize) -> PyResult<()> {
-    open.file.follow_end().map_err(error)?;
-    open.file.check_present(start, end).map_err(error)
+    open.file.follow_end_after(start, end).map(drop).map_err(error)
 }
 
 /// As [`check_present`], for bytes from one place to another in which lines were counted.
@@ -268,11 +266,7 @@ pub(super) fn next<'py>(lines: Receiver<'py, Lines>) -> PyResult<Option<Bound<'p
             }
             Step::FarNumber(mut far, border) => {
                 let before = far.cursor.counted().0;
-                let count = || {
-                    let _busy = far.map.long_operation();
-                    far.cursor.count_to(&far.map, border)
-                };
-                let counted = detached(py, count);
+                let counted = far_search(py, &far.map, |map| far.cursor.count_to(map, border));
                 let Far { map, cursor: copy, .. } = far;
                 drop(map);
                 counted.map_err(error)?;
@@ -324,11 +318,7 @@ fn follow(lines: Receiver<'_, Lines>) -> PyResult<bool> {
 fn search_far(lines: Receiver<'_, Lines>, mut far: Far, ends_here: bool) -> PyResult<(LineStep, bool)> {
     let py = lines.py;
     let before = far.cursor.position();
-    let step = || {
-        let _busy = far.map.long_operation();
-        far.cursor.step(&far.map, &far.needles, usize::MAX, ends_here)
-    };
-    let result = detached(py, step);
+    let result = far_search(py, &far.map, |map| far.cursor.step(map, &far.needles, usize::MAX, ends_here));
     let Far { map, cursor: moved, .. } = far;
     drop(map);
     let is_moved = lines.state.with(py, |cursor| {

@@ -212,7 +212,7 @@ pub(crate) fn next(this: This<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
         let (bytes, ended) = far_line::<MappedFile>(py, &map, position, map.len())?;
         drop(map);
         let len = bytes.len();
-        if !ended && this.open(py, |open| open.file.follow_end_of_line(position, len).map_err(error))? {
+        if !ended && this.open(py, |open| open.file.follow_end_after(position, position + len).map_err(error))? {
             continue;
         }
         if advance(this, position, bytes.len())? {
@@ -307,11 +307,11 @@ pub(super) fn file_with_buffered(
 
 /// Extends the map of an iterator by what others have appended after a line that goes on at its end, and returns whether there was
 /// anything.
-fn follow(lines: Receiver<'_, Lines>, start: usize, len: usize) -> PyResult<bool> {
+fn follow(lines: Receiver<'_, Lines>, start: usize, end: usize) -> PyResult<bool> {
     let py = lines.py;
     lines.state.with(py, |cursor| match &cursor.file {
         Some(file) => file.receiver(py).state.with(py, |state| match state {
-            Some(open) => open.file.follow_end_of_line(start, len).map_err(error),
+            Some(open) => open.file.follow_end_after(start, end).map_err(error),
             None => Err(closed_error()),
         }),
         None => Ok(false),
@@ -351,7 +351,7 @@ pub(crate) fn next_line(lines: Receiver<'_, Lines>) -> PyResult<Option<Bound<'_,
         };
         let (bytes, ended) = far_line::<MappedFile>(py, &map, position, map.len())?;
         drop(map);
-        if !ended && follow(lines, position, bytes.len())? {
+        if !ended && follow(lines, position, position + bytes.len())? {
             continue;
         }
         let is_ours = lines.state.with(py, |cursor| {

@@ -16,7 +16,7 @@ use super::lines::file_with_buffered;
 use super::{MappedFile, Open, This, boolean, closed_error, error, write};
 use crate::args::{self, Args, Argument};
 use crate::common::state_lock::StateLock;
-use crate::common::{DETACHED_SEARCH, Direction, Job, Mapped, Object, Returned, clamp};
+use crate::common::{DETACHED_SEARCH, Direction, Job, Mapped, Object, Returned, clamp, far_search};
 use crate::sys::buffer::copy;
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyResult, PyTypeError, PyValueError};
@@ -137,7 +137,7 @@ fn search(this: This<'_>, needle: &Needle<'_, '_>, bounds: Bounds, direction: Di
         Job::Done(found) => Ok(found),
         Job::Large(map, range) => {
             let needle = needle.constant()?;
-            detached(py, || direction.search_far(&map, &needle, range)).map_err(error)
+            far_search(py, &map, |map| direction.search(map, &needle, range)).map_err(error)
         }
     }
 }
@@ -194,11 +194,7 @@ pub(crate) fn count<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         Job::Done(count) => count,
         Job::Large(map, range) => {
             let needle = needle.constant()?;
-            let count = || {
-                let _busy = map.long_operation();
-                map.count(&needle, range)
-            };
-            detached(py, count).map_err(error)?
+            far_search(py, &map, |map| map.count(&needle, range)).map_err(error)?
         }
     };
     args::python_int(py, count as isize)
@@ -394,7 +390,7 @@ pub(crate) fn next_match(matches: Receiver<'_, Matches>) -> PyResult<Option<Boun
             Job::Large(map, range) => (map, range),
         };
         let needle = &matches.needle;
-        let found = detached(py, || Direction::Forward.search_far(&map, needle, range));
+        let found = far_search(py, &map, |map| map.find(needle, range));
         drop(map);
         let found = found.map_err(error)?;
         let passed = matches.state.with(py, |cursor| {
@@ -446,11 +442,7 @@ fn next_of_several(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'_, 
             Job::Large(map, far) => (map, far),
         };
         let before = moved.position();
-        let step = || {
-            let _busy = map.long_operation();
-            moved.step(&map, &needles, usize::MAX)
-        };
-        let result = detached(py, step);
+        let result = far_search(py, &map, |map| moved.step(map, &needles, usize::MAX));
         drop(map);
         matches.state.with(py, |cursor| {
             // Otherwise another thread has gone on from there.
@@ -476,7 +468,7 @@ pub(crate) fn boundary_end<'py>(this: This<'py>, args: Args<'py>) -> Returned<'p
     let boundary = copy(Argument::new(boundary)?.bytes())?;
     let goal = usize::try_from(args::named_ssize("goal", goal)?).unwrap_or(0);
     let map = this.open(py, |open| Ok(open.file.to_arc()))?;
-    let end = detached(py, || map.boundary_end(&boundary, .., goal));
+    let end = far_search(py, &map, |map| map.boundary_end(&boundary, .., goal));
     drop(map);
     args::python_int(py, end.map_err(error)? as isize)
 }

@@ -207,12 +207,7 @@ fn lend<R>(this: This<'_>, buffered: &mut Vec<u8>, work: impl FnOnce() -> R) -> 
     this.state.with(py, |state| {
         let ours = |open: &&mut Open| open.file.pending.has_buffered() && open.buffering_thread == Some(me);
         if let Some(open) = state.as_mut().filter(ours) {
-            std::mem::swap(buffered, &mut open.buffered);
-            open.file.pending.set_buffered(false);
-            if open.is_buffered_by_parent() {
-                open.leave_to_parent(buffered.len());
-                buffered.clear();
-            }
+            *buffered = open.take_buffered();
         }
     });
     Ok(result)
@@ -232,13 +227,7 @@ pub(super) fn write_all_buffered(this: &MappedFile, py: Python<'_>) -> PyResult<
 fn write_buffered_if(this: &MappedFile, py: Python<'_>, is_wanted: impl Fn(&Open) -> bool) -> PyResult<()> {
     let buffered = this.state.with(py, |state| {
         let open = state.as_mut().filter(|open| open.file.pending.has_buffered() && is_wanted(open))?;
-        open.file.pending.set_buffered(false);
-        let buffered = std::mem::take(&mut open.buffered);
-        if open.is_buffered_by_parent() {
-            open.leave_to_parent(buffered.len());
-            return None;
-        }
-        Some(buffered)
+        Some(open.take_buffered()).filter(|buffered| !buffered.is_empty())
     });
     buffered.map_or(Ok(()), |buffered| write_all(this, py, &buffered))
 }
@@ -252,17 +241,18 @@ pub(super) fn write_buffered_for(
 }
 
 impl Open {
-    /// Whether what `writelines()` has buffered is what it had when this process was forked by its iterator, or by another thread: the
-    /// parent writes that to the file, which a private map does not show.
-    fn is_buffered_by_parent(&self) -> bool {
+    /// Takes what `writelines()` has buffered. Nothing of what it had when this process was forked by its iterator, or by another thread: the
+    /// parent writes that to the file, and this process goes on after it; but a private map does not show it.
+    fn take_buffered(&mut self) -> Vec<u8> {
+        self.file.pending.set_buffered(false);
+        let buffered = std::mem::take(&mut self.buffered);
         let is_shared = self.file.access() == firmmap::Access::Write && !self.file.is_anonymous();
-        is_shared && self.buffering_process != firmmap::fork_generation()
-    }
-
-    /// Goes on after so many bytes that the parent writes at the position.
-    fn leave_to_parent(&mut self, count: usize) {
-        let behind = self.file.position() + count;
+        if !is_shared || self.buffering_process == firmmap::fork_generation() {
+            return buffered;
+        }
+        let behind = self.file.position() + buffered.len();
         self.file.set_position(behind);
+        Vec::new()
     }
 }
 

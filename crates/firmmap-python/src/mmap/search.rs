@@ -2,9 +2,8 @@
 
 use super::This;
 use crate::args::{self, Args, Argument};
-use crate::common::{Direction, Job, Mapped, Returned, clamp};
+use crate::common::{Direction, Job, Mapped, Returned, clamp, far_search};
 use crate::errors::exception;
-use crate::sys::detach::detached;
 
 pub(crate) fn find<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     search(this, args, "find", Direction::Forward)
@@ -39,7 +38,7 @@ fn search<'py>(this: This<'py>, args: Args<'py>, name: &str, direction: Directio
         Job::Done(found) => found,
         Job::Large(map, range) => {
             let needle = needle.constant()?;
-            detached(py, || direction.search_far(&map, &needle, range)).map_err(exception)?
+            far_search(py, &map, |map| direction.search(map, &needle, range)).map_err(exception)?
         }
     };
     args::python_int(py, found.map_or(-1, |index| index as isize))

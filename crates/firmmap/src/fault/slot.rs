@@ -348,8 +348,7 @@ impl Slot {
     #[cold]
     #[inline(never)]
     pub(crate) fn dismiss(&self) {
-        let (here, id) = (os::thread(), os::thread_id());
-        self.take(&|_, fault| fault.is_of(here, id));
+        self.take(&|_, fault| fault.is_own());
         super::note_taken_back();
     }
 

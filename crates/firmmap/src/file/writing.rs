@@ -144,19 +144,19 @@ impl MappedFile {
             self.map.touch_file();
         }
         // Where nothing can be asked, nothing was cut off.
-        let file_end = self.map.end_in_file().unwrap_or(usize::MAX);
+        let Ok(file_end) = self.map.end_in_file() else { return Ok(()) };
         let written = (end > file_end).then_some(file_end.max(start));
         let seen = match views {
             Views::None => None,
-            Views::Since(_) => self.changed_by_views(reported)?,
+            Views::Since(_) => self.changed_by_views(file_end, reported)?,
         };
         let lost = written.or(seen);
         lost.map_or(Ok(()), |offset| Err(Detail::Fault { offset }.into()))
     }
 
     /// The first byte past the end of the file, in its last page, that was written through views, and not reported before.
-    fn changed_by_views(&mut self, reported: Option<Box<Reported>>) -> Result<Option<usize>> {
-        let Some(tail) = self.map.missing_in_last_page() else { return Ok(None) };
+    fn changed_by_views(&mut self, file_end: usize, reported: Option<Box<Reported>>) -> Result<Option<usize>> {
+        let Some(tail) = self.map.missing_in_last_page(file_end) else { return Ok(None) };
         // The system cleared these bytes when the file was cut off.
         let bytes = self.map.to_vec(tail.start..tail.end.min(self.map.len()))?;
         let shown = |index: usize| {

@@ -390,7 +390,8 @@ impl LineCursor {
     fn set_dense(&mut self, needles: &Needles, len: usize) {
         let found: usize = self.lines.iter().map(|line| line.end - line.start).sum();
         self.dense = found >= len / 2 && found > 0;
-        let line = self.lines.last().filter(|_| self.dense).map(|line| &self.bytes[line.clone()]);
+        let line =
+            self.lines.last().filter(|_| self.dense && !needles.is_everywhere()).map(|line| &self.bytes[line.clone()]);
         self.column = line.and_then(|line| Finder::new(needles.one()?, Direction::Forward).find(line));
     }
 

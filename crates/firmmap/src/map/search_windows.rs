@@ -42,7 +42,9 @@ impl Windows {
     /// Windows for a search in place.
     #[inline]
     pub(super) fn new(span: Span, needle_len: usize, direction: Direction) -> Self {
-        Self::of(span, needle_len, direction, FIRST_WINDOW).growing(STRIDE)
+        // The needle fits in.
+        let (start, end) = (span.start, span.end());
+        Self { start, end, needle_len, positions: FIRST_WINDOW, later_positions: STRIDE, direction }
     }
 
     /// Windows of so many positions. Of several needles, `needle_len` is the length of the longest one.
@@ -78,20 +80,13 @@ impl Iterator for Windows {
         // What is searched twice must not be the longer part.
         let positions = left.min(self.positions.max(self.needle_len));
         self.positions = self.later_positions;
-        let window = match self.direction {
-            Direction::Forward => {
-                let start = self.start;
-                self.start += positions;
-                Span { start, len: before(positions, self.needle_len) }
-            }
-            Direction::Reverse => {
-                let len = before(positions, self.needle_len);
-                let start = self.end - len;
-                self.end -= positions;
-                Span { start, len }
-            }
-        };
-        Some(window)
+        let len = before(positions, self.needle_len);
+        let start = if self.direction == Direction::Forward { self.start } else { self.end - len };
+        match self.direction {
+            Direction::Forward => self.start += positions,
+            Direction::Reverse => self.end -= positions,
+        }
+        Some(Span { start, len })
     }
 }
 

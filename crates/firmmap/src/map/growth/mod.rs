@@ -305,10 +305,9 @@ impl Mmap {
         self.len_in(len)
     }
 
-    /// The bytes of the map that its file does not have, in the page in which it ends. Reading them gives zeros, and writing them loses
-    /// what is written, without a fault. `None` if there are none, or if the file cannot be asked.
-    pub(crate) fn missing_in_last_page(&self) -> Option<std::ops::Range<usize>> {
-        let end = self.end_in_file().ok()?;
+    /// The bytes of the map that its file does not have, in the page in which it ends: at the index `end`. Reading them gives zeros, and
+    /// writing them loses what is written, without a fault. `None` if there are none.
+    pub(crate) fn missing_in_last_page(&self, end: usize) -> Option<std::ops::Range<usize>> {
         let page = sys::page_size();
         let used = (self.offset() % page as u64) as usize + end;
         let missing = (used.next_multiple_of(page) - used).min(self.len().saturating_sub(end));
