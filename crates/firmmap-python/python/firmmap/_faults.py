@@ -153,11 +153,13 @@ def connect():
     is_first = _firmmap._connect_faults(_make_error, _MACHINERY, _main_thread())
     if is_first and hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_firmmap._faults_after_fork)
-    for name in ("fork", "forkpty"):
-        function = getattr(os, name, None)
-        if function is not None and not hasattr(function, "_tells_faults"):
-            setattr(os, name, _telling(function))
-    for module, name in ((faulthandler, "enable"), (faulthandler, "disable"), (signal, "signal")):
+    for module, name, wrap, mark in (
+        (os, "fork", _telling, "_tells_faults"),
+        (os, "forkpty", _telling, "_tells_faults"),
+        (faulthandler, "enable", _renewing, "_renews_fault_guard"),
+        (faulthandler, "disable", _renewing, "_renews_fault_guard"),
+        (signal, "signal", _renewing, "_renews_fault_guard"),
+    ):
         function = getattr(module, name, None)
-        if function is not None and not hasattr(function, "_renews_fault_guard"):
-            setattr(module, name, _renewing(function))
+        if function is not None and not hasattr(function, mark):
+            setattr(module, name, wrap(function))
