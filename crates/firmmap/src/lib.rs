@@ -115,6 +115,8 @@ mod memmem;
 mod mode;
 mod open_file;
 mod options;
+#[allow(unsafe_code)]
+mod processor;
 mod range;
 #[allow(unsafe_code)]
 mod region;

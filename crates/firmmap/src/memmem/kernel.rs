@@ -20,6 +20,7 @@
 )]
 
 use super::vector::Vector;
+use crate::processor;
 
 /// The largest number of offsets that are compared.
 pub(super) const MAX_OFFSETS: usize = 4;
@@ -87,7 +88,7 @@ pub(super) enum Scan {
 /// `sink` is called with each match, in the order of the scan. It returns the position from which on the next match may start (forward
 /// only), or `None` to end the scan as `Found`.
 ///
-/// Without vectors, the result is `TooManyCandidates` at once; [`has_vectors`] tells.
+/// Without vectors, the result is `TooManyCandidates` at once; [`processor::has_vectors`] tells.
 #[inline(always)]
 pub(super) fn scan<const REVERSE: bool>(
     haystack: &[u8],
@@ -102,14 +103,14 @@ pub(super) fn scan<const REVERSE: bool>(
     if positions < 16 {
         return scan_few::<REVERSE>(haystack, needle, positions, sink);
     }
-    if !has_vectors() {
+    if !processor::has_vectors() {
         return Scan::TooManyCandidates(positions);
     }
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{__m128i, __m256i};
         const { assert!(__m128i::LEN == 16 && __m256i::LEN == 32) };
-        if positions >= 32 && has_avx2() {
+        if positions >= 32 && processor::has_avx2() {
             // SAFETY: the processor has AVX2, as was just checked.
             return unsafe { avx2::<REVERSE>(haystack, needle, rare, sink) };
         }
@@ -126,40 +127,9 @@ pub(super) fn scan<const REVERSE: bool>(
     Scan::TooManyCandidates(positions)
 }
 
-/// Whether the kernel supports this processor.
-#[inline(always)]
-pub(super) fn has_vectors() -> bool {
-    #[cfg(test)]
-    if tests::kernel() == Kernel::None {
-        return false;
-    }
-    cfg!(any(target_arch = "x86_64", target_arch = "aarch64"))
-}
-
-#[cfg(target_arch = "x86_64")]
-#[inline]
-pub(super) fn has_avx2() -> bool {
-    #[cfg(test)]
-    if tests::kernel() != Kernel::Best {
-        return false;
-    }
-    std::arch::is_x86_feature_detected!("avx2")
-}
-
-/// The features of the processor that tests may use, so that the kernels for other processors are tested as well.
-#[cfg(test)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kernel {
-    Best,
-    /// Those of every processor of the architecture.
-    Basic,
-    /// No vectors.
-    None,
-}
-
 #[cfg(test)]
 #[path = "kernel_tests.rs"]
-pub(crate) mod tests;
+mod tests;
 
 /// For fewer positions than a vector has bytes.
 fn scan_few<const REVERSE: bool>(

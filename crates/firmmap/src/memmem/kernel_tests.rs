@@ -1,28 +1,10 @@
 //! The search kernel against a naive search: with the instructions of each kind of processor, any offsets, and memory that ends where the
 //! haystack does.
 
-use std::cell::Cell;
-
 use proptest::prelude::*;
 
 use super::*;
-
-thread_local! {
-    static KERNEL: Cell<Kernel> = const { Cell::new(Kernel::Best) };
-}
-
-pub(crate) fn kernel() -> Kernel {
-    KERNEL.get()
-}
-
-/// Runs `test` with all features of the processor, then with fewer.
-pub(crate) fn with_each_kernel(mut test: impl FnMut()) {
-    for kernel in [Kernel::Best, Kernel::Basic, Kernel::None] {
-        KERNEL.set(kernel);
-        test();
-    }
-    KERNEL.set(Kernel::Best);
-}
+use crate::processor::tests::{kernel, with_each_kernel};
 
 /// A scan that ends at the first match, or in reverse the last, has found it, or has not passed it.
 fn check(haystack: &[u8], needle: &[u8], rare: &RareBytes) {

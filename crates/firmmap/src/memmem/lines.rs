@@ -14,9 +14,10 @@
 
 use std::ops::Range;
 
-use super::kernel::{Budget, CANDIDATE_COST, MAX_OFFSETS, has_vectors, is_equal};
+use super::kernel::{Budget, CANDIDATE_COST, MAX_OFFSETS, is_equal};
 use super::searcher::guess;
 use super::vector::Vector;
+use crate::processor;
 
 /// The number of bytes of a block, whose bits fit into a word; a quarter of that where a byte has four bits.
 const BLOCK: usize = 64;
@@ -24,12 +25,12 @@ const BLOCK: usize = 64;
 /// Calls `found` with the index after each newline, in order, for as long as it returns true.
 #[inline]
 pub(crate) fn find_line_ends(bytes: &[u8], mut found: impl FnMut(usize) -> bool) {
-    if !has_vectors() || bytes.len() < BLOCK {
+    if !processor::has_vectors() || bytes.len() < BLOCK {
         _ = memchr::memchr_iter(b'\n', bytes).all(|index| found(index + 1));
         return;
     }
     #[cfg(target_arch = "x86_64")]
-    if super::kernel::has_avx2() {
+    if processor::has_avx2() {
         // SAFETY: the processor has AVX2, as was just checked, and there is a block.
         unsafe { line_ends_avx2(bytes, found) };
     } else {
@@ -62,14 +63,14 @@ pub(crate) enum LinesEnd {
 #[inline]
 pub(crate) fn find_lines(bytes: &[u8], needle: &[u8], found: impl FnMut(Range<usize>) -> bool) -> (usize, LinesEnd) {
     let positions = (bytes.len() + 1).saturating_sub(needle.len());
-    if needle.is_empty() || !has_vectors() || positions < BLOCK {
+    if needle.is_empty() || !processor::has_vectors() || positions < BLOCK {
         return (0, LinesEnd::Unsearched);
     }
     let offsets = if needle.len() == 1 { [0; MAX_OFFSETS] } else { guess(needle).offsets };
     let search = LineSearch { bytes, needle, offsets, positions, found };
     #[cfg(target_arch = "x86_64")]
     {
-        if super::kernel::has_avx2() {
+        if processor::has_avx2() {
             // SAFETY: the processor has AVX2, as was just checked; there is a block of positions, and the offsets are in the needle.
             return unsafe { lines_avx2(search) };
         }
@@ -119,12 +120,12 @@ struct ColumnSearch<'a, F> {
 impl<F: FnMut(Range<usize>) -> bool> ColumnSearch<'_, F> {
     fn find_lines(&mut self) {
         let bytes = self.verifier.bytes;
-        if !has_vectors() || bytes.len() < BLOCK {
+        if !processor::has_vectors() || bytes.len() < BLOCK {
             _ = memchr::memchr_iter(b'\n', bytes).all(|index| self.take(index + 1));
             return;
         }
         #[cfg(target_arch = "x86_64")]
-        if super::kernel::has_avx2() {
+        if processor::has_avx2() {
             // SAFETY: the processor has AVX2, as was just checked, and there is a block.
             unsafe { self.find_lines_avx2() };
         } else {
@@ -370,7 +371,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::memmem::kernel::tests::with_each_kernel;
+    use crate::processor::tests::with_each_kernel;
 
     fn naive(bytes: &[u8], needle: &[u8]) -> Vec<Range<usize>> {
         let mut start = 0;

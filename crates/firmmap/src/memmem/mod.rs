@@ -19,6 +19,9 @@ pub(crate) use near::find_near;
 use searcher::Searcher;
 pub(crate) use searcher::find_each_byte;
 
+#[cfg(target_arch = "x86_64")]
+use crate::processor;
+
 /// The direction of a search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
@@ -102,14 +105,20 @@ fn fits(index: usize, needle_len: usize, haystack_len: usize) -> bool {
 /// haystack, even if that has changed during the search.
 #[inline]
 pub(crate) fn find_byte(haystack: &[u8], byte: u8) -> Option<usize> {
-    let Some((near, far)) = haystack.split_at_checked(BLOCK) else { return find_byte_in_few(haystack, byte) };
-    find_byte_in_block(near, byte).or_else(|| find_byte_far(far, byte).map(|index| BLOCK + index))
+    let Some((near, far)) = haystack.split_first_chunk() else { return find_byte_in_few(haystack, byte) };
+    match find_byte_in_block(near, byte) {
+        usize::MAX => find_byte_far(far, byte).map(|index| BLOCK + index),
+        index => Some(index),
+    }
 }
 
 #[inline(never)]
 fn find_byte_in_few(haystack: &[u8], byte: u8) -> Option<usize> {
     let (near, rest) = haystack.split_at(haystack.len() & !15);
-    find_byte_in_block(near, byte).or_else(|| find_byte_far(rest, byte).map(|index| near.len() + index))
+    match find_byte_in_vectors(near, byte) {
+        usize::MAX => find_byte_far(rest, byte).map(|index| near.len() + index),
+        index => Some(index),
+    }
 }
 
 #[inline]
@@ -120,41 +129,108 @@ fn find_byte_far(haystack: &[u8], byte: u8) -> Option<usize> {
 /// The number of bytes that [`find_byte`] searches inline.
 pub(crate) const BLOCK: usize = 128;
 
-/// As [`find_byte`], in a whole number of vectors of 16 bytes.
+/// The lowest index of the byte, or [`usize::MAX`], so that one comparison tells whether it is before some end.
+#[inline(always)]
+pub(crate) fn find_byte_in_block(block: &[u8; BLOCK], byte: u8) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    if processor::has_avx2() {
+        // SAFETY: the processor has AVX2, as was just checked.
+        return unsafe { find_byte_by_avx2(block, byte) };
+    }
+    find_byte_in_vectors(block, byte)
+}
+
+/// As [`find_byte_in_block`]. In assembly: a function whose instructions are enabled for it alone could not be inlined.
+///
+/// # Safety
+///
+/// - The processor has AVX2 and BMI1.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub(crate) fn find_byte_in_block(block: &[u8], byte: u8) -> Option<usize> {
+unsafe fn find_byte_by_avx2(block: &[u8; BLOCK], byte: u8) -> usize {
     use std::arch::x86_64::__m128i;
 
     use vector::Vector;
     // SAFETY: every x86-64 processor has SSE2.
     let wanted = unsafe { __m128i::splat(byte) };
-    for start in (0..block.len() & !15).step_by(16) {
-        // SAFETY: 16 bytes from there are in the block.
-        let bytes = unsafe { __m128i::load(block.as_ptr().wrapping_add(start)) };
+    let found;
+    // SAFETY: reads the bytes of the block, with instructions that the processor has, as the caller promises.
+    unsafe {
+        std::arch::asm!(
+            "vpbroadcastb ymm0, xmm0",
+            "vpcmpeqb ymm1, ymm0, [{block}]",
+            "vpmovmskb {found:e}, ymm1",
+            "tzcnt {found:e}, {found:e}",
+            "jnc 5f",
+            "vpcmpeqb ymm1, ymm0, [{block} + 32]",
+            "vpmovmskb {found:e}, ymm1",
+            "tzcnt {found:e}, {found:e}",
+            "jnc 2f",
+            "vpcmpeqb ymm1, ymm0, [{block} + 64]",
+            "vpmovmskb {found:e}, ymm1",
+            "tzcnt {found:e}, {found:e}",
+            "jnc 3f",
+            "vpcmpeqb ymm1, ymm0, [{block} + 96]",
+            "vpmovmskb {found:e}, ymm1",
+            "tzcnt {found:e}, {found:e}",
+            "jnc 4f",
+            "mov {found}, -1",
+            "jmp 5f",
+            "4:",
+            "add {found:e}, 96",
+            "jmp 5f",
+            "3:",
+            "add {found:e}, 64",
+            "jmp 5f",
+            "2:",
+            "add {found:e}, 32",
+            "5:",
+            "vzeroupper",
+            block = in(reg) block,
+            found = out(reg) found,
+            inout("xmm0") wanted => _,
+            out("xmm1") _,
+            options(readonly, nostack),
+        );
+    }
+    found
+}
+
+/// As [`find_byte_in_block`], in a whole number of vectors of 16 bytes.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn find_byte_in_vectors(bytes: &[u8], byte: u8) -> usize {
+    use std::arch::x86_64::__m128i;
+
+    use vector::Vector;
+    // SAFETY: every x86-64 processor has SSE2.
+    let wanted = unsafe { __m128i::splat(byte) };
+    for start in (0..bytes.len() & !15).step_by(16) {
+        // SAFETY: 16 bytes from there are in the slice.
+        let bytes = unsafe { __m128i::load(bytes.as_ptr().wrapping_add(start)) };
         // SAFETY: every x86-64 processor has SSE2.
         let equal = unsafe { bytes.equal(wanted) };
         // SAFETY: every x86-64 processor has SSE2.
         let mask = unsafe { equal.mask() };
         if mask != 0 {
-            return Some(start + mask.trailing_zeros() as usize);
+            return start + mask.trailing_zeros() as usize;
         }
     }
-    None
+    usize::MAX
 }
 
 #[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
-pub(crate) fn find_byte_in_block(block: &[u8], byte: u8) -> Option<usize> {
-    find_byte_far(block, byte)
+fn find_byte_in_vectors(bytes: &[u8], byte: u8) -> usize {
+    find_byte_far(bytes, byte).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::kernel::tests::with_each_kernel;
     use super::*;
+    use crate::processor::tests::with_each_kernel;
 
     fn naive_find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
         (0..=haystack.len().checked_sub(needle.len())?).find(|&index| haystack[index..].starts_with(needle))

@@ -9,8 +9,9 @@
 use memchr::arch::all::twoway;
 
 use super::Direction;
-use super::kernel::{Budget, MAX_OFFSETS, RareBytes, Scan, has_vectors, scan};
+use super::kernel::{Budget, MAX_OFFSETS, RareBytes, Scan, scan};
 use super::rank::{NOT_TEXT, RANK};
+use crate::processor;
 
 /// The number of positions of the haystack on which offsets are tried.
 const SAMPLE: usize = 1024;
@@ -69,7 +70,7 @@ impl<'n> Searcher<'n> {
 
     /// The first match in the haystack, or in reverse the last one.
     pub(super) fn find(&mut self, haystack: &[u8]) -> Option<usize> {
-        if !has_vectors() {
+        if !processor::has_vectors() {
             return self.find_two_way(haystack);
         }
         match self.scan(haystack) {
@@ -130,7 +131,7 @@ impl<'n> Searcher<'n> {
     /// Calls `found` with the index of each non-overlapping match, in order, for as long as it returns true. For forward searches.
     pub(super) fn find_each(&mut self, haystack: &[u8], mut found: impl FnMut(usize) -> bool) {
         let len = self.needle.len();
-        if !has_vectors() {
+        if !processor::has_vectors() {
             let mut start = 0;
             while let Some(index) = haystack.get(start..).and_then(|rest| self.find_two_way(rest)) {
                 if !found(start + index) {
@@ -235,7 +236,7 @@ impl<'n> Searcher<'n> {
 /// Calls `found` with the index of each `byte`, in order, for as long as it returns true. Every candidate is a match, so there are never
 /// too many, and frequent matches need no search of their own.
 pub(crate) fn find_each_byte(haystack: &[u8], byte: u8, mut found: impl FnMut(usize) -> bool) {
-    if has_vectors() {
+    if processor::has_vectors() {
         let rare = RareBytes { offsets: [0; MAX_OFFSETS], used: 1, budget: Budget::SINGLE };
         scan::<false>(haystack, &[byte], &rare, |index| found(index).then_some(index + 1));
     } else {
@@ -340,7 +341,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::memmem::kernel::tests::with_each_kernel;
+    use crate::processor::tests::with_each_kernel;
 
     fn naive(haystack: &[u8], needle: &[u8], direction: Direction) -> Option<usize> {
         let mut positions = 0..(haystack.len() + 1).saturating_sub(needle.len());

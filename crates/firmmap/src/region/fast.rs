@@ -176,22 +176,25 @@ impl Region {
         limit: usize,
         make: impl FnOnce(usize) -> Option<B>,
     ) -> Option<B> {
-        let rest = self.readable_len.load(Ordering::Acquire).checked_sub(start)?;
+        let len = self.readable_len.load(Ordering::Acquire);
+        if start >= len {
+            return None;
+        }
+        let rest = len - start;
         let address = self.as_ptr().wrapping_add(start);
         let slot = self.fast_slot;
         let seen = slot.settled_count();
-        // A search looks at bytes past the one that it finds, and the next page may be missing.
+        // A search looks at bytes past the one that it finds, and the next page may be missing, or not mapped.
         let is_in_page = address.addr() % SMALLEST_PAGE <= SMALLEST_PAGE - memmem::BLOCK;
-        let found = if rest >= memmem::BLOCK && limit >= memmem::BLOCK && is_in_page {
-            // SAFETY: these bytes are in the map, as was just checked; the slice does not outlive the search.
-            self.attempt(|| memmem::find_byte_in_block(unsafe { memory::bytes(address, memmem::BLOCK) }, byte))?
+        let near = if is_in_page {
+            // SAFETY: the first of these bytes is in the map, as was just checked, and the others are in its page, which is mapped as a
+            // whole; the array does not outlive the search.
+            self.attempt(|| memmem::find_byte_in_block(unsafe { memory::block(address) }, byte))?
         } else {
-            None
+            usize::MAX
         };
-        let found = match found {
-            Some(found) => found,
-            None => self.try_find_far(byte, address, rest, limit)?,
-        };
+        let is_near = near < rest && (limit >= memmem::BLOCK || near < limit);
+        let found = if is_near { near } else { self.try_find_far(byte, address, rest, limit)? };
         let count = found + 1;
         let mut target = make(count)?;
         let memory = target.as_mut();

@@ -15,6 +15,8 @@ use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::error::{Error, Result};
+#[cfg(target_arch = "x86_64")]
+use crate::processor;
 
 unsafe extern "C" {
     fn memcpy(target: *mut c_void, source: *const c_void, len: usize) -> *mut c_void;
@@ -43,112 +45,137 @@ pub(super) unsafe fn store(address: *mut u8, value: u8) {
     unsafe { AtomicU8::from_ptr(address) }.store(value, Ordering::Relaxed);
 }
 
-/// The lengths that [`copy_short`] copies.
-#[cfg(target_arch = "x86_64")]
-const SHORT: std::ops::RangeInclusive<usize> = 8..=128;
-
-/// Copies `len` bytes, a length in [`SHORT`], between ranges that may overlap. In assembly, which the compiler does not look into either,
-/// and which costs less than a call.
+/// Copies `len` bytes, if that is a length from 8 to 128, between ranges that may overlap, and returns whether it was. In assembly, which
+/// the compiler does not look into either, and which costs less than a call. All is read before anything is written.
 ///
 /// # Safety
 ///
 /// - `len` bytes from `source` are mapped and readable.
 /// - `len` bytes from `target` are mapped and writable.
 #[cfg(target_arch = "x86_64")]
-#[inline]
-unsafe fn copy_short(source: *const u8, target: *mut u8, len: usize) {
-    if len < 16 {
+#[inline(always)]
+unsafe fn copy_short(source: *const u8, target: *mut u8, len: usize) -> bool {
+    if len > 32 {
+        if len > 128 {
+            return false;
+        }
+        if len <= 64 {
+            // SAFETY: the first and the last 32 bytes of `len`, which both sides have, are read and then written.
+            unsafe {
+                asm!(
+                    "movups {a}, [{source}]",
+                    "movups {b}, [{source} + 16]",
+                    "movups {c}, [{source} + {len} - 32]",
+                    "movups {d}, [{source} + {len} - 16]",
+                    "movups [{target}], {a}",
+                    "movups [{target} + 16], {b}",
+                    "movups [{target} + {len} - 32], {c}",
+                    "movups [{target} + {len} - 16], {d}",
+                    source = in(reg) source,
+                    target = in(reg) target,
+                    len = in(reg) len,
+                    a = out(xmm_reg) _,
+                    b = out(xmm_reg) _,
+                    c = out(xmm_reg) _,
+                    d = out(xmm_reg) _,
+                    options(nostack, preserves_flags),
+                );
+            }
+        } else if processor::has_avx2() {
+            // SAFETY: the first and the last 64 bytes of `len`, which both sides have, are read and then written; the processor has AVX2,
+            // as was just checked.
+            unsafe {
+                asm!(
+                    "vmovdqu ymm0, [{source}]",
+                    "vmovdqu ymm1, [{source} + 32]",
+                    "vmovdqu ymm2, [{source} + {len} - 64]",
+                    "vmovdqu ymm3, [{source} + {len} - 32]",
+                    "vmovdqu [{target}], ymm0",
+                    "vmovdqu [{target} + 32], ymm1",
+                    "vmovdqu [{target} + {len} - 64], ymm2",
+                    "vmovdqu [{target} + {len} - 32], ymm3",
+                    "vzeroupper",
+                    source = in(reg) source,
+                    target = in(reg) target,
+                    len = in(reg) len,
+                    out("xmm0") _,
+                    out("xmm1") _,
+                    out("xmm2") _,
+                    out("xmm3") _,
+                    options(nostack, preserves_flags),
+                );
+            }
+        } else {
+            // SAFETY: the first and the last 64 bytes of `len`, which both sides have, are read and then written.
+            unsafe {
+                asm!(
+                    "movups {a}, [{source}]",
+                    "movups {b}, [{source} + 16]",
+                    "movups {c}, [{source} + 32]",
+                    "movups {d}, [{source} + 48]",
+                    "movups {e}, [{source} + {len} - 64]",
+                    "movups {f}, [{source} + {len} - 48]",
+                    "movups {g}, [{source} + {len} - 32]",
+                    "movups {h}, [{source} + {len} - 16]",
+                    "movups [{target}], {a}",
+                    "movups [{target} + 16], {b}",
+                    "movups [{target} + 32], {c}",
+                    "movups [{target} + 48], {d}",
+                    "movups [{target} + {len} - 64], {e}",
+                    "movups [{target} + {len} - 48], {f}",
+                    "movups [{target} + {len} - 32], {g}",
+                    "movups [{target} + {len} - 16], {h}",
+                    source = in(reg) source,
+                    target = in(reg) target,
+                    len = in(reg) len,
+                    a = out(xmm_reg) _,
+                    b = out(xmm_reg) _,
+                    c = out(xmm_reg) _,
+                    d = out(xmm_reg) _,
+                    e = out(xmm_reg) _,
+                    f = out(xmm_reg) _,
+                    g = out(xmm_reg) _,
+                    h = out(xmm_reg) _,
+                    options(nostack, preserves_flags),
+                );
+            }
+        }
+    } else if len >= 16 {
+        // SAFETY: the first and the last 16 bytes of `len`, which both sides have, are read and then written.
+        unsafe {
+            asm!(
+                "movups {a}, [{source}]",
+                "movups {b}, [{source} + {len} - 16]",
+                "movups [{target}], {a}",
+                "movups [{target} + {len} - 16], {b}",
+                source = in(reg) source,
+                target = in(reg) target,
+                len = in(reg) len,
+                a = out(xmm_reg) _,
+                b = out(xmm_reg) _,
+                options(nostack, preserves_flags),
+            );
+        }
+    } else if len >= 8 {
         // SAFETY: the first and the last 8 bytes of `len`, which both sides have, are read and then written.
         unsafe {
             asm!(
                 "mov {a}, [{source}]",
-                "mov {b}, [{source} + {last}]",
+                "mov {b}, [{source} + {len} - 8]",
                 "mov [{target}], {a}",
-                "mov [{target} + {last}], {b}",
+                "mov [{target} + {len} - 8], {b}",
                 source = in(reg) source,
                 target = in(reg) target,
-                last = in(reg) len - 8,
+                len = in(reg) len,
                 a = out(reg) _,
                 b = out(reg) _,
                 options(nostack, preserves_flags),
             );
         }
-        return;
-    }
-    let last = len - 16;
-    if len <= 32 {
-        // SAFETY: the first and the last 16 bytes of `len`, which both sides have, are read and then written.
-        unsafe {
-            asm!(
-                "movups {a}, [{source}]",
-                "movups {b}, [{source} + {last}]",
-                "movups [{target}], {a}",
-                "movups [{target} + {last}], {b}",
-                source = in(reg) source,
-                target = in(reg) target,
-                last = in(reg) last,
-                a = out(xmm_reg) _,
-                b = out(xmm_reg) _,
-                options(nostack, preserves_flags),
-            );
-        }
-    } else if len <= 64 {
-        // SAFETY: the first and the last 32 bytes of `len`, which both sides have, are read and then written.
-        unsafe {
-            asm!(
-                "movups {a}, [{source}]",
-                "movups {b}, [{source} + 16]",
-                "movups {c}, [{source} + {last} - 16]",
-                "movups {d}, [{source} + {last}]",
-                "movups [{target}], {a}",
-                "movups [{target} + 16], {b}",
-                "movups [{target} + {last} - 16], {c}",
-                "movups [{target} + {last}], {d}",
-                source = in(reg) source,
-                target = in(reg) target,
-                last = in(reg) last,
-                a = out(xmm_reg) _,
-                b = out(xmm_reg) _,
-                c = out(xmm_reg) _,
-                d = out(xmm_reg) _,
-                options(nostack, preserves_flags),
-            );
-        }
     } else {
-        // SAFETY: the first and the last 64 bytes of `len`, which both sides have, are read and then written.
-        unsafe {
-            asm!(
-                "movups {a}, [{source}]",
-                "movups {b}, [{source} + 16]",
-                "movups {c}, [{source} + 32]",
-                "movups {d}, [{source} + 48]",
-                "movups {e}, [{source} + {last} - 48]",
-                "movups {f}, [{source} + {last} - 32]",
-                "movups {g}, [{source} + {last} - 16]",
-                "movups {h}, [{source} + {last}]",
-                "movups [{target}], {a}",
-                "movups [{target} + 16], {b}",
-                "movups [{target} + 32], {c}",
-                "movups [{target} + 48], {d}",
-                "movups [{target} + {last} - 48], {e}",
-                "movups [{target} + {last} - 32], {f}",
-                "movups [{target} + {last} - 16], {g}",
-                "movups [{target} + {last}], {h}",
-                source = in(reg) source,
-                target = in(reg) target,
-                last = in(reg) last,
-                a = out(xmm_reg) _,
-                b = out(xmm_reg) _,
-                c = out(xmm_reg) _,
-                d = out(xmm_reg) _,
-                e = out(xmm_reg) _,
-                f = out(xmm_reg) _,
-                g = out(xmm_reg) _,
-                h = out(xmm_reg) _,
-                options(nostack, preserves_flags),
-            );
-        }
+        return false;
     }
+    true
 }
 
 /// Copies `target.len()` bytes from mapped memory into private memory.
@@ -160,9 +187,8 @@ unsafe fn copy_short(source: *const u8, target: *mut u8, len: usize) {
 pub(super) unsafe fn copy_out(source: *const u8, target: &mut [MaybeUninit<u8>]) -> &mut [u8] {
     let (start, len) = (target.as_mut_ptr().cast::<u8>(), target.len());
     #[cfg(target_arch = "x86_64")]
-    if SHORT.contains(&len) {
-        // SAFETY: both sides are `len` bytes.
-        unsafe { copy_short(source, start, len) };
+    // SAFETY: both sides are `len` bytes.
+    if unsafe { copy_short(source, start, len) } {
         // SAFETY: the copy has written every byte of `target`.
         return unsafe { assume_init(target) };
     }
@@ -220,9 +246,9 @@ pub(super) unsafe fn copy_in(source: &[u8], target: *mut u8) {
 #[inline]
 pub(super) unsafe fn copy(source: *const u8, target: *mut u8, len: usize) {
     #[cfg(target_arch = "x86_64")]
-    if SHORT.contains(&len) {
-        // SAFETY: the caller's promise.
-        return unsafe { copy_short(source, target, len) };
+    // SAFETY: the caller's promise.
+    if unsafe { copy_short(source, target, len) } {
+        return;
     }
     let copy: Copy = black_box(memmove);
     // SAFETY: the caller's promise.
@@ -250,6 +276,17 @@ pub(super) unsafe fn bytes<'a>(start: *const u8, len: usize) -> &'a [u8] {
     // The optimiser must not connect this slice to any other access.
     // SAFETY: the caller's promise.
     unsafe { std::slice::from_raw_parts(opaque(start), len) }
+}
+
+/// As [`bytes`].
+///
+/// # Safety
+///
+/// - `N` bytes from `start` are mapped and readable for `'a`.
+#[inline]
+pub(super) unsafe fn block<'a, const N: usize>(start: *const u8) -> &'a [u8; N] {
+    // SAFETY: the caller's promise.
+    unsafe { &*opaque(start).cast() }
 }
 
 /// The same address, whose origin the compiler does not know. Like `black_box`, but without its detour through memory, which would slow
@@ -298,4 +335,48 @@ pub(crate) fn append(
     // SAFETY: `fill` has returned all `len` bytes as initialised.
     unsafe { bytes.set_len(bytes.len() + len) };
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::processor::tests::with_each_kernel;
+
+    fn numbered() -> Vec<u8> {
+        (0..512u32).map(|index| (index * 7) as u8).collect()
+    }
+
+    #[test]
+    fn copies_out_every_length_and_nothing_more() {
+        let source = numbered();
+        with_each_kernel(|| {
+            for len in 0..=200 {
+                let mut target = vec![0xee; len + 2];
+                let inner = as_uninit(&mut target[1..=len]);
+                // SAFETY: the source has more bytes.
+                unsafe { copy_out(source[3..].as_ptr(), inner) };
+                assert_eq!(target[1..=len], source[3..3 + len], "{len} bytes");
+                assert_eq!((target[0], target[len + 1]), (0xee, 0xee), "{len} bytes");
+            }
+        });
+    }
+
+    #[test]
+    fn copies_inside_as_if_all_were_read_first() {
+        with_each_kernel(|| {
+            for len in 0..=160 {
+                for shift in [0, 1, 7, 15, 16, 31, 33, 63, 64, 65, 100, 127, 160] {
+                    for (source, target) in [(20, 20 + shift), (20 + shift, 20)] {
+                        let mut bytes = numbered();
+                        let mut wanted = bytes.clone();
+                        wanted.copy_within(source..source + len, target);
+                        let start = bytes.as_mut_ptr();
+                        // SAFETY: both sides are inside of the buffer.
+                        unsafe { copy(start.wrapping_add(source), start.wrapping_add(target), len) };
+                        assert_eq!(bytes, wanted, "{len} bytes from {source} to {target}");
+                    }
+                }
+            }
+        });
+    }
 }

@@ -72,6 +72,8 @@ impl Region {
     /// Maps `request`, whose length includes the `start` bytes before the region and the spare capacity past `len`. `file` is the
     /// map's own descriptor.
     pub(crate) fn map(request: &Request<'_>, start: usize, len: usize, file: Option<&TrackedFile>) -> io::Result<Self> {
+        #[cfg(target_arch = "x86_64")]
+        crate::processor::detect();
         let mut region = Self::empty();
         let mapping = region.mapping.insert(Mapping::new(request)?);
         region.slot = fault::register(&mapping.info(request, file, start));

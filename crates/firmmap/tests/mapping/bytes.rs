@@ -135,6 +135,18 @@ fn short_ways() {
     let mut map = MmapOptions::new().len(9).map_anonymous().unwrap();
     map.protect(Protection::empty()).unwrap();
     assert_eq!(map.try_get(0), None);
+    // What the page of the last byte has behind the map is not the map's; and a byte is found wherever it is.
+    let mut bytes = vec![b'.'; 10_000];
+    bytes[300] = b'\n';
+    let scratch = Scratch::new(&bytes);
+    let whole = scratch.map(Access::Read);
+    let part = MmapOptions::new().access(Access::Read).len(300).open(scratch.path()).unwrap();
+    for start in 0..=300 {
+        assert_eq!(part.try_read_through(b'\n', start, 1000, memory).map(|line| line.len()), None, "from {start} on");
+        let line = whole.try_read_through(b'\n', start, 1000, memory).map(|line| line.len());
+        assert_eq!(line, Some(301 - start), "from {start} on");
+        assert_eq!(whole.find_byte(b'\n', start..).unwrap(), Some(300), "from {start} on");
+    }
 }
 
 // A1: every form of range.
