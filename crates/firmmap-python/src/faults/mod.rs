@@ -151,10 +151,16 @@ fn is_own_waiting() -> bool {
     waiting_faults().iter().any(UnreportedFault::is_own)
 }
 
+/// Whether [`after_release`] may have something to do.
+#[inline(always)]
+pub(crate) fn is_any_deferred() -> bool {
+    interrupt::has_deferred()
+}
+
 /// A view was released: if this thread has faulted in it while it was detached, an exception is requested now.
 #[inline]
 pub(crate) fn after_release(py: Python<'_>) {
-    if interrupt::has_deferred() {
+    if is_any_deferred() {
         interrupt::request_if_deferred(py, is_own_waiting);
     }
 }

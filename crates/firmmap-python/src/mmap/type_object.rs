@@ -180,21 +180,31 @@ unsafe extern "C" fn assign_subscript(
 unsafe extern "C" fn get_buffer(this: *mut ffi::PyObject, view: *mut ffi::Py_buffer, flags: c_int) -> c_int {
     // SAFETY: CPython passes a buffer; without an owner it is one that was not filled.
     unsafe { (*view).obj = ptr::null_mut() };
-    let body = |this: This<'_>| {
-        let export = views::export(this)?;
+    let fast = |this: This<'_>| {
+        let export = views::try_export(this)?;
         // SAFETY: CPython wants this buffer filled; counting it as exported has made the memory stay.
+        let result = unsafe { buffer::try_fill(this.as_ptr(), view, &export, flags) };
+        if result < 0 {
+            views::release(this);
+        }
+        Some(result)
+    };
+    let slow = move |this: This<'_>| {
+        let export = views::export(this)?;
+        // SAFETY: as above.
         let result = unsafe { buffer::fill(this.as_ptr(), view, &export, flags) };
-        result.inspect_err(|_| views::release(this))
+        result.inspect_err(|_| views::release(this)).map(|()| 0)
     };
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    unsafe { status(this, body) }
+    unsafe { typeobject::fast_number(this, fast, slow) }
 }
 
 unsafe extern "C" fn release_buffer(this: *mut ffi::PyObject, _: *mut ffi::Py_buffer) {
-    let body = |this: This<'_>| {
+    let fast = |this| views::try_release(this).map(|()| 0);
+    let slow = |this: This<'_>| {
         views::release(this);
         Ok(0)
     };
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
-    let _: c_int = unsafe { typeobject::number(this, body) };
+    let _: c_int = unsafe { typeobject::fast_number(this, fast, slow) };
 }

@@ -9,12 +9,16 @@ use crate::faults;
 use crate::sys::buffer::Export;
 use crate::sys::exception::{PyBufferError, PyResult};
 
+/// As [`export`], on a map that is ready for it.
+#[inline(always)]
+pub(crate) fn try_export(this: This<'_>) -> Option<Export> {
+    let (start, len) = leaf::view(&*this, this.py)?;
+    Some(Export { start, len, readonly: this.access == ACCESS_READ })
+}
+
 /// Counts a view, which keeps the memory mapped, and returns what it shows.
 pub(crate) fn export(this: This<'_>) -> PyResult<Export> {
     let readonly = this.access == ACCESS_READ;
-    if let Some((start, len)) = leaf::view(&*this, this.py) {
-        return Ok(Export { start, len, readonly });
-    }
     this.open(this.py, |file| {
         if !file.is_accessible() {
             return Err(PyBufferError::new_err("mmap is not readable"));
@@ -25,11 +29,17 @@ pub(crate) fn export(this: This<'_>) -> PyResult<Export> {
     })
 }
 
-/// Counts one view less.
+/// As [`release`], on a map that is ready for it, where no thread is to be told of a fault afterwards.
+#[inline(always)]
+pub(crate) fn try_release(this: This<'_>) -> Option<()> {
+    if faults::is_any_deferred() { None } else { leaf::release(&*this, this.py) }
+}
+
+/// Counts one view less. Out of line, so that what [`try_release`] can do sets up nothing for it.
+#[cold]
+#[inline(never)]
 pub(crate) fn release(this: This<'_>) {
-    if leaf::release(&*this, this.py).is_none() {
-        // No mapping of this class is replaced while views exist, so that there is none to be dropped.
-        this.state.with(this.py, |state| state.as_mut().and_then(SharedFile::release));
-    }
+    // No mapping of this class is replaced while views exist, so that there is none to be dropped.
+    this.state.with(this.py, |state| state.as_mut().and_then(SharedFile::release));
     faults::after_release(this.py);
 }

@@ -257,22 +257,37 @@ pub(crate) struct Export {
     pub readonly: bool,
 }
 
-/// Fills in a view, whose owner is `object`.
+/// Fills in a view, whose owner is `object`. Returns what a slot has to: 0, or -1 with an exception set.
 ///
 /// # Safety
 ///
-/// - `object` is a live Python object and `view` a buffer that CPython wants filled;
+/// - `object` is a live Python object and `view` a buffer that CPython wants filled; the thread is attached;
 /// - the memory of `export` stays until the view is released.
+#[inline(always)]
+pub(crate) unsafe fn try_fill(
+    object: *mut ffi::PyObject,
+    view: *mut ffi::Py_buffer,
+    export: &Export,
+    flags: c_int,
+) -> c_int {
+    let (start, len) = (export.start.cast(), export.len as isize);
+    // SAFETY: the caller's promise.
+    unsafe { ffi::PyBuffer_FillInfo(view, object, start, len, c_int::from(export.readonly), flags) }
+}
+
+/// As [`try_fill`].
+///
+/// # Safety
+///
+/// As [`try_fill`].
 pub(crate) unsafe fn fill(
     object: *mut ffi::PyObject,
     view: *mut ffi::Py_buffer,
     export: &Export,
     flags: c_int,
 ) -> PyResult<()> {
-    let (start, len) = (export.start.cast(), export.len as isize);
     // SAFETY: the caller's promise.
-    let result = unsafe { ffi::PyBuffer_FillInfo(view, object, start, len, c_int::from(export.readonly), flags) };
-    if result < 0 {
+    if unsafe { try_fill(object, view, export, flags) } < 0 {
         // SAFETY: our caller is attached, as CPython has called it.
         return Err(Exception::fetch(unsafe { Python::assume_attached() }));
     }

@@ -2,6 +2,7 @@
 //!
 //! A class is a type `T` of ours (its body) and a list of slots.
 
+use std::any::Any;
 use std::ffi::{CStr, c_int, c_ulong, c_void};
 use std::mem::offset_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -423,6 +424,13 @@ impl<'py> RawResult<'py> {
     }
 }
 
+/// Out of line, so that fast paths save no registers for it.
+#[cold]
+#[inline(never)]
+fn forget<R>(_panic: Box<dyn Any + Send>) -> Option<R> {
+    None
+}
+
 /// Takes the fast path, `fast`, or where that returns `None` the slow path, `body`.
 ///
 /// # Safety
@@ -442,7 +450,7 @@ unsafe fn fast_or_slow<'py, T: Body + 'py, R>(
         fast(unsafe { Receiver::new(py, this) })
     };
     // What panics on the fast path panics on the slow one too, where it becomes an exception.
-    match catch_unwind(AssertUnwindSafe(fast)).ok().flatten() {
+    match catch_unwind(AssertUnwindSafe(fast)).unwrap_or_else(forget) {
         Some(value) => value,
         // SAFETY: the caller's promise.
         None => unsafe { slow_path(this, failed, body) },
