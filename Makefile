@@ -186,9 +186,12 @@ SUITE ?= trixie
 test-bare: ## run `make demo` and `make test` in a new Debian that has only what they need (SUITE=bookworm, trixie or sid; as root)
 	@$(LOGGED) bare scripts/test-bare.sh $(SUITE)
 
+# The CPythons of `make test-interpreters`.
+VERSIONS ?= 3.13 3.14 3.15
+
 .PHONY: test-interpreters
-test-interpreters: $(WHEEL) ## run the Python tests under CPython 3.13 to 3.15 and their debug builds, in a new Debian (as root)
-	@$(LOGGED) interpreters scripts/test-interpreters.sh
+test-interpreters: $(WHEEL) ## run the Python tests under CPython 3.13 to 3.15 (VERSIONS=3.15) and their debug builds, in a new Debian (as root)
+	@$(LOGGED) interpreters scripts/test-interpreters.sh $(VERSIONS)
 
 .PHONY: check-targets
 check-targets: ## type-check for macOS, the BSDs, musl, 32 bits; run the program for WebAssembly (as test-i686)

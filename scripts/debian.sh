@@ -22,7 +22,7 @@ debian_begin() { # SCRIPT ARGUMENT…
     fi
     if ! command -v debootstrap >/dev/null || [[ ! -e /usr/share/debootstrap/scripts/$suite ]]; then
         apt-get update -qq
-        DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends debootstrap debian-archive-keyring >/dev/null
+        DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -qq -y --no-install-recommends debootstrap debian-archive-keyring >/dev/null
     fi
     [[ -z $(git status --porcelain --untracked-files=no) ]] || echo "what is not committed here is not tested"
 

@@ -3,10 +3,9 @@
 # tests. Each runs test_mmap with both modules, the tests of files with both, and pytest (with numpy, pandas, pyarrow and Pillow); the
 # debug builds run the tests that need none of these, and those of what calls leave behind. As root. What is tested is what is committed
 # here, and the wheel in $TARGET.
-# usage: scripts/test-interpreters.sh [VERSION…]   (3.13 3.14 3.15 without; their debug builds too)
+# usage: scripts/test-interpreters.sh VERSION…   (of 3.13 3.14 3.15; their debug builds too)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-(($#)) || set -- 3.13 3.14 3.15
 
 # shellcheck source=scripts/debian.sh
 source scripts/debian.sh
