@@ -139,6 +139,59 @@ def test_addresses_run_out(path: Path) -> None:
     assert not new.exists()
 
 
+LIMITED = """
+import os, resource, signal, sys
+import firmmap
+path, *numbers = sys.argv[1:]
+length, offset, sparse = map(int, numbers)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+try:
+    with firmmap.open(path, "w+", length=length, offset=offset, sparse=bool(sparse)) as m:
+        assert m[:] == bytes(length)
+except OSError:
+    print("refused")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux zeroes a file in place")
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize(("length", "offset"), [(800, 0), (700, 0), (0, 0), (801, 0), (10, 795), (0, 801)])
+def test_the_length_of_files_is_limited(path: Path, length: int, offset: int, sparse: bool) -> None:
+    """G2: a length that the file could not be given again is not taken from it first."""
+    done = run_python(LIMITED, str(path), str(length), str(offset), str(int(sparse)))
+    if "refused" in done.stdout:
+        assert path.read_bytes() == PRECIOUS
+        assert length + offset > len(PRECIOUS)
+    else:
+        assert path.read_bytes() == bytes(length + offset)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="seals are Linux'")
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("length", [800, 799, 801, 0])
+@pytest.mark.parametrize("seal", ["F_SEAL_GROW", "F_SEAL_SHRINK", "F_SEAL_WRITE"])
+def test_a_sealed_file(seal: str, length: int, sparse: bool) -> None:
+    """G2: what a seal forbids is refused before a byte is gone."""
+    import fcntl
+
+    descriptor = os.memfd_create("sealed", os.MFD_ALLOW_SEALING)
+    try:
+        os.write(descriptor, PRECIOUS)
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, getattr(fcntl, seal))
+        try:
+            firmmap.open(descriptor, "w+", length=length, sparse=sparse).close()
+        except PermissionError:
+            wanted = PRECIOUS
+            allowed = {"F_SEAL_GROW": length <= 800, "F_SEAL_SHRINK": length >= 800, "F_SEAL_WRITE": False}
+            assert not allowed[seal]
+        else:
+            wanted = bytes(length)
+        assert os.pread(descriptor, 1000, 0) == wanted
+    finally:
+        os.close(descriptor)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="devices of Unix")
 @pytest.mark.parametrize("mode", ["r+", "w+"])
 @pytest.mark.parametrize("name", ["/dev/null", "/dev/zero", "pipe"])

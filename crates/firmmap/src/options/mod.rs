@@ -482,7 +482,7 @@ impl MmapOptions {
     /// Maps a file that nobody can change or truncate any more as a plain slice: no promise is needed.
     ///
     /// Such are files in memory that are sealed against writing and shrinking (`F_SEAL_WRITE`, `F_SEAL_SHRINK`), and files with
-    /// fs-verity.
+    /// fs-verity. The map is read-only and shared, whatever protection and flags were set.
     ///
     /// # Errors
     ///
@@ -496,9 +496,20 @@ impl MmapOptions {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn map_immutable<F: AsSource>(&self, file: &F) -> Result<MmapBytes> {
-        check_immutable(file)?;
-        // Bytes past its end may still be appended.
-        let map = self.clone().access(Access::Read).beyond_end(false).extend(false).map(file)?;
+        supported()?;
+        // What `file` returns is asked for once, and is another file's later for all that is known: a duplicate is checked and mapped.
+        let file = duplicate(sys::source(file))?;
+        check_immutable(&file)?;
+        let mut options = self.clone().access(Access::Read);
+        // Others could write to the bytes, or nobody read them. And past the end of the file, bytes may still be appended.
+        options.protection = None;
+        #[cfg(unix)]
+        {
+            options.flags = None;
+        }
+        let options = options.beyond_end(false).extend(false);
+        let source = if self.track_file { OpenFile::Own(file) } else { OpenFile::Lent(sys::source(&file)) };
+        let (map, _) = options.map_source(source, options.file_change())?;
         Ok(MmapBytes::new(map))
     }
 
@@ -757,24 +768,40 @@ pub(crate) struct FileChange {
     pub empty: bool,
 }
 
-/// Makes a file of `len` bytes one of `end` zeros, with space allocated on the disk unless it is to have holes.
+/// Makes a file of `len` bytes, at least `end`, one of `end` zeros, with space allocated on the disk unless it is to have holes. What can
+/// fail comes first, and no space is given up that would have to be had again.
 fn empty_file(file: &TrackedFile, len: u64, end: u64, sparse: bool) -> Result<()> {
     let empty = |file: &File| {
-        if sparse {
-            return file.set_len(0).and_then(|()| file.set_len(end));
-        }
         if len > end {
-            file.set_len(end)?;
+            sys::check_shortens(file)?;
         }
-        // Zeroing in place needs no new space on the disk, where the file system supports it. And the file keeps its length, which the
-        // system may refuse to give it again: a limit on the length of files, a seal.
-        if end == 0 || sys::zero(file, end).is_ok() {
-            return Ok(());
+        if end > 0 {
+            let is_zero = if sparse {
+                sys::punch(file, end)?
+            } else {
+                sys::fill_holes(file, end).and_then(|()| sys::zero(file, end))?
+            };
+            if !is_zero {
+                clear(file, end)?;
+            }
         }
-        file.set_len(0)?;
-        sys::allocate(file, 0, end)
+        if len > end { file.set_len(end) } else { Ok(()) }
     };
     file.get().and_then(empty).map_err(|error| Error::os("emptying the file", error))
+}
+
+/// Writes zeros over the first `end` bytes. Through maps: what a process may write is limited (`RLIMIT_FSIZE`), what it may change in a map
+/// is not.
+fn clear(file: &File, end: u64) -> io::Result<()> {
+    const AT_ONCE: u64 = 1 << 28;
+    let mut done = 0;
+    while done < end {
+        let len = AT_ONCE.min(end - done);
+        let options = MmapOptions::new().access(Access::Write).track_file(false);
+        options.offset(done).len(len as usize).map(file)?.fill(.., 0)?;
+        done += len;
+    }
+    Ok(())
 }
 
 /// What the system says of a file. One that only pretends to be empty is an error.

@@ -237,30 +237,89 @@ fn reserve(_file: &File, _from: u64, _to: u64) -> io::Result<()> {
     Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP))
 }
 
-/// Zeroes the whole file, which has `len` bytes, and keeps its space on the disk, or frees and allocates it again: fallocate(2).
-#[cfg(linux_kernel)]
-pub(crate) fn zero(file: &File, len: u64) -> io::Result<()> {
-    let change = |mode| {
-        // SAFETY: the descriptor is open while it is borrowed.
-        match unsafe { libc::fallocate64(file.as_raw_fd(), mode, 0, len as libc::off64_t) } {
-            0 => Ok(()),
-            _ => Err(io::Error::last_os_error()),
-        }
-    };
-    if change(libc::FALLOC_FL_ZERO_RANGE).is_ok() {
+/// Allocates space on the disk for the first `len` bytes of a file that is not shorter, where the file system supports that. What does not
+/// fit is refused before any is allocated.
+pub(crate) fn fill_holes(file: &File, len: u64) -> io::Result<()> {
+    check_space(file, 0, len)?;
+    // Elsewhere it is allocated behind the end only.
+    if !cfg!(any(linux_kernel, target_os = "freebsd")) {
         return Ok(());
     }
-    // tmpfs supports only this.
-    change(libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE)?;
     match reserve(file, 0, len) {
         Err(error) if is_unsupported(&error) => Ok(()),
         result => result,
     }
 }
 
-#[cfg(not(linux_kernel))]
-pub(crate) fn zero(_file: &File, _len: u64) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
+/// Zeroes the first `len` bytes of a file that is not shorter, in the space that they have: fallocate(2). Returns `false` where the file
+/// system does not support that.
+pub(crate) fn zero(file: &File, len: u64) -> io::Result<bool> {
+    #[cfg(linux_kernel)]
+    return change_in_place(file, libc::FALLOC_FL_ZERO_RANGE, len);
+    #[cfg(not(linux_kernel))]
+    {
+        _ = (file, len);
+        Ok(false)
+    }
+}
+
+/// Makes a hole of the first `len` bytes of a file that is not shorter: fallocate(2), or else by truncating it.
+pub(crate) fn punch(file: &File, len: u64) -> io::Result<bool> {
+    #[cfg(linux_kernel)]
+    if change_in_place(file, libc::FALLOC_FL_PUNCH_HOLE, len)? {
+        return Ok(true);
+    }
+    // The system would not give it that length again.
+    if length_limit().is_some_and(|limit| len > limit) {
+        return Err(io::Error::from_raw_os_error(libc::EFBIG));
+    }
+    let now = file_len(file)?;
+    file.set_len(0)?;
+    file.set_len(now)?;
+    Ok(true)
+}
+
+/// fallocate(2) of the first `len` bytes. Returns `false` where the file system does not support that.
+#[cfg(linux_kernel)]
+fn change_in_place(file: &File, mode: libc::c_int, len: u64) -> io::Result<bool> {
+    loop {
+        let mode = mode | libc::FALLOC_FL_KEEP_SIZE;
+        // SAFETY: the descriptor is open while it is borrowed.
+        if unsafe { libc::fallocate64(file.as_raw_fd(), mode, 0, len as libc::off64_t) } == 0 {
+            return Ok(true);
+        }
+        let error = io::Error::last_os_error();
+        if is_unsupported(&error) {
+            return Ok(false);
+        }
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
+
+/// How long this process may make a file, if there is a limit: getrlimit(2).
+fn length_limit() -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure is a whole one.
+    let result = unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) };
+    #[allow(clippy::unnecessary_cast, reason = "its type differs from system to system")]
+    (result == 0 && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur as u64)
+}
+
+/// Refuses where the file must not become shorter: `F_SEAL_SHRINK`.
+pub(crate) fn check_shortens(file: &File) -> io::Result<()> {
+    #[cfg(linux_kernel)]
+    {
+        // SAFETY: the descriptor is open while it is borrowed.
+        let seals = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GET_SEALS) };
+        // It is -1 for files that have none.
+        if seals > 0 && seals & libc::F_SEAL_SHRINK != 0 {
+            return Err(io::Error::from_raw_os_error(libc::EPERM));
+        }
+    }
+    _ = file;
+    Ok(())
 }
 
 /// Looks for data or a hole from `offset` on: lseek(2). The position of the descriptor, which the caller may share, stays. `None` where the

@@ -52,9 +52,24 @@ pub(crate) fn set_longer(file: &File, to: u64) -> io::Result<()> {
     super::os::lengthen(file, to)
 }
 
-/// Not supported here: the file is emptied and extended again.
-pub(crate) fn zero(_file: &File, _len: u64) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
+/// A file has no holes here, unless somebody has marked it as sparse.
+pub(crate) fn fill_holes(_file: &File, _len: u64) -> io::Result<()> {
+    Ok(())
+}
+
+/// Not supported here: zeros are written.
+pub(crate) fn zero(_file: &File, _len: u64) -> io::Result<bool> {
+    Ok(false)
+}
+
+/// As [`zero`].
+pub(crate) fn punch(_file: &File, _len: u64) -> io::Result<bool> {
+    Ok(false)
+}
+
+/// Nothing tells beforehand.
+pub(crate) fn check_shortens(_file: &File) -> io::Result<()> {
+    Ok(())
 }
 
 /// Not known here.

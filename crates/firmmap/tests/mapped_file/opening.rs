@@ -286,9 +286,14 @@ fn emptied_where_the_length_is_limited() {
         let error = MmapOptions::new().len(11 * page()).open_mode(path, Mode::Create).unwrap_err();
         assert_eq!(os_error::<MappedFile>(Err(error)), libc::EFBIG);
         assert_eq!(std::fs::read(path).unwrap(), vec![b'x'; 10 * page()]);
-        let map = MmapOptions::new().len(8 * page()).open_mode(path, Mode::Create).unwrap();
-        assert_bytes(&map, &vec![0; 8 * page()]);
-        assert_eq!(std::fs::read(path).unwrap(), vec![0; 8 * page()]);
+        for sparse in [false, true] {
+            let options = MmapOptions::new().sparse(sparse);
+            let map = options.len(8 * page() - usize::from(sparse)).open_mode(path, Mode::Create).unwrap();
+            let wanted = vec![0; 8 * page() - usize::from(sparse)];
+            assert_bytes(&map, &wanted);
+            assert_eq!(std::fs::read(path).unwrap(), wanted);
+            map.write_all_at(b"again", 0).unwrap();
+        }
     }
 }
 
@@ -305,9 +310,22 @@ fn emptied_where_the_length_is_sealed() {
         std::os::unix::fs::FileExt::write_all_at(&file, &vec![b'x'; 5000], 0).unwrap();
         // SAFETY: the descriptor is open.
         assert_eq!(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_GROW) }, 0);
-        let map = MmapOptions::new().len(5000).map_mode(&file, Mode::Create).unwrap();
-        assert_bytes(&map, &vec![0; 5000]);
-        assert_eq!(map.file_len().unwrap(), 5000);
+        for sparse in [false, true] {
+            let options = MmapOptions::new().sparse(sparse);
+            let map = options.len(5000).map_mode(&file, Mode::Create).unwrap();
+            assert_bytes(&map, &vec![0; 5000]);
+            assert_eq!(map.file_len().unwrap(), 5000);
+            map.fill(.., b'x').unwrap();
+        }
+        // SAFETY: as above.
+        assert_eq!(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_SHRINK) }, 0);
+        for len in [0, 4999, 5001] {
+            let error = MmapOptions::new().len(len).map_mode(&file, Mode::Create).unwrap_err();
+            assert_eq!(os_error::<MappedFile>(Err(error)), libc::EPERM);
+            let mut bytes = vec![0; 5000];
+            std::os::unix::fs::FileExt::read_exact_at(&file, &mut bytes, 0).unwrap();
+            assert_eq!(bytes, vec![b'x'; 5000]);
+        }
     }
 }
 

@@ -147,6 +147,43 @@ fn sealed_files() {
     // What lies behind its end could come.
     let behind = MmapOptions::new().len(100).beyond_end(true).access(firmmap::Access::Read);
     assert_eq!(behind.map_immutable(&file).unwrap_err().kind(), ErrorKind::LengthBeyondEnd);
+    // Nobody can write to the slice, and everybody read it, whatever else was asked for.
+    let readable = firmmap::Protection::READ | firmmap::Protection::WRITE;
+    for protection in [readable, firmmap::Protection::empty()] {
+        for flags in [firmmap::MapFlags::PRIVATE, firmmap::MapFlags::PRIVATE | firmmap::MapFlags::ANONYMOUS] {
+            let options = MmapOptions::new().protection(protection).flags(flags).capacity(1 << 20);
+            let bytes = options.map_immutable(&file).unwrap();
+            assert_eq!(&bytes[..], b"for ever");
+            assert!(bytes.map().write_at(b"XYZ", 0).is_err());
+            assert_eq!(&bytes[..], b"for ever");
+        }
+    }
+    // What is checked is what is mapped.
+    let scratch = Scratch::new(b"anybody's");
+    let two = Two { sealed: &file, open: &scratch.file(), asked: std::cell::Cell::new(0) };
+    for tracked in [true, false] {
+        for _ in 0..3 {
+            if let Ok(bytes) = MmapOptions::new().track_file(tracked).map_immutable(&two) {
+                assert_eq!(&bytes[..], b"for ever");
+            }
+        }
+    }
+}
+
+/// Who is the one file, and when it is asked again the other.
+#[cfg(target_os = "linux")]
+struct Two<'a> {
+    sealed: &'a std::fs::File,
+    open: &'a std::fs::File,
+    asked: std::cell::Cell<u32>,
+}
+
+#[cfg(target_os = "linux")]
+impl std::os::fd::AsFd for Two<'_> {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.asked.set(self.asked.get() + 1);
+        if self.asked.get() % 2 == 1 { self.sealed.as_fd() } else { self.open.as_fd() }
+    }
 }
 
 #[cfg(feature = "bytes")]
