@@ -147,14 +147,20 @@ def split(path, parts=None, *, size=None, boundary=b"\n", record=None, offset=0,
     offset = operator.index(offset)
     record = None if record is None else _number("record", record, 1)
     find = _boundary(boundary) if record is None else _record(record)
-    with _firmmap.open(path, "r", offset=offset, length=length) as m:
+    stamps = []
+
+    def stamped(path, flags):
+        # Of the file that is mapped: the path may be another one's later. Windows' maps have no descriptor to ask.
+        descriptor = os.open(path, flags)
+        now = os.fstat(descriptor)
+        stamps.append((now.st_size, now.st_mtime_ns))
+        return descriptor
+
+    with _firmmap.open(path, "r", offset=offset, length=length, opener=stamped if check else None) as m:
         if record is not None and len(m) % record:
             raise ValueError(f"the {len(m)} bytes to split are no whole number of records of {record} bytes")
-        stamp = None
-        if check:
-            now = os.fstat(m.fileno())
-            stamp = now.st_size, now.st_mtime_ns
         cuts = _cuts(m, -(-len(m) // size) if parts is None else parts, find)
+    stamp = stamps[0] if check else None
     return [FileRange(path, offset + start, end - start, stamp) for start, end in pairwise(cuts)]
 
 
