@@ -16,17 +16,18 @@ pub(crate) fn read_line<M: Mapped>(this: Receiver<'_, M>, limit: Option<usize>) 
     let py = this.py;
     let line = this.open_at_position(py, |file| {
         let mut line = line_at::<M>(py, file, limit)?;
-        // A line that neither a newline nor the limit has ended.
-        let unfinished = match &line {
-            Some((bytes, false)) => Some(bytes.len()).filter(|&len| limit.is_none_or(|limit| len < limit)),
-            _ => None,
-        };
-        if unfinished.is_some() && file.follows() {
-            let before = file.len();
-            file.follow_end_of_read(unfinished).map_err(M::error)?;
-            if file.len() > before {
-                line = line_at::<M>(py, file, limit)?;
+        for _ in 0..2 {
+            // A line that neither a newline nor the limit has ended.
+            let unfinished = match &line {
+                Some((bytes, false)) => Some(bytes.len()).filter(|&len| limit.is_none_or(|limit| len < limit)),
+                _ => None,
+            };
+            let Some(len) = unfinished.filter(|_| file.follows()) else { break };
+            let start = file.position();
+            if !file.follow_end_after(start, start + len).map_err(M::error)? {
+                break;
             }
+            line = line_at::<M>(py, file, limit)?;
         }
         if let Some((bytes, _)) = line.as_ref().filter(|(bytes, _)| bytes.len() > 0) {
             let behind = file.position() + bytes.len();

@@ -74,28 +74,34 @@ pub(crate) fn scatter(map: &firmmap::Mmap, bytes: &[u8], start: usize, step: isi
 pub(crate) fn read_bytes<M: Mapped>(this: Receiver<'_, M>, count: Option<usize>) -> Returned<'_> {
     let py = this.py;
     let job = this.open_at_position(py, |file| {
-        if count.is_none_or(|count| count >= file.remaining().max(1)) {
-            file.follow_end_of_read(count).map_err(M::error)?;
-        }
+        file.follow_end_before(count).map_err(M::error)?;
         let (position, remaining) = (file.position(), file.remaining());
-        let count = count.map_or(remaining, |count| count.min(remaining));
-        if count > DETACHED_COPY {
+        let len = count.map_or(remaining, |count| count.min(remaining));
+        if len > DETACHED_COPY {
             // The position moves at once, so that another thread's read starts after this one.
-            file.set_position(position + count);
-            return Ok(Job::Large(file.to_arc(), (position, count)));
+            file.set_position(position + len);
+            return Ok(Job::Large(file.to_arc(), (position, len, len == remaining && file.follows())));
         }
-        let mut bytes = NewBytes::new(py, count)?;
-        if count > 0 {
-            file.read_uninit_at(bytes.memory(), position).map_err(M::error)?;
-            file.set_position(position + count);
+        let (bytes, len) = file.copy_at_position(count, M::error, |map, position, len| {
+            let mut bytes = NewBytes::new(py, len)?;
+            if len > 0 {
+                map.read_uninit_at(bytes.memory(), position).map_err(M::error)?;
+            }
+            Ok(bytes)
+        })?;
+        if len > 0 {
+            file.set_position(position + len);
         }
         Ok(Job::Done(bytes))
     })?;
-    let (map, position, count) = match job {
+    let (map, (position, count, is_at_end)) = match job {
         Job::Done(bytes) => return Ok(bytes.finish()),
-        Job::Large(map, (position, count)) => (map, position, count),
+        Job::Large(map, place) => (map, place),
     };
-    let result = large::<M>(py, count, |memory| map.read_uninit_at(memory, position).map(drop));
+    let result = large::<M>(py, count, |memory| {
+        map.read_uninit_at(memory, position)?;
+        if is_at_end { map.check_in_file(position, position + count) } else { Ok(()) }
+    });
     drop(map);
     if result.is_err() {
         this.set_position(py, position)?;

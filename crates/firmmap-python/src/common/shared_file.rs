@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use firmmap::Protection;
 
-use super::Pending;
+use super::{DETACHED_COPY, Pending};
+use crate::sys::exception::{Exception, PyResult};
 
 /// A mapped file that knows in which process references to its mapping were taken.
 pub(crate) struct SharedFile {
@@ -59,15 +60,42 @@ impl SharedFile {
         self.keep_views(firmmap::MappedFile::follow_end)
     }
 
-    /// Before a read of up to `count` bytes at the position that reaches the end of the map: extends it, and refuses bytes that others have
-    /// cut off.
-    pub(crate) fn follow_end_of_read(&mut self, count: Option<usize>) -> firmmap::Result<()> {
-        if !self.follows || self.is_appended_to() {
-            return Ok(());
+    /// Before a read of up to `count` bytes at the position, where nothing is left of the map, or so much that it is read without the GIL:
+    /// extends the map, and refuses bytes that others have cut off.
+    pub(crate) fn follow_end_before(&mut self, count: Option<usize>) -> firmmap::Result<()> {
+        let remaining = self.file.remaining();
+        if remaining == 0 && count != Some(0) {
+            self.follow_end()?;
+        } else if remaining > DETACHED_COPY && count.is_none_or(|count| count >= remaining) {
+            let start = self.file.position();
+            self.follow_end_after(start, start + remaining)?;
         }
-        self.keep_views(firmmap::MappedFile::follow_end)?;
-        let (start, len) = (self.file.position(), self.file.len());
-        self.file.check_present(start, count.map_or(len, |count| start.saturating_add(count).min(len)))
+        Ok(())
+    }
+
+    /// Has `copy` copy up to `count` bytes at the position: it gets where they begin and how many they are. Where they reach the end of
+    /// the map, the length of the file is asked for: afterwards, so that they are no zeros in place of bytes that others cut off meanwhile.
+    /// What others have appended is copied as well, in a second try.
+    pub(crate) fn copy_at_position<T>(
+        &mut self,
+        count: Option<usize>,
+        error: impl Fn(firmmap::Error) -> Exception,
+        mut copy: impl FnMut(&firmmap::Mmap, usize, usize) -> PyResult<T>,
+    ) -> PyResult<(T, usize)> {
+        let mut may_grow = true;
+        loop {
+            let (position, remaining) = (self.file.position(), self.file.remaining());
+            let len = count.map_or(remaining, |count| count.min(remaining));
+            let copied = copy(&self.file, position, len)?;
+            if len > 0 && len == remaining && self.follows {
+                let has_grown = self.follow_end_after(position, position + len).map_err(&error)?;
+                if has_grown && may_grow && count != Some(len) {
+                    may_grow = false;
+                    continue;
+                }
+            }
+            return Ok((copied, len));
+        }
     }
 
     /// After bytes from `start` to `end` were used: returns whether others have appended something, and refuses what they have cut off.

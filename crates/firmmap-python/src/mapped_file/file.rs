@@ -76,25 +76,29 @@ fn fill<'py>(this: This<'py>, args: Args<'py>, function: &str) -> Returned<'py> 
         None => unreachable!("the number of arguments was checked"),
     };
     let job = this.open_at_position(py, |open| {
-        if target.len() >= open.file.remaining().max(1) {
-            open.file.follow_end_of_read(Some(target.len())).map_err(error)?;
-        }
-        let position = open.file.position();
-        let count = open.file.remaining().min(target.len());
+        let wanted = Some(target.len());
+        open.file.follow_end_before(wanted).map_err(error)?;
+        let (position, remaining) = (open.file.position(), open.file.remaining());
+        let count = remaining.min(target.len());
         if count > DETACHED_COPY {
             open.file.set_position(position + count);
-            return Ok(Job::Large(open.file.to_arc(), (position, count)));
+            let is_at_end = count == remaining && open.file.follows();
+            return Ok(Job::Large(open.file.to_arc(), (position, count, is_at_end)));
         }
+        let ((), count) = open.file.copy_at_position(wanted, error, |map, position, count| {
+            if count > 0 { copy(map, position, count, &mut target).map_err(error) } else { Ok(()) }
+        })?;
         if count > 0 {
-            copy(&open.file, position, count, &mut target).map_err(error)?;
             open.file.set_position(position + count);
         }
         Ok(Job::Done(count))
     })?;
     let count = match job {
         Job::Done(count) => count,
-        Job::Large(map, (position, count)) => {
+        Job::Large(map, (position, count, is_at_end)) => {
             let result = copy_detached(py, &map, position, count, &mut target);
+            let result =
+                result.and_then(|()| if is_at_end { map.check_in_file(position, position + count) } else { Ok(()) });
             drop(map);
             if let Err(failed) = result {
                 this.set_position(py, position)?;
@@ -135,13 +139,16 @@ pub(crate) fn peek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let wanted = limit(args, "peek")?.filter(|&count| count > 0);
     let count = wanted.unwrap_or(PEEK);
     let bytes = this.open_at_position(py, |open| {
-        if count >= open.file.remaining() {
-            open.file.follow_end_of_read(Some(count)).map_err(error)?;
+        if open.file.remaining() == 0 {
+            open.file.follow_end().map_err(error)?;
         }
-        let mut bytes = NewBytes::new(py, count.min(open.file.remaining()))?;
-        if bytes.len() > 0 {
-            open.file.read_uninit_at(bytes.memory(), open.file.position()).map_err(error)?;
-        }
+        let (bytes, _) = open.file.copy_at_position(Some(count), error, |map, position, len| {
+            let mut bytes = NewBytes::new(py, len)?;
+            if len > 0 {
+                map.read_uninit_at(bytes.memory(), position).map_err(error)?;
+            }
+            Ok(bytes)
+        })?;
         Ok(bytes)
     })?;
     Ok(bytes.finish())

@@ -32,8 +32,12 @@ unsafe impl MapState for Option<Open> {
     #[inline(always)]
     fn ready(&self) -> Ready {
         match self {
-            // Once `fileno()` was called, others can have moved the position.
-            Some(open) if open.file.pending.is_free() && open.descriptor_position.is_none() => Ready::Position,
+            // Once `fileno()` was called, others can have moved the position. And a read may have to end before the map does.
+            Some(open)
+                if open.file.pending.is_free() && open.descriptor_position.is_none() && !open.file.ends_short() =>
+            {
+                Ready::Position
+            }
             Some(open) if open.file.pending.is_free() => Ready::Bytes,
             _ => Ready::No,
         }

@@ -62,6 +62,8 @@ pub struct MappedFile {
     appends: Option<Appends>,
     /// The file was shorter than the map when it was last looked at, and ended at `file_end`.
     short: bool,
+    /// And that it ends there was told: reads end there as well.
+    is_end_told: bool,
     file_end: usize,
     /// What was written into the map and not settled yet.
     unsettled: Unsettled,
@@ -96,6 +98,7 @@ impl MappedFile {
             growable,
             appends,
             short: false,
+            is_end_told: false,
             file_end: 0,
             unsettled,
             lent: Vec::new(),
@@ -214,8 +217,8 @@ impl MappedFile {
     /// # Ok::<(), firmmap::Error>(())
     /// ```
     pub fn into_map(self) -> std::result::Result<Mmap, Self> {
-        let Self { map, position, growable, appends, short, file_end, unsettled, lent } = self;
-        let shared = |map| Self { map, position, growable, appends, short, file_end, unsettled, lent };
+        let Self { map, position, growable, appends, short, is_end_told, file_end, unsettled, lent } = self;
+        let shared = |map| Self { map, position, growable, appends, short, is_end_told, file_end, unsettled, lent };
         Arc::try_unwrap(map).map_err(shared)
     }
 
@@ -277,7 +280,24 @@ impl MappedFile {
     #[inline]
     #[must_use]
     pub fn remaining(&self) -> usize {
-        self.map.len().saturating_sub(self.position)
+        self.read_end().saturating_sub(self.position)
+    }
+
+    /// Where reads end: with the map, or with its file where [`ends_short`](Self::ends_short). Hidden: for the Python class.
+    #[doc(hidden)]
+    #[inline]
+    #[must_use]
+    pub fn read_end(&self) -> usize {
+        if self.ends_short() { self.file_end } else { self.map.len() }
+    }
+
+    /// Whether the map reaches past the end of its file, which was told by [`end`](Self::end), and cannot become shorter. Hidden: for the
+    /// fast paths of the Python class.
+    #[doc(hidden)]
+    #[inline]
+    #[must_use]
+    pub fn ends_short(&self) -> bool {
+        self.short && self.is_end_told
     }
 
     /// Changes the length of the map and its file. The position stays, even past the new end.
@@ -366,12 +386,14 @@ impl MappedFile {
         if !self.map.follows_end() {
             return Ok(false);
         }
+        let before = self.read_end();
         let (end, len) = (self.map.end_in_file()?, self.map.len());
         (self.short, self.file_end) = (end < len, end);
+        self.is_end_told &= self.short;
         if end > len {
             self.take_in(end)?;
         }
-        Ok(self.map.len() > len)
+        Ok(self.read_end() > before)
     }
 
     /// Returns the end as an index: that of the file now, if the map [follows it](Mmap::follows_end), otherwise that of the map. Unless it
@@ -400,7 +422,8 @@ impl MappedFile {
         if self.short {
             // What is shared does not become shorter.
             if self.is_shared() {
-                return self.map.end_in_file();
+                self.is_end_told = true;
+                return Ok(self.file_end);
             }
             // What was lost would be forgotten with the pages.
             self.settle()?;

@@ -3,31 +3,27 @@
 use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
 
 use super::MappedFile;
-use crate::{range, region};
+use crate::error::Result;
+use crate::map::Mmap;
+use crate::range::Span;
+use crate::region;
 
 /// The number of bytes that [`BufRead`] lends at a time. Each call copies them, so they are few.
 const LENT: usize = 512;
 
 impl Read for MappedFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if buffer.len() > self.remaining() && self.map.follows_end() {
-            self.follow_end()?;
-            self.check_present(self.position, self.map.len())?;
-        }
-        let count = self.map.read_at(buffer, self.position)?;
-        self.position += count;
-        Ok(count)
+        let wanted = buffer.len();
+        Ok(self.read_to_end_of(wanted, |map, span| map.read_exact_at(&mut buffer[..span.len], span.start))?)
     }
 
     fn read_to_end(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
-        if self.map.follows_end() {
-            self.follow_end()?;
-            self.check_present(self.position, self.map.len())?;
-        }
-        let span = range::clipped(self.position, usize::MAX, self.map.len());
-        region::append(bytes, span.len, |buffer| self.map.read_uninit_at(buffer, span.start))?;
-        self.position = self.position.max(span.end());
-        Ok(span.len)
+        let before = bytes.len();
+        let count = self.read_to_end_of(usize::MAX, |map, span| {
+            bytes.truncate(before);
+            region::append(bytes, span.len, |buffer| map.read_uninit_at(buffer, span.start))
+        });
+        Ok(count.inspect_err(|_| bytes.truncate(before))?)
     }
 
     /// In one piece, so that a fault leaves the position and `text` as they were.
@@ -51,14 +47,45 @@ impl BufRead for MappedFile {
         if self.remaining() == 0 {
             self.follow_end()?;
         }
-        let span = range::clipped(self.position, LENT, self.map.len());
+        let span = Span { start: self.position.min(self.map.len()), len: self.remaining().min(LENT) };
         self.lent.clear();
-        region::append(&mut self.lent, span.len, |buffer| self.map.read_uninit_at(buffer, span.start))?;
+        // What lies before a missing byte is lent.
+        self.map.append_present(&mut self.lent, span)?;
         Ok(&self.lent)
     }
 
     fn consume(&mut self, count: usize) {
         self.position = self.position.saturating_add(count);
+    }
+}
+
+impl MappedFile {
+    /// Has `copy` read up to `wanted` bytes at the position, and moves that past them; returns how many they are. Where they reach the end
+    /// of the map, the length of the file is asked for: afterwards, so that they are no zeros in place of bytes that others cut off
+    /// meanwhile. What others have appended is read as well.
+    fn read_to_end_of(&mut self, wanted: usize, mut copy: impl FnMut(&Mmap, Span) -> Result<()>) -> Result<usize> {
+        if self.remaining() == 0 && wanted > 0 {
+            self.follow_end()?;
+        }
+        let mut may_grow = true;
+        loop {
+            let span = Span { start: self.position, len: wanted.min(self.remaining()) };
+            if span.len == 0 {
+                self.map.check()?;
+                return Ok(0);
+            }
+            copy(&self.map, span)?;
+            if span.len == self.remaining() && self.map.follows_end() {
+                let has_grown = self.follow_end()?;
+                self.check_present(span.start, span.end())?;
+                if has_grown && may_grow && wanted > span.len {
+                    may_grow = false;
+                    continue;
+                }
+            }
+            self.position += span.len;
+            return Ok(span.len);
+        }
     }
 }
 

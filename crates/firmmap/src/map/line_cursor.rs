@@ -244,6 +244,10 @@ impl LineCursor {
             needles.first(map, span(self.searched, near))?
         };
         let Some((first, behind)) = found else {
+            if self.searched < near {
+                // Zeros have no needle, and may be there in place of bytes that have.
+                map.check_end_of_read(self.searched, near, map.try_get(near - 1))?;
+            }
             self.searched = self.searched.max(search_windows::after(near, needles.longest()));
             return Ok(if near == self.end { LineStep::Done } else { LineStep::Far });
         };

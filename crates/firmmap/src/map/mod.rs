@@ -496,10 +496,17 @@ impl Mmap {
 
     /// Appends the bytes of `span` to `bytes`, or as many as lie before the first missing one, whose error is returned then. An error if
     /// that is nothing.
-    fn append_present(&self, bytes: &mut Vec<u8>, mut span: Span) -> Result<Option<Error>> {
+    ///
+    /// Of a map that follows the end of its file, bytes are also missing that others have cut off within a page.
+    pub(crate) fn append_present(&self, bytes: &mut Vec<u8>, mut span: Span) -> Result<Option<Error>> {
+        let before = bytes.len();
         let mut missing = None;
         loop {
             let read = region::append(bytes, span.len, |buffer| self.read_uninit_at(buffer, span.start));
+            let read = read.and_then(|()| {
+                let last = bytes[before..].last().copied();
+                self.check_end_of_read(span.start, span.end(), last).inspect_err(|_| bytes.truncate(before))
+            });
             let Err(error) = read else { return Ok(missing) };
             // The bytes before it are there, even if the copy did not begin with them.
             match error.fault_offset() {

@@ -331,3 +331,41 @@ fn what_was_lost_is_told_before_the_map_becomes_shorter() {
         assert_eq!(std::fs::read(scratch.path()).unwrap()[cut - 5..], *b"01234");
     }
 }
+
+// F1, F8, G10: bytes that others cut off within a page are an error, not zeros, in every way to read them; those before are given where
+// the way to read allows for few.
+#[cfg(unix)]
+#[test]
+fn reads_of_what_others_have_cut_off() {
+    use firmmap::ErrorKind;
+
+    let text = b"line of text\n".repeat(100);
+    let scratch = Scratch::new(&text);
+    let offset = |error: std::io::Error| {
+        let error = error.get_ref().and_then(|error| error.downcast_ref::<firmmap::Error>()).expect("an error of ours");
+        assert_eq!(error.kind(), ErrorKind::Fault);
+        error.fault_offset()
+    };
+    for keep in [0, 20, 1299] {
+        std::fs::write(scratch.path(), &text).unwrap();
+        let mut file = MappedFile::open(scratch.path(), Mode::Read).unwrap();
+        scratch.file().set_len(keep as u64).unwrap();
+        let mut bytes = b"before".to_vec();
+        assert_eq!(offset(file.read_to_end(&mut bytes).unwrap_err()), Some(keep));
+        assert_eq!((bytes, file.position()), (b"before".to_vec(), 0));
+        for len in [1300, 2000] {
+            assert_eq!(offset(file.read(&mut vec![0; len]).unwrap_err()), Some(keep));
+        }
+        let mut bytes = Vec::new();
+        assert_eq!(offset(file.read_until(b'!', &mut bytes).unwrap_err()), Some(keep));
+        assert_eq!(bytes, text[..keep]);
+        file.set_position(0);
+        let lines: Vec<_> = BufRead::lines(&mut file).take(keep / 13 + 1).collect();
+        let (last, whole) = lines.split_last().unwrap();
+        assert!(whole.iter().all(|line| line.as_ref().unwrap() == "line of text"));
+        assert!(last.is_err());
+        std::fs::write(scratch.path(), &text).unwrap();
+        file.set_position(0);
+        assert_eq!(rest(&mut file), text);
+    }
+}

@@ -149,7 +149,6 @@ fn many_lines(pages: usize) -> (Scratch, Vec<u8>, Mmap) {
 fn truncated_in_the_middle_of_lines() {
     let (scratch, text, map) = many_lines(20);
     for keep in [7 * page(), 4 * page(), 5 * page() + 32] {
-        let first_missing = keep.next_multiple_of(page());
         let mut iterator = map.lines(..);
         let mut read = iterator.next().unwrap().unwrap();
         scratch.file().set_len(keep as u64).unwrap();
@@ -159,11 +158,11 @@ fn truncated_in_the_middle_of_lines() {
                 Err(error) => break error,
             }
         };
-        assert_eq!((error.kind(), error.fault_offset()), (ErrorKind::Fault, Some(first_missing)));
+        assert_eq!((error.kind(), error.fault_offset()), (ErrorKind::Fault, Some(keep)));
         // That was the end of it.
         assert_eq!(iterator.next_line().unwrap(), None);
         assert!(iterator.next().is_none() && iterator.next().is_none());
-        // Behind the end of the file the last page is zeros (F8).
+        // The zeros behind it, in the last page of the file, are no line.
         assert_eq!((read.len(), iterator.position()), (keep / 64 * 64, keep / 64 * 64));
         assert!(read == text[..read.len()]);
         scratch.file().write_all_at(&text[keep..], keep as u64).unwrap();

@@ -298,11 +298,34 @@ impl Mmap {
         Ok(())
     }
 
-    /// The present end of the file, as an index; the length of the map if there is no file.
-    pub(crate) fn end_in_file(&self) -> Result<usize> {
+    /// The present end of the file, as an index; the length of the map if there is no file. Hidden: for the Python classes.
+    #[doc(hidden)]
+    pub fn end_in_file(&self) -> Result<usize> {
         let Some(file) = self.backing() else { return Ok(self.len()) };
         let (_, len) = file.with_len().map_err(|error| Error::os("reading the length of the file", error))?;
         self.len_in(len)
+    }
+
+    /// Refuses bytes of `start..end`, which were just read, that the file does not have any more: in the page in which it ends, they are
+    /// zeros, without a fault. Asks for the length of the file. Hidden: for the Python classes.
+    #[doc(hidden)]
+    pub fn check_in_file(&self, start: usize, end: usize) -> Result<()> {
+        let file_end = self.end_in_file()?;
+        if start < end && file_end < end {
+            return Err(Detail::Fault { offset: file_end.max(start) }.into());
+        }
+        Ok(())
+    }
+
+    /// As [`check_in_file`](Self::check_in_file), of a map that follows the end of its file, where `last`, the last of these bytes, or their
+    /// place does not tell that none can be missing. Hidden as that is.
+    #[doc(hidden)]
+    pub fn check_end_of_read(&self, start: usize, end: usize, last: Option<u8>) -> Result<()> {
+        if self.follows_end() && (end == self.len() || last == Some(0)) {
+            self.check_in_file(start, end)
+        } else {
+            Ok(())
+        }
     }
 
     /// The bytes of the map that its file does not have, in the page in which it ends: at the index `end`. Reading them gives zeros, and
