@@ -37,6 +37,7 @@ pub unsafe extern "C" fn PyInit__firmmap() -> *mut ffi::PyObject {
 /// Fills a new module; its functions are there already. CPython calls it for each import in each interpreter.
 fn fill(module: &Bound<'_, PyModule>) -> sys::exception::PyResult<()> {
     let py = module.py();
+    sys::exception::prepare(py);
     sys::buffer::find_data(py)?;
     faults::register(py)?;
     args::find_small_ints(py)?;

@@ -21,6 +21,8 @@ import firmmap
 def operations(path: Path) -> dict[str, Callable[[], object]]:
     file, memory, closed = firmmap.open(path, "r+"), firmmap.mmap(-1, 90_000), firmmap.mmap(-1, 5)
     closed.close()
+    distant = firmmap.open("/" * 2000 + str(path))
+    lines, matches = file.lines(), file.find_all(b"")
     needle, number = b"q" * 100, 10**40
     return {
         "find": lambda: (file.find(bytearray(b"zz")), memory.find(bytearray(b"zz"))),
@@ -29,6 +31,10 @@ def operations(path: Path) -> dict[str, Callable[[], object]]:
         "lines": file.lines,
         "resize": lambda: file.resize(200_000),
         "repr": lambda: (repr(file), repr(memory)),
+        "repr of a long path": lambda: repr(distant),
+        "next": lambda: next(file),
+        "next of lines": lambda: next(lines),
+        "next of find_all": lambda: next(matches),
         "residency": file.residency,
         "open": lambda: firmmap.open(path),
         "open of a missing file": lambda: firmmap.open("/nonexistent"),

@@ -53,6 +53,41 @@ def test_no_match_is_lost_where_its_place_has_no_memory(
             assert found == expected
 
 
+FIRST_ERROR = """
+import _testcapi, os, sys
+import firmmap
+m = firmmap.open(sys.argv[1], "r+")
+runs, needles = m.residency(), [b"a", b"b"]
+operation = {
+    "repr": lambda: repr(m),
+    "readlines": m.readlines,
+    "find_all": lambda: m.find_all(needles),
+    "lines": lambda: m.lines(containing=needles),
+    "writelines": lambda: m.writelines(needles),
+    "runs": lambda: runs.runs,
+}[sys.argv[2]]
+_testcapi.set_nomemory(int(sys.argv[3]), 0)
+try:
+    operation()
+except MemoryError:
+    pass
+finally:
+    _testcapi.remove_mem_hooks()
+"""
+
+
+@pytest.mark.parametrize("passed", [0, 1, 2])
+@pytest.mark.parametrize("operation", ["repr", "readlines", "find_all", "lines", "writelines", "runs"])
+def test_the_first_error_of_a_process(tmp_path: Path, operation: str, passed: int) -> None:
+    """C16: fetching it needs no memory, for which it could wait for ever."""
+    pytest.importorskip("_testcapi", reason="this CPython comes without _testcapi, which makes allocations fail")
+    path = tmp_path / "file"
+    path.write_bytes(b"abc\n" * 3000)
+    command = [sys.executable, "-c", FIRST_ERROR, str(path), operation, str(passed)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of addresses is Linux'")
 @pytest.mark.parametrize(
     ("operation", "ends"),
@@ -63,6 +98,10 @@ def test_no_match_is_lost_where_its_place_has_no_memory(
         ("lines", "ok"),
         ("resize", "OSError"),
         ("repr", "ok"),
+        ("repr of a long path", "ok"),
+        ("next", "ok"),
+        ("next of lines", "ok"),
+        ("next of find_all", "ok"),
         ("residency", "ok"),
         ("open", "OSError"),
         ("open of a missing file", "FileNotFoundError"),

@@ -115,6 +115,16 @@ pub(crate) fn resolve_index(len: usize, index: isize) -> Option<usize> {
     (0..len).contains(&index).then_some(index as usize)
 }
 
+/// `Vec::push`, which where there is no memory is an exception.
+#[inline(always)]
+pub(crate) fn try_push<T>(items: &mut Vec<T>, item: T) -> PyResult<()> {
+    if items.len() == items.capacity() {
+        items.try_reserve(16)?;
+    }
+    items.push(item);
+    Ok(())
+}
+
 /// A bound of a search: negative ones count from the end, and stop at zero.
 #[inline]
 pub(crate) fn clamp(bound: isize, len: usize) -> usize {

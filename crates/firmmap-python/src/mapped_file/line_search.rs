@@ -14,7 +14,7 @@ use crate::args::{self, Args};
 use crate::common::{DETACHED_SEARCH, far_search};
 use crate::sys::buffer::{new_bytes, try_new_bytes};
 use crate::sys::exception::{PyResult, PyTypeError};
-use crate::sys::objects::new_tuple;
+use crate::sys::objects::EmptyTuple;
 use crate::sys::typeobject::Receiver;
 
 const NAMES: [&str; 5] = ["start", "end", "containing", "reverse", "numbered"];
@@ -114,13 +114,14 @@ impl Search {
     }
 
     /// The next step of the iterator, of which no more than a little is searched and counted. What was found just now, without the GIL, is
-    /// `fresh`.
+    /// `fresh`; a line and its number go into `pair`.
     fn step<'py>(
         &mut self,
         py: Python<'py>,
         open: &mut Open,
         ends_here: &mut bool,
         fresh: bool,
+        pair: &mut Option<EmptyTuple<'py, 2>>,
     ) -> PyResult<Step<'py>> {
         self.has_views = open.has_writable_views();
         if self.changes != open.changes || (self.has_views && !fresh) {
@@ -158,8 +159,11 @@ impl Search {
         };
         let line = match number {
             None => line,
-            // Without memory for it, the line stays the next one.
-            Some(number) => new_tuple(py, [args::python_int(py, number as isize)?, line])?.into_any(),
+            Some(number) => {
+                let number = args::python_int(py, number as isize)?;
+                let Some(pair) = pair.take() else { return Ok(Step::Again) };
+                pair.fill([number, line]).into_any()
+            }
         };
         self.cursor.pass(index, len);
         Ok(Step::Line(line))
@@ -239,12 +243,15 @@ struct Far {
 
 pub(super) fn next<'py>(lines: Receiver<'py, Lines>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = lines.py;
+    let is_numbered = lines.state.with(py, |cursor| cursor.search.as_ref().is_some_and(|search| search.numbered));
+    // Made before anything is locked, as it can run Python code; and without memory for it, the line stays the next one.
+    let mut pair = if is_numbered { Some(EmptyTuple::new(py)?) } else { None };
     let mut ends_here = None;
     let mut fresh = false;
     loop {
         let step = with_search(lines, |search, open| {
             let ends_here = ends_here.get_or_insert(!search.follows);
-            search.step(py, open, ends_here, fresh)
+            search.step(py, open, ends_here, fresh, &mut pair)
         })?;
         let step = step.unwrap_or(Step::End);
         let is_end = ends_here.unwrap_or(true);

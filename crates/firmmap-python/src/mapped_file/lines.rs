@@ -14,7 +14,7 @@ use super::{MappedFile, Open, This, closed_error, error, write};
 use crate::args::Args;
 use crate::common::shared_file::SharedFile;
 use crate::common::state_lock::StateLock;
-use crate::common::{Mapped, Returned, advance, far_line, near_line};
+use crate::common::{Mapped, Returned, advance, far_line, near_line, try_push};
 use crate::sys::buffer::{new_bytes, try_new_bytes};
 use crate::sys::exception::PyResult;
 use crate::sys::owned::Owned;
@@ -59,26 +59,33 @@ impl Block {
         self.position == position && self.changes == changes && position - self.start < self.bytes.len()
     }
 
-    /// Whether the block reaches to the end of a map of `len` bytes.
-    fn reaches(&self, len: usize) -> bool {
-        self.start + self.bytes.len() >= len
+    /// Whether the block reaches to where reads end.
+    fn reaches(&self, end: usize) -> bool {
+        self.start + self.bytes.len() >= end
     }
 
     /// Reads the map from `position` to the end of its page, and `more` pages. A line that the end of the map cuts off is not among
     /// its lines: it may have grown by the time it is returned.
     fn read(&mut self, source: &Source<'_>, position: usize, more: usize) -> PyResult<()> {
         let page = firmmap::page_size();
-        let len = source.map.len();
+        let len = source.end;
         let to_border = page - (source.map.offset() as usize).wrapping_add(position) % page;
         let count = (to_border + more * page).min(len - position);
         self.ends.clear();
         self.bytes.try_reserve(count.saturating_sub(self.bytes.len()))?;
         self.bytes.resize(count, 0);
         source.map.read_exact_at(&mut self.bytes, position).map_err(error)?;
+        if !source.is_end_known && position + count == len {
+            // Zeros in place of what others have cut off are no lines, nor a part of one.
+            let end = source.map.end_in_file().map_err(error)?;
+            self.bytes.truncate(end.saturating_sub(position));
+        }
+        let mut result = Ok(());
         firmmap::Mmap::find_line_ends(&self.bytes, |end| {
-            self.ends.push(end as u32);
-            true
+            result = try_push(&mut self.ends, end as u32);
+            result.is_ok()
         });
+        result.inspect_err(|_| self.ends.clear())?;
         (self.start, self.next, self.position) = (position, 0, position);
         self.changes = source.changes;
         Ok(())
@@ -88,11 +95,19 @@ impl Block {
 /// What lines are read from.
 struct Source<'a> {
     map: &'a firmmap::Mmap,
+    /// Where reads end.
+    end: usize,
     changes: u64,
     /// Whether writable views exist.
     has_writable_views: bool,
     /// Whether the end of the map is final: that of the file now, or that of a map with a length.
     is_end_known: bool,
+}
+
+impl<'a> Source<'a> {
+    fn new(file: &'a SharedFile, changes: u64, has_writable_views: bool, is_end_known: bool) -> Self {
+        Self { map: file, end: file.read_end(), changes, has_writable_views, is_end_known }
+    }
 }
 
 enum Line<'py> {
@@ -106,14 +121,13 @@ enum Line<'py> {
 /// The line at `position`, which then moves past it.
 #[inline(never)]
 fn cut<'py>(py: Python<'py>, source: &Source<'_>, block: &mut Block, position: &mut usize) -> PyResult<Line<'py>> {
-    if *position >= source.map.len() {
+    if *position >= source.end {
         source.map.check().map_err(error)?;
         return Ok(Line::End);
     }
     if source.has_writable_views {
         // Reading ahead would return what was there before a change through a view.
-        let Some((line, ended)) = near_line::<MappedFile>(py, source.map, *position, source.map.len() - *position)?
-        else {
+        let Some((line, ended)) = near_line::<MappedFile>(py, source.map, *position, source.end - *position)? else {
             return Ok(Line::Far);
         };
         if !ended && !source.is_end_known {
@@ -131,7 +145,7 @@ fn cut<'py>(py: Python<'py>, source: &Source<'_>, block: &mut Block, position: &
             (block.next, block.position) = (1, *position);
             return Ok(Line::Found(line));
         }
-        if block.reaches(source.map.len()) {
+        if block.reaches(source.end) {
             if !source.is_end_known {
                 return Ok(Line::End);
             }
@@ -153,13 +167,13 @@ fn cut_to_end<'py>(
     position: &mut usize,
 ) -> PyResult<Line<'py>> {
     let is_end_known = !file.follows();
-    let line = cut(py, &Source { map: file, changes, has_writable_views, is_end_known }, block, position)?;
+    let line = cut(py, &Source::new(file, changes, has_writable_views, is_end_known), block, position)?;
     if is_end_known || !matches!(line, Line::End) {
         return Ok(line);
     }
     file.follow_end().map_err(error)?;
-    file.check_present(*position, file.len()).map_err(error)?;
-    cut(py, &Source { map: file, changes, has_writable_views, is_end_known: true }, block, position)
+    file.check_present(*position, file.read_end()).map_err(error)?;
+    cut(py, &Source::new(file, changes, has_writable_views, true), block, position)
 }
 
 impl Open {
@@ -200,16 +214,16 @@ pub(crate) fn next(this: This<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
             let mut position = open.file.position();
             let line =
                 cut_to_end(py, &mut open.file, open.changes, has_writable_views, &mut open.block, &mut position)?;
-            let map = matches!(line, Line::Far).then(|| (open.file.to_arc(), position));
+            let map = matches!(line, Line::Far).then(|| (open.file.to_arc(), position, open.file.read_end()));
             open.file.set_position(position);
             Ok((line, map))
         })?;
-        let (map, position) = match (line, map) {
+        let (map, position, end) = match (line, map) {
             (Line::Found(line), _) => return Ok(Some(line)),
             (_, Some(far)) => far,
             _ => return Ok(None),
         };
-        let (bytes, ended) = far_line::<MappedFile>(py, &map, position, map.len())?;
+        let (bytes, ended) = far_line::<MappedFile>(py, &map, position, end)?;
         drop(map);
         let len = bytes.len();
         if !ended && this.open(py, |open| open.file.follow_end_after(position, position + len).map_err(error))? {
@@ -274,7 +288,8 @@ pub(crate) fn lines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
 
 enum LineStep<'py> {
     Done(Option<Bound<'py, PyAny>>),
-    Far(Arc<firmmap::Mmap>, usize),
+    /// From that position on, to where reads end.
+    Far(Arc<firmmap::Mmap>, usize, usize),
 }
 
 /// The next line, if it was read ahead.
@@ -335,11 +350,11 @@ pub(crate) fn next_line(lines: Receiver<'_, Lines>) -> PyResult<Option<Bound<'_,
                 match cut_to_end(py, &mut open.file, open.changes, has_writable_views, block, position)? {
                     Line::Found(line) => Ok(LineStep::Done(Some(line))),
                     Line::End => Ok(LineStep::Done(None)),
-                    Line::Far => Ok(LineStep::Far(open.file.to_arc(), *position)),
+                    Line::Far => Ok(LineStep::Far(open.file.to_arc(), *position, open.file.read_end())),
                 }
             })
         })?;
-        let (map, position) = match step {
+        let (map, position, end) = match step {
             LineStep::Done(Some(line)) => return Ok(Some(line)),
             LineStep::Done(None) => {
                 // Exhausted for good, even if the file grows, as the iterator protocol demands.
@@ -347,9 +362,9 @@ pub(crate) fn next_line(lines: Receiver<'_, Lines>) -> PyResult<Option<Bound<'_,
                 drop(file);
                 return Ok(None);
             }
-            LineStep::Far(map, position) => (map, position),
+            LineStep::Far(map, position, end) => (map, position, end),
         };
-        let (bytes, ended) = far_line::<MappedFile>(py, &map, position, map.len())?;
+        let (bytes, ended) = far_line::<MappedFile>(py, &map, position, end)?;
         drop(map);
         if !ended && follow(lines, position, position + bytes.len())? {
             continue;

@@ -26,6 +26,8 @@ pub(crate) mod type_object;
 mod views;
 mod write;
 
+use std::fmt::Write;
+
 use firmmap::Mode;
 use pyo3::prelude::*;
 
@@ -289,14 +291,19 @@ impl MappedFile {
     /// What `repr()` gives.
     fn describe(&self, py: Python<'_>, class: &str) -> PyResult<String> {
         let name = self.name.repr(py)?;
+        let name = name.as_ref().map_or(Ok("anonymous"), |name| name.to_str())?;
         let mode = self.mode.as_str();
         let numbers = self.state.with(py, |state| state.as_ref().map(|open| (open.file.len(), open.file.position())));
-        Ok(match numbers {
+        let mut text = String::new();
+        text.try_reserve(class.len() + name.len() + 128)?;
+        let written = match numbers {
             Some((length, position)) => {
-                format!("<firmmap.{class} {name} mode='{mode}' length={length} position={position}>")
+                write!(text, "<firmmap.{class} {name} mode='{mode}' length={length} position={position}>")
             }
-            None => format!("<firmmap.{class} {name} mode='{mode}' closed>"),
-        })
+            None => write!(text, "<firmmap.{class} {name} mode='{mode}' closed>"),
+        };
+        debug_assert!(written.is_ok(), "a string takes everything");
+        Ok(text)
     }
 }
 

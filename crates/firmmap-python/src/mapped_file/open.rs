@@ -47,8 +47,9 @@ impl Name {
         }
     }
 
-    pub(super) fn repr(&self, py: Python<'_>) -> PyResult<String> {
-        self.given(py).map_or_else(|| Ok("anonymous".to_owned()), |name| Ok(name.repr()?.to_string()))
+    /// What `repr()` shows of it; nothing for memory without a file.
+    pub(super) fn repr<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyString>>> {
+        Ok(self.given(py).map(|name| name.repr()).transpose()?)
     }
 }
 

@@ -16,7 +16,7 @@ use super::lines::file_with_buffered;
 use super::{MappedFile, Open, This, boolean, closed_error, error, write};
 use crate::args::{self, Args, Argument};
 use crate::common::state_lock::StateLock;
-use crate::common::{DETACHED_SEARCH, Direction, Job, Mapped, Object, Returned, clamp, far_search};
+use crate::common::{DETACHED_SEARCH, Direction, Job, Mapped, Object, Returned, clamp, far_search, try_push};
 use crate::sys::buffer::copy;
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyResult, PyTypeError, PyValueError};
@@ -376,9 +376,14 @@ pub(crate) fn next_match(matches: Receiver<'_, Matches>) -> PyResult<Option<Boun
         let (job, position) = matches.state.with(py, |cursor| -> PyResult<_> {
             let Cursor { file: Some(file), lookahead, .. } = cursor else { return Ok((Job::Done((None, None)), 0)) };
             let (this, position) = (file.receiver(py), lookahead.position);
-            let job = this.state.with(py, |state| {
+            let job = this.state.with(py, |state| -> PyResult<_> {
                 let open = state.as_mut().ok_or_else(closed_error)?;
-                matches.near(open, lookahead)
+                let job = matches.near(open, lookahead)?;
+                if let Job::Done(None) = job {
+                    let end = lookahead.end.min(open.file.len());
+                    check_end(&open.file, position..end).map_err(error)?;
+                }
+                Ok(job)
             })?;
             Ok(match job {
                 Job::Done(found) => (Job::Done(pass(cursor, found)?), position),
@@ -390,7 +395,13 @@ pub(crate) fn next_match(matches: Receiver<'_, Matches>) -> PyResult<Option<Boun
             Job::Large(map, range) => (map, range),
         };
         let needle = &matches.needle;
-        let found = far_search(py, &map, |map| map.find(needle, range));
+        let found = far_search(py, &map, |map| {
+            let found = map.find(needle, range.clone())?;
+            if found.is_none() {
+                check_end(map, range)?;
+            }
+            Ok(found)
+        });
         drop(map);
         let found = found.map_err(error)?;
         let passed = matches.state.with(py, |cursor| {
@@ -401,6 +412,11 @@ pub(crate) fn next_match(matches: Receiver<'_, Matches>) -> PyResult<Option<Boun
             return Ok(found);
         }
     }
+}
+
+/// Nothing more was found in a range: refuses zeros there, in place of what others have cut off within a page.
+fn check_end(map: &firmmap::Mmap, range: Range<usize>) -> firmmap::Result<()> {
+    if map.follows_end() { map.check_in_file(range.start, range.end) } else { Ok(()) }
 }
 
 impl Several {
@@ -485,17 +501,25 @@ impl Matches {
         }
         // Nothing is searched ahead while writable views exist: their changes would be missed.
         if let Some(finder) = self.finder.as_ref().filter(|_| !open.has_writable_views()) {
-            let window = match open.file.to_vec(start..end.min(start + WINDOW)) {
+            let window_end = end.min(start + WINDOW);
+            let window = open.file.to_vec(start..window_end);
+            let window = window.and_then(|bytes| {
+                open.file.check_end_of_read(start, window_end, bytes.last().copied()).map(|()| bytes)
+            });
+            let window = match window {
                 Ok(window) => window,
                 // A match before the missing byte is found in place.
                 Err(failed) if failed.kind() == ErrorKind::Fault => Vec::new(),
                 Err(failed) => return Err(error(failed)),
             };
-            match &self.needle[..] {
-                [] => lookahead.ahead.extend(start..=start + window.len()),
-                &[byte] => lookahead.ahead.extend(memchr::memchr_iter(byte, &window).map(|index| start + index)),
-                _ => lookahead.ahead.extend(finder.find_iter(&window).map(|index| start + index)),
-            }
+            let ahead = &mut lookahead.ahead;
+            let mut add = |index| try_push(ahead, start + index);
+            let added = match &self.needle[..] {
+                [] => (0..=window.len()).try_for_each(&mut add),
+                &[byte] => memchr::memchr_iter(byte, &window).try_for_each(&mut add),
+                _ => finder.find_iter(&window).try_for_each(&mut add),
+            };
+            added.inspect_err(|_| lookahead.ahead.clear())?;
             lookahead.ahead.reverse();
             if let Some(index) = lookahead.ahead.pop() {
                 return Ok(Job::Done(Some(index)));

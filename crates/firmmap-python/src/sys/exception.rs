@@ -454,3 +454,10 @@ builtin! {
     PyTypeError = type_error / PyExc_TypeError;
     PyValueError = value_error / PyExc_ValueError;
 }
+
+/// Has PyO3 fetch an exception. What it needs for that it makes with the first one: if there is no memory for it then, it waits for itself.
+#[allow(clippy::disallowed_methods, reason = "it is PyO3's own that is needed")]
+pub(crate) fn prepare(py: Python<'_>) {
+    PyOSError::new_err("").set(py);
+    drop(pyo3::PyErr::take(py));
+}

@@ -75,20 +75,34 @@ pub(crate) fn new_list(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
     Ok(list.cast_into::<PyList>()?)
 }
 
+/// A tuple that is not filled yet. Making it can start the garbage collector, and with it Python code (up to CPython 3.11); filling it runs
+/// none.
+pub(crate) struct EmptyTuple<'py, const N: usize>(Bound<'py, PyAny>);
+
+impl<'py, const N: usize> EmptyTuple<'py, N> {
+    pub(crate) fn new(py: Python<'py>) -> PyResult<Self> {
+        // SAFETY: attached, as the token says.
+        let tuple = unsafe { ffi::PyTuple_New(N as isize) };
+        // SAFETY: a new reference, or null with an exception set.
+        unsafe { Bound::from_owned_ptr_or_opt(py, tuple) }.map(Self).ok_or_else(|| Exception::fetch(py))
+    }
+
+    pub(crate) fn fill(self, items: [Bound<'py, PyAny>; N]) -> Bound<'py, PyTuple> {
+        for (index, item) in items.into_iter().enumerate() {
+            // SAFETY: the tuple is new and has a place for each; the function takes the reference over.
+            unsafe { ffi::PyTuple_SetItem(self.0.as_ptr(), index as isize, item.into_ptr()) };
+        }
+        // SAFETY: it was made as a tuple.
+        unsafe { self.0.cast_into_unchecked() }
+    }
+}
+
 /// A new tuple.
 pub(crate) fn new_tuple<'py, const N: usize>(
     py: Python<'py>,
     items: [Bound<'py, PyAny>; N],
 ) -> PyResult<Bound<'py, PyTuple>> {
-    // SAFETY: attached, as the token says.
-    let tuple = unsafe { ffi::PyTuple_New(N as isize) };
-    // SAFETY: a new reference, or null with an exception set.
-    let tuple = unsafe { Bound::from_owned_ptr_or_opt(py, tuple) }.ok_or_else(|| Exception::fetch(py))?;
-    for (index, item) in items.into_iter().enumerate() {
-        // SAFETY: the tuple is new and has a place for each; the function takes the reference over.
-        unsafe { ffi::PyTuple_SetItem(tuple.as_ptr(), index as isize, item.into_ptr()) };
-    }
-    Ok(tuple.cast_into::<PyTuple>()?)
+    Ok(EmptyTuple::new(py)?.fill(items))
 }
 
 /// Imports a module.
