@@ -546,3 +546,87 @@ def test_lines_that_use_the_file(path: Path) -> None:
         assert seen[:1] == [2]
         assert sorted(seen) == [2, 9, 9, 14, 14, 19]
         assert m[:] == b"ab" + b"12345" + b"cd" + b"12345" * 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cuts off no mapped file")
+@pytest.mark.parametrize("is_read_only", [True, False])
+def test_an_end_that_views_keep_the_map_from(path: Path, is_read_only: bool) -> None:
+    """G10: after a seek to the end of a file that was cut off, reads go on from there, as those of a plain file."""
+    path.write_bytes(b"." * 200)
+    with firmmap.open(path, "r" if is_read_only else "r+") as m, memoryview(m), path.open("rb", buffering=0) as file:
+        os.truncate(path, 100)
+        for one in (m, file):
+            assert one.seek(0, 2) == 100
+            assert (one.read(10), one.readline(), next(one, None)) == (b"", b"", None)
+        append(path, b"new\nand more\n")
+        for one in (m, file):
+            assert one.read(10) == b"new\nand mo"
+            assert one.read(10) == b"re\n"
+            assert one.read(10) == b""
+        append(path, b"a line\nanother\n")
+        for one in (m, file):
+            assert (one.readline(), next(one), next(one, None)) == (b"a line\n", b"another\n", None)
+        append(path, b"." * 200)
+        for one in (m, file):
+            assert one.read() == b"." * 200
+
+
+CUTTER = """
+import os, sys, time
+descriptor = os.open(sys.argv[1], os.O_RDWR)
+while sys.stdin.buffer.read(1):
+    end = time.perf_counter() + 0.0002
+    while time.perf_counter() < end:
+        pass
+    os.ftruncate(descriptor, 100)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how a file is cut off while it is read is the system's")
+@pytest.mark.parametrize("way", ["read", "readinto", "peek", "readlines", "lines", "find_all"])
+def test_no_zeros_while_a_file_is_cut_off(path: Path, way: str) -> None:
+    """F1, F8: the end of the file is asked for after a read that reaches it, not before."""
+    data = b"abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXY\n" * 60
+    path.write_bytes(data)
+    buffer = bytearray(6000)
+
+    def bytes_of(m: Any) -> bytes:
+        m.seek(0)
+        if way == "readinto":
+            count = m.readinto(buffer)
+            return bytes(buffer[:count])
+        if way == "find_all":
+            # As many as there are lines, or an error.
+            return data if len(list(m.find_all(b"\n"))) == 60 else b"\0"
+        return b"".join(getattr(m, way)(*[6000] * (way == "peek")) if "lines" in way else [getattr(m, way)(6000)])
+
+    with subprocess.Popen([sys.executable, "-c", CUTTER, path], stdin=subprocess.PIPE) as cutter:
+        assert cutter.stdin
+        for _ in range(200):
+            with path.open("wb") as file:
+                file.write(data)
+            with firmmap.open(path, "r") as m:
+                cutter.stdin.write(b"x")
+                cutter.stdin.flush()
+                with pytest.raises(firmmap.MapFaultError):
+                    while True:
+                        assert bytes_of(m) == data
+        cutter.stdin.close()
+
+
+@pytest.mark.parametrize("whence", [0, 1, 2])
+def test_a_position_that_no_file_has(path: Path, whence: int) -> None:
+    """G3: once the descriptor was given away, its position and that of the map stay the same."""
+    with firmmap.open(path, "r+") as m, path.open("r+b", buffering=0) as file:
+        descriptor = m.fileno()
+        for one in (m, file):
+            one.seek(2)
+        for one in (file, m):
+            if sys.platform == "linux":
+                with pytest.raises(OSError) as caught:
+                    one.seek(sys.maxsize - 5, whence)
+                assert caught.value.errno == errno.EINVAL
+        assert m.tell() == os.lseek(descriptor, 0, os.SEEK_CUR) == 2
+        os.write(descriptor, b"X")
+        assert m.tell() == 3
+    assert path.read_bytes() == b"onX\n"

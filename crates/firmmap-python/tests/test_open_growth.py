@@ -342,6 +342,72 @@ def test_full_disk(small_disk: Path, capacity: int | None) -> None:
     assert caught.value.errno == errno.ENOSPC
 
 
+def test_a_file_that_fills_its_disk_is_emptied(small_disk: Path) -> None:
+    """G2: its space is not given back before it is taken again, which others could take meanwhile."""
+    path, other = small_disk / "file", small_disk / "other"
+    path.write_bytes(b"x" * 10 * PAGE)
+    with other.open("wb", buffering=0) as file, pytest.raises(OSError):
+        while file.write(bytes(PAGE)):
+            pass
+    stop = threading.Event()
+
+    def fill() -> None:
+        with other.open("ab", buffering=0) as file:
+            while not stop.is_set():
+                try:
+                    file.write(bytes(PAGE))
+                except OSError:
+                    time.sleep(0)
+
+    thread = threading.Thread(target=fill)
+    thread.start()
+    try:
+        for _ in range(50):
+            with firmmap.open(path, "w+", length=10 * PAGE) as m:
+                assert m[:] == bytes(10 * PAGE)
+                m[:] = b"x" * 10 * PAGE
+    finally:
+        stop.set()
+        thread.join()
+    assert path.stat().st_size == 10 * PAGE
+
+
+def test_a_file_with_holes_on_a_small_disk(small_disk: Path) -> None:
+    """G2: what its holes would take is refused before anything is gone; with holes it is emptied."""
+    path = small_disk / "file"
+    path.write_bytes(b"precious")
+    os.truncate(path, 100 * PAGE)
+    for length in (100 * PAGE, 50 * PAGE):
+        with pytest.raises(OSError) as caught:
+            firmmap.open(path, "w+", length=length)
+        assert caught.value.errno == errno.ENOSPC
+        assert (path.stat().st_size, path.read_bytes()[:8]) == (100 * PAGE, b"precious")
+    firmmap.open(path, "w+", length=50 * PAGE, sparse=True).close()
+    assert (path.read_bytes(), path.stat().st_blocks) == (bytes(50 * PAGE), 0)
+
+
+@only_unix
+@pytest.mark.parametrize("mode", ["a+", "r+ with O_APPEND"])
+@pytest.mark.parametrize("size", [5, 3 << 20])
+def test_appending_to_a_file_longer_than_its_map(path: Path, mode: str, size: int) -> None:
+    """C16, G6: the end of the file decides; while a view is there, the map does not move."""
+    path.write_bytes(b"." * 10_000)
+
+    def open_part() -> Any:
+        if mode == "a+":
+            return firmmap.open(path, "a+", length=1000, capacity=5000)
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND)
+        return firmmap.open(descriptor, "r+", length=1000, capacity=5000, closefd=True)
+
+    with open_part() as m:
+        with memoryview(m), pytest.raises(BufferError, match="1 view of the map exists"):
+            m.write(b"x" * size)
+        assert (len(m), path.stat().st_size) == (1000, 10_000)
+        assert m.write(b"x" * size) == size
+        assert len(m) == m.tell() == path.stat().st_size == 10_000 + size
+    assert path.read_bytes() == b"." * 10_000 + b"x" * size
+
+
 WRITER = """
 import sys
 import firmmap

@@ -940,8 +940,9 @@ class MappedFile(RawIOBase, BufferedIOBase, BinaryIO):
 
         Without a length, take all to the end. Changes are written to the disk first;
         the next use reads the pages from there again. Pages that another map of the
-        file shows, here or in another process, stay. io.UnsupportedOperation for mode
-        'c', for memory without a file, and where the system cannot do it.
+        file shows, here or in another process, stay, and all of a file system that is
+        in memory (tmpfs). io.UnsupportedOperation for mode 'c', for memory without a
+        file, and where the system cannot do it.
         """
     def protect(self, protection: int, /) -> None:
         """Change the protection of the pages: 0, or a sum of PROT_READ (1), PROT_WRITE (2)

@@ -1,5 +1,6 @@
 //! The bytes as items: `m[i]`, `m[i:j]`, assignment to both, `move()`.
 
+use super::write::write_failed;
 use super::{Open, This, error, none};
 use crate::args::{self, Args, Argument, Slice};
 use crate::common::{self, DETACHED_COPY, Job, Mapped, Object, Returned, scatter};
@@ -112,25 +113,31 @@ fn assign_any_slice<'py>(this: This<'py>, slice: Slice, value: Object<'_, 'py>) 
             return Err(PyValueError::new_err(message));
         }
         open.changes += 1;
-        if count > 0 {
-            let last = start.wrapping_add_signed(step.wrapping_mul(count as isize - 1));
-            open.file.note_write(start.min(last), start.abs_diff(last) + 1);
+        if count == 0 {
+            return Ok(Job::Done(()));
         }
+        let last = start.wrapping_add_signed(step.wrapping_mul(count as isize - 1));
+        let (first, len) = (start.min(last), start.abs_diff(last) + 1);
         // Copied byte by byte, a view of this very map would be overwritten before it is read.
         let distance = (bytes.as_ptr() as usize).wrapping_sub(open.file.as_ptr() as usize);
-        if step != 1 && count > 0 && distance < open.file.len() {
-            let copy = open.file.to_vec(distance..distance + count).map_err(error)?;
-            return scatter(&open.file, &copy, start, step).map(Job::Done).map_err(error);
-        }
-        if count > DETACHED_COPY {
+        let copy = if step != 1 && distance < open.file.len() {
+            Some(open.file.to_vec(distance..distance + count).map_err(error)?)
+        } else {
+            None
+        };
+        if count > DETACHED_COPY && copy.is_none() {
+            open.file.note_write(first, len);
             return Ok(Job::Large(open.file.to_arc(), (start, step)));
         }
-        scatter(&open.file, bytes, start, step).map(Job::Done).map_err(error)
+        scatter(&open.file, copy.as_deref().unwrap_or(bytes), start, step).map_err(error)?;
+        open.file.note_write(first, len);
+        Ok(Job::Done(()))
     })?;
     if let Job::Large(map, (start, step)) = job {
-        let result = detached(py, || scatter(&map, bytes, start, step)).map_err(error);
+        let result = detached(py, || scatter(&map, bytes, start, step));
+        drop(map);
         this.changed(py);
-        result?;
+        result.map_err(|failed| write_failed(&this, py, failed))?;
     }
     Ok(())
 }

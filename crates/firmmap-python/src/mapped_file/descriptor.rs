@@ -1,13 +1,13 @@
 //! The map's own descriptor of its file: `fileno()`, after which the descriptor's position and the map's are kept the same.
 
-use std::io::{Seek, SeekFrom};
-
-use firmmap::ErrorKind;
+use std::fs::File;
+use std::io::{ErrorKind, Seek, SeekFrom};
 
 use super::open::Name;
 use super::{Open, This, boolean, error, growth, unsupported};
 use crate::args;
 use crate::common::{Mapped, Returned};
+use crate::errors::system_error;
 use crate::sys::descriptor;
 use crate::sys::exception::PyResult;
 
@@ -29,20 +29,15 @@ impl Open {
         let no_descriptor = || unsupported("fileno: the map has no descriptor".to_owned());
         let number = match self.file.tracked_file() {
             Ok(file) => descriptor::number(file).ok_or_else(no_descriptor)?,
-            Err(failed) if failed.kind() == ErrorKind::NoFile => return Err(no_descriptor()),
+            Err(failed) if failed.kind() == firmmap::ErrorKind::NoFile => return Err(no_descriptor()),
             Err(failed) => return Err(error(failed)),
         };
         self.sync_from_descriptor()?;
         let end = self.file.offset() + self.file.len() as u64;
+        let place = self.file.offset() + self.file.position() as u64;
+        self.descriptor_position = self.file.file().map_or(Ok(None), |file| seek_file(file, place))?;
         self.grows_with_file |= self.file.file().is_some_and(|file| file.metadata().is_ok_and(|now| now.len() <= end));
-        self.seek_descriptor();
         Ok(number)
-    }
-
-    fn seek_descriptor(&mut self) {
-        let position = self.file.offset() + self.file.position() as u64;
-        // Devices may have no position, and need none.
-        self.descriptor_position = self.file.file().and_then(|mut file| file.seek(SeekFrom::Start(position)).ok());
     }
 
     /// Runs `work` where the descriptor's position is the map's, and takes the descriptor along where `work` moves that. Others can have
@@ -85,9 +80,8 @@ impl Open {
     /// Sets the position, and moves the descriptor to it, wherever it was.
     pub(super) fn seek_to(&mut self, position: usize) -> PyResult<()> {
         if self.descriptor_position.is_some() {
-            let mut file = self.file.tracked_file().map_err(error)?;
-            let place = self.file.offset() + position as u64;
-            self.descriptor_position = file.seek(SeekFrom::Start(place)).ok();
+            let file = self.file.tracked_file().map_err(error)?;
+            self.descriptor_position = seek_file(file, self.file.offset() + position as u64)?;
         }
         self.file.set_position(position);
         Ok(())
@@ -97,8 +91,18 @@ impl Open {
     pub(super) fn sync_to_descriptor(&mut self) {
         let position = self.file.offset() + self.file.position() as u64;
         if self.descriptor_position.is_some_and(|placed| placed != position) {
-            self.seek_descriptor();
+            // What was read or written there is in the file, which can be that long.
+            self.descriptor_position = self.file.file().and_then(|file| seek_file(file, position).ok().flatten());
         }
+    }
+}
+
+/// Moves the position of a descriptor, and returns it; `None` where there is none, as devices may have none. A position that the file
+/// system does not allow is an error, as for a plain file.
+fn seek_file(mut file: &File, position: u64) -> PyResult<Option<u64>> {
+    match file.seek(SeekFrom::Start(position)) {
+        Err(failed) if failed.kind() == ErrorKind::InvalidInput => Err(system_error(&failed)),
+        result => Ok(result.ok()),
     }
 }
 

@@ -226,8 +226,9 @@ Take length bytes from start on, in whole pages, out of memory.
 
 Without a length, take all to the end. Changes are written to the disk first;
 the next use reads the pages from there again. Pages that another map of the
-file shows, here or in another process, stay. io.UnsupportedOperation for mode
-'c', for memory without a file, and where the system cannot do it.";
+file shows, here or in another process, stay, and all of a file system that is
+in memory (tmpfs). io.UnsupportedOperation for mode 'c', for memory without a
+file, and where the system cannot do it.";
 
 pub(crate) const LOCK: &CStr = c"lock($self, /)
 --

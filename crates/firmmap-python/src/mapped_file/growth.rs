@@ -65,7 +65,7 @@ pub(super) fn write(open: &mut Open, mode: Mode, bytes: &[u8]) -> PyResult<Grown
     let is_large = bytes.len() > DETACHED_COPY;
     // Asking for the flag of a descriptor takes two system calls; a small write asks where it decides.
     let appends = (is_large || open.file.exports > 0) && open.file.appends();
-    let position = if appends { open.file.end().map_err(error)? } else { open.file.position() };
+    let position = if appends { append_position(open)? } else { open.file.position() };
     let end = position.checked_add(bytes.len()).filter(|&end| isize::try_from(end).is_ok());
     let end = end.ok_or_else(|| too_large(format!("{} bytes at position {position}", bytes.len())))?;
     // Inside of a map that is found to be longer than its file the file decides.
@@ -79,6 +79,15 @@ pub(super) fn write(open: &mut Open, mode: Mode, bytes: &[u8]) -> PyResult<Grown
     // While there is another reference, the map does not move.
     let _stays = (open.file.exports > 0).then(|| open.file.to_arc());
     grown(open.file.write_growing(bytes))
+}
+
+/// The end of the file as an index in the map, also of one that does not follow it.
+fn append_position(open: &mut Open) -> PyResult<usize> {
+    if open.file.follows() {
+        return open.file.end().map_err(error);
+    }
+    let len = open.file.file_len().map_err(error)?.saturating_sub(open.file.offset());
+    usize::try_from(len).map_err(|_| too_large(format!("position {len}")))
 }
 
 /// As a plain file: an `OSError` with EFBIG.

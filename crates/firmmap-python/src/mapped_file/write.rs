@@ -12,7 +12,7 @@ use crate::args::{self, Args, Argument};
 use crate::common::{DETACHED_COPY, Mapped, ResizeGuard, Returned};
 use crate::faults::thread;
 use crate::sys::detach::detached;
-use crate::sys::exception::PyResult;
+use crate::sys::exception::{Exception, PyResult};
 use crate::sys::typeobject::InstanceRef;
 
 /// How many bytes `writelines()` buffers before it writes.
@@ -87,11 +87,9 @@ fn write_all(this: &MappedFile, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
                 drop(map);
                 this.changed(py);
                 if let Err(failed) = result {
-                    if failed.kind() == ErrorKind::Fault {
-                        this.state.with(py, |state| state.as_mut().map(|open| open.file.forget_writes()));
-                    }
+                    let failed = write_failed(this, py, failed);
                     this.set_position(py, position)?;
-                    return Err(error(failed));
+                    return Err(failed);
                 }
                 return Ok(());
             }
@@ -101,26 +99,42 @@ fn write_all(this: &MappedFile, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
                     None => map.append(bytes),
                 });
                 drop(map);
-                return this.open_now(py, |open| {
+                let is_done = this.open_now(py, |open| {
                     open.file.appending = false;
                     open.changes += 1;
-                    let start = result.map_err(error)?;
+                    let start = match result {
+                        // Others have made the file longer than the capacity meanwhile, and nothing is written: the map has to move.
+                        Err(failed) if failed.kind() == ErrorKind::BeyondCapacity => return Ok(false),
+                        result => result.map_err(error)?,
+                    };
                     // Unless another thread has moved it meanwhile.
                     if position.is_none_or(|position| open.file.position() == position) {
                         open.move_to(start + bytes.len());
                     }
-                    Ok(())
-                });
+                    Ok(true)
+                })?;
+                if is_done {
+                    return Ok(());
+                }
             }
             WriteStep::Busy => ResizeGuard::wait(&mut guard, this, py)?,
         }
     }
 }
 
+/// The error of a write that was noted before it was made.
+pub(super) fn write_failed(this: &MappedFile, py: Python<'_>, failed: firmmap::Error) -> Exception {
+    // That reports the missing bytes.
+    if failed.kind() == ErrorKind::Fault {
+        this.state.with(py, |state| state.as_mut().map(|open| open.file.forget_writes()));
+    }
+    error(failed)
+}
+
 /// Buffers lines, so that each write is a large one.
 ///
-/// Python code that runs in between finds the file as if each line had been written at once: the buffer is lent to the map's
-/// state meanwhile, and written before anything else is done with the map.
+/// Python code that runs in between finds this map as if each line had been written at once: the buffer is lent to the map's
+/// state meanwhile, and written before anything else is done with the map. Who has the file open a second time does not see them yet.
 pub(crate) fn writelines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
     args.check("writelines", 1, 1)?;
