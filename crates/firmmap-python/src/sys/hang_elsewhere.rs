@@ -3,9 +3,7 @@
 pub(crate) fn prepare(_version: (u32, u32)) {}
 
 #[inline(always)]
-pub(crate) fn hold() -> bool {
-    false
-}
+pub(crate) fn hold() {}
 
 #[inline(always)]
-pub(crate) fn release(_held: bool) {}
+pub(crate) fn release() {}

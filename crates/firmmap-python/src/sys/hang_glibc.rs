@@ -43,11 +43,12 @@ unsafe impl Sync for Functions {}
 
 /// Empty where threads hang by themselves, or cannot be made to.
 static FUNCTIONS: OnceLock<Functions> = OnceLock::new();
-/// The thread that the process began with, once it has called, or 0.
+/// The thread that the process began with, once it has called, or 0. Its calls look at nothing else.
 static FIRST: AtomicUsize = AtomicUsize::new(0);
 
 /// Prepares for a version of CPython.
 pub(crate) fn prepare(version: (u32, u32)) {
+    let _ = is_first();
     if version >= (3, 14) || has_shadow_stack() {
         return;
     }
@@ -67,28 +68,33 @@ pub(crate) fn prepare(version: (u32, u32)) {
     let _ = FUNCTIONS.set(Functions { register, unregister, sigsetjmp });
 }
 
-/// Has this thread hang if it is ended before [`release`] is called with the result.
+/// Has this thread hang if it is ended before [`release`] is called, as often as this.
 #[inline(always)]
-pub(crate) fn hold() -> bool {
-    let Some(functions) = FUNCTIONS.get() else { return false };
-    thread_pointer() != FIRST.load(Ordering::Relaxed) && hold_other(functions)
+pub(crate) fn hold() {
+    if thread_pointer() != FIRST.load(Ordering::Relaxed) {
+        hold_other();
+    }
 }
 
 #[inline(always)]
-pub(crate) fn release(held: bool) {
-    if held {
+pub(crate) fn release() {
+    if thread_pointer() != FIRST.load(Ordering::Relaxed) {
         release_other();
     }
 }
 
 #[inline(never)]
-fn hold_other(functions: &Functions) -> bool {
-    HANDLER.with(|handler| handler.hold(functions))
+fn hold_other() {
+    if let Some(functions) = FUNCTIONS.get() {
+        HANDLER.with(|handler| handler.hold(functions));
+    }
 }
 
 #[inline(never)]
 fn release_other() {
-    HANDLER.with(Handler::release);
+    if let Some(functions) = FUNCTIONS.get() {
+        HANDLER.with(|handler| handler.release(functions));
+    }
 }
 
 thread_local! {
@@ -114,12 +120,12 @@ struct Handler {
 }
 
 impl Handler {
-    fn hold(&self, functions: &Functions) -> bool {
-        if let State::New = self.state.get() {
-            self.state.set(if self.make(functions) { State::Made } else { State::Without });
-        }
-        if let State::Without = self.state.get() {
-            return false;
+    #[inline]
+    fn hold(&self, functions: &Functions) {
+        match self.state.get() {
+            State::Made => {}
+            State::New if self.make(functions) => {}
+            _ => return,
         }
         let calls = self.calls.get();
         self.calls.set(calls + 1);
@@ -127,13 +133,14 @@ impl Handler {
             // SAFETY: the buffer was filled, and stays where it is until the thread ends, when it is no longer registered.
             unsafe { (functions.register)(self.buffer.get()) };
         }
-        true
     }
 
-    fn release(&self) {
-        let calls = self.calls.get() - 1;
+    #[inline]
+    fn release(&self, functions: &Functions) {
+        // It has none where there is no handler, and in the call that has made the functions known.
+        let Some(calls) = self.calls.get().checked_sub(1) else { return };
         self.calls.set(calls);
-        if let (0, Some(functions)) = (calls, FUNCTIONS.get()) {
+        if calls == 0 {
             // SAFETY: `hold` has registered it. What was registered later is not any more: that was done by calls from ours.
             unsafe { (functions.unregister)(self.buffer.get()) };
         }
@@ -141,18 +148,28 @@ impl Handler {
 
     #[cold]
     fn make(&self, functions: &Functions) -> bool {
-        // SAFETY: always works.
-        let thread = unsafe { libc::gettid() };
-        // SAFETY: always works.
-        if thread == unsafe { libc::getpid() } {
-            FIRST.store(thread_pointer(), Ordering::Relaxed);
+        self.state.set(State::Without);
+        if is_first() {
             return false;
         }
         let Some(far_end) = far_end() else { return false };
         // SAFETY: the buffer is this thread's, and the memory below the far end is not in use.
         unsafe { fill(self.buffer.get(), far_end, functions.sigsetjmp) };
+        self.state.set(State::Made);
         true
     }
+}
+
+/// Whether this is the thread that the process began with, which is noted.
+fn is_first() -> bool {
+    // SAFETY: always works.
+    let thread = unsafe { libc::gettid() };
+    // SAFETY: always works.
+    let is_first = thread == unsafe { libc::getpid() };
+    if is_first {
+        FIRST.store(thread_pointer(), Ordering::Relaxed);
+    }
+    is_first
 }
 
 /// A place near the end of this thread's stack, with room below it; `None` if the stack in use reaches there, or is another one.
