@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 RUNS = 5
 
-# A line of Python code for a thread that repeats it, and whether there is such a thing on this system and version.
+# What a thread repeats: busy() is Python code that switches threads.
 CALLS = {
     "open": "firmmap.open(path).close()",
     "the class": "firmmap.MappedFile(path).close()",
@@ -39,15 +40,12 @@ if sys.version_info >= (3, 12):
     CALLS["a buffer that is read into"] = "file.readinto(Buffer())"
 
 PROGRAM = """
-import os, sys, tempfile, threading, time, weakref
+import os, sys, threading, time, weakref
 import firmmap
 
 # Any bytecode may be the last one of a thread.
 sys.setswitchinterval(1e-5)
-fd, path = tempfile.mkstemp()
-os.write(fd, bytes(4096))
-os.close(fd)
-removed = weakref.finalize(firmmap, os.unlink, path)
+path = sys.argv[3]
 
 def busy():
     for _ in range(200):
@@ -106,12 +104,14 @@ time.sleep(int(sys.argv[2]) / 100)
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_the_program_ends_well(call: str) -> None:
+def test_the_program_ends_well(call: str, tmp_path: Path) -> None:
     """C16: while threads are in a call, or in Python code that a call runs."""
+    path = tmp_path / "file"
+    path.write_bytes(bytes(4096))
     # All at once: they wait more than they work.
     programs = [
         subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, call, str(run)],
+            [sys.executable, "-W", "ignore", "-c", PROGRAM, call, str(run), str(path)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
