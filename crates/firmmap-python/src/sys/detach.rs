@@ -3,6 +3,9 @@
 //! Not PyO3's `Python::detach`, which at its end releases the references that were dropped elsewhere. Their destructors would run
 //! while the caller holds a reference to a mapping or a lock: one that forks would leave a child that frees what is in use, and one
 //! that resizes the map would wait for its own thread. Here nothing runs but `work`.
+//!
+//! A thread that is ended where it wants the GIL back (see `hang_glibc.rs`) hangs: in a call by the trampoline it never gets here, and
+//! where that cannot be arranged, PyO3's `PyEval_RestoreThread` stops it before it comes to frames of ours.
 
 use pyo3::ffi;
 use pyo3::prelude::*;

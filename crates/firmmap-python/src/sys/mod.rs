@@ -10,6 +10,22 @@ pub(crate) mod buffer;
 pub(crate) mod descriptor;
 pub(crate) mod detach;
 pub(crate) mod exception;
+#[cfg(not(all(
+    target_os = "linux",
+    target_env = "gnu",
+    target_pointer_width = "64",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
+#[path = "hang_elsewhere.rs"]
+mod hang;
+#[cfg(all(
+    target_os = "linux",
+    target_env = "gnu",
+    target_pointer_width = "64",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+#[path = "hang_glibc.rs"]
+mod hang;
 pub(crate) mod module;
 pub(crate) mod number;
 pub(crate) mod objects;

@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
 
 use super::exception::{Exception, PyResult, PyRuntimeError};
+use super::hang;
 use super::trampoline::enter;
 use super::typeobject::{Receiver, Table, has_methods};
 
@@ -122,6 +123,7 @@ unsafe impl Sync for Definition {}
 impl Definition {
     fn new(py: Python<'_>, description: Description) -> Self {
         let version = version(py);
+        hang::prepare(version);
         let Description { name, doc, functions, fill } = description;
         let definition = Box::into_raw(Box::new(ffi::PyModuleDef {
             m_base: ffi::PyModuleDef_HEAD_INIT,
@@ -196,10 +198,13 @@ unsafe extern "C" fn clear(module: *mut ffi::PyObject) -> c_int {
     // SAFETY: null, or the module's state.
     let Some(state) = (unsafe { state.as_mut() }) else { return 0 };
     // The last reference to a class can be followed by Python code: what it finds here is nothing.
-    for class in std::mem::replace(&mut state.classes, [ptr::null_mut(); CLASSES]) {
+    let classes = std::mem::replace(&mut state.classes, [ptr::null_mut(); CLASSES]);
+    hang::hold();
+    for class in classes {
         // SAFETY: the reference was the module's, or is null.
         unsafe { ffi::Py_XDECREF(class) };
     }
+    hang::release();
     0
 }
 

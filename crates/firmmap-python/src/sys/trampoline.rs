@@ -4,19 +4,35 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::exception::{Exception, PyResult, PySystemError, PyTypeError};
+use super::hang;
 use super::objects::shortened;
 use super::spelling::closest;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use pyo3::{Borrowed, ffi};
 
-/// Runs `body` for CPython: its error becomes the current exception, its panic a `SystemError`, and the result `failed`.
+/// Runs `body` for CPython: its error becomes the current exception, its panic a `SystemError`, and the result `failed`. If the thread is
+/// ended in Python code that `body` runs, it hangs.
 ///
 /// # Safety
 ///
 /// - The thread is attached to the interpreter, as it is in every function that CPython calls.
 #[inline]
 pub(crate) unsafe fn enter<'py, T>(failed: T, body: impl FnOnce(Python<'py>) -> PyResult<T>) -> T {
+    hang::hold();
+    // SAFETY: the caller's promise.
+    let result = unsafe { enter_held(failed, body) };
+    hang::release();
+    result
+}
+
+/// As [`enter`], for a caller that makes the thread hang by itself where it is ended in `body`.
+///
+/// # Safety
+///
+/// - As for [`enter`].
+#[inline]
+pub(crate) unsafe fn enter_held<'py, T>(failed: T, body: impl FnOnce(Python<'py>) -> PyResult<T>) -> T {
     // SAFETY: the caller's promise.
     let py = unsafe { Python::assume_attached() };
     match catch_unwind(AssertUnwindSafe(|| body(py))) {

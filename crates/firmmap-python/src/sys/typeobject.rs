@@ -14,10 +14,11 @@ use pyo3::types::{PyDict, PyTuple, PyType};
 use pyo3::{Borrowed, ffi};
 
 use super::exception::{Exception, PyResult};
+use super::hang;
 use super::number::byte_object;
 use super::objects::{Object, none_object};
 use super::owned::Owned;
-use super::trampoline::{Args, borrowed, enter};
+use super::trampoline::{Args, borrowed, enter, enter_held};
 
 /// What the instances of a class hold.
 pub(crate) trait Body {
@@ -328,6 +329,8 @@ unsafe extern "C" fn clear<T: Traverse>(this: *mut ffi::PyObject) -> c_int {
 }
 
 unsafe extern "C" fn dealloc<T: Body>(this: *mut ffi::PyObject) {
+    // Until the end: that of the class can be followed by Python code too.
+    hang::hold();
     let instance = this.cast::<Instance<T>>();
     // SAFETY: every object has a type.
     let class = unsafe { ffi::Py_TYPE(this) };
@@ -352,7 +355,7 @@ unsafe extern "C" fn dealloc<T: Body>(this: *mut ffi::PyObject) {
         Ok(())
     };
     // SAFETY: CPython calls this while attached.
-    unsafe { enter((), body) };
+    unsafe { enter_held((), body) };
     // SAFETY: the class is alive as long as its instance.
     let free = unsafe { ffi::PyType_GetSlot(class, ffi::Py_tp_free) };
     // SAFETY: every type has a function that frees its instances, and this is its type.
@@ -361,6 +364,7 @@ unsafe extern "C" fn dealloc<T: Body>(this: *mut ffi::PyObject) {
     unsafe { free(this.cast()) };
     // SAFETY: an instance of a heap type owns a reference to it.
     unsafe { ffi::Py_DECREF(class.cast()) };
+    hang::release();
 }
 
 pub(crate) fn def(
