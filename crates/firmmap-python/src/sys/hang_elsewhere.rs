@@ -3,7 +3,9 @@
 pub(crate) fn prepare(_version: (u32, u32)) {}
 
 #[inline(always)]
-pub(crate) fn hold() {}
+pub(crate) fn hold() -> bool {
+    false
+}
 
 #[inline(always)]
-pub(crate) fn release() {}
+pub(crate) fn release(_is_held: bool) {}

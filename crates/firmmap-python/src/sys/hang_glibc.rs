@@ -68,17 +68,19 @@ pub(crate) fn prepare(version: (u32, u32)) {
     let _ = FUNCTIONS.set(Functions { register, unregister, sigsetjmp });
 }
 
-/// Has this thread hang if it is ended before [`release`] is called, as often as this.
+/// Has this thread hang if it is ended before [`release`] is called, as often as this, with what this returns.
 #[inline(always)]
-pub(crate) fn hold() {
-    if thread_pointer() != FIRST.load(Ordering::Relaxed) {
+pub(crate) fn hold() -> bool {
+    let is_other = thread_pointer() != FIRST.load(Ordering::Relaxed);
+    if is_other {
         hold_other();
     }
+    is_other
 }
 
 #[inline(always)]
-pub(crate) fn release() {
-    if thread_pointer() != FIRST.load(Ordering::Relaxed) {
+pub(crate) fn release(is_held: bool) {
+    if is_held {
         release_other();
     }
 }

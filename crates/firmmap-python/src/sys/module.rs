@@ -199,12 +199,12 @@ unsafe extern "C" fn clear(module: *mut ffi::PyObject) -> c_int {
     let Some(state) = (unsafe { state.as_mut() }) else { return 0 };
     // The last reference to a class can be followed by Python code: what it finds here is nothing.
     let classes = std::mem::replace(&mut state.classes, [ptr::null_mut(); CLASSES]);
-    hang::hold();
+    let is_held = hang::hold();
     for class in classes {
         // SAFETY: the reference was the module's, or is null.
         unsafe { ffi::Py_XDECREF(class) };
     }
-    hang::release();
+    hang::release(is_held);
     0
 }
 

@@ -19,10 +19,10 @@ use pyo3::{Borrowed, ffi};
 /// - The thread is attached to the interpreter, as it is in every function that CPython calls.
 #[inline]
 pub(crate) unsafe fn enter<'py, T>(failed: T, body: impl FnOnce(Python<'py>) -> PyResult<T>) -> T {
-    hang::hold();
+    let is_held = hang::hold();
     // SAFETY: the caller's promise.
     let result = unsafe { enter_held(failed, body) };
-    hang::release();
+    hang::release(is_held);
     result
 }
 

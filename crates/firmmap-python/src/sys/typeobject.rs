@@ -330,7 +330,7 @@ unsafe extern "C" fn clear<T: Traverse>(this: *mut ffi::PyObject) -> c_int {
 
 unsafe extern "C" fn dealloc<T: Body>(this: *mut ffi::PyObject) {
     // Until the end: that of the class can be followed by Python code too.
-    hang::hold();
+    let is_held = hang::hold();
     let instance = this.cast::<Instance<T>>();
     // SAFETY: every object has a type.
     let class = unsafe { ffi::Py_TYPE(this) };
@@ -364,7 +364,7 @@ unsafe extern "C" fn dealloc<T: Body>(this: *mut ffi::PyObject) {
     unsafe { free(this.cast()) };
     // SAFETY: an instance of a heap type owns a reference to it.
     unsafe { ffi::Py_DECREF(class.cast()) };
-    hang::release();
+    hang::release(is_held);
 }
 
 pub(crate) fn def(
