@@ -71,25 +71,6 @@ def _note(error, offsets):
         error.add_note(f"The mapped byte at {offset}, perhaps of another map, was not there either.")
 
 
-# Modules in which threads wait for work, and pass on results. Their code does not touch mapped
-# memory, and an exception there would hit something that has nothing to do with the fault.
-_MACHINERY = frozenset(
-    {
-        "asyncio.base_events",
-        "asyncio.events",
-        "asyncio.runners",
-        "concurrent.futures._base",
-        "concurrent.futures.thread",
-        "multiprocessing.connection",
-        "multiprocessing.pool",
-        "multiprocessing.queues",
-        "queue",
-        "selectors",
-        "threading",
-    }
-)
-
-
 _handlers_of_faulthandler = set()
 
 
@@ -150,7 +131,7 @@ def connect():
     would recur for ever. And disabling faulthandler reinstalls the handler that was there when it
     was enabled, which may be from before the guard. All of them still get other signals.
     """
-    is_first = _firmmap._connect_faults(_make_error, _MACHINERY, _main_thread())
+    is_first = _firmmap._connect_faults(_make_error, _main_thread())
     if is_first and hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_firmmap._faults_after_fork)
     for module, name, wrap, mark in (

@@ -24,8 +24,6 @@ pub(crate) enum Kept {
     UnsupportedOperation,
     /// `_faults.py`'s function that makes an exception for several faults.
     MakeError,
-    /// Names of modules in which threads wait for work, or hand over results.
-    Machinery,
     /// `sys._current_frames`.
     CurrentFrames,
 }
@@ -33,7 +31,7 @@ pub(crate) enum Kept {
 const KEPT: usize = Kept::CurrentFrames as usize + 1;
 
 /// How many threads of one interpreter can be recorded. A signal handler cannot allocate memory for more.
-const THREADS: usize = 512;
+pub(super) const THREADS: usize = 512;
 
 /// A set of threads, by their [keys](firmmap::fault::thread_key). Their identifiers (`threading.get_ident()`) would be those of others once
 /// they have ended.

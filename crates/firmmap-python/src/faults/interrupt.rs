@@ -16,13 +16,18 @@ use firmmap::fault::thread_key;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use super::interpreter::{self, Interpreter, Kept, ThreadSet};
+use super::frames::{self, Place};
+use super::interpreter::{self, Interpreter, Kept, THREADS, ThreadSet};
+use crate::sys::exception::{Exception, PyResult};
 use crate::sys::module::version;
 use crate::sys::trampoline::enter;
 
 /// Whether a pending call has been requested and not yet made: the address of the interpreter that was attached then, with the lowest bit
 /// set; or 0.
 static REQUESTED: AtomicUsize = AtomicUsize::new(0);
+/// How often the pending call was put off.
+static POSTPONED: AtomicU32 = AtomicU32::new(0);
+const MOST_POSTPONED: u32 = 1 << 20;
 /// Whether pending calls are made: see above for where they are not.
 static SERVED: AtomicBool = AtomicBool::new(true);
 /// The main thread, or 0 if it is not known.
@@ -176,12 +181,14 @@ fn request() {
     }
 }
 
-/// Requests a pending call.
-fn call_back() {
+/// Requests a pending call. `false` if CPython has no room for it.
+fn call_back() -> bool {
     // SAFETY: any thread may call this, attached or not; see above for the signal handler.
-    if unsafe { ffi::Py_AddPendingCall(Some(serve), ptr::null_mut()) } != 0 {
+    let is_requested = unsafe { ffi::Py_AddPendingCall(Some(serve), ptr::null_mut()) } == 0;
+    if !is_requested {
         REQUESTED.store(0, Ordering::Release);
     }
+    is_requested
 }
 
 /// The state of the thread that is attached to an interpreter, or null.
@@ -220,9 +227,13 @@ fn has_several() -> bool {
 }
 
 /// The keys of the threads for whose faults the pending call has been requested since this was asked last: of the main interpreter, and
-/// none of Python's.
-pub(crate) fn take_called() -> Vec<usize> {
-    CALLED.drain().collect()
+/// none of Python's. The rest are zeros, which no thread has. An array, as there may be no memory for more.
+pub(super) fn take_called() -> [usize; THREADS] {
+    let mut called = [0; THREADS];
+    for (place, thread) in called.iter_mut().zip(CALLED.drain()) {
+        *place = thread;
+    }
+    called
 }
 
 fn interpreter_of(thread: *mut ffi::PyThreadState) -> *mut ffi::PyInterpreterState {
@@ -242,23 +253,42 @@ extern "C" fn serve(_: *mut c_void) -> c_int {
         REQUESTED.store(0, Ordering::Release);
         return 0;
     }
+    // SAFETY: CPython calls this while attached.
+    unsafe { enter(-1, raise) }
+}
+
+/// Raises what is to be raised in this thread, the main one; or tells of it where nobody would get it.
+fn raise(py: Python<'_>) -> PyResult<c_int> {
+    let place = frames::place(py);
+    // What has called library code gets the exception after that; and CPython finishes what it shows before another message.
+    if matches!(place, Place::Later | Place::Afterwards) && postpone() {
+        return Ok(0);
+    }
+    POSTPONED.store(0, Ordering::Relaxed);
     REQUESTED.store(0, Ordering::Release);
-    let deliver = |py: Python<'_>| match super::deliver(py) {
-        // The program has ended, and CPython has no words of its own for that.
-        Err(exception) if is_without_frame(py) => {
+    let exception = match super::deliver(py) {
+        Ok(None) => return Ok(0),
+        Ok(Some(exception)) => {
+            if place == Place::Unseen {
+                Exception::made(exception.clone()).write_unraisable(py);
+            }
+            Exception::made(exception)
+        }
+        Err(exception) => exception,
+    };
+    match place {
+        Place::Here | Place::Later | Place::Unseen => Err(exception),
+        Place::Afterwards | Place::Dropped | Place::Nowhere => {
             exception.write_unraisable(py);
             Ok(0)
         }
-        result => result.map(|()| 0),
-    };
-    // SAFETY: CPython calls this while attached.
-    unsafe { enter(-1, deliver) }
+    }
 }
 
-/// Whether no Python code is running in this thread, in which an exception could be raised.
-fn is_without_frame(_py: Python<'_>) -> bool {
-    // SAFETY: attached, as the token says; a borrowed reference, or null.
-    unsafe { ffi::PyEval_GetFrame() }.is_null()
+/// Has the pending call made again, at the next bytecode that looks for one. `false` if there is no more room for it, or it was made too
+/// often: at its end CPython makes such calls until there are none.
+fn postpone() -> bool {
+    POSTPONED.fetch_add(1, Ordering::Relaxed) < MOST_POSTPONED && call_back()
 }
 
 /// Requests an exception in a thread of the interpreter that runs us, at the thread's next bytecode. `false` if the interpreter has no

@@ -1,6 +1,8 @@
 //! Faults as exceptions: `MapFaultError`, and how it reaches code that uses the memory of a map directly.
 
 #[allow(unsafe_code)]
+mod frames;
+#[allow(unsafe_code)]
 pub(crate) mod interpreter;
 #[allow(unsafe_code)]
 mod interrupt;
@@ -16,7 +18,8 @@ pub(crate) use interrupt::thread;
 
 use crate::args::{ArgParser, python_int, python_uint};
 use crate::sys::exception::{Exception, PyResult, PyTypeError};
-use crate::sys::objects::{Returned, boolean, call, class_name, new_list, none};
+use crate::sys::objects::{Returned, boolean, call, call_method, class_name, new_list, none};
+use frames::Place;
 use interpreter::Kept;
 
 type Module<'a, 'py> = &'a Bound<'py, PyModule>;
@@ -58,19 +61,17 @@ pub(crate) fn keep_classes<'py>(
     Ok(given.into_pyobject(py)?.into_any())
 }
 
-/// `_connect_faults(make_error, machinery, main)` connects the library's faults to the interpreter, and returns whether that is done for
+/// `_connect_faults(make_error, main)` connects the library's faults to the interpreter, and returns whether that is done for
 /// the first time. `_faults.py` calls it, once everything that is used later exists: faults may be delivered while another exception is being raised, or
 /// while the interpreter shuts down.
 pub(crate) fn connect<'py>(module: Module<'_, 'py>, args: Arguments<'_, 'py>, names: Names<'_, 'py>) -> Returned<'py> {
     let py = module.py();
-    let mut args = ArgParser::new(args, names, 3, 3)?;
+    let mut args = ArgParser::new(args, names, 2, 2)?;
     let make_error = args.required("make_error")?;
-    let machinery = args.required("machinery")?;
     let main = args.required("main")?.extract()?;
     args.finish()?;
     let here = interpreter::register(py)?;
     let is_first = here.get(py, Kept::MakeError).is_none();
-    here.keep(Kept::Machinery, machinery);
     here.keep(Kept::MakeError, make_error);
     interrupt::connect(py, here, main);
     Ok(boolean(py, is_first))
@@ -115,20 +116,32 @@ pub(crate) fn forget_handler<'py>(
 /// `_claim_faults()`: the offsets of the faults for which an exception is just being raised in this thread.
 pub(crate) fn claim(py: Python<'_>) -> Returned<'_> {
     interrupt::was_raised(py);
-    list(py, &own_faults())
+    let offsets = list(py, &own_faults())?;
+    let is_dropped = matches!(frames::place_of_caller(py), Place::Afterwards | Place::Dropped);
+    let make_error = interpreter::current(py).and_then(|here| here.get(py, Kept::MakeError));
+    if let Some(make_error) = make_error.filter(|_| is_dropped && !offsets.is_empty().unwrap_or(true)) {
+        Exception::made(call(&make_error, [offsets.clone()])?).write_unraisable(py);
+    }
+    Ok(offsets)
 }
 
-/// A list of places in maps. PyO3's conversion panics where there is no memory.
+/// A list of places in maps. PyO3's functions panic, or wait for themselves, where there is no memory.
 fn list<'py>(py: Python<'py>, offsets: &[usize]) -> Returned<'py> {
     let list = new_list(py)?;
     for &offset in offsets {
-        list.append(python_int(py, offset as isize)?)?;
+        call_method(&list, c"append", [python_int(py, offset as isize)?])?;
     }
     Ok(list.into_any())
 }
 
+/// Where this thread is to be told of faults, which are now taken. If there is no memory for more, these stay with their maps.
 fn own_faults() -> Vec<usize> {
-    std::iter::from_fn(take_own_fault).map(|fault| fault.offset).collect()
+    let mut offsets = Vec::new();
+    while offsets.try_reserve(1).is_ok() {
+        let Some(fault) = take_own_fault() else { break };
+        offsets.push(fault.offset);
+    }
+    offsets
 }
 
 /// An operation has reported a fault to this thread: no second exception is needed for it.
@@ -165,12 +178,12 @@ pub(crate) fn after_release(py: Python<'_>) {
     }
 }
 
-/// Raises exceptions for unreported faults, in the faulting threads. Runs in the main thread.
-pub(crate) fn deliver(py: Python<'_>) -> PyResult<()> {
+/// Raises exceptions for unreported faults, in the faulting threads, and returns the one for this thread. Runs in the main thread.
+fn deliver(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     // Without the Python half of the package there are no exceptions to raise, and at the end of the interpreter no thread to raise them in:
     // the faults stay with their maps.
-    let Some(interpreter) = interpreter::current(py) else { return Ok(()) };
-    let Some(make_error) = interpreter.get(py, Kept::MakeError) else { return Ok(()) };
+    let Some(interpreter) = interpreter::current(py) else { return Ok(None) };
+    let Some(make_error) = interpreter.get(py, Kept::MakeError) else { return Ok(None) };
     // Where there are others, only what it was called for: their threads can be in an operation that is about to report its fault.
     let called = interrupt::take_called();
     let are_others = interrupt::are_there_others(py);
@@ -190,8 +203,8 @@ pub(crate) fn deliver(py: Python<'_>) -> PyResult<()> {
         }
         // Nor can be told then what a thread is doing: `sys._current_frames()` makes frame objects for those of other interpreters too, out
         // of memory that is not theirs.
-        let reachable = lives && !are_others && !has_moved_on(py, interpreter, fault.thread).unwrap_or(true);
-        // An operation without the GIL may have reported it in the meantime.
+        let reachable = lives && !are_others && !frames::has_moved_on(py, interpreter, fault.thread).unwrap_or(true);
+        // An operation without the GIL, or a thread that has run meanwhile, may have reported it in the meantime.
         if !waiting_faults().iter().any(|other| other.is_of_same_thread(&fault)) {
             continue;
         }
@@ -199,24 +212,12 @@ pub(crate) fn deliver(py: Python<'_>) -> PyResult<()> {
         if reachable && interrupt::raise_in_thread(interpreter, fault.thread, fault.thread_key()) {
             continue;
         }
-        offsets.extend(take_fault_of(&fault).filter(|fault| !fault.reported).map(|fault| fault.offset));
+        // If there is no memory for it, it stays as well.
+        if offsets.try_reserve(1).is_ok() {
+            offsets.extend(take_fault_of(&fault).filter(|fault| !fault.reported).map(|fault| fault.offset));
+        }
     }
-    if offsets.is_empty() { Ok(()) } else { Err(Exception::made(call(&make_error, [list(py, &offsets)?])?)) }
-}
-
-/// Whether another thread has finished what it was doing: it waits for work, or hands over a result. An exception would
-/// end the loop of a worker of a pool, say, and lose its next task. Runs no Python code, which could switch threads or run signal
-/// handlers.
-fn has_moved_on(py: Python<'_>, here: &interpreter::Interpreter, thread: usize) -> PyResult<bool> {
-    let current_frames = here.get(py, Kept::CurrentFrames);
-    let (Some(current_frames), Some(machinery)) = (current_frames, here.get(py, Kept::Machinery)) else {
-        return Ok(true);
-    };
-    let frames = current_frames.call0()?.cast_into::<PyDict>()?;
-    let Some(frame) = frames.get_item(thread)? else { return Ok(true) };
-    let globals = frame.getattr("f_globals")?.cast_into::<PyDict>()?;
-    let Some(module) = globals.get_item("__name__")? else { return Ok(false) };
-    Ok(machinery.contains(module)?)
+    if offsets.is_empty() { Ok(None) } else { call(&make_error, [list(py, &offsets)?]).map(Some) }
 }
 
 pub(crate) const FAULT_GUARD: &CStr = c"fault_guard()

@@ -1,0 +1,166 @@
+//! What a thread is doing, by its frames: who would get an exception that is raised in it.
+//!
+//! Nothing here runs Python code but what is said: names are compared only where they are plain strings.
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+use super::interpreter::{Interpreter, Kept};
+use crate::args::python_uint;
+use crate::sys::exception::{Exception, PyResult};
+use crate::sys::objects::{attribute, call, new_string};
+
+/// Who gets an exception that is raised in this thread now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The code that is running, and then its callers.
+    Here,
+    /// Code of CPython's own that may drop it. Soon whoever has called that is running again.
+    Later,
+    /// Code of CPython's own that may drop it. No code of the program's has called that: it shows an exception, say.
+    Afterwards,
+    /// A caller who ends because of it, and shows it to nobody.
+    Unseen,
+    /// Code of CPython's own that shows an exception, and drops it.
+    Dropped,
+    /// Nobody: no code of the program's is running, or none that could do anything about it.
+    Nowhere,
+}
+
+/// What an exception does to a function of CPython's library that it interrupts; `None` for all other code.
+fn effect(module: &str, function: &str) -> Option<Place> {
+    let package = module.split_once('.').map_or(module, |(package, _)| package);
+    match (package, function) {
+        // CPython shows an exception, and drops whatever is raised meanwhile. (From 3.13 on; before, it only reads the source.)
+        ("traceback", "_print_exception_bltin" | "<module>") => Some(Place::Dropped),
+        // The event loop: an exception ends it, or loses the step of a task that never ends then.
+        ("asyncio", "_run" | "run_forever") => Some(Place::Nowhere),
+        // The step of a task, if the loop is the caller; or a coroutine, for whose future it would lose a callback.
+        ("asyncio", "call_soon") => Some(Place::Later),
+        // The end of a child of multiprocessing's, or of the program.
+        ("threading", "_shutdown") => Some(Place::Unseen),
+        // Called by CPython while it shows an exception, reads or imports. Some take an `OSError` for an answer.
+        ("codecs" | "encodings" | "linecache" | "tokenize", _) => Some(Place::Later),
+        ("_frozen_importlib" | "_frozen_importlib_external", _) => Some(Place::Later),
+        ("importlib", _) if module.starts_with("importlib._bootstrap") => Some(Place::Later),
+        // Whoever calls these gets it; unless they were called from above.
+        ("asyncio" | "concurrent" | "selectors" | "threading" | "traceback", _) => Some(Place::Here),
+        _ => None,
+    }
+}
+
+/// Modules in which threads wait for work, and pass on results. Their code does not touch mapped memory, and an exception there would hit
+/// something that has nothing to do with the fault: it would end the loop of a worker of a pool, say, and lose its next task.
+fn is_machinery(module: &str) -> bool {
+    matches!(
+        module,
+        "asyncio.base_events"
+            | "asyncio.events"
+            | "asyncio.runners"
+            | "concurrent.futures._base"
+            | "concurrent.futures.thread"
+            | "multiprocessing.connection"
+            | "multiprocessing.pool"
+            | "multiprocessing.queues"
+            | "queue"
+            | "selectors"
+            | "threading"
+    )
+}
+
+/// Who gets an exception that is raised in this thread now. Runs no Python code.
+pub(super) fn place(py: Python<'_>) -> Place {
+    let place = running(py).and_then(|frame| frame.map_or(Ok(Place::Nowhere), place_from));
+    place.unwrap_or(Place::Here)
+}
+
+/// As [`place`], for an exception that is raised in the caller of the Python function that runs. CPython 3.15 also raises where there is none:
+/// while it writes on `sys.stderr`, for one.
+pub(super) fn place_of_caller(py: Python<'_>) -> Place {
+    let caller = running(py).and_then(|frame| frame.map_or(Ok(None), |frame| caller(&frame)));
+    let place = caller.and_then(|frame| frame.map_or(Ok(Place::Dropped), place_from));
+    place.unwrap_or(Place::Here)
+}
+
+fn place_from(mut frame: Bound<'_, PyAny>) -> PyResult<Place> {
+    let mut found = Place::Here;
+    loop {
+        let function = function(&frame)?;
+        let function = text(&function)?;
+        let module = module(&frame)?;
+        let effect = match &module {
+            Some(module) => effect(text(module)?, function),
+            None => None,
+        };
+        match effect {
+            Some(place @ (Place::Dropped | Place::Nowhere)) => return Ok(place),
+            Some(Place::Here) => {}
+            Some(worse) => found = worse,
+            // CPython shows an exception on a `sys.stderr` of the program's.
+            None if matches!(function, "write" | "flush") && caller(&frame)?.is_none() => return Ok(Place::Dropped),
+            None => return Ok(found),
+        }
+        frame = match caller(&frame)? {
+            Some(caller) => caller,
+            None => return Ok(if found == Place::Later { Place::Afterwards } else { Place::Nowhere }),
+        };
+    }
+}
+
+/// Whether another thread has finished what it was doing: it waits for work, or hands over a result.
+///
+/// `sys._current_frames()` first calls audit hooks, which can be Python code. From the look on nothing of Python's runs: what is found
+/// holds until this thread lets go of the GIL.
+pub(super) fn has_moved_on(py: Python<'_>, here: &Interpreter, thread: usize) -> PyResult<bool> {
+    let Some(current_frames) = here.get(py, Kept::CurrentFrames) else { return Ok(true) };
+    let frames = call(&current_frames, [])?.cast_into::<PyDict>()?;
+    let Some(frame) = frames.get_item(python_uint(py, thread as u64)?)? else { return Ok(true) };
+    let Some(module) = module(&frame)? else { return Ok(false) };
+    Ok(is_machinery(text(&module)?))
+}
+
+/// The frame of the Python code that runs in this thread, if there is any.
+fn running(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
+    // SAFETY: attached, as the token says; a borrowed reference, or null.
+    if unsafe { ffi::PyEval_GetGlobals() }.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: attached, as the token says.
+    let frame = unsafe { ffi::PyEval_GetFrame() };
+    // SAFETY: a borrowed reference, or null where there is no memory for the object.
+    let frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, frame.cast()) };
+    frame.map(Some).ok_or_else(Exception::no_memory)
+}
+
+/// The frame that has called this one.
+fn caller<'py>(frame: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let caller = attribute(frame, c"f_back")?;
+    if !caller.is_none() {
+        return Ok(Some(caller));
+    }
+    // Where there is no memory for the object, it is `None` with an exception.
+    // SAFETY: attached, as the object says.
+    if unsafe { ffi::PyErr_Occurred() }.is_null() { Ok(None) } else { Err(Exception::fetch(frame.py())) }
+}
+
+/// The name of the function that a frame is of.
+fn function<'py>(frame: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
+    // Not its attribute `f_code`, of which audit hooks would be told.
+    // SAFETY: attached, as the object says, which is a frame.
+    let code = unsafe { ffi::PyFrame_GetCode(frame.as_ptr().cast()) };
+    // SAFETY: a new reference.
+    let code = unsafe { Bound::<PyAny>::from_owned_ptr(frame.py(), code.cast()) };
+    Ok(attribute(&code, c"co_name")?.cast_into()?)
+}
+
+/// The name of the module whose code a frame runs. A subclass of `str` could run Python code, and names no module of CPython's.
+fn module<'py>(frame: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyString>>> {
+    let globals = attribute(frame, c"f_globals")?.cast_into::<PyDict>()?;
+    let name = globals.get_item(new_string(frame.py(), "__name__")?)?;
+    Ok(name.and_then(|name| name.cast_into_exact().ok()))
+}
+
+fn text<'a>(name: &'a Bound<'_, PyString>) -> PyResult<&'a str> {
+    name.to_str().map_err(Exception::from)
+}
