@@ -387,7 +387,8 @@ fn take(wanted: Wanted<'_>) -> Option<UnreportedFault> {
     None
 }
 
-/// Returns the faults that [`take_fault`] would take. They stay unreported; the pages of their maps are restored.
+/// Returns the faults that [`take_fault`] would take. They stay unreported; the pages of their maps are restored. Where there is no memory
+/// for a list of them, it is empty.
 ///
 /// For bindings that can raise an exception in another thread, but not at once.
 ///
@@ -408,8 +409,9 @@ pub fn waiting_faults() -> Vec<UnreportedFault> {
         let capacity = pool::reports() + 16;
         faults.clear();
         slots.clear();
-        faults.reserve(capacity);
-        slots.reserve(capacity);
+        if faults.try_reserve(capacity).is_err() || slots.try_reserve(capacity).is_err() {
+            break;
+        }
         let _blocked = os::block_signals();
         let pool = Pool::lock();
         if pool::reports() > capacity {
