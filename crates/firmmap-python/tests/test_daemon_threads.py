@@ -121,3 +121,50 @@ def test_the_program_ends_well(call: str, tmp_path: Path) -> None:
     ]
     results = [(program.communicate(timeout=120)[0], program.returncode) for program in programs]
     assert results == [("", 0)] * RUNS
+
+
+LAST = """
+import sys, threading, time
+import firmmap
+
+path, what = sys.argv[1:]
+with open(path, "wb") as file:
+    file.truncate(64 << 20)
+source = open(path, "r+b")
+m = firmmap.mmap(source.fileno(), 0) if what == "resize" else firmmap.open(path, "r+", capacity=1 << 32)
+
+
+class Last:
+    def __del__(self, sys=sys):
+        assert sys.is_finalizing()
+        try:
+            m.resize(4096)
+            print("done")
+        except BufferError as error:
+            print(error)
+
+
+def work():
+    while True:
+        if what == "append":
+            m.write(bytes(2 << 20))
+            m.truncate(64 << 20)
+        else:
+            m.find(b"absent")
+
+
+last = Last()
+last.me = last
+threading.Thread(target=work, daemon=True).start()
+time.sleep(0.2)
+"""
+
+
+@pytest.mark.parametrize("what", ["resize", "truncate", "append"])
+def test_nobody_waits_for_a_thread_that_does_not_go_on(tmp_path: Path, what: str) -> None:
+    """C16: what needs the map alone ends in the last finalizers of a program, with an error if a thread has the map."""
+    for _ in range(RUNS):
+        command = [sys.executable, "-W", "ignore", "-c", LAST, str(tmp_path / "file"), what]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout in ("done\n", "another thread was using the map when the interpreter ended\n", "")

@@ -727,7 +727,8 @@ class MappedFile(RawIOBase, BufferedIOBase, BinaryIO):
         """Write all of the bytes objects; newlines are not added.
 
         They are gathered into pieces of 256 KiB. A generator that uses the map finds
-        written what it has yielded; other programs see it a little later.
+        written what it has yielded; other programs see it a little later, and lose it
+        if this one is killed, or ends while a daemon thread is in the generator.
         """
     def truncate(self, size: SupportsIndex | None = None, /) -> int:
         """Make the map size bytes long, and its file end there; return size.

@@ -9,7 +9,8 @@ use super::Mapped;
 use super::map_lock::MapState;
 use super::shared_file::SharedFile;
 use crate::sys::detach::detached;
-use crate::sys::exception::PyResult;
+use crate::sys::exception::{PyBufferError, PyResult};
+use crate::sys::objects::{call_method, import};
 
 /// Pending writers, and what `writelines()` has buffered. One number, as every call tests it.
 #[derive(Default)]
@@ -61,7 +62,13 @@ impl<'a, M: Mapped> ResizeGuard<'a, M> {
         if is_new {
             *guard = Some(Self(this, py));
         }
-        wait(py)
+        wait(py)?;
+        if is_finalizing(py) {
+            // It would wait for ever: for a daemon thread that the end of the interpreter has stopped inside a call.
+            let message = "another thread was using the map when the interpreter ended";
+            return Err(PyBufferError::new_err(message));
+        }
+        Ok(())
     }
 }
 
@@ -94,4 +101,10 @@ fn with_file<M: Mapped, R>(this: &M, py: Python<'_>, work: impl FnOnce(&mut Shar
 fn wait(py: Python<'_>) -> PyResult<()> {
     detached(py, || std::thread::sleep(std::time::Duration::from_micros(200)));
     Ok(py.check_signals()?)
+}
+
+/// Whether the interpreter is ending, so that its other threads do not go on: also where there is no module `sys` any more.
+fn is_finalizing(py: Python<'_>) -> bool {
+    let answer = import(py, c"sys").and_then(|sys| call_method(&sys, c"is_finalizing", []));
+    answer.map_or(true, |answer| answer.is_truthy().unwrap_or(true))
 }

@@ -175,7 +175,8 @@ pub(crate) const WRITELINES: &CStr = c"writelines($self, lines, /)
 Write all of the bytes objects; newlines are not added.
 
 They are gathered into pieces of 256 KiB. A generator that uses the map finds
-written what it has yielded; other programs see it a little later.";
+written what it has yielded; other programs see it a little later, and lose it
+if this one is killed, or ends while a daemon thread is in the generator.";
 
 pub(crate) const TRUNCATE: &CStr = c"truncate($self, size=None, /)
 --

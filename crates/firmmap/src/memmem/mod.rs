@@ -154,6 +154,7 @@ unsafe fn find_byte_by_avx2(block: &[u8; BLOCK], byte: u8) -> usize {
     // SAFETY: every x86-64 processor has SSE2.
     let wanted = unsafe { __m128i::splat(byte) };
     let found;
+    // The last instruction clears the upper halves of all registers, which a caller with AVX2 may use.
     // SAFETY: reads the bytes of the block, with instructions that the processor has, as the caller promises.
     unsafe {
         std::arch::asm!(
@@ -190,6 +191,20 @@ unsafe fn find_byte_by_avx2(block: &[u8; BLOCK], byte: u8) -> usize {
             found = out(reg) found,
             inout("xmm0") wanted => _,
             out("xmm1") _,
+            out("xmm2") _,
+            out("xmm3") _,
+            out("xmm4") _,
+            out("xmm5") _,
+            out("xmm6") _,
+            out("xmm7") _,
+            out("xmm8") _,
+            out("xmm9") _,
+            out("xmm10") _,
+            out("xmm11") _,
+            out("xmm12") _,
+            out("xmm13") _,
+            out("xmm14") _,
+            out("xmm15") _,
             options(readonly, nostack),
         );
     }

@@ -82,6 +82,7 @@ unsafe fn copy_short(source: *const u8, target: *mut u8, len: usize) -> bool {
                 );
             }
         } else if processor::has_avx2() {
+            // The last instruction clears the upper halves of all registers, which a caller with AVX2 may use.
             // SAFETY: the first and the last 64 bytes of `len`, which both sides have, are read and then written; the processor has AVX2,
             // as was just checked.
             unsafe {
@@ -102,6 +103,18 @@ unsafe fn copy_short(source: *const u8, target: *mut u8, len: usize) -> bool {
                     out("xmm1") _,
                     out("xmm2") _,
                     out("xmm3") _,
+                    out("xmm4") _,
+                    out("xmm5") _,
+                    out("xmm6") _,
+                    out("xmm7") _,
+                    out("xmm8") _,
+                    out("xmm9") _,
+                    out("xmm10") _,
+                    out("xmm11") _,
+                    out("xmm12") _,
+                    out("xmm13") _,
+                    out("xmm14") _,
+                    out("xmm15") _,
                     options(nostack, preserves_flags),
                 );
             }

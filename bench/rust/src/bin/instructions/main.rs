@@ -7,6 +7,9 @@
 //! Needs valgrind, under which the program runs itself: once with a few turns, once with more. Before that it looks through its own
 //! symbols for intrinsics that are called instead of inlined.
 
+#[cfg(target_arch = "x86_64")]
+mod registers;
+
 use std::hint::black_box;
 use std::process::{Command, ExitCode};
 
@@ -153,6 +156,8 @@ fn main() -> ExitCode {
         run(&cases()[case.parse::<usize>().unwrap()], side, turns.parse().unwrap());
         return ExitCode::SUCCESS;
     }
+    #[cfg(target_arch = "x86_64")]
+    registers::check();
     let mut good = true;
     if arguments.iter().any(|argument| argument == "--symbols") {
         good = no_calls_of_intrinsics();
