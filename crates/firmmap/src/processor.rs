@@ -53,6 +53,38 @@ pub(crate) fn has_avx2() -> bool {
     unsafe { *AVX2.0.get() }
 }
 
+/// Inline assembly with registers of AVX2, of which `xmm0` is among the operands. It ends by clearing the upper halves of all registers,
+/// which a caller with AVX2 may use: all are said to change.
+#[cfg(target_arch = "x86_64")]
+macro_rules! avx2_asm {
+    ([$($line:literal),+ $(,)?], [$($operands:tt)+], $options:ident) => {
+        std::arch::asm!(
+            $($line,)+
+            "vzeroupper",
+            $($operands)+,
+            out("xmm1") _,
+            out("xmm2") _,
+            out("xmm3") _,
+            out("xmm4") _,
+            out("xmm5") _,
+            out("xmm6") _,
+            out("xmm7") _,
+            out("xmm8") _,
+            out("xmm9") _,
+            out("xmm10") _,
+            out("xmm11") _,
+            out("xmm12") _,
+            out("xmm13") _,
+            out("xmm14") _,
+            out("xmm15") _,
+            options(nostack, $options),
+        )
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx2_asm;
+
 /// Tests have the search and the copies run as on other processors as well.
 #[cfg(test)]
 pub(crate) mod tests {

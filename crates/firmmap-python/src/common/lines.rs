@@ -2,7 +2,7 @@
 
 use pyo3::prelude::*;
 
-use super::read::large;
+use super::read::{bytes_at, large};
 use super::search::far_search;
 use super::shared_file::SharedFile;
 use super::{DETACHED_SEARCH, Mapped, Returned};
@@ -108,8 +108,7 @@ pub(crate) fn near_line<'py, M: Mapped>(
         None if near == most => near,
         None => return Ok(None),
     };
-    let mut bytes = NewBytes::new(py, count)?;
-    map.read_uninit_at(bytes.memory(), start).map_err(M::error)?;
+    let bytes = bytes_at::<M>(py, map, start, count)?;
     Ok(Some((bytes, newline.is_some())))
 }
 

@@ -69,6 +69,20 @@ pub(crate) fn scatter(map: &firmmap::Mmap, bytes: &[u8], start: usize, step: isi
     if step == 1 { map.write_all_at(bytes, start) } else { map.write_strided_at(bytes, start, step) }
 }
 
+/// A new bytes object of the `len` bytes at a position, which does not matter for none.
+pub(crate) fn bytes_at<'py, M: Mapped>(
+    py: Python<'py>,
+    map: &firmmap::Mmap,
+    position: usize,
+    len: usize,
+) -> PyResult<NewBytes<'py>> {
+    let mut bytes = NewBytes::new(py, len)?;
+    if len > 0 {
+        map.read_uninit_at(bytes.memory(), position).map_err(M::error)?;
+    }
+    Ok(bytes)
+}
+
 /// Reads `count` bytes, or as many as there are, and moves the position past them.
 #[inline]
 pub(crate) fn read_bytes<M: Mapped>(this: Receiver<'_, M>, count: Option<usize>) -> Returned<'_> {
@@ -82,13 +96,8 @@ pub(crate) fn read_bytes<M: Mapped>(this: Receiver<'_, M>, count: Option<usize>)
             file.set_position(position + len);
             return Ok(Job::Large(file.to_arc(), (position, len, len == remaining && file.follows())));
         }
-        let (bytes, len) = file.copy_at_position(count, M::error, |map, position, len| {
-            let mut bytes = NewBytes::new(py, len)?;
-            if len > 0 {
-                map.read_uninit_at(bytes.memory(), position).map_err(M::error)?;
-            }
-            Ok(bytes)
-        })?;
+        let copy = |map: &firmmap::Mmap, position, len| bytes_at::<M>(py, map, position, len);
+        let (bytes, len) = file.copy_at_position(count, M::error, copy)?;
         if len > 0 {
             file.set_position(position + len);
         }

@@ -2,11 +2,10 @@
 
 use pyo3::prelude::*;
 
-use super::{This, boolean, error};
+use super::{MappedFile, This, boolean, error};
 use crate::args::{self, Args};
-use crate::common::{self, DETACHED_COPY, Job, Mapped, ResizeGuard, Returned};
+use crate::common::{self, DETACHED_COPY, Job, Mapped, ResizeGuard, Returned, bytes_at};
 use crate::errors::{INVALID_ARGUMENT, NO_SUCH_ADDRESS, os_error};
-use crate::sys::buffer::NewBytes;
 use crate::sys::detach::detached;
 use crate::sys::exception::{PyOSError, PyResult, PyValueError};
 use crate::sys::objects::new_list;
@@ -142,13 +141,8 @@ pub(crate) fn peek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         if open.file.remaining() == 0 {
             open.file.follow_end().map_err(error)?;
         }
-        let (bytes, _) = open.file.copy_at_position(Some(count), error, |map, position, len| {
-            let mut bytes = NewBytes::new(py, len)?;
-            if len > 0 {
-                map.read_uninit_at(bytes.memory(), position).map_err(error)?;
-            }
-            Ok(bytes)
-        })?;
+        let copy = |map: &firmmap::Mmap, position, len| bytes_at::<MappedFile>(py, map, position, len);
+        let (bytes, _) = open.file.copy_at_position(Some(count), error, copy)?;
         Ok(bytes)
     })?;
     Ok(bytes.finish())

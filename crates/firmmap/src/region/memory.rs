@@ -82,40 +82,22 @@ unsafe fn copy_short(source: *const u8, target: *mut u8, len: usize) -> bool {
                 );
             }
         } else if processor::has_avx2() {
-            // The last instruction clears the upper halves of all registers, which a caller with AVX2 may use.
             // SAFETY: the first and the last 64 bytes of `len`, which both sides have, are read and then written; the processor has AVX2,
             // as was just checked.
             unsafe {
-                asm!(
-                    "vmovdqu ymm0, [{source}]",
-                    "vmovdqu ymm1, [{source} + 32]",
-                    "vmovdqu ymm2, [{source} + {len} - 64]",
-                    "vmovdqu ymm3, [{source} + {len} - 32]",
-                    "vmovdqu [{target}], ymm0",
-                    "vmovdqu [{target} + 32], ymm1",
-                    "vmovdqu [{target} + {len} - 64], ymm2",
-                    "vmovdqu [{target} + {len} - 32], ymm3",
-                    "vzeroupper",
-                    source = in(reg) source,
-                    target = in(reg) target,
-                    len = in(reg) len,
-                    out("xmm0") _,
-                    out("xmm1") _,
-                    out("xmm2") _,
-                    out("xmm3") _,
-                    out("xmm4") _,
-                    out("xmm5") _,
-                    out("xmm6") _,
-                    out("xmm7") _,
-                    out("xmm8") _,
-                    out("xmm9") _,
-                    out("xmm10") _,
-                    out("xmm11") _,
-                    out("xmm12") _,
-                    out("xmm13") _,
-                    out("xmm14") _,
-                    out("xmm15") _,
-                    options(nostack, preserves_flags),
+                processor::avx2_asm!(
+                    [
+                        "vmovdqu ymm0, [{source}]",
+                        "vmovdqu ymm1, [{source} + 32]",
+                        "vmovdqu ymm2, [{source} + {len} - 64]",
+                        "vmovdqu ymm3, [{source} + {len} - 32]",
+                        "vmovdqu [{target}], ymm0",
+                        "vmovdqu [{target} + 32], ymm1",
+                        "vmovdqu [{target} + {len} - 64], ymm2",
+                        "vmovdqu [{target} + {len} - 32], ymm3",
+                    ],
+                    [source = in(reg) source, target = in(reg) target, len = in(reg) len, out("xmm0") _],
+                    preserves_flags
                 );
             }
         } else {
