@@ -34,6 +34,23 @@
 
 #![cfg_attr(not(unix), allow(dead_code, reason = "only the Unix handler replaces pages"))]
 
+/// The name of a function in assembly: each version of the crate has its own in a program.
+#[cfg_attr(not(windows), allow(unused_macros, reason = "not every processor has any on Unix"))]
+macro_rules! symbol {
+    ($name:literal) => {
+        concat!(
+            "firmmap_",
+            env!("CARGO_PKG_VERSION_MAJOR"),
+            "_",
+            env!("CARGO_PKG_VERSION_MINOR"),
+            "_",
+            env!("CARGO_PKG_VERSION_PATCH"),
+            "_",
+            $name
+        )
+    };
+}
+
 #[cfg(unix)]
 mod access;
 mod busy;

@@ -214,22 +214,6 @@ mod operation {
         operation.result.write(access());
     }
 
-    /// The name of a function in the assembly below: each version of the crate has its own in a program.
-    macro_rules! symbol {
-        ($name:literal) => {
-            concat!(
-                "firmmap_",
-                env!("CARGO_PKG_VERSION_MAJOR"),
-                "_",
-                env!("CARGO_PKG_VERSION_MINOR"),
-                "_",
-                env!("CARGO_PKG_VERSION_PATCH"),
-                "_",
-                $name
-            )
-        };
-    }
-
     // SAFETY: what is linked by these names is the assembly below.
     unsafe extern "C" {
         /// Calls `run(operation)` and returns 0. `operation` is in `rbx` while it runs, where the handler finds it.

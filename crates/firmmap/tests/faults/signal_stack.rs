@@ -44,7 +44,8 @@ fn install_stack(memory: *mut u8, size: usize) -> bool {
 /// the handler sends where the stack is too small, and has written to nothing but the stack.
 fn on_small_stacks(work: impl Fn()) {
     let mut lived = 0;
-    for size in (2048..=ENOUGH).step_by(128) {
+    // Where what the kernel saves fits, it may leave nothing.
+    for size in (2048..=ENOUGH).step_by(16) {
         let memory = painted();
         // SAFETY: this is the only thread.
         let child = unsafe { libc::fork() };

@@ -1,8 +1,9 @@
 //! Unix: the handler of SIGBUS.
 //!
-//! [`handler`] and what it calls make only system calls and atomic accesses: no locks but the table's own, no memory from the heap, no
+//! [`entry`], [`handler`] and what they call make only system calls and atomic accesses: no locks but the table's own, no memory from the heap, no
 //! thread-locals.
 
+mod entry;
 #[cfg(linux_kernel)]
 mod interrupted;
 mod note;
@@ -19,6 +20,7 @@ use libc::{c_int, c_void, sigaction, siginfo_t};
 pub(super) use super::pages::{drop_stash, memory_for_ever, restore_pages, seen_by_all_threads, zero_fill};
 pub(super) use super::reserve::refill as refill_reserve;
 use super::table;
+use entry::entry;
 #[cfg(linux_kernel)]
 use interrupted::interrupted_a_handler_of_our_fault;
 use note::{note, noted, unnote};
@@ -118,7 +120,7 @@ fn tick() -> usize {
 
 fn install(signal: c_int, previous: &AtomicPtr<Previous>) -> io::Result<()> {
     let current = current(signal)?;
-    let ours = handler as *const () as usize;
+    let ours = entry as *const () as usize;
     if current.sa_sigaction == ours {
         return Ok(());
     }
@@ -164,98 +166,16 @@ fn current(signal: c_int) -> io::Result<sigaction> {
     Ok(unsafe { current.assume_init() })
 }
 
-/// The signal handler: makes sure that there is enough stack for [`handle`].
-unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
-    // SAFETY: the arguments are those that we were called with.
-    let left = unsafe { stack_left(context) };
-    let handle = if left >= STACK { handle } else { handle_briefly };
-    // SAFETY: as above.
-    unsafe { handle(signal, info, context) };
-}
-
-/// The bytes of stack that [`handle`] needs, with what [`super::notify`] calls; `tests/faults/signal_stack.rs` measures it. An unoptimised
+/// The bytes of stack that [`handler`] needs, with what [`super::notify`] calls; `tests/faults/signal_stack.rs` measures it. An unoptimised
 /// build needs more.
 const STACK: usize = if cfg!(debug_assertions) { 4096 } else { 2048 };
 
-/// Handles a signal on a stack that is too small. Below the stack there can be other memory, which must not be overwritten; so a fault
-/// of ours ends the process.
+/// The signal handler, once it is known that there is enough stack.
 ///
 /// # Safety
 ///
 /// - The arguments are those of a signal handler.
-#[cold]
-#[inline(never)]
-unsafe fn handle_briefly(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
-    // SAFETY: the caller's promise.
-    let left = unsafe { stack_left(context) };
-    // SAFETY: the kernel passes a whole siginfo_t.
-    let detail = unsafe { &*info };
-    let is_fault = detail.si_code > 0;
-    // SAFETY: signals with these codes carry an address.
-    let is_ours = |detail: &siginfo_t| is_fault && table::is_guarded(unsafe { detail.si_addr() } as usize);
-    if left >= STACK / 2 && !is_ours(detail) {
-        if !is_fault {
-            // SAFETY: the caller's promise.
-            return unsafe { sent(signal, info, context) };
-        }
-        // SAFETY: the caller's promise.
-        return unsafe { forward(next(signal, info), true, signal, info, context) };
-    }
-    // A fault recurs as soon as we return, and meets the default action.
-    reset_briefly(signal);
-    if !is_fault {
-        // SAFETY: the signal is blocked until we return.
-        unsafe { libc::raise(signal) };
-    }
-}
-
-/// As [`reset`], with very little stack: the C library's function copies the action to the stack.
-fn reset_briefly(signal: c_int) {
-    #[cfg(linux_kernel)]
-    {
-        /// The kernel's `struct sigaction`, all zeros: the default. It is shorter than this.
-        static DEFAULT: [usize; 16] = [0; 16];
-        const MASK: usize = 64 / 8;
-        // SAFETY: the default action is always allowed; the kernel reads a part of the array.
-        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &raw const DEFAULT, ptr::null::<c_void>(), MASK) };
-    }
-    #[cfg(not(linux_kernel))]
-    reset(signal);
-}
-
-/// The bytes that are left of the alternate signal stack, if this thread is on one: below it there can be other memory. The end of a
-/// thread's own stack is guarded by the system.
-///
-/// # Safety
-///
-/// - `context` is that of a signal handler.
-#[inline(always)]
-unsafe fn stack_left(context: *const c_void) -> usize {
-    let here = 0u8;
-    let here = std::hint::black_box(&raw const here).addr();
-    #[cfg(linux_kernel)]
-    // SAFETY: the kernel passes a whole ucontext_t.
-    let stack = unsafe { &*context.cast::<libc::ucontext_t>() }.uc_stack;
-    #[cfg(not(linux_kernel))]
-    let stack = {
-        let _ = context;
-        // SAFETY: all zeros is a valid description.
-        let mut stack: libc::stack_t = unsafe { zeroed() };
-        // SAFETY: only asks.
-        unsafe { libc::sigaltstack(ptr::null(), &mut stack) };
-        stack
-    };
-    let left = here.wrapping_sub(stack.ss_sp as usize);
-    if left < stack.ss_size { left } else { usize::MAX }
-}
-
-/// Handles a signal.
-///
-/// # Safety
-///
-/// - The arguments are those of a signal handler.
-#[inline(never)]
-unsafe fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let errno = errno_location();
     // SAFETY: every thread has its errno.
     let saved = unsafe { *errno };
