@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::hint::black_box;
 use std::io::{Read, Write};
+use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -116,6 +117,12 @@ fn map_and_drop(report: &mut Report, small: &Text) {
     let mut untracked = MmapOptions::new();
     untracked = untracked.track_file(false);
     let ours = repeat(|| untracked.map(&small.file).unwrap());
+    report.row(
+        "bound: the system calls of the first alone",
+        None,
+        repeat(|| system_calls(&small.file)),
+        ("memmap2", theirs()),
+    );
     report.row("the same, without a descriptor", Some(1.0), ours, ("memmap2", theirs()));
     report.row(
         "map, read a byte, drop",
@@ -138,6 +145,26 @@ fn map_and_drop(report: &mut Report, small: &Text) {
         repeat(|| MmapOptions::new().len(4 * KIB).private().map_anonymous().unwrap()),
         ("memmap2", repeat(|| memmap2::MmapMut::map_anon(4 * KIB).unwrap())),
     );
+}
+
+/// What the system is asked for when a file is mapped with a descriptor of its own, and when that map is dropped.
+fn system_calls(file: &File) {
+    let status = |descriptor| {
+        let mut status = MaybeUninit::<libc::statx>::uninit();
+        let (mask, flags) = (libc::STATX_BASIC_STATS, libc::AT_EMPTY_PATH | libc::AT_STATX_SYNC_AS_STAT);
+        // SAFETY: the call fills the memory.
+        assert_eq!(unsafe { libc::statx(descriptor, c"".as_ptr(), flags, mask, status.as_mut_ptr()) }, 0);
+    };
+    status(file.as_raw_fd());
+    // SAFETY: a new descriptor and a new mapping, which both end here.
+    unsafe {
+        let own = libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3);
+        let memory = libc::mmap(std::ptr::null_mut(), 4 * KIB, libc::PROT_READ, libc::MAP_SHARED, own, 0);
+        assert_ne!(memory, libc::MAP_FAILED);
+        libc::munmap(memory, 4 * KIB);
+        status(own);
+        libc::close(own);
+    }
 }
 
 /// Offsets all over a piece that stays in the processor's cache.

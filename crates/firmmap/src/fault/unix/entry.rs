@@ -33,29 +33,29 @@ mod assembly {
 
     /// Defines [`entry`] (Rust has naked functions from 1.88 on).
     macro_rules! entry {
-    ($($line:literal,)+) => {
-        global_asm!(
-            ".text",
-            concat!(".globl ", symbol!("entry")),
-            concat!(".hidden ", symbol!("entry")),
-            concat!(".type ", symbol!("entry"), ", %function"),
-            ".p2align 4",
-            concat!(symbol!("entry"), ":"),
-            $($line,)+
-            concat!(".size ", symbol!("entry"), ", . - ", symbol!("entry")),
-            base = const offset_of!(ucontext_t, uc_stack.ss_sp),
-            size = const offset_of!(ucontext_t, uc_stack.ss_size),
-            code = const offset_of!(siginfo_t, si_code),
-            unused = const UNUSED,
-            needed = const STACK,
-            handler = sym handler,
-            sigaction = const libc::SYS_rt_sigaction,
-            getpid = const libc::SYS_getpid,
-            gettid = const libc::SYS_gettid,
-            tgkill = const libc::SYS_tgkill,
-        );
-    };
-}
+        ($($line:literal,)+) => {
+            global_asm!(
+                ".text",
+                concat!(".globl ", symbol!("entry")),
+                concat!(".hidden ", symbol!("entry")),
+                concat!(".type ", symbol!("entry"), ", %function"),
+                ".p2align 4",
+                concat!(symbol!("entry"), ":"),
+                $($line,)+
+                concat!(".size ", symbol!("entry"), ", . - ", symbol!("entry")),
+                base = const offset_of!(ucontext_t, uc_stack.ss_sp),
+                size = const offset_of!(ucontext_t, uc_stack.ss_size),
+                code = const offset_of!(siginfo_t, si_code),
+                unused = const UNUSED,
+                needed = const STACK,
+                handler = sym handler,
+                sigaction = const libc::SYS_rt_sigaction,
+                getpid = const libc::SYS_getpid,
+                gettid = const libc::SYS_gettid,
+                tgkill = const libc::SYS_tgkill,
+            );
+        };
+    }
 
     #[cfg(target_arch = "x86_64")]
     entry! {
