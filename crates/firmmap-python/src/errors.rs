@@ -32,7 +32,7 @@ pub(crate) fn exception(error: Error) -> Exception {
 fn no_space(error: &Error) -> Exception {
     let system = std::io::Error::from_raw_os_error(NO_SPACE);
     let (wanted, free) = error.space().unwrap_or_default();
-    let message = format!("{}: {wanted} bytes were asked for, and the disk has {free} free", message_of(&system));
+    let message = format!("{}: {wanted} bytes were asked for, and {free} are free", message_of(&system));
     PyOSError::new_err((NO_SPACE, message))
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import signal
 import subprocess
 import sys
@@ -696,3 +697,45 @@ def test_switched_off_and_on_by_a_function() -> None:
         m[5]
         """
     )
+
+
+SMALL_STACKS = """if True:
+    import ctypes, mmap, os, sys, tempfile
+    import firmmap
+
+    class Stack(ctypes.Structure):
+        _fields_ = [("start", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)]
+
+    BELOW = 1 << 16
+    area = mmap.mmap(-1, 2 * BELOW)  # shared with the children
+    start = ctypes.addressof(ctypes.c_char.from_buffer(area)) + BELOW
+    sigaltstack = ctypes.CDLL(None).sigaltstack
+    with tempfile.TemporaryFile() as file:
+        file.truncate(40960)
+        m = firmmap.mmap(file.fileno(), 40960)
+        view = memoryview(m)
+        file.truncate(0)
+        lived = 0
+        for size in range(2048, 16384, 64):
+            area[:] = b"x" * len(area)
+            child = os.fork()
+            if child == 0:
+                sigaltstack(ctypes.byref(Stack(start, 0, size)), None)
+                try:
+                    view[20000]
+                    int(3)
+                except firmmap.MapFaultError:
+                    os._exit(0)
+                os._exit(1)
+            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            assert status in (0, -7, -11), (size, status)
+            assert area[:BELOW] == b"x" * BELOW, (size, status)
+            lived += status == 0
+        print("some live:", lived > 10)
+"""
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="elsewhere the handler's entry has a frame")
+def test_small_stacks() -> None:
+    """F4, F5: the first fault of a process, on a signal stack of any size, writes to nothing below it."""
+    assert run(SMALL_STACKS).stdout == "some live: True\n"

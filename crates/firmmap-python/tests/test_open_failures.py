@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import pickle
@@ -188,6 +189,42 @@ def test_a_sealed_file(seal: str, length: int, sparse: bool) -> None:
         else:
             wanted = bytes(length)
         assert os.pread(descriptor, 1000, 0) == wanted
+    finally:
+        os.close(descriptor)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="seals are Linux'")
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("mode", ["r+", "w+", "a+"])
+@pytest.mark.parametrize("what", ["sealed", "sealed later", "no addresses"])
+def test_a_file_that_cannot_become_shorter_again(what: str, mode: Any, sparse: bool) -> None:
+    """G2: as what was added could not be taken away again, nothing is added before the file is mapped."""
+    import fcntl
+
+    descriptor = os.memfd_create("sealed", os.MFD_ALLOW_SEALING)
+    try:
+        os.write(descriptor, PRECIOUS)
+        future_write = 16  # F_SEAL_FUTURE_WRITE
+        seals = {"sealed": fcntl.F_SEAL_WRITE, "sealed later": future_write, "no addresses": 0}[what]
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | seals)
+        capacity = 1 << 60 if what == "no addresses" else None
+        with pytest.raises(OSError):
+            firmmap.open(descriptor, mode, length=9000, capacity=capacity, sparse=sparse)
+        assert os.pread(descriptor, 10000, 0) == PRECIOUS
+    finally:
+        os.close(descriptor)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memfd_create() is Linux'")
+@pytest.mark.parametrize("mode", ["r+", "w+", "a+"])
+def test_more_than_there_is_memory(mode: Any) -> None:
+    """G6: a file in memory, whose file system has no size, takes no memory for what does not fit."""
+    descriptor = os.memfd_create("large")
+    try:
+        with pytest.raises(OSError, match=f"{1 << 46} bytes were asked for, and [0-9]+ are free") as caught:
+            firmmap.open(descriptor, mode, length=1 << 46)
+        assert caught.value.errno == errno.ENOSPC
+        assert (os.fstat(descriptor).st_size, os.fstat(descriptor).st_blocks) == (0, 0)
     finally:
         os.close(descriptor)
 

@@ -77,6 +77,18 @@ def test_truncated(path: Path, call: Callable[[Any], object]) -> None:
         assert m.read() == content(LENGTH)
 
 
+def test_lines_that_end_in_a_fault(tmp_path: Path) -> None:
+    """F1: readlines() that fails has not moved the position, however many lines it has read."""
+    path = tmp_path / "lines"
+    path.write_bytes(b"line\n" * PAGE)
+    with firmmap.open(path) as m:
+        m.seek(5)
+        os.truncate(path, 2 * PAGE + 8)
+        assert missing(m.readlines) == 3 * PAGE
+        assert m.tell() == 5
+        assert m.readlines(10) == [b"line\n"] * 3
+
+
 def test_in_the_middle_of_a_loop(path: Path) -> None:
     """F1: lines are given up to the last whole one, then the error; no zeros are made lines of."""
     with firmmap.open(path) as m:

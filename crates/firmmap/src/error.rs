@@ -278,8 +278,8 @@ impl Error {
         self
     }
 
-    /// Returns the number of bytes that were requested and the number that the disk has free, if a request was refused because it
-    /// exceeds the free space.
+    /// Returns the number of bytes that were requested and the number that the disk (or memory, for a file that is there) has free, if a
+    /// request was refused because it exceeds that.
     ///
     /// The kind is [`ErrorKind::Os`] then, and [`os_error`](Self::os_error) the system's error for a full disk.
     ///
@@ -333,7 +333,7 @@ impl fmt::Display for Error {
         match &self.inner.detail {
             Detail::Os { operation, source } => write!(f, "{operation} failed: {source}"),
             Detail::NoSpace { operation, wanted, free, source } => {
-                write!(f, "{operation} failed: {source}: {wanted} bytes were asked for, and the disk has {free} free")
+                write!(f, "{operation} failed: {source}: {wanted} bytes were asked for, and {free} are free")
             }
             Detail::Fault { offset } => {
                 write!(
@@ -471,6 +471,6 @@ impl std::error::Error for NoSpace {}
 
 impl std::fmt::Display for NoSpace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} bytes were asked for, and the disk has {} free", self.wanted, self.free)
+        write!(f, "{} bytes were asked for, and {} are free", self.wanted, self.free)
     }
 }

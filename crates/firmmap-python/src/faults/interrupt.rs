@@ -83,8 +83,21 @@ pub(crate) fn connect(py: Python<'_>, here: &Interpreter, main: usize) {
     };
     MAIN.store(main, Ordering::Release);
     GENERATION.store(firmmap::fork_generation(), Ordering::Release);
+    bind();
     // SAFETY: atomics, and functions of CPython's whose locks no thread holds that accesses mapped memory. It does not unwind.
     unsafe { firmmap::fault::on_fault(request) };
+}
+
+/// Calls what [`request`] calls, without effect: where CPython's functions of the C library are bound by the first call (ld.so(8),
+/// `LD_BIND_NOW`), that takes 1 KiB of stack and more, which a signal handler may not have.
+fn bind() {
+    extern "C" fn nothing(_: *mut c_void) -> c_int {
+        0
+    }
+    // SAFETY: attached; no thread has this number.
+    unsafe { ffi::PyThreadState_SetAsyncExc(1, ptr::null_mut()) };
+    // SAFETY: any thread may call this. If there is no room for it, it was bound all the same.
+    unsafe { ffi::Py_AddPendingCall(Some(nothing), ptr::null_mut()) };
 }
 
 /// After fork(2), in the child, where this thread is the main one.

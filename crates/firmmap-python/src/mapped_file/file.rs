@@ -48,13 +48,27 @@ pub(crate) fn readlines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> 
     this.check_open(py)?;
     let hint = limit(args, "readlines")?.filter(|&hint| hint > 0);
     let lines = new_list(py)?;
+    let start = this.open_at_position(py, |open| Ok(open.file.position()))?;
     let mut total = 0;
-    while let Some(line) = super::lines::next(this)? {
-        total += line.len()?;
-        lines.append(line)?;
-        if hint.is_some_and(|hint| total > hint) {
-            break;
+    let mut read = || {
+        while let Some(line) = super::lines::next(this)? {
+            total += line.len()?;
+            lines.append(line)?;
+            if hint.is_some_and(|hint| total > hint) {
+                break;
+            }
         }
+        Ok(())
+    };
+    if let Err(exception) = read() {
+        // Not if others have moved it meanwhile. The first exception is the one to raise.
+        let _ = this.open_at_position(py, |open| {
+            if open.file.position() == start + total {
+                open.file.set_position(start);
+            }
+            Ok(())
+        });
+        return Err(exception);
     }
     Ok(lines.into_any())
 }

@@ -5,6 +5,7 @@
 //! without reading ahead. What was read ahead is discarded when something is written through the object, and nothing is
 //! read ahead while writable views exist.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
@@ -79,6 +80,7 @@ impl Block {
             // Zeros in place of what others have cut off are no lines, nor a part of one.
             let end = source.map.end_in_file().map_err(error)?;
             self.bytes.truncate(end.saturating_sub(position));
+            source.end_in_file.set(Some(end));
         }
         let mut result = Ok(());
         firmmap::Mmap::find_line_ends(&self.bytes, |end| {
@@ -102,11 +104,14 @@ struct Source<'a> {
     has_writable_views: bool,
     /// Whether the end of the map is final: that of the file now, or that of a map with a length.
     is_end_known: bool,
+    /// Where the file ends, if that was asked for.
+    end_in_file: Cell<Option<usize>>,
 }
 
 impl<'a> Source<'a> {
     fn new(file: &'a SharedFile, changes: u64, has_writable_views: bool, is_end_known: bool) -> Self {
-        Self { map: file, end: file.read_end(), changes, has_writable_views, is_end_known }
+        let end_in_file = Cell::new(None);
+        Self { map: file, end: file.read_end(), changes, has_writable_views, is_end_known, end_in_file }
     }
 }
 
@@ -167,7 +172,13 @@ fn cut_to_end<'py>(
     position: &mut usize,
 ) -> PyResult<Line<'py>> {
     let is_end_known = !file.follows();
-    let line = cut(py, &Source::new(file, changes, has_writable_views, is_end_known), block, position)?;
+    let source = Source::new(file, changes, has_writable_views, is_end_known);
+    let line = cut(py, &source, block, position);
+    if let Some(end) = source.end_in_file.get() {
+        // What is written next may have to go there.
+        file.note_end(end);
+    }
+    let line = line?;
     if is_end_known || !matches!(line, Line::End) {
         return Ok(line);
     }

@@ -109,7 +109,7 @@ pub(crate) fn record_fault(address: usize, thread: usize, help: impl Fn(&Mapping
 }
 
 /// Whether `address` is in a guarded mapping.
-#[cfg(any(unix, windows))]
+#[cfg(any(linux_kernel, windows))]
 pub(crate) fn is_guarded(address: usize) -> bool {
     slot_of(address).is_some()
 }

@@ -388,12 +388,18 @@ impl MappedFile {
         }
         let before = self.read_end();
         let (end, len) = (self.map.end_in_file()?, self.map.len());
-        (self.short, self.file_end) = (end < len, end);
-        self.is_end_told &= self.short;
+        self.note_end(end);
         if end > len {
             self.take_in(end)?;
         }
         Ok(self.read_end() > before)
+    }
+
+    /// Notes where the file ends, for whoever has asked for that. Hidden: for the Python class.
+    #[doc(hidden)]
+    pub fn note_end(&mut self, end: usize) {
+        (self.short, self.file_end) = (end < self.map.len(), end);
+        self.is_end_told &= self.short;
     }
 
     /// Returns the end as an index: that of the file now, if the map [follows it](Mmap::follows_end), otherwise that of the map. Unless it

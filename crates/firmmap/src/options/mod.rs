@@ -572,23 +572,33 @@ impl MmapOptions {
             return Ok((Mmap::new(origin, source, self.offset, len)?, info.regular));
         };
         let longer = extend.map(|how| FileLenChange { file: Some(&file), old: info.len, new: end, how });
-        if let Some(longer) = &longer {
-            longer.apply().map_err(|error| Error::os("making the file longer", error))?;
-        }
-        let emptied = || if empty { empty_file(&file, info.len.max(end), end, self.sparse) } else { Ok(()) };
-        let map = if origin.reserves() {
-            // A mapping may reach beyond the end of its file, so that nothing is left to fail when the file is emptied.
-            Mmap::new(origin, source, self.offset, len).and_then(|map| emptied().map(|()| map))
-        } else {
-            // Otherwise it may not, so whether mapping succeeds is tried with the old bytes.
-            let old = MapSource::Borrowed(sys::source(file.fresh()));
-            let tried = if empty { Mmap::new(origin.clone(), old, self.offset, len).map(drop) } else { Ok(()) };
-            tried.and_then(|()| emptied()).and_then(|()| Mmap::new(origin, source, self.offset, len))
+        let lengthen = || match &longer {
+            Some(longer) => longer.apply().map_err(|error| Error::os("making the file longer", error)),
+            None => Ok(()),
         };
-        if let (true, Some(longer)) = (map.is_err(), longer) {
-            longer.undo();
+        let undo = || longer.iter().for_each(FileLenChange::undo);
+        let clear = || if empty { empty_file(&file, info.len.max(end), end, self.sparse) } else { Ok(()) };
+        if origin.reserves() {
+            // A mapping may reach beyond the end of its file, so that only the change is left to fail. To undo that may be forbidden: a file
+            // that is sealed or append-only can become longer, and not shorter.
+            #[cfg(linux_kernel)]
+            let populate = origin.parameters.flags.contains(MapFlags::POPULATE);
+            let map = Mmap::new(origin, source, self.offset, len)?;
+            lengthen()?;
+            clear().inspect_err(|_| undo())?;
+            #[cfg(linux_kernel)]
+            if populate {
+                // The flag has read what was there before. What it cannot read is no error.
+                let _ = map.prefetch(..);
+            }
+            return Ok((map, info.regular));
         }
-        Ok((map?, info.regular))
+        // Otherwise it may not, so whether mapping succeeds is tried with the old bytes.
+        lengthen()?;
+        let old = MapSource::Borrowed(sys::source(file.fresh()));
+        let tried = if empty { Mmap::new(origin.clone(), old, self.offset, len).map(drop) } else { Ok(()) };
+        let map = tried.and_then(|()| clear()).and_then(|()| Mmap::new(origin, source, self.offset, len));
+        Ok((map.inspect_err(|_| undo())?, info.regular))
     }
 
     /// Opens the file at `path`, for writing if [`access`](Self::access) needs it, and maps it.

@@ -136,7 +136,35 @@ fn free_space(file: &File) -> Option<u64> {
     #[allow(clippy::unnecessary_cast, clippy::useless_conversion, reason = "their types differ from system to system")]
     let (all, blocks, size) = (answer.f_blocks as u64, blocks as u64, answer.f_frsize as u64);
     // A tmpfs without a limit, and file systems without blocks, report none at all.
-    (all > 0).then(|| blocks.saturating_mul(size))
+    if all > 0 { Some(blocks.saturating_mul(size)) } else { free_memory(file) }
+}
+
+/// For a file in memory (memfd_create(2), a tmpfs without a limit), the memory and the swap space that the system says can still be used:
+/// proc_meminfo(5).
+fn free_memory(file: &File) -> Option<u64> {
+    #[cfg(linux_kernel)]
+    {
+        let mut answer = std::mem::MaybeUninit::<libc::statfs>::uninit();
+        // SAFETY: the descriptor is open while it is borrowed, and the buffer is a `statfs`.
+        if unsafe { libc::fstatfs(file.as_raw_fd(), answer.as_mut_ptr()) } == -1 {
+            return None;
+        }
+        // SAFETY: the call has succeeded, so it has filled the buffer.
+        if unsafe { answer.assume_init() }.f_type != libc::TMPFS_MAGIC {
+            return None;
+        }
+        let report = std::fs::read_to_string("/proc/meminfo").ok()?;
+        let kibibytes = |name| {
+            let value = report.lines().find_map(|line| line.strip_prefix(name))?;
+            value.split_whitespace().next()?.parse::<u64>().ok()
+        };
+        Some(kibibytes("MemAvailable:")?.saturating_add(kibibytes("SwapFree:").unwrap_or(0)).saturating_mul(1024))
+    }
+    #[cfg(not(linux_kernel))]
+    {
+        let _ = file;
+        None
+    }
 }
 
 /// Extends a file from `from` to `to` bytes, with space allocated on the disk where the file system supports that. What others append at

@@ -18,8 +18,8 @@ crate::scenarios! {
 
 /// Below the stack, where nothing is to be written.
 const BELOW: usize = 32 * 1024;
-/// Rust's runtime gives every thread as much.
-const ENOUGH: usize = 8 * 1024;
+/// Rust's runtime gives every thread 8 KiB, or what the kernel says that it needs, which can be more on aarch64.
+const ENOUGH: usize = if cfg!(target_arch = "aarch64") { 24 * 1024 } else { 8 * 1024 };
 const PAINT: u8 = 0xa5;
 
 /// Memory that a child shares, with a stack at `BELOW`.
@@ -45,7 +45,7 @@ fn install_stack(memory: *mut u8, size: usize) -> bool {
 fn on_small_stacks(work: impl Fn()) {
     let mut lived = 0;
     // Where what the kernel saves fits, it may leave nothing.
-    for size in (2048..=ENOUGH).step_by(16) {
+    for size in (libc::MINSIGSTKSZ..=ENOUGH).step_by(16) {
         let memory = painted();
         // SAFETY: this is the only thread.
         let child = unsafe { libc::fork() };

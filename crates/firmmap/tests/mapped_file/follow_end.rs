@@ -260,7 +260,7 @@ fn more_than_the_disk_has() {
     };
     assert_eq!((error.kind(), wanted), (firmmap::ErrorKind::Os, (1 << 45) - 10));
     assert!(
-        free < wanted && error.to_string().contains(&format!("{wanted} bytes were asked for, and the disk has {free}"))
+        free < wanted && error.to_string().contains(&format!("{wanted} bytes were asked for, and {free} are free"))
     );
     assert_eq!(std::io::Error::from(error).raw_os_error(), Some(libc::ENOSPC));
     assert_eq!((file.len(), scratch.contents()), (10, b"0123456789".to_vec()));
