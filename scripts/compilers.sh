@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the Makefile's test-release-profile, test-aarch64, test-i686, test-musl, check-targets and tsan need, on Debian and its relatives:
-# compilers, C libraries, the emulator, and the source of Rust's standard library, with a compiler of the same version. As root,
+# Installs what the Makefile's test-release-profile, test-aarch64, test-i686, test-musl, check-targets, tsan, test-bare and test-interpreters
+# need, on Debian and its relatives: compilers, C libraries, the emulator, and the source of Rust's standard library, with a compiler of the same version. As root,
 # or through sudo.
 set -euo pipefail
 
@@ -11,6 +11,7 @@ packages=(
     lld                                                      # the program for WebAssembly in check-targets
     gcc-i686-linux-gnu libc6-dev-i386-cross libc6-i386 lib32gcc-s1  # test-i686
     valgrind                                                 # test-release-profile
+    debootstrap debian-archive-keyring                       # test-bare, test-interpreters
 )
 missing=()
 for package in "${packages[@]}"; do
