@@ -150,7 +150,9 @@ fn free_memory(file: &File) -> Option<u64> {
             return None;
         }
         // SAFETY: the call has succeeded, so it has filled the buffer.
-        if unsafe { answer.assume_init() }.f_type != libc::TMPFS_MAGIC {
+        let answer = unsafe { answer.assume_init() };
+        #[allow(clippy::unnecessary_cast, reason = "the types differ from C library to C library")]
+        if answer.f_type as u64 != libc::TMPFS_MAGIC as u64 {
             return None;
         }
         let report = std::fs::read_to_string("/proc/meminfo").ok()?;
