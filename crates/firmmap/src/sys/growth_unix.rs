@@ -144,15 +144,7 @@ fn free_space(file: &File) -> Option<u64> {
 fn free_memory(file: &File) -> Option<u64> {
     #[cfg(linux_kernel)]
     {
-        let mut answer = std::mem::MaybeUninit::<libc::statfs>::uninit();
-        // SAFETY: the descriptor is open while it is borrowed, and the buffer is a `statfs`.
-        if unsafe { libc::fstatfs(file.as_raw_fd(), answer.as_mut_ptr()) } == -1 {
-            return None;
-        }
-        // SAFETY: the call has succeeded, so it has filled the buffer.
-        let answer = unsafe { answer.assume_init() };
-        #[allow(clippy::unnecessary_cast, reason = "the types differ from C library to C library")]
-        if answer.f_type as u64 != libc::TMPFS_MAGIC as u64 {
+        if super::os::file_system(super::os::source(file))? != libc::TMPFS_MAGIC as u64 {
             return None;
         }
         let report = std::fs::read_to_string("/proc/meminfo").ok()?;
