@@ -295,6 +295,7 @@ def test_an_error_does_not_stop_the_other_files(log: Path) -> None:
         ([], "firmmap: the following arguments are required: COMMAND;"),
         (["look", "log"], "invalid choice: 'look'"),
         (["find", "x"], "firmmap find: the following arguments are required: FILE;"),
+        (["find", "--", "x", "--"], "the following arguments are required: FILE"),
         (["find", "", "log"], "firmmap: find: PATTERN is empty"),
         (["find", "--hex", "0g", "log"], "PATTERN '0g': non-hexadecimal"),
         (["find", "--hex", "--encoding", "utf-8", "00", "log"], "not allowed with"),

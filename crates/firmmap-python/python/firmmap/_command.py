@@ -301,7 +301,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command with these arguments, or those of the process; returns its exit status."""
     output = Output()
     try:
-        arguments = make_parser().parse_args(argv)
+        parser = make_parser()
+        arguments = parser.parse_args(argv)
+        if not arguments.files:
+            # argparse takes a file named "--" for the end of the options, also after that
+            parser.error("the following arguments are required: FILE")
         try:
             run: Run = arguments.run
             status = run(arguments, output)

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use super::interpreter::{Interpreter, Kept};
-use crate::args::python_uint;
+use crate::args::{exact_int, python_uint};
 use crate::sys::exception::{Exception, PyResult};
 use crate::sys::objects::{attribute, call, new_string};
 
@@ -118,6 +118,15 @@ pub(super) fn has_moved_on(py: Python<'_>, here: &Interpreter, thread: usize) ->
     let Some(frame) = frames.get_item(python_uint(py, thread as u64)?)? else { return Ok(true) };
     let Some(module) = module(&frame)? else { return Ok(false) };
     Ok(is_machinery(text(&module)?))
+}
+
+/// A number for the instruction that this thread is at; 0 without one.
+pub(super) fn instruction(py: Python<'_>) -> usize {
+    let number = |frame: Bound<'_, PyAny>| -> PyResult<usize> {
+        let index = exact_int(attribute(&frame, c"f_lasti")?.as_borrowed()).unwrap_or(0);
+        Ok((frame.as_ptr() as usize).wrapping_mul(31).wrapping_add_signed(index))
+    };
+    running(py).and_then(|frame| frame.map_or(Ok(0), number)).unwrap_or(0)
 }
 
 /// The frame of the Python code that runs in this thread, if there is any.

@@ -28,6 +28,13 @@ static REQUESTED: AtomicUsize = AtomicUsize::new(0);
 /// How often the pending call was put off.
 static POSTPONED: AtomicU32 = AtomicU32::new(0);
 const MOST_POSTPONED: u32 = 1 << 20;
+/// How often in turn it was made at one instruction, and at which: see [`is_stuck`].
+static REPEATED: AtomicU32 = AtomicU32::new(0);
+static REPEATED_AT: AtomicUsize = AtomicUsize::new(0);
+const MOST_REPEATED: u32 = 1 << 10;
+/// Whether the pending call is being made. While it is, none is requested: CPython 3.11, tracing, does not go on from an instruction
+/// that looks for pending calls while there are any, and the call runs Python code.
+static SERVING: AtomicBool = AtomicBool::new(false);
 /// Whether pending calls are made: see above for where they are not.
 static SERVED: AtomicBool = AtomicBool::new(true);
 /// The main thread, or 0 if it is not known.
@@ -102,8 +109,9 @@ fn bind() {
 
 /// After fork(2), in the child, where this thread is the main one.
 pub(crate) fn after_fork(py: Python<'_>) {
-    // A thread that was about to make the call does not exist here.
-    REQUESTED.store(0, Ordering::Release);
+    // A thread that was about to make the call does not exist here, nor one that was making it.
+    REQUESTED.store(0, Ordering::SeqCst);
+    SERVING.store(false, Ordering::SeqCst);
     GENERATION.store(firmmap::fork_generation(), Ordering::Release);
     let here = thread();
     if MAIN.swap(here, Ordering::AcqRel) != here {
@@ -154,7 +162,10 @@ fn request() {
         return;
     }
     // A child of a fork(2) by C code, which has called no hooks.
-    GENERATION.store(firmmap::fork_generation(), Ordering::Release);
+    let generation = firmmap::fork_generation();
+    if GENERATION.swap(generation, Ordering::AcqRel) != generation {
+        SERVING.store(false, Ordering::SeqCst);
+    }
     let (thread, key) = (thread(), thread_key());
     // SAFETY: the function only reads a variable of the thread.
     let own = unsafe { ffi::PyGILState_GetThisThreadState() };
@@ -189,19 +200,18 @@ fn request() {
     }
     CALLED.insert(key);
     let target = interpreter_of(attached).addr() | 1;
-    if REQUESTED.swap(target, Ordering::AcqRel) != target {
+    // `serve` looks for what was requested after it has said that it does not serve any more; so one of the two sees the other.
+    if REQUESTED.swap(target, Ordering::SeqCst) != target && !SERVING.load(Ordering::SeqCst) {
         call_back();
     }
 }
 
-/// Requests a pending call. `false` if CPython has no room for it.
-fn call_back() -> bool {
+/// Requests a pending call, if CPython has room for it.
+fn call_back() {
     // SAFETY: any thread may call this, attached or not; see above for the signal handler.
-    let is_requested = unsafe { ffi::Py_AddPendingCall(Some(serve), ptr::null_mut()) } == 0;
-    if !is_requested {
-        REQUESTED.store(0, Ordering::Release);
+    if unsafe { ffi::Py_AddPendingCall(Some(serve), ptr::null_mut()) } != 0 {
+        REQUESTED.store(0, Ordering::SeqCst);
     }
-    is_requested
 }
 
 /// The state of the thread that is attached to an interpreter, or null.
@@ -263,22 +273,29 @@ extern "C" fn serve(_: *mut c_void) -> c_int {
     if GENERATION.load(Ordering::Acquire) != firmmap::fork_generation() {
         // In a child of fork(2) whose hooks are still running, which an exception would cut short. The thread is told after them, by
         // `tell`; what others have met is their process's.
-        REQUESTED.store(0, Ordering::Release);
+        REQUESTED.store(0, Ordering::SeqCst);
         return 0;
     }
+    SERVING.store(true, Ordering::SeqCst);
     // SAFETY: CPython calls this while attached.
-    unsafe { enter(-1, raise) }
+    let result = unsafe { enter(-1, raise) };
+    SERVING.store(false, Ordering::SeqCst);
+    // It was put off, or somebody has requested it meanwhile.
+    if REQUESTED.load(Ordering::SeqCst) != 0 {
+        call_back();
+    }
+    result
 }
 
 /// Raises what is to be raised in this thread, the main one; or tells of it where nobody would get it.
 fn raise(py: Python<'_>) -> PyResult<c_int> {
     let place = frames::place(py);
     // What has called library code gets the exception after that; and CPython finishes what it shows before another message.
-    if matches!(place, Place::Later | Place::Afterwards) && postpone() {
+    if matches!(place, Place::Later | Place::Afterwards) && may_postpone(py) {
         return Ok(0);
     }
     POSTPONED.store(0, Ordering::Relaxed);
-    REQUESTED.store(0, Ordering::Release);
+    REQUESTED.store(0, Ordering::SeqCst);
     let exception = match super::deliver(py) {
         Ok(None) => return Ok(0),
         Ok(Some(exception)) => {
@@ -298,10 +315,22 @@ fn raise(py: Python<'_>) -> PyResult<c_int> {
     }
 }
 
-/// Has the pending call made again, at the next bytecode that looks for one. `false` if there is no more room for it, or it was made too
-/// often: at its end CPython makes such calls until there are none.
-fn postpone() -> bool {
-    POSTPONED.fetch_add(1, Ordering::Relaxed) < MOST_POSTPONED && call_back()
+/// Whether the pending call may be made again, at the next bytecode that looks for one. Not if it was made too often: at its end CPython
+/// makes such calls until there are none.
+fn may_postpone(py: Python<'_>) -> bool {
+    POSTPONED.fetch_add(1, Ordering::Relaxed) < MOST_POSTPONED && !is_stuck(py)
+}
+
+/// Whether the call is made again and again at one instruction, which CPython 3.11, tracing, does not leave before there is no pending call.
+fn is_stuck(py: Python<'_>) -> bool {
+    if version(py) >= (3, 12) {
+        return false;
+    }
+    let here = frames::instruction(py);
+    if REPEATED_AT.swap(here, Ordering::Relaxed) != here {
+        REPEATED.store(0, Ordering::Relaxed);
+    }
+    REPEATED.fetch_add(1, Ordering::Relaxed) >= MOST_REPEATED
 }
 
 /// Requests an exception in a thread of the interpreter that runs us, at the thread's next bytecode. `false` if the interpreter has no
