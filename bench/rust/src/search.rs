@@ -14,7 +14,7 @@ const MISSING: [(usize, &[u8], &[u8]); 6] = [
     (8, b"request-", b"requests"),
     (16, b"status-request-c", b"statusrequest cl"),
     (32, b"status-request-client-server-wor", b"status request clientserver work"),
-    (64, &ABSENT.as_bytes().split_at(64).0, b"status request client server worker timeout memory networkthread"),
+    (64, ABSENT.as_bytes().split_at(64).0, b"status request client server worker timeout memory networkthread"),
 ];
 
 pub fn run(report: &mut Report, text: &Text) {
