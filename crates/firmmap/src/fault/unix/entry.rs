@@ -4,13 +4,10 @@
 //! Where there is enough, it goes on to [`handler`](super::handler). Otherwise the signal gets its default action, and is sent once
 //! more if it is no fault; a fault recurs as soon as this returns.
 
-#[cfg(all(linux_kernel, any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64")))]
-pub(super) use assembly::entry;
-#[cfg(not(all(linux_kernel, any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64"))))]
-pub(super) use elsewhere::entry;
+pub(super) use system::entry;
 
 #[cfg(all(linux_kernel, any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64")))]
-mod assembly {
+mod system {
     //! Uses no stack, of which the kernel may have left none: it asks only that what it saves fits. A function with a frame would
     //! find out when it has written below the stack.
 
@@ -172,7 +169,7 @@ mod assembly {
 }
 
 #[cfg(not(all(linux_kernel, any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64"))))]
-mod elsewhere {
+mod system {
     //! Has a frame, which may itself end below a stack that is too small.
 
     use std::mem::zeroed;
