@@ -332,8 +332,8 @@ impl fmt::Display for Error {
         }
         match &self.inner.detail {
             Detail::Os { operation, source } => write!(f, "{operation} failed: {source}"),
-            Detail::NoSpace { operation, wanted, free, source } => {
-                write!(f, "{operation} failed: {source}: {wanted} bytes were asked for, and {free} are free")
+            &Detail::NoSpace { operation, wanted, free, ref source } => {
+                write!(f, "{operation} failed: {source}: {}", NoSpace { wanted, free })
             }
             Detail::Fault { offset } => {
                 write!(
