@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import mmap
 import os
 import random
 import re
@@ -625,6 +626,27 @@ def test_no_zeros_while_a_file_is_cut_off(path: Path, way: str) -> None:
                     while True:
                         assert bytes_of(m) == data
         cutter.stdin.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cuts off no mapped file")
+@pytest.mark.parametrize("mode", ["r", "c"])
+@pytest.mark.parametrize("end", [None, 200])
+@pytest.mark.parametrize("needle", [b"\n", b"y\n"])
+def test_matches_behind_zeros(path: Path, needle: bytes, end: int | None, mode: str) -> None:
+    """F1, F8: a match that is found behind the zeros in place of cut off bytes is none, as those before it are missing.
+
+    The system zeroes the last page from the new end on, and a search can be ahead of it.
+    """
+    path.write_bytes(b"...xy\n" * 50)
+    with firmmap.open(path, mode) as m, memoryview(m), path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as other:
+        os.truncate(path, 15)
+        place = end or 300
+        other[place - 2 : place] = b"y\n"
+        found = []
+        with pytest.raises(firmmap.MapFaultError) as caught:
+            for match in m.find_all(needle, 0, end):
+                found.append(match)
+        assert (len(found), caught.value.offset) == (2, 15)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="maps have no descriptor there")

@@ -378,12 +378,7 @@ pub(crate) fn next_match(matches: Receiver<'_, Matches>) -> PyResult<Option<Boun
             let (this, position) = (file.receiver(py), lookahead.position);
             let job = this.state.with(py, |state| -> PyResult<_> {
                 let open = state.as_mut().ok_or_else(closed_error)?;
-                let job = matches.near(open, lookahead)?;
-                if let Job::Done(None) = job {
-                    let end = lookahead.end.min(open.file.len());
-                    check_end(&open.file, position..end).map_err(error)?;
-                }
-                Ok(job)
+                matches.near(open, lookahead)
             })?;
             Ok(match job {
                 Job::Done(found) => (Job::Done(pass(cursor, found)?), position),
@@ -397,9 +392,7 @@ pub(crate) fn next_match(matches: Receiver<'_, Matches>) -> PyResult<Option<Boun
         let needle = &matches.needle;
         let found = far_search(py, &map, |map| {
             let found = map.find(needle, range.clone())?;
-            if found.is_none() {
-                check_end(map, range)?;
-            }
+            check_passed_over(map, range, found.map(|index| index + needle.len()))?;
             Ok(found)
         });
         drop(map);
@@ -414,9 +407,16 @@ pub(crate) fn next_match(matches: Receiver<'_, Matches>) -> PyResult<Option<Boun
     }
 }
 
-/// Nothing more was found in a range: refuses zeros there, in place of what others have cut off within a page.
-fn check_end(map: &firmmap::Mmap, range: Range<usize>) -> firmmap::Result<()> {
-    if map.follows_end() { map.check_in_file(range.start, range.end) } else { Ok(()) }
+/// After a search in place of `range`, which has found a match that ends at `found`: refuses zeros there, in place of what others have cut
+/// off within a page. Past that page, they are a fault.
+fn check_passed_over(map: &firmmap::Mmap, range: Range<usize>, found: Option<usize>) -> firmmap::Result<()> {
+    let page = |index: usize| (map.offset() as usize).wrapping_add(index) / firmmap::page_size();
+    let end = match found {
+        Some(end) if page(range.start) == page(end.saturating_sub(1)) => end,
+        Some(_) => return Ok(()),
+        None => range.end,
+    };
+    if map.follows_end() { map.check_in_file(range.start, end) } else { Ok(()) }
 }
 
 impl Several {
@@ -497,6 +497,7 @@ impl Matches {
         lookahead.ahead.clear();
         lookahead.changes = open.changes;
         if start > end || self.needle.len() > end - start {
+            check_passed_over(&open.file, start..end, None).map_err(error)?;
             return Ok(Job::Done(None));
         }
         // Nothing is searched ahead while writable views exist: their changes would be missed.
@@ -504,12 +505,17 @@ impl Matches {
             let window_end = end.min(start + WINDOW);
             let window = open.file.to_vec(start..window_end);
             let window = window.and_then(|bytes| {
-                open.file.check_end_of_read(start, window_end, bytes.last().copied()).map(|()| bytes)
+                if window_end == end {
+                    check_passed_over(&open.file, start..end, None)?;
+                } else {
+                    open.file.check_end_of_read(start, window_end, bytes.last().copied())?;
+                }
+                Ok(bytes)
             });
-            let window = match window {
-                Ok(window) => window,
+            let (window, is_whole) = match window {
+                Ok(window) => (window, window_end == end),
                 // A match before the missing byte is found in place.
-                Err(failed) if failed.kind() == ErrorKind::Fault => Vec::new(),
+                Err(failed) if failed.kind() == ErrorKind::Fault => (Vec::new(), false),
                 Err(failed) => return Err(error(failed)),
             };
             let ahead = &mut lookahead.ahead;
@@ -521,10 +527,16 @@ impl Matches {
             };
             added.inspect_err(|_| lookahead.ahead.clear())?;
             lookahead.ahead.reverse();
-            if let Some(index) = lookahead.ahead.pop() {
-                return Ok(Job::Done(Some(index)));
+            let found = lookahead.ahead.pop();
+            if found.is_some() || is_whole {
+                return Ok(Job::Done(found));
             }
         }
-        Direction::Forward.begin(&mut open.file, &self.needle, start..end).map_err(error)
+        let job = Direction::Forward.begin(&mut open.file, &self.needle, start..end).map_err(error)?;
+        if let Job::Done(found) = job {
+            let found = found.map(|index| index + self.needle.len());
+            check_passed_over(&open.file, start..end, found).map_err(error)?;
+        }
+        Ok(job)
     }
 }
