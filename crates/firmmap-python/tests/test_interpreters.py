@@ -213,6 +213,46 @@ exec(PROGRAM)
     assert out == "told\n" * 8
 
 
+@KINDS
+def test_fault_in_an_interpreter_is_not_raised_in_the_code_that_runs_it(kind: str) -> None:
+    """F3, F5: by a thread, whose fault is not reported yet when the main thread is told of another one."""
+    out = several(
+        kind,
+        """
+import firmmap, threading
+exec(DAMAGED)
+# It lets other threads run meanwhile, and no operation of its map follows.
+PROGRAM = DAMAGED + "import zlib; m, view = damaged(); zlib.crc32(view)"
+one = make()
+has_faulted, is_told = threading.Event(), []
+
+def runs():
+    try:
+        run(one, PROGRAM)
+        has_faulted.set()
+        while not is_told:
+            len("")
+        for _ in range(1000):
+            len("")
+    except firmmap.MapFaultError as error:
+        print("raised elsewhere:", error)
+        has_faulted.set()
+
+thread = threading.Thread(target=runs)
+thread.start()
+has_faulted.wait()
+m, view = damaged()
+print("told" if told(lambda: bytes(view)) else "not told")
+is_told.append(True)
+thread.join()
+run(one, "print('told there' if told(lambda: m[9000]) else 'not told there', flush=True)")
+run(one, "view.release(); told(m.close)")
+end(one)
+""",
+    )
+    assert sorted(out.split("\n")) == ["", "told", "told there"]
+
+
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="CPython 3.11 does not say which interpreter a thread has left")
 @KINDS
 def test_fault_in_lent_memory_without_the_gil(kind: str) -> None:

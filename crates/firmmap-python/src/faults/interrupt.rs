@@ -41,6 +41,8 @@ static SERVED: AtomicBool = AtomicBool::new(true);
 static MAIN: AtomicUsize = AtomicUsize::new(0);
 /// CPython's function that gives the state of the thread that is attached, or null.
 static ATTACHED: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
+/// Whether that is the state of whichever thread is attached: up to CPython 3.11, where all interpreters have one GIL.
+static ATTACHED_IS_ANY: AtomicBool = AtomicBool::new(false);
 /// CPython's functions that give the interpreter that was made last, and the one that the process began with; or null.
 static NEWEST: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
 static OLDEST: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
@@ -77,6 +79,7 @@ pub(crate) fn connect(py: Python<'_>, here: &Interpreter, main: usize) {
     let names = [c"PyThreadState_GetUnchecked", c"_PyThreadState_UncheckedGet"];
     let function = names.into_iter().map(find).find(|function| !function.is_null());
     ATTACHED.store(function.unwrap_or(ptr::null_mut()), Ordering::Release);
+    ATTACHED_IS_ANY.store(version(py) < (3, 12), Ordering::Release);
     NEWEST.store(find(c"PyInterpreterState_Head"), Ordering::Release);
     OLDEST.store(find(c"PyInterpreterState_Main"), Ordering::Release);
     // From 3.13 on CPython says which it is. Before, it is known to the main interpreter, and if it is this one.
@@ -176,12 +179,14 @@ fn request() {
         other.deferred.remove(key);
     }
     CALLED.remove(key);
-    // Up to CPython 3.11 it is the state of whichever thread is attached.
     let attached = attached();
     let is_main = thread == MAIN.load(Ordering::Acquire);
     // Threads that are not Python's have no interpreter: the main one is used. CPython 3.11 takes the interpreter of the thread that
-    // is attached, whichever that is, and calls back in the main thread only.
-    let elsewhere = !attached.is_null() && attached != own && !is_main && has_several() && !is_of_main(attached);
+    // is attached, whichever that is, and calls back in the main thread only; and it has the first interpreter of a thread for its own.
+    let elsewhere = attached != own && !is_main && has_several() && {
+        let is_any = ATTACHED_IS_ANY.load(Ordering::Acquire) && !own.is_null();
+        is_any || (!attached.is_null() && !is_of_main(attached))
+    };
     let has_callback = SERVED.load(Ordering::Acquire) && !elsewhere && (own.is_null() || is_of_main(own));
     let is_attached = !attached.is_null() && attached == own;
     let can_raise_here = is_attached && !(has_callback && is_main);
@@ -227,13 +232,8 @@ fn attached() -> *mut ffi::PyThreadState {
     unsafe { function() }
 }
 
-/// Whether there are other interpreters that may be running now, each with a GIL of its own.
-pub(crate) fn are_there_others(py: Python<'_>) -> bool {
-    version(py) >= (3, 12) && has_several()
-}
-
 /// Whether the process has more than one interpreter. Signal handlers may call it.
-fn has_several() -> bool {
+pub(super) fn has_several() -> bool {
     let [newest, oldest] = [&NEWEST, &OLDEST].map(|function| function.load(Ordering::Acquire));
     if newest.is_null() || oldest.is_null() {
         return false;

@@ -186,7 +186,7 @@ fn deliver(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let Some(make_error) = interpreter.get(py, Kept::MakeError) else { return Ok(None) };
     // Where there are others, only what it was called for: their threads can be in an operation that is about to report its fault.
     let called = interrupt::take_called();
-    let are_others = interrupt::are_there_others(py);
+    let are_others = interrupt::has_several();
     let mut offsets = own_faults();
     for fault in waiting_faults() {
         // In the child of fork(2), a thread of the parent, which is told there. Here it stays with its map.
