@@ -289,6 +289,22 @@ def test_an_error_does_not_stop_the_other_files(log: Path) -> None:
     assert second.startswith("firmmap: .: ")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the files of /proc")
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("/dev/null", "the file is not a regular one, so its length is not known"),
+        (
+            "/proc/self/status",
+            "the length of the file says nothing about its bytes, as in /proc and /sys: it can be read, but not mapped",
+        ),
+    ],
+)
+def test_an_error_has_no_advice_for_programs(name: str, words: str) -> None:
+    """firmmap.open() names its arguments there."""
+    assert run("find", "x", name) == (2, "", f"firmmap: {name}: {words}\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -28,13 +28,18 @@ def printable(name: str) -> str:
     return name if name.isprintable() else ascii(name)
 
 
+# With these, a message goes on to arguments of firmmap.open(), which the command does not have.
+ADVICE = ("; load=True", ": a length must be given")
+
+
 def reason(error: BaseException) -> str:
-    """What an exception says, without its number and the file's name."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+    """What an exception says, without its number, the file's name, and advice to whoever writes a program."""
     if isinstance(error, MemoryError):
         return "out of memory"
-    return str(error) or type(error).__name__
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    for advice in ADVICE:
+        said = said.partition(advice)[0]
+    return said or type(error).__name__
 
 
 def terminal(stream: TextIO | None) -> Console | None:
