@@ -14,10 +14,20 @@ use pyo3::{Borrowed, ffi};
 /// A Python int. What is counted here fits an `isize`: a map has at most `isize::MAX` bytes.
 #[inline]
 pub(crate) fn python_int(py: Python<'_>, value: isize) -> PyResult<Bound<'_, PyAny>> {
-    // SAFETY: attached, as the token says.
-    let object = unsafe { ffi::PyLong_FromSsize_t(value) };
     // SAFETY: a new reference, or null with an exception set.
-    unsafe { Bound::from_owned_ptr_or_opt(py, object) }.ok_or_else(|| Exception::fetch(py))
+    unsafe { Bound::from_owned_ptr_or_opt(py, int_object(py, value)) }.ok_or_else(|| Exception::fetch(py))
+}
+
+/// As [`python_int`]: a new reference, or null with an exception set.
+#[inline(always)]
+pub(super) fn int_object(_py: Python<'_>, value: isize) -> *mut ffi::PyObject {
+    // CPython is faster where it need not look for a sign.
+    match usize::try_from(value) {
+        // SAFETY: attached, as the token says.
+        Ok(value) => unsafe { ffi::PyLong_FromSize_t(value) },
+        // SAFETY: as above.
+        Err(_) => unsafe { ffi::PyLong_FromSsize_t(value) },
+    }
 }
 
 /// As [`python_int`], for the length of a file.
@@ -71,11 +81,10 @@ pub(crate) fn small_int(object: Borrowed<'_, '_, PyAny>) -> Option<u8> {
 
 /// As [`python_int`], for a byte: a new reference, or null with an exception set.
 #[inline(always)]
-pub(super) fn byte_object(_py: Python<'_>, value: u8) -> *mut ffi::PyObject {
+pub(super) fn byte_object(py: Python<'_>, value: u8) -> *mut ffi::PyObject {
     let first = IMMORTAL_INTS.load(Ordering::Relaxed);
     if first == NOWHERE {
-        // SAFETY: attached, as the token says.
-        return unsafe { ffi::PyLong_FromLong(value.into()) };
+        return int_object(py, value.into());
     }
     std::ptr::with_exposed_provenance_mut(first + (usize::from(value) << SMALL_INT))
 }

@@ -15,7 +15,7 @@ use pyo3::{Borrowed, ffi};
 
 use super::exception::{Exception, PyResult};
 use super::hang;
-use super::number::byte_object;
+use super::number::{byte_object, int_object};
 use super::objects::{Object, none_object};
 use super::owned::Owned;
 use super::trampoline::{Args, borrowed, enter, enter_held};
@@ -407,8 +407,7 @@ impl<'py> RawResult<'py> {
         if let Ok(value) = u8::try_from(value) {
             return Self::byte(py, value);
         }
-        // SAFETY: attached, as the token says.
-        Self(unsafe { ffi::PyLong_FromSsize_t(value) }, std::marker::PhantomData)
+        Self(int_object(py, value), std::marker::PhantomData)
     }
 
     #[inline(always)]
