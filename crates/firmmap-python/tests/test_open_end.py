@@ -649,6 +649,21 @@ def test_matches_behind_zeros(path: Path, needle: bytes, end: int | None, mode: 
         assert (len(found), caught.value.offset) == (2, 15)
 
 
+def test_what_others_have_appended_is_cut_off_beside_a_view(path: Path) -> None:
+    """G6: the map keeps its length, and its memory; Windows cuts off no file of which a part is mapped."""
+    path.write_bytes(b"abc")
+    with firmmap.open(path, "r+") as m, memoryview(m) as view:
+        append(path, b"def")
+        if sys.platform == "win32":
+            with pytest.raises(OSError, match="1224"):
+                m.truncate(3)
+            assert path.read_bytes() == b"abcdef"
+        else:
+            assert m.truncate(3) == 3
+            assert path.read_bytes() == b"abc"
+        assert (bytes(view), len(m)) == (b"abc", 3)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="maps have no descriptor there")
 @pytest.mark.parametrize("whence", [0, 1, 2])
 def test_a_position_that_no_file_has(path: Path, whence: int) -> None:

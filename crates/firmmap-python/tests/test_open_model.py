@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -137,14 +138,17 @@ class Twins(RuleBasedStateMachine):
         length = self.m.tell() if size is None else size
         if not self.room(length):
             return self.refused(lambda: self.m.truncate(size))
+        if sys.platform == "win32" and self.view is not None and length < len(self.expected()):
+            # What others have appended cannot be cut off there, from no file of which a part is mapped.
+            return self.refused(lambda: self.m.truncate(size), OSError)
         self.plain.flush()
         assert self.m.truncate(size) == self.plain.truncate(size)
 
-    def refused(self, call: Any) -> None:
+    def refused(self, call: Any, error: type[Exception] = BufferError) -> None:
         before = bytes(self.m)
         try:
             call()
-        except BufferError:
+        except error:
             assert bytes(self.m) == before
             return
         raise AssertionError("no exception")
