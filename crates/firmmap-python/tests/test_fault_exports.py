@@ -586,6 +586,35 @@ def test_event_loop_goes_on(name: str) -> None:
     assert lives(losing(script)) == (expected, "")
 
 
+@pytest.mark.parametrize("library", ["asyncio.futures", "weakref"])
+def test_event_loop_in_c_goes_on(library: str) -> None:
+    """F3: as uvloop's, which has no frames; what it calls next is not interrupted, or a task would wait for ever."""
+    script = f"""
+    import asyncio, functools, weakref
+    from operator import call
+    sys.unraisablehook = told
+    loop = asyncio.new_event_loop()
+    future = loop.create_future()
+    known = weakref.WeakValueDictionary(future=future)
+    after = {{
+        "asyncio.futures": functools.partial(asyncio.futures._set_result_unless_cancelled, future, "goes on"),
+        "weakref": functools.partial(known.__contains__, "future"),
+    }}["{library}"]
+    # Calls both, of whose results the first that is true would end it.
+    loop.run_until_complete = functools.partial(next, filter(None, map(call, [lose, after])))
+    async def main():
+        pass
+    runner = asyncio.Runner(loop_factory=lambda: loop)
+    try:
+        runner.run(main())
+    except firmmap.MapFaultError:
+        print("the loop ended")
+    print(future.done() or "{library}" == "weakref", flush=True)
+    os._exit(0)
+    """
+    assert lives(losing(script)) == ("hook MapFaultError True\nTrue\n", "")
+
+
 def test_lost_write_at_the_end_of_a_child_of_multiprocessing() -> None:
     """F3: it says what it has lost, and that it has failed."""
     script = """

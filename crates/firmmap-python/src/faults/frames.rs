@@ -45,7 +45,7 @@ fn effect(module: &str, function: &str) -> Option<Place> {
         ("_frozen_importlib" | "_frozen_importlib_external", _) => Some(Place::Later),
         ("importlib", _) if module.starts_with("importlib._bootstrap") => Some(Place::Later),
         // Whoever calls these gets it; unless they were called from above.
-        ("asyncio" | "concurrent" | "selectors" | "threading" | "traceback", _) => Some(Place::Here),
+        ("asyncio" | "concurrent" | "selectors" | "threading" | "traceback" | "weakref", _) => Some(Place::Here),
         _ => None,
     }
 }
@@ -85,22 +85,33 @@ pub(super) fn place_of_caller(py: Python<'_>) -> Place {
 
 fn place_from(mut frame: Bound<'_, PyAny>) -> PyResult<Place> {
     let mut found = Place::Here;
+    // Whether all so far is a function, and none a coroutine, that an event loop in C can have called, which has no frames (uvloop). It
+    // would lose a callback, for which a future and a task wait for ever, or end.
+    let mut may_be_of_loop = false;
+    let mut is_first = true;
     loop {
-        let function = function(&frame)?;
+        let code = code(&frame);
+        let function = attribute(&code, c"co_name")?.cast_into::<PyString>()?;
         let function = text(&function)?;
         let module = module(&frame)?;
-        let effect = match &module {
-            Some(module) => effect(text(module)?, function),
-            None => None,
-        };
-        match effect {
+        let module = module.as_ref().map(text).transpose()?;
+        let is_runner = module == Some("asyncio.runners") && function == "run";
+        if may_be_of_loop && is_runner {
+            return Ok(Place::Nowhere);
+        }
+        match module.and_then(|module| effect(module, function)) {
             Some(place @ (Place::Dropped | Place::Nowhere)) => return Ok(place),
             Some(Place::Here) => {}
             Some(worse) => found = worse,
             // CPython shows an exception on a `sys.stderr` of the program's.
             None if matches!(function, "write" | "flush") && caller(&frame)?.is_none() => return Ok(Place::Dropped),
+            // Or this has called the loop.
+            None if may_be_of_loop && !is_coroutine(&code)? => return Ok(Place::Later),
             None => return Ok(found),
         }
+        let is_of_loops = module.is_some_and(|module| module.starts_with("asyncio.") || module == "weakref");
+        may_be_of_loop = (may_be_of_loop || is_first) && is_of_loops && !is_runner && !is_coroutine(&code)?;
+        is_first = false;
         frame = match caller(&frame)? {
             Some(caller) => caller,
             None => return Ok(if found == Place::Later { Place::Afterwards } else { Place::Nowhere }),
@@ -153,14 +164,20 @@ fn caller<'py>(frame: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>>
     if unsafe { ffi::PyErr_Occurred() }.is_null() { Ok(None) } else { Err(Exception::fetch(frame.py())) }
 }
 
-/// The name of the function that a frame is of.
-fn function<'py>(frame: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
+/// The code that a frame runs.
+fn code<'py>(frame: &Bound<'py, PyAny>) -> Bound<'py, PyAny> {
     // Not its attribute `f_code`, of which audit hooks would be told.
     // SAFETY: attached, as the object says, which is a frame.
     let code = unsafe { ffi::PyFrame_GetCode(frame.as_ptr().cast()) };
     // SAFETY: a new reference.
-    let code = unsafe { Bound::<PyAny>::from_owned_ptr(frame.py(), code.cast()) };
-    Ok(attribute(&code, c"co_name")?.cast_into()?)
+    unsafe { Bound::from_owned_ptr(frame.py(), code.cast()) }
+}
+
+/// Whether code is that of a coroutine or a generator, which the loop only calls as the step of a task.
+fn is_coroutine(code: &Bound<'_, PyAny>) -> PyResult<bool> {
+    /// `inspect.CO_GENERATOR`, `CO_COROUTINE`, `CO_ITERABLE_COROUTINE` and `CO_ASYNC_GENERATOR`.
+    const KINDS: isize = 0x20 | 0x80 | 0x100 | 0x200;
+    Ok(exact_int(attribute(code, c"co_flags")?.as_borrowed()).is_some_and(|flags| flags & KINDS != 0))
 }
 
 /// The name of the module whose code a frame runs. A subclass of `str` could run Python code, and names no module of CPython's.
