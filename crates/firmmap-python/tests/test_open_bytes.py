@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
 import random
@@ -321,6 +322,34 @@ def test_find_all_sees_changes(m: Any) -> None:
     m.truncate(100)
     m[50:52] = b"an"
     assert next(found, None) is None
+
+
+@pytest.mark.parametrize("has_view", [False, True])
+@pytest.mark.parametrize("distance", [60, 3000, 20_000, 200_000])
+@pytest.mark.parametrize(
+    ("iterate", "is_reverse"),
+    [
+        pytest.param(lambda m: m.find_all(b"x"), False, id="find_all"),
+        pytest.param(lambda m: m.find_all([b"x", b"yy"]), False, id="several"),
+        pytest.param(lambda m: m.lines(containing=b"x"), False, id="lines"),
+        pytest.param(lambda m: m.lines(containing=[b"x", b"yy"]), False, id="lines of several"),
+        pytest.param(lambda m: m.lines(containing=b"x", reverse=True), True, id="reverse"),
+    ],
+)
+def test_changes_ahead_are_seen(
+    tmp_path: Path, iterate: Callable[[Any], Any], is_reverse: bool, distance: int, has_view: bool
+) -> None:
+    """G5: what was searched ahead is searched again after a change, also where nothing was found there."""
+    with firmmap.open(tmp_path / "file", "w+") as m:
+        m.write((b"." * 99 + b"\n") * 3000)
+        first = len(m) - 50 if is_reverse else 50
+        second = first - distance if is_reverse else first + distance
+        m[first] = ord("x")
+        found = iterate(m)
+        with memoryview(m) if has_view else contextlib.nullcontext(m) as changed:
+            next(found)
+            changed[second : second + 1] = b"x"
+            assert len(list(found)) == 1
 
 
 def test_iterators_are_lazy(tmp_path: Path) -> None:

@@ -113,21 +113,25 @@ impl Search {
         Some(object)
     }
 
-    /// The next step of the iterator, of which no more than a little is searched and counted. What was found just now, without the GIL, is
-    /// `fresh`; a line and its number go into `pair`.
+    /// The next step of the iterator, of which no more than a little is searched and counted. In the first one for a line, `is_first`, what was
+    /// searched ahead before does not count if it may have changed; later ones go on, whatever others write meanwhile. A line and its number
+    /// go into `pair`.
     fn step<'py>(
         &mut self,
         py: Python<'py>,
         open: &mut Open,
         ends_here: &mut bool,
-        fresh: bool,
+        is_first: bool,
         pair: &mut Option<EmptyTuple<'py, 2>>,
     ) -> PyResult<Step<'py>> {
         self.has_views = open.has_writable_views();
-        if self.changes != open.changes || (self.has_views && !fresh) {
+        let has_changed = self.changes != open.changes;
+        if is_first && (has_changed || self.has_views) {
+            self.cursor.go_back();
+        } else if has_changed {
             self.cursor.forget();
-            self.changes = open.changes;
         }
+        self.changes = open.changes;
         if self.cursor.line().is_none() {
             match self.cursor.step(&open.file, &self.needles, DETACHED_SEARCH, *ends_here).map_err(error)? {
                 LineStep::Found => {}
@@ -247,15 +251,15 @@ pub(super) fn next<'py>(lines: Receiver<'py, Lines>) -> PyResult<Option<Bound<'p
     // Made before anything is locked, as it can run Python code; and without memory for it, the line stays the next one.
     let mut pair = if is_numbered { Some(EmptyTuple::new(py)?) } else { None };
     let mut ends_here = None;
-    let mut fresh = false;
+    let mut is_first = true;
     loop {
         let step = with_search(lines, |search, open| {
             let ends_here = ends_here.get_or_insert(!search.follows);
-            search.step(py, open, ends_here, fresh, &mut pair)
+            search.step(py, open, ends_here, is_first, &mut pair)
         })?;
         let step = step.unwrap_or(Step::End);
         let is_end = ends_here.unwrap_or(true);
-        fresh = matches!(step, Step::Far(_) | Step::FarNumber(..));
+        is_first = false;
         match step {
             Step::Line(line) => return Ok(Some(line)),
             Step::Again => {}

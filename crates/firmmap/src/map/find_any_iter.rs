@@ -86,7 +86,7 @@ impl FindAnyCursor {
 
     /// Goes back to the last place that was taken, as [`LineCursor::go_back`](crate::LineCursor::go_back) does.
     #[cold]
-    fn go_back(&mut self, end: usize) {
+    pub fn go_back(&mut self, end: usize) {
         self.rest = Some((self.taken, end));
         self.found.clear();
         self.given = 0;
