@@ -392,7 +392,7 @@ pub(crate) fn next_match(matches: Receiver<'_, Matches>) -> PyResult<Option<Boun
         let needle = &matches.needle;
         let found = far_search(py, &map, |map| {
             let found = map.find(needle, range.clone())?;
-            check_passed_over(map, range, found.map(|index| index + needle.len()))?;
+            check_passed_over(map, range, needle, found)?;
             Ok(found)
         });
         drop(map);
@@ -407,16 +407,23 @@ pub(crate) fn next_match(matches: Receiver<'_, Matches>) -> PyResult<Option<Boun
     }
 }
 
-/// After a search in place of `range`, which has found a match that ends at `found`: refuses zeros there, in place of what others have cut
-/// off within a page. Past that page, they are a fault.
-fn check_passed_over(map: &firmmap::Mmap, range: Range<usize>, found: Option<usize>) -> firmmap::Result<()> {
+/// After a search in place of `range`, which has found a match there: refuses zeros in place of what others have cut off within a page. Where
+/// that is the page in which the search began, they may have been passed over; in a later one, which is a fault past its first bytes, only a
+/// needle that ends in zeros can match them.
+fn check_passed_over(
+    map: &firmmap::Mmap,
+    range: Range<usize>,
+    needle: &[u8],
+    found: Option<usize>,
+) -> firmmap::Result<()> {
     let page = |index: usize| (map.offset() as usize).wrapping_add(index) / firmmap::page_size();
-    let end = match found {
-        Some(end) if page(range.start) == page(end.saturating_sub(1)) => end,
+    let (start, end) = match found.map(|index| (index, index + needle.len())) {
+        None => (range.start, range.end),
+        Some((_, end)) if page(range.start) == page(end.saturating_sub(1)) => (range.start, end),
+        Some((start, end)) if needle.last() == Some(&0) => (start, end),
         Some(_) => return Ok(()),
-        None => range.end,
     };
-    if map.follows_end() { map.check_in_file(range.start, end) } else { Ok(()) }
+    if map.follows_end() { map.check_in_file(start, end) } else { Ok(()) }
 }
 
 impl Several {
@@ -433,16 +440,21 @@ impl Several {
 /// The next match of several needles: a block is searched at once, and what follows without the GIL.
 fn next_of_several(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let py = matches.py;
+    let mut is_first = true;
     let found = loop {
         let job = matches.state.with(py, |cursor| -> PyResult<_> {
             let (Some(file), Some(several)) = (&cursor.file, &mut cursor.several) else { return Ok(Job::Done(None)) };
             file.receiver(py).state.with(py, |state| {
                 let open = state.as_mut().ok_or_else(closed_error)?;
                 several.has_views = open.has_writable_views();
-                if several.changes != open.changes || several.has_views {
+                let has_changed = several.changes != open.changes;
+                // What was searched ahead before may have changed; a search goes on, whatever others write meanwhile.
+                if is_first && (has_changed || several.has_views) {
+                    several.cursor.go_back(several.end);
+                } else if has_changed {
                     several.cursor.forget(several.end);
-                    several.changes = open.changes;
                 }
+                several.changes = open.changes;
                 if several.cursor.place().is_none() {
                     several.cursor.step(&open.file, &several.needles, 1).map_err(error)?;
                 }
@@ -467,6 +479,7 @@ fn next_of_several(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'_, 
             }
         });
         result.map_err(error)?;
+        is_first = false;
     };
     let ended = if found.is_none() { matches.state.with(py, |cursor| cursor.file.take()) } else { None };
     drop(ended);
@@ -497,7 +510,7 @@ impl Matches {
         lookahead.ahead.clear();
         lookahead.changes = open.changes;
         if start > end || self.needle.len() > end - start {
-            check_passed_over(&open.file, start..end, None).map_err(error)?;
+            check_passed_over(&open.file, start..end, &self.needle, None).map_err(error)?;
             return Ok(Job::Done(None));
         }
         // Nothing is searched ahead while writable views exist: their changes would be missed.
@@ -506,7 +519,7 @@ impl Matches {
             let window = open.file.to_vec(start..window_end);
             let window = window.and_then(|bytes| {
                 if window_end == end {
-                    check_passed_over(&open.file, start..end, None)?;
+                    check_passed_over(&open.file, start..end, &self.needle, None)?;
                 } else {
                     open.file.check_end_of_read(start, window_end, bytes.last().copied())?;
                 }
@@ -534,8 +547,7 @@ impl Matches {
         }
         let job = Direction::Forward.begin(&mut open.file, &self.needle, start..end).map_err(error)?;
         if let Job::Done(found) = job {
-            let found = found.map(|index| index + self.needle.len());
-            check_passed_over(&open.file, start..end, found).map_err(error)?;
+            check_passed_over(&open.file, start..end, &self.needle, found).map_err(error)?;
         }
         Ok(job)
     }
