@@ -649,6 +649,38 @@ def test_matches_behind_zeros(path: Path, needle: bytes, end: int | None, mode: 
         assert (len(found), caught.value.offset) == (2, 15)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cuts off no mapped file")
+@pytest.mark.parametrize("needle", [b".\0", b"\0", b"\0\0"])
+@pytest.mark.parametrize("distance", [100, 2 * PAGE, 100 * PAGE])
+def test_matches_of_zeros(path: Path, needle: bytes, distance: int) -> None:
+    """F1, F8: zeros in place of cut off bytes match nothing, however far from where the search begins."""
+    end = 110 * PAGE + 100
+    path.write_bytes(b"." * (end + 50))
+    with firmmap.open(path) as m:
+        found = m.find_all(needle, end - distance)
+        os.truncate(path, end)
+        with pytest.raises(firmmap.MapFaultError) as caught:
+            next(found)
+        assert caught.value.offset == end
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="O_DIRECT")
+@pytest.mark.parametrize("mode", ["r+", "a+"])
+def test_a_descriptor_that_appends_past_the_cache(path: Path, mode: str) -> None:
+    """G10: with O_DIRECT, too, a write of a descriptor with O_APPEND goes to the end."""
+    path.write_bytes(b"0123456789")
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_DIRECT)
+    except OSError as error:
+        assert error.errno == errno.EINVAL
+        pytest.skip("this file system does not know O_DIRECT")
+    with firmmap.open(descriptor, mode, closefd=True) as m:
+        for place, expected in ((2, b"0123456789XY"), (5, b"0123456789XYXY")):
+            m.seek(place)
+            m.write(b"XY")
+            assert (path.read_bytes(), m.tell()) == (expected, len(expected))
+
+
 def test_what_others_have_appended_is_cut_off_beside_a_view(path: Path) -> None:
     """G6: the map keeps its length, and its memory; Windows cuts off no file of which a part is mapped."""
     path.write_bytes(b"abc")

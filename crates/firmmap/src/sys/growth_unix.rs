@@ -23,13 +23,24 @@ pub(crate) fn appending(file: &File) -> Appending {
     const DIRECT: libc::c_int = libc::O_DIRECT;
     #[cfg(not(linux_kernel))]
     const DIRECT: libc::c_int = 0;
-    // SAFETY: the descriptor is open while it is borrowed; the operation takes no argument.
-    match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) } {
-        -1 => Appending::Copied,
-        flags if flags & DIRECT != 0 => Appending::Copied,
-        flags if flags & libc::O_APPEND != 0 => Appending::AtEnd,
-        _ => Appending::AtOffset,
+    match flags(file) {
+        Some(flags) if flags & DIRECT != 0 => Appending::Copied,
+        Some(flags) if flags & libc::O_APPEND != 0 => Appending::AtEnd,
+        Some(_) => Appending::AtOffset,
+        None => Appending::Copied,
     }
+}
+
+/// Whether what is written to the file goes to its end.
+pub(crate) fn has_append_flag(file: &File) -> bool {
+    flags(file).is_some_and(|flags| flags & libc::O_APPEND != 0)
+}
+
+/// The flags of the open file description.
+fn flags(file: &File) -> Option<libc::c_int> {
+    // SAFETY: the descriptor is open while it is borrowed; the operation takes no argument.
+    let flags = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) };
+    (flags != -1).then_some(flags)
 }
 
 /// Writes all of `bytes` at `offset`, whatever flags the file has by now.

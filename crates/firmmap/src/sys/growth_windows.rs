@@ -13,6 +13,11 @@ pub(crate) fn appending(_file: &File) -> Appending {
     Appending::Copied
 }
 
+/// No file has such a flag.
+pub(crate) fn has_append_flag(_file: &File) -> bool {
+    false
+}
+
 /// Refused, as [`appending`] says.
 pub(crate) fn write_all_at(_file: &File, _bytes: &[u8], _offset: u64) -> Result<(), WriteError> {
     Err(WriteError { written: 0, error: io::ErrorKind::Unsupported.into() })

@@ -148,17 +148,19 @@ impl Mmap {
 
     /// Whether the file was opened with `O_APPEND`, and still has that flag.
     fn appends(&self, file: &File) -> bool {
-        self.had_append_flag(file) && sys::appending(file) == Appending::AtEnd
+        let may_have_flag = self.growth.kind_of(file).is_ok_and(|kind| matches!(kind, AT_END | COPIED));
+        may_have_flag && sys::has_append_flag(file)
     }
 
-    fn had_append_flag(&self, file: &File) -> bool {
+    /// Whether the file was opened with `O_APPEND`, and the system can append what is written to it.
+    fn was_at_end(&self, file: &File) -> bool {
         self.growth.kind_of(file).is_ok_and(|kind| kind == AT_END)
     }
 
     /// Whether bytes for the end are appended by the system. Linux does that with a pwrite(2) at the end that was seen, where they
     /// belong without the flag too, if the map follows the end; elsewhere it is write(2), which needs the flag.
     fn may_append(&self, file: &File) -> bool {
-        if cfg!(linux_kernel) && self.follows_end() { self.had_append_flag(file) } else { self.appends(file) }
+        self.was_at_end(file) && (cfg!(linux_kernel) && self.follows_end() || self.appends(file))
     }
 
     /// Whether all writes go to the end of the file, because of its flags.
