@@ -289,6 +289,13 @@ def test_an_error_does_not_stop_the_other_files(log: Path) -> None:
     assert second.startswith("firmmap: .: ")
 
 
+def test_two_dashes_for_a_file(log: Path) -> None:
+    """No file, or one of that name, as Python's parser has it: an error, and not that nothing was found."""
+    status, output, errors = run("find", "--", "x", "--")
+    assert (status, output) == (2, "")
+    assert "the following arguments are required: FILE" in errors or errors.startswith("firmmap: --: ")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the files of /proc")
 @pytest.mark.parametrize(
     ("name", "words"),
@@ -311,7 +318,6 @@ def test_an_error_has_no_advice_for_programs(name: str, words: str) -> None:
         ([], "firmmap: the following arguments are required: COMMAND;"),
         (["look", "log"], "invalid choice: 'look'"),
         (["find", "x"], "firmmap find: the following arguments are required: FILE;"),
-        (["find", "--", "x", "--"], "the following arguments are required: FILE"),
         (["find", "", "log"], "firmmap: find: PATTERN is empty"),
         (["find", "--hex", "0g", "log"], "PATTERN '0g': non-hexadecimal"),
         (["find", "--hex", "--encoding", "utf-8", "00", "log"], "not allowed with"),
