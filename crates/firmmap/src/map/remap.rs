@@ -13,7 +13,7 @@ impl Mmap {
     ///
     /// The map moves if it cannot grow in place. It may be any map, also a read-only or copy-on-write one, which keeps its changes.
     /// Touching bytes past the end of the file is a [`Fault`](crate::ErrorKind::Fault), until the file has them. Anonymous memory grows
-    /// by zeros. The map no longer follows the end of its file.
+    /// by zeros. The map no longer follows the end of its file, and may give up a capacity that was requested.
     ///
     /// # Errors
     ///
