@@ -304,7 +304,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser = make_parser()
         arguments = parser.parse_args(argv)
         if not arguments.files:
-            # argparse takes a file named "--" for the end of the options, also after that
+            # older argparse takes a file named "--" for the end of the options, also after that
             parser.error("the following arguments are required: FILE")
         try:
             run: Run = arguments.run
