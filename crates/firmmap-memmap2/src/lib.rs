@@ -54,6 +54,9 @@
 //!   `FIRMMAP_FAULT_GUARD=0`: then all is as with memmap2.
 //! - A file whose length says nothing (of `/proc`, a pipe) is an error, and not an empty map.
 //! - [`MmapOptions::no_probe_handle`] has no effect: no handle is probed.
+//! - Where `remap` makes memory without a file shorter and longer again, the new bytes are zero; with memmap2 those of the last page are
+//!   what they were.
+//! - An offset or length that no file can have is refused with another kind of error, and without the system's error code.
 //!
 //! # Platform-specific behavior
 //!

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import firmmap
 import pytest
@@ -48,9 +49,10 @@ def test_length(device: Path) -> None:
         assert os.lseek(fd, 0, os.SEEK_CUR) == 0
 
 
-def test_writing(device: Path) -> None:
-    """G6: its bytes can be changed, and its length cannot."""
-    with firmmap.open(device, "r+") as m:
+@pytest.mark.parametrize("mode", ["r+", "w+"])
+def test_writing(device: Path, mode: Any) -> None:
+    """G1, G6: its bytes can be changed, and its length cannot: a mode that empties files leaves it as it is."""
+    with firmmap.open(device, mode) as m:
         m[:5] = b"begin"
         m.seek(-3, 2)
         assert m.write(b"end") == 3
@@ -59,4 +61,5 @@ def test_writing(device: Path) -> None:
             with pytest.raises(io.UnsupportedOperation, match="not a regular file"):
                 grow()
         assert len(m) == len(DATA)
+        assert m[5:-3] == DATA[5:-3]
     assert device.read_bytes() == b"begin" + DATA[5:-3] + b"end"

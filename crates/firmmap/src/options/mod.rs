@@ -529,8 +529,8 @@ impl MmapOptions {
         let len = match self.len {
             None | Some(0) if !info.regular && device_len.is_none() => return Err(Detail::UnknownLength.into()),
             Some(len) => len,
-            // The map will start at the offset, although the emptied file has no bytes there.
-            None if change.empty => 0,
+            // The map will start at the offset, although the emptied file has no bytes there. A device cannot be emptied.
+            None if change.empty && device_len.is_none() => 0,
             None => {
                 let rest = info.len.checked_sub(self.offset);
                 let rest = rest.ok_or(Detail::OffsetBeyondEnd { offset: self.offset, file_len: info.len })?;
