@@ -7,6 +7,7 @@ import copy
 import io
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -221,6 +222,57 @@ def test_workers(path: Path, method: str) -> None:
         assert m[: len(expected)] == expected
         assert m[len(expected) :] == TEXT[len(expected) :]
     assert path.read_bytes()[: len(expected)] == expected
+
+
+def first(m: firmmap.MappedFile) -> int:
+    """What a worker does that reads a byte."""
+    return m[0]
+
+
+def count_lines(m: firmmap.MappedFile) -> int:
+    return sum(1 for _ in m)
+
+
+def count_in_a_block(m: firmmap.MappedFile) -> int:
+    with m:
+        return m.count(b"\n")
+
+
+def opened_and_removed(path: Path) -> firmmap.MappedFile:
+    """What a worker does that returns a map whose file is gone."""
+    m = firmmap.open(path)
+    path.unlink()
+    return m
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="mapped files are neither cut off nor removed there")
+@pytest.mark.parametrize("method", get_all_start_methods())
+def test_workers_without_the_file(path: Path, method: str) -> None:
+    """G9: a map that a worker cannot load is an error of the task, for which nobody waits for ever."""
+    works: list[Callable[[Any], int]] = [len, first, count_lines, count_in_a_block]
+    with get_context(method).Pool(2) as pool, firmmap.open(path) as m:
+        # What a worker sends back is loaded by a thread of the pool, which has to go on as well.
+        gone = pool.apply_async(opened_and_removed, [path]).get(60)
+        assert "No such file" in repr(gone)
+        with pytest.raises(FileNotFoundError):
+            gone.read()
+        for work in works:
+            with pytest.raises(FileNotFoundError) as missing:
+                pool.apply_async(work, [m]).get(60)
+            assert missing.value.errno == 2
+        path.write_bytes(TEXT[:-1])
+        range_and_end = f"length {len(TEXT)} from offset 0 reaches behind the end of the file of {len(TEXT) - 1} bytes"
+        message = f"{range_and_end}: '{path}'"
+        for work in works:
+            with pytest.raises(ValueError, match=re.escape(message)):
+                pool.apply_async(work, [m]).get(60)
+        path.write_bytes(TEXT)
+        assert [pool.apply_async(work, [m]).get(60) for work in works] == [len(TEXT), TEXT[0], 10_000, 10_000]
+        # Who calls pickle gets the error at once.
+        data = pickle.dumps(m)
+        path.unlink()
+        with pytest.raises(FileNotFoundError):
+            pickle.loads(data)
 
 
 def test_disjoint_ranges(path: Path) -> None:

@@ -6,6 +6,7 @@ import re
 from itertools import pairwise
 
 from . import _firmmap
+from ._mapped_file import too_short
 
 # A record of FASTA begins with a '>'. One of FASTQ has four lines, of which the first begins with an '@' and the third
 # with a '+'; the fourth, of qualities, may begin with either.
@@ -91,8 +92,7 @@ class FileRange:
                 f"modified at {self.stamp[1]} and {now.st_mtime_ns} ns"
             )
         if now.st_size < self.offset + self.length:
-            where = f"length {self.length} from offset {self.offset}"
-            raise ValueError(f"{where} reaches behind the end of the file of {now.st_size} bytes")
+            raise too_short(self.path, self.offset, self.length, now.st_size)
 
     def count(self, sub):
         """Return the number of occurrences of sub that do not overlap."""

@@ -215,7 +215,7 @@ impl OpenArgs {
             let raised = if is_pseudo {
                 PyOSError::new_err((NO_SUCH_DEVICE, format!("{failed}; load=True reads it into memory")))
             } else {
-                self.refused(failed, matches!(name, Name::Descriptor(_)))
+                self.refused(py, failed, &name)
             };
             name_descriptor(py, raised.with_filename(|| name.filename(py)), &name)
         })?;
@@ -233,10 +233,10 @@ impl OpenArgs {
 
 impl OpenArgs {
     /// The system's refusals, and what they are about.
-    fn refused(&self, failed: firmmap::Error, is_descriptor: bool) -> Exception {
+    fn refused(&self, py: Python<'_>, failed: firmmap::Error, name: &Name) -> Exception {
         let number = failed.os_error().and_then(std::io::Error::raw_os_error);
         match number {
-            Some(number) if cfg!(unix) && number == PERMISSION_DENIED && is_descriptor => {
+            Some(number) if cfg!(unix) && number == PERMISSION_DENIED && matches!(name, Name::Descriptor(_)) => {
                 let mode = self.mode.as_str();
                 let needed = if self.mode.access() == firmmap::Access::Write { "read and written" } else { "read" };
                 let message = format!("Permission denied: mode '{mode}' needs a descriptor that can be {needed}");
@@ -254,8 +254,19 @@ impl OpenArgs {
                 );
                 PyOSError::new_err((number, format!("Cannot allocate memory: {asked} needs {limit}")))
             }
-            _ if failed.kind() == ErrorKind::UnknownLength => PyValueError::new_err(format!("{failed}, or load=True")),
-            _ => error(failed),
+            _ => {
+                // A `ValueError` has no attribute for the file, as an `OSError` has.
+                let message = match failed.kind() {
+                    ErrorKind::UnknownLength => format!("{failed}, or load=True"),
+                    ErrorKind::OffsetBeyondEnd | ErrorKind::LengthBeyondEnd => failed.to_string(),
+                    _ => return error(failed),
+                };
+                match name.repr(py) {
+                    Ok(Some(name)) => PyValueError::new_err(format!("{message}: {name}")),
+                    Ok(None) => PyValueError::new_err(message),
+                    Err(raised) => raised,
+                }
+            }
         }
     }
 }
