@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs a wheel, and then an sdist, each into an empty environment, and runs scripts/smoke.py there. PyPI has to accept their
+# Installs a wheel, and then an sdist, each into an empty environment, and runs scripts/smoke.py there (the sdist is compiled without
+# link-time optimisation: what is tried is that it can be). PyPI has to accept their
 # metadata (twine), and the tag of a Linux wheel has to be what auditwheel finds from the symbols that it needs. Without Rust the sdist
 # has to say that it needs it.
 # usage: scripts/test-wheel.sh PYTHON DIRECTORY
@@ -17,7 +18,8 @@ for file in "$wheel" "$sdist"; do
     # Not in this folder: its sources must not be what is imported.
     (
         cd "$work"
-        "$environment/bin/python" -m pip install --quiet --disable-pip-version-check "$file"
+        CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+            "$environment/bin/python" -m pip install --quiet --disable-pip-version-check "$file"
         "$environment/bin/python" "$smoke"
         "$environment/bin/firmmap" count import "$smoke" # without rich
     )
