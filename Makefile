@@ -159,6 +159,17 @@ test-i686: nextest ## run the Rust tests for Linux with 32 bits (as above)
 test-musl: nextest ## run the Rust tests with musl as the C library (as above)
 	@$(LOGGED) musl scripts/test-cross.sh x86_64-unknown-linux-musl
 
+# What `make test-state-mutex` builds: not for speed.
+STATE_MUTEX := $(TARGET)/state-mutex
+
+.PHONY: test-state-mutex
+test-state-mutex: $(WHEEL) ## run the Python tests with the lock that the state has in builds without the GIL, under every CPython (Linux)
+	@RUSTFLAGS='--cfg firmmap_state_mutex' CARGO_TARGET_DIR=$(STATE_MUTEX) cargo build --quiet --release --locked \
+		--config profile.release.lto=false --config profile.release.codegen-units=16 -p firmmap-python
+	@rm -rf $(STATE_MUTEX)/site && mkdir $(STATE_MUTEX)/site && cp -r $(PACKAGE)/python/firmmap $(STATE_MUTEX)/site
+	@cp $(STATE_MUTEX)/release/lib_firmmap.so $(STATE_MUTEX)/site/firmmap/_firmmap.abi3.so
+	@PYTHONPATH=$(STATE_MUTEX)/site $(LOGGED) state-mutex scripts/each-python.sh --together -m pytest -q
+
 .PHONY: test-models
 test-models: ## check models of what threads do at the same time, with loom: faults, growth, the state lock without the GIL
 	@RUSTFLAGS='--cfg loom' $(LOGGED) models cargo test --release --locked --manifest-path models/Cargo.toml --target-dir $(TARGET)/models

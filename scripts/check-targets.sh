@@ -42,12 +42,16 @@ check wasm32-unknown-unknown "the crate" --package firmmap --all-features
 check wasm32-wasip1 "the crate" --package firmmap --all-features
 check wasm32-unknown-unknown "memmap2's API" --package firmmap-memmap2 --all-features
 
-# One interpreter for which there is no stable ABI; here by the toolchain that is here.
-config=$PWD/scripts/free-threaded.txt
-what="the binding for CPython 3.14t"
-PYO3_CONFIG_FILE=$config RUSTFLAGS=-Dwarnings CARGO_TARGET_DIR=$TARGET/free-threaded \
-    cargo check --quiet --locked --package firmmap-python --no-default-features
-echo "checked: here: $what"
+# Interpreters whose ABI is that of one version; here by the toolchain that is here.
+mkdir -p "$TARGET/free-threaded"
+for version in 3.14 3.15; do
+    config=$TARGET/free-threaded/$version.txt
+    sed "s/^version=.*/version=$version/" scripts/free-threaded.txt >"$config"
+    what="the binding for CPython ${version}t"
+    PYO3_CONFIG_FILE=$config RUSTFLAGS=-Dwarnings CARGO_TARGET_DIR=$TARGET/free-threaded \
+        cargo check --quiet --locked --package firmmap-python --no-default-features
+    echo "checked: here: $what"
+done
 PYO3_CONFIG_FILE=$config check aarch64-apple-darwin "$what" --package firmmap-python --no-default-features
 
 wasm=crates/firmmap/tests/wasm

@@ -9,7 +9,7 @@ echo "== all of this passed: ${names[*]}"
 for name in "${names[@]}"; do
     case $name in
     doctest | windows-doctest) lines='^test result:' ;;
-    pytest) lines='^== CPython|^(=+ )?[0-9]+ (passed|skipped).* in ' ;;
+    pytest | state-mutex) lines='^== CPython|^(=+ )?[0-9]+ (passed|skipped).* in ' ;;
     cpython) lines='^test_mmap of CPython|^skipped:' ;;
     files) lines='^file tests of CPython|^skipped:' ;;
     windows-extension) lines='^the Python' ;;

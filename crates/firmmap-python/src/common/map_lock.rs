@@ -40,19 +40,19 @@ pub(crate) unsafe trait MapState {
 }
 
 pub(crate) struct MapLock<T> {
-    #[cfg(not(Py_GIL_DISABLED))]
+    #[cfg(not(state_mutex))]
     ready: std::cell::Cell<Ready>,
     state: StateLock<T>,
 }
 
 // SAFETY: the byte is used with the GIL only, as a token says each time.
-#[cfg(not(Py_GIL_DISABLED))]
+#[cfg(not(state_mutex))]
 unsafe impl<T: Send> Sync for MapLock<T> {}
 
 impl<T: MapState> MapLock<T> {
     pub(crate) fn new(state: T) -> Self {
         Self {
-            #[cfg(not(Py_GIL_DISABLED))]
+            #[cfg(not(state_mutex))]
             ready: std::cell::Cell::new(state.ready()),
             state: StateLock::new(state),
         }
@@ -76,7 +76,7 @@ impl<T: MapState> MapLock<T> {
 
     /// The state is ours. After a panic it is ready for nothing, until the next `work`.
     #[inline(always)]
-    #[cfg(not(Py_GIL_DISABLED))]
+    #[cfg(not(state_mutex))]
     fn renew_after<R>(&self, state: &mut T, work: impl FnOnce(&mut T) -> R) -> R {
         self.ready.set(Ready::No);
         let result = work(state);
@@ -85,7 +85,7 @@ impl<T: MapState> MapLock<T> {
     }
 
     #[inline(always)]
-    #[cfg(Py_GIL_DISABLED)]
+    #[cfg(state_mutex)]
     fn renew_after<R>(&self, state: &mut T, work: impl FnOnce(&mut T) -> R) -> R {
         work(state)
     }
@@ -148,7 +148,7 @@ impl<T: MapState> MapLock<T> {
     ///
     /// - As for [`try_file`](Self::try_file).
     #[inline(always)]
-    #[cfg(not(Py_GIL_DISABLED))]
+    #[cfg(not(state_mutex))]
     unsafe fn try_state<R>(&self, _py: Python<'_>, wanted: Ready, work: impl FnOnce(&mut T) -> Option<R>) -> Option<R> {
         if self.ready.get() < wanted {
             return None;
@@ -162,7 +162,7 @@ impl<T: MapState> MapLock<T> {
     ///
     /// - As for [`try_file`](Self::try_file).
     #[inline]
-    #[cfg(Py_GIL_DISABLED)]
+    #[cfg(state_mutex)]
     unsafe fn try_state<R>(&self, py: Python<'_>, wanted: Ready, work: impl FnOnce(&mut T) -> Option<R>) -> Option<R> {
         self.state.try_with(py, |state| if state.ready() < wanted { None } else { work(state) })?
     }

@@ -9,7 +9,7 @@ pub(crate) mod map_lock;
 pub(crate) mod shared_file;
 #[allow(unsafe_code)]
 pub(crate) mod state_lock;
-#[cfg(Py_GIL_DISABLED)]
+#[cfg(state_mutex)]
 mod state_mutex;
 
 mod fast;

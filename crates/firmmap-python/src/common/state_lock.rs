@@ -7,24 +7,24 @@ use pyo3::Python;
 /// State behind the GIL, or behind a mutex where there is none.
 pub(crate) struct StateLock<T>(Inner<T>);
 
-#[cfg(not(Py_GIL_DISABLED))]
+#[cfg(not(state_mutex))]
 struct Inner<T> {
     busy: std::cell::Cell<bool>,
     value: std::cell::UnsafeCell<T>,
 }
 
-#[cfg(Py_GIL_DISABLED)]
+#[cfg(state_mutex)]
 type Inner<T> = super::state_mutex::StateMutex<T>;
 
 // SAFETY: `with` needs the GIL, so that only one thread at a time gets at the value.
-#[cfg(not(Py_GIL_DISABLED))]
+#[cfg(not(state_mutex))]
 unsafe impl<T: Send> Sync for StateLock<T> {}
 
 impl<T> StateLock<T> {
     pub(crate) fn new(value: T) -> Self {
-        #[cfg(not(Py_GIL_DISABLED))]
+        #[cfg(not(state_mutex))]
         return Self(Inner { busy: std::cell::Cell::new(false), value: std::cell::UnsafeCell::new(value) });
-        #[cfg(Py_GIL_DISABLED)]
+        #[cfg(state_mutex)]
         return Self(Inner::new(value));
     }
 
@@ -34,14 +34,14 @@ impl<T> StateLock<T> {
     ///
     /// If `work` has come back here.
     #[inline(always)]
-    #[cfg(not(Py_GIL_DISABLED))]
+    #[cfg(not(state_mutex))]
     pub(crate) fn with<R>(&self, py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> R {
         self.try_with(py, work).expect("a map was used from inside its own operation")
     }
 
     /// As [`with`](Self::with), but `None` where that would panic.
     #[inline(always)]
-    #[cfg(not(Py_GIL_DISABLED))]
+    #[cfg(not(state_mutex))]
     pub(crate) fn try_with<R>(&self, _py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> Option<R> {
         struct Busy<'a>(&'a std::cell::Cell<bool>);
         impl Drop for Busy<'_> {
@@ -60,16 +60,16 @@ impl<T> StateLock<T> {
 
     /// Where the state is, for [`MapLock`](super::map_lock::MapLock), which knows when nobody has it.
     #[inline(always)]
-    #[cfg(not(Py_GIL_DISABLED))]
+    #[cfg(not(state_mutex))]
     pub(super) fn get(&self) -> *mut T {
         self.0.value.get()
     }
 
     /// As [`try_with`](Self::try_with), for the garbage collector, which must not wait for another thread.
     pub(crate) fn try_read<R>(&self, py: Python<'_>, work: impl FnOnce(&T) -> R) -> Option<R> {
-        #[cfg(not(Py_GIL_DISABLED))]
+        #[cfg(not(state_mutex))]
         return self.try_with(py, |value| work(value));
-        #[cfg(Py_GIL_DISABLED)]
+        #[cfg(state_mutex)]
         {
             let _ = py;
             self.0.try_read(work)
@@ -78,14 +78,14 @@ impl<T> StateLock<T> {
 
     /// As [`with`](Self::with), which cannot panic here.
     #[inline]
-    #[cfg(Py_GIL_DISABLED)]
+    #[cfg(state_mutex)]
     pub(crate) fn try_with<R>(&self, py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> Option<R> {
         Some(self.with(py, work))
     }
 
     /// Runs `work` with the state. `work` must not call into Python, which could come back here.
     #[inline]
-    #[cfg(Py_GIL_DISABLED)]
+    #[cfg(state_mutex)]
     pub(crate) fn with<R>(&self, py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> R {
         self.0.with(|| crate::sys::detach::Detached::new(py), work)
     }
