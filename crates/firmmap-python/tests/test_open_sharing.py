@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import io
 import os
 import pickle
@@ -238,6 +239,31 @@ def count_in_a_block(m: firmmap.MappedFile) -> int:
         return m.count(b"\n")
 
 
+class Wrapping:
+    """What calls the function of a map's pickle itself."""
+
+    def __init__(self, m: firmmap.MappedFile) -> None:
+        self.m = m
+
+    def __reduce__(self) -> Any:
+        return restored, (pickle.dumps(self.m),)
+
+
+def restored(data: bytes) -> Any:
+    return pickle.loads(data)
+
+
+def loads(m: firmmap.MappedFile) -> str:
+    """What a worker does that loads a pickle itself."""
+    data = m.read()
+    os.unlink(m.name)
+    try:
+        pickle.loads(data)
+    except FileNotFoundError:
+        return "told"
+    return "not told"
+
+
 def opened_and_removed(path: Path) -> firmmap.MappedFile:
     """What a worker does that returns a map whose file is gone."""
     m = firmmap.open(path)
@@ -260,6 +286,11 @@ def test_workers_without_the_file(path: Path, method: str) -> None:
             with pytest.raises(FileNotFoundError) as missing:
                 pool.apply_async(work, [m]).get(60)
             assert missing.value.errno == 2
+        for bound in (m.count, functools.partial(m.rfind, end=9)):
+            with pytest.raises(FileNotFoundError):
+                pool.apply_async(bound, [b"\n"]).get(60)
+        with pytest.raises(FileNotFoundError):
+            pool.apply_async(len, [Wrapping(m)]).get(60)
         path.write_bytes(TEXT[:-1])
         range_and_end = f"length {len(TEXT)} from offset 0 reaches behind the end of the file of {len(TEXT) - 1} bytes"
         message = f"{range_and_end}: '{path}'"
@@ -268,7 +299,14 @@ def test_workers_without_the_file(path: Path, method: str) -> None:
                 pool.apply_async(work, [m]).get(60)
         path.write_bytes(TEXT)
         assert [pool.apply_async(work, [m]).get(60) for work in works] == [len(TEXT), TEXT[0], 10_000, 10_000]
-        # Who calls pickle gets the error at once.
+        # Who calls pickle gets the error at once, in a task too.
+        pickled = path.with_name("pickled")
+        with firmmap.open(pickled, "w+") as other:
+            other.write(b"a map")
+            data = pickle.dumps(other)
+        pickled.write_bytes(data)
+        with firmmap.open(pickled) as other:
+            assert pool.apply_async(loads, [other]).get(60) == "told"
         data = pickle.dumps(m)
         path.unlink()
         with pytest.raises(FileNotFoundError):

@@ -1,5 +1,6 @@
 """The Python half of MappedFile: its registration, and what a pickle calls."""
 
+import functools
 import io
 import os
 import sys
@@ -30,9 +31,19 @@ def restore(kind, path, mode, offset, length, capacity, sparse, keep_file, load)
             load=load,
         )
     except Exception as error:
-        if sys._getframe(1).f_globals.get("__name__", "").startswith("multiprocessing."):
-            return Unmapped(error)
+        if _is_loaded_by_multiprocessing(sys._getframe(1)):
+            return Unmapped(error, kind)
         raise
+
+
+def _is_loaded_by_multiprocessing(frame):
+    """Return whether multiprocessing loads the pickle, and not code that it has called."""
+    while frame:
+        package, _, module = str(frame.f_globals.get("__name__")).partition(".")
+        if package == "multiprocessing":
+            return module in ("connection", "queues", "spawn")
+        frame = frame.f_back
+    return False
 
 
 def too_short(path, offset, length, size):
@@ -47,25 +58,31 @@ class Unmapped:
     For multiprocessing only. Where its pools load arguments and results, an exception ends a
     worker or a thread of theirs, and whoever waits for the task waits for ever. In the task
     it is sent to whoever waits.
+
+    It is no MappedFile: isinstance() says so, and where bytes are expected it can be a TypeError.
     """
 
-    def __init__(self, error):
+    def __init__(self, error, kind):
         self._error = error
+        self._kind = kind
 
     def __getattr__(self, name):
-        raise self._error
+        # A method is loaded by its name: what multiprocessing loads so must not fail before it is called.
+        if callable(getattr(self._kind, name, None)):
+            return functools.partial(Unmapped._fail, self)
+        self._fail()
 
     def __repr__(self):
-        return f"<MappedFile that could not be mapped: {self._error!r}>"
+        return f"<{self._kind.__name__} that could not be mapped: {self._error!r}>"
 
     def __reduce__(self):
-        return Unmapped, (self._error,)
+        return Unmapped, (self._error, self._kind)
 
     def __setstate__(self, state):
         """Leave out what a subclass has added to the map."""
 
-    def _fail(self, *_):
-        raise self._error
+    def _fail(self, *_, **__):
+        raise self._error.with_traceback(None)
 
     __len__ = __getitem__ = __setitem__ = __contains__ = __iter__ = __next__ = __reversed__ = _fail
-    __enter__ = __exit__ = __buffer__ = _fail
+    __enter__ = __exit__ = __buffer__ = __eq__ = __hash__ = __bool__ = _fail
