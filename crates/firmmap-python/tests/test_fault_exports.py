@@ -38,6 +38,7 @@ from fault_support import (
     run,
     victim,
 )
+from support import run_alone
 
 pytestmark = only_linux
 
@@ -1313,3 +1314,8 @@ def test_a_fault_in_a_trace_function_while_another_one_is_told() -> None:
             sys.settrace(None)
     """)
     assert (out, err) == ("told\n", "")
+
+
+def test_code_that_clears_exceptions() -> None:
+    """F3: a warning, or a file that closes itself, just after the access loses nobody's exception."""
+    run_alone("cleared_faults.py")

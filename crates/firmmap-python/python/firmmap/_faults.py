@@ -50,6 +50,12 @@ class _LateFault(MapFaultError):
         super().__init__(*offsets[:1])
         _note(self, offsets[1:])
 
+    def __del__(self):
+        # No code of Python's has seen it: from CPython 3.15 on it is also raised where C code asks for signals, and may
+        # clear it.
+        if self.__traceback__ is None and self.offset is not None:
+            raise _make_error([self.offset])
+
 
 _LateFault.__name__ = _LateFault.__qualname__ = "MapFaultError"
 _LateFault.__module__ = "firmmap"

@@ -18,6 +18,8 @@ pub(super) enum Place {
     Here,
     /// Code of CPython's own that may drop it. Soon whoever has called that is running again.
     Later,
+    /// As `Later`, and it is dropped: an object that is freed warns, or closes itself.
+    Cleared,
     /// Code of CPython's own that may drop it. No code of the program's has called that: it shows an exception, say.
     Afterwards,
     /// A caller who ends because of it, and shows it to nobody.
@@ -44,6 +46,12 @@ fn effect(module: &str, function: &str) -> Option<Place> {
         ("codecs" | "encodings" | "linecache" | "tokenize", _) => Some(Place::Later),
         ("_frozen_importlib" | "_frozen_importlib_external", _) => Some(Place::Later),
         ("importlib", _) if module.starts_with("importlib._bootstrap") => Some(Place::Later),
+        ("enum" | "logging", _) => Some(Place::Later),
+        // A file that is freed warns that it is unclosed, or closes itself; CPython clears what is raised there.
+        ("socket" | "warnings" | "_py_warnings", _) => Some(Place::Cleared),
+        ("_compression" | "bz2" | "compression" | "gzip" | "lzma" | "tempfile", "close" | "closed") => {
+            Some(Place::Cleared)
+        }
         // Whoever calls these gets it; unless they were called from above.
         ("asyncio" | "concurrent" | "selectors" | "threading" | "traceback" | "weakref", _) => Some(Place::Here),
         _ => None,
@@ -95,6 +103,7 @@ fn place_from(mut frame: Bound<'_, PyAny>) -> PyResult<Place> {
         let function = text(&function)?;
         let module = module(&frame)?;
         let module = module.as_ref().map(text).transpose()?;
+        let is_first = std::mem::replace(&mut is_first, false);
         let is_runner = module == Some("asyncio.runners") && function == "run";
         if may_be_of_loop && is_runner {
             return Ok(Place::Nowhere);
@@ -102,19 +111,54 @@ fn place_from(mut frame: Bound<'_, PyAny>) -> PyResult<Place> {
         match module.and_then(|module| effect(module, function)) {
             Some(place @ (Place::Dropped | Place::Nowhere)) => return Ok(place),
             Some(Place::Here) => {}
+            Some(_) if found == Place::Cleared => {}
             Some(worse) => found = worse,
-            // CPython shows an exception on a `sys.stderr` of the program's.
-            None if matches!(function, "write" | "flush") && caller(&frame)?.is_none() => return Ok(Place::Dropped),
             // Or this has called the loop.
             None if may_be_of_loop && !is_coroutine(&code)? => return Ok(Place::Later),
-            None => return Ok(found),
+            None => match caller(&frame)? {
+                // CPython shows an exception on a `sys.stderr` of the program's.
+                None if matches!(function, "write" | "flush") && has_other_stderr(code.py()) => {
+                    return Ok(Place::Dropped);
+                }
+                // A file of the program's that closes itself, where it is freed.
+                _ if is_first && matches!(function, "close" | "closed") && !is_coroutine(&code)? => {
+                    found = Place::Cleared;
+                }
+                // What the program has put in the place of `warnings.showwarning`, or what that imports.
+                Some(caller) if is_cleared(caller.clone())? => found = Place::Cleared,
+                _ => return Ok(found),
+            },
         }
         let is_of_loops = module.is_some_and(|module| module.starts_with("asyncio.") || module == "weakref");
         may_be_of_loop = (may_be_of_loop || is_first) && is_of_loops && !is_runner && !is_coroutine(&code)?;
-        is_first = false;
         frame = match caller(&frame)? {
             Some(caller) => caller,
-            None => return Ok(if found == Place::Later { Place::Afterwards } else { Place::Nowhere }),
+            None if matches!(found, Place::Later | Place::Cleared) => return Ok(Place::Afterwards),
+            None => return Ok(Place::Nowhere),
+        };
+    }
+}
+
+/// Whether `sys.stderr` is not CPython's own, so that functions of the program's can be called by CPython, which shows an exception. (A
+/// greenlet's first function has no caller either.)
+fn has_other_stderr(_py: Python<'_>) -> bool {
+    // SAFETY: attached, as the token says; names that end in a zero byte. What is borrowed is only compared.
+    let [stderr, original] = [c"stderr", c"__stderr__"].map(|name| unsafe { ffi::PySys_GetObject(name.as_ptr()) });
+    stderr != original
+}
+
+/// Whether a frame, or one of its callers, runs code of CPython's own that is called where exceptions are cleared.
+fn is_cleared(mut frame: Bound<'_, PyAny>) -> PyResult<bool> {
+    loop {
+        if let Some(module) = module(&frame)? {
+            let function = attribute(&code(&frame), c"co_name")?.cast_into::<PyString>()?;
+            if effect(text(&module)?, text(&function)?) == Some(Place::Cleared) {
+                return Ok(true);
+            }
+        }
+        frame = match caller(&frame)? {
+            Some(caller) => caller,
+            None => return Ok(false),
         };
     }
 }

@@ -291,7 +291,7 @@ extern "C" fn serve(_: *mut c_void) -> c_int {
 fn raise(py: Python<'_>) -> PyResult<c_int> {
     let place = frames::place(py);
     // What has called library code gets the exception after that; and CPython finishes what it shows before another message.
-    if matches!(place, Place::Later | Place::Afterwards) && may_postpone(py) {
+    if matches!(place, Place::Later | Place::Cleared | Place::Afterwards) && may_postpone(py) {
         return Ok(0);
     }
     POSTPONED.store(0, Ordering::Relaxed);
@@ -308,7 +308,7 @@ fn raise(py: Python<'_>) -> PyResult<c_int> {
     };
     match place {
         Place::Here | Place::Later | Place::Unseen => Err(exception),
-        Place::Afterwards | Place::Dropped | Place::Nowhere => {
+        Place::Cleared | Place::Afterwards | Place::Dropped | Place::Nowhere => {
             exception.write_unraisable(py);
             Ok(0)
         }

@@ -117,7 +117,7 @@ pub(crate) fn forget_handler<'py>(
 pub(crate) fn claim(py: Python<'_>) -> Returned<'_> {
     interrupt::was_raised(py);
     let offsets = list(py, &own_faults())?;
-    let is_dropped = matches!(frames::place_of_caller(py), Place::Afterwards | Place::Dropped);
+    let is_dropped = matches!(frames::place_of_caller(py), Place::Cleared | Place::Afterwards | Place::Dropped);
     let make_error = interpreter::current(py).and_then(|here| here.get(py, Kept::MakeError));
     if let Some(make_error) = make_error.filter(|_| is_dropped && !offsets.is_empty().unwrap_or(true)) {
         Exception::made(call(&make_error, [offsets.clone()])?).write_unraisable(py);
