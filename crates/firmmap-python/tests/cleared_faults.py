@@ -1,4 +1,4 @@
-"""Faults after which Python code is called where CPython clears exceptions: by warnings, by files that close themselves.
+"""Faults after which Python code is called where CPython clears exceptions: by warnings, by files that are freed.
 
     python cleared_faults.py
 

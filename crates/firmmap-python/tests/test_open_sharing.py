@@ -286,7 +286,7 @@ def test_workers_without_the_file(path: Path, method: str) -> None:
             with pytest.raises(FileNotFoundError) as missing:
                 pool.apply_async(work, [m]).get(60)
             assert missing.value.errno == 2
-        for bound in (m.count, functools.partial(m.rfind, end=9)):
+        for bound in (m.count, functools.partial(m.rfind, b"\n")):
             with pytest.raises(FileNotFoundError):
                 pool.apply_async(bound, [b"\n"]).get(60)
         with pytest.raises(FileNotFoundError):
