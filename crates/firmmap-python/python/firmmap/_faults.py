@@ -45,16 +45,20 @@ MapFaultError.__module__ = "firmmap"
 class _LateFault(MapFaultError):
     """MapFaultError, raised in another thread: only a class can be, so it finds the offset itself."""
 
+    __slots__ = ("_untold",)
+
     def __init__(self):
-        offsets = _firmmap._claim_faults()
+        offsets, is_told = _firmmap._claim_faults()
         super().__init__(*offsets[:1])
         _note(self, offsets[1:])
+        self._untold = [] if is_told else offsets
 
-    def __del__(self):
-        # No code of Python's has seen it: from CPython 3.15 on it is also raised where C code asks for signals, and may
-        # clear it.
-        if self.__traceback__ is None and self.offset is not None:
-            raise _make_error([self.offset])
+    if sys.version_info >= (3, 15):
+
+        def __del__(self):
+            # No code of Python's has seen it: it is also raised where C code asks for signals, and that may clear it.
+            if self.__traceback__ is None and getattr(self, "_untold", []):
+                raise _make_error(self._untold)
 
 
 _LateFault.__name__ = _LateFault.__qualname__ = "MapFaultError"

@@ -18,7 +18,7 @@ pub(crate) use interrupt::thread;
 
 use crate::args::{ArgParser, python_int, python_uint};
 use crate::sys::exception::{Exception, PyResult, PyTypeError};
-use crate::sys::objects::{Returned, boolean, call, call_method, class_name, new_list, none};
+use crate::sys::objects::{Returned, boolean, call, call_method, class_name, new_list, new_tuple, none};
 use frames::Place;
 use interpreter::Kept;
 
@@ -113,16 +113,19 @@ pub(crate) fn forget_handler<'py>(
     Ok(none(module.py()))
 }
 
-/// `_claim_faults()`: the offsets of the faults for which an exception is just being raised in this thread.
+/// `_claim_faults()`: the offsets of the faults for which an exception is just being raised in this thread, and whether they were shown, as
+/// it will be dropped.
 pub(crate) fn claim(py: Python<'_>) -> Returned<'_> {
     interrupt::was_raised(py);
     let offsets = list(py, &own_faults())?;
     let is_dropped = matches!(frames::place_of_caller(py), Place::Cleared | Place::Afterwards | Place::Dropped);
     let make_error = interpreter::current(py).and_then(|here| here.get(py, Kept::MakeError));
+    let mut is_told = false;
     if let Some(make_error) = make_error.filter(|_| is_dropped && !offsets.is_empty().unwrap_or(true)) {
         Exception::made(call(&make_error, [offsets.clone()])?).write_unraisable(py);
+        is_told = true;
     }
-    Ok(offsets)
+    Ok(new_tuple(py, [offsets, boolean(py, is_told)])?.into_any())
 }
 
 /// A list of places in maps. PyO3's functions panic, or wait for themselves, where there is no memory.
