@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Installs a wheel, and then an sdist, each into an empty environment, and runs scripts/smoke.py there (the sdist is compiled without
-# link-time optimisation: what is tried is that it can be). PyPI has to accept their
-# metadata (twine), and the tag of a Linux wheel has to be what auditwheel finds from the symbols that it needs. Without Rust the sdist
-# has to say that it needs it.
+# link-time optimisation: what is tried is that it can be). PyPI has to accept their metadata (twine), and the tag of a Linux wheel has
+# to be what auditwheel finds from the symbols that it needs. Without Rust the sdist has to say that it needs it.
 # usage: scripts/test-wheel.sh PYTHON DIRECTORY
 set -euo pipefail
 python=$1 directory=$2

@@ -162,6 +162,7 @@ def attempt(
     # The map is closed, or in order.
     if not m.closed:
         length = len(m)
+        assert len(m[:]) == length
         for index in {0, length // 2, length - 1} if length else ():
             m[index] = 1
             assert m[index : index + 2][:1] == b"\1"
