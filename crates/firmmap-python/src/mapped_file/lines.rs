@@ -82,12 +82,19 @@ impl Block {
             self.bytes.truncate(end.saturating_sub(position));
             source.end_in_file.set(Some(end));
         }
-        let mut result = Ok(());
-        firmmap::Mmap::find_line_ends(&self.bytes, |end| {
-            result = try_push(&mut self.ends, end as u32);
-            result.is_ok()
+        // An error that is assigned for each line would be dropped for each.
+        let mut failed = None;
+        firmmap::Mmap::find_line_ends(&self.bytes, |end| match try_push(&mut self.ends, end as u32) {
+            Ok(()) => true,
+            Err(error) => {
+                failed = Some(error);
+                false
+            }
         });
-        result.inspect_err(|_| self.ends.clear())?;
+        if let Some(error) = failed {
+            self.ends.clear();
+            return Err(error);
+        }
         (self.start, self.next, self.position) = (position, 0, position);
         self.changes = source.changes;
         Ok(())

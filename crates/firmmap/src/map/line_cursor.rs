@@ -314,9 +314,9 @@ impl LineCursor {
         if needles.is_everywhere() {
             let first = *next;
             memmem::find_line_ends(&bytes[first..], |end| {
-                result = push(lines, *next..first + end);
-                *next = first + end;
-                result.is_ok()
+                let line = *next..first + end;
+                *next = line.end;
+                push_or_stop(lines, line, &mut result)
             });
             *cut = *next < bytes.len();
             return result;
@@ -326,8 +326,7 @@ impl LineCursor {
             if let Some(column) = self.column {
                 let base = *next;
                 let (rest, has_needle) = memmem::find_lines_by_column(&bytes[base..], needle, column, |line| {
-                    result = push(lines, base + line.start..base + line.end);
-                    result.is_ok()
+                    push_or_stop(lines, base + line.start..base + line.end, &mut result)
                 });
                 *next = base + rest;
                 *cut = has_needle && memchr::memchr(b'\n', &bytes[*next..]).is_none();
@@ -337,13 +336,7 @@ impl LineCursor {
             }
             let base = *next;
             let (rest, end) = memmem::find_lines(&bytes[base..], needle, |line| {
-                match push(lines, base + line.start..base + line.end) {
-                    Ok(()) => true,
-                    Err(error) => {
-                        result = Err(error);
-                        false
-                    }
-                }
+                push_or_stop(lines, base + line.start..base + line.end, &mut result)
             });
             *next = base + rest;
             match end {
@@ -366,8 +359,7 @@ impl LineCursor {
             match memmem::find_byte(&bytes[found..], b'\n') {
                 Some(newline) => {
                     *next = found + newline + 1;
-                    result = push(lines, start..*next);
-                    result.is_ok().then_some(*next)
+                    push_or_stop(lines, start..*next, &mut result).then_some(*next)
                 }
                 None => {
                     (*next, *cut) = (start, true);
@@ -394,9 +386,11 @@ impl LineCursor {
     fn set_dense(&mut self, needles: &Needles, len: usize) {
         let found: usize = self.lines.iter().map(|line| line.end - line.start).sum();
         self.dense = found >= len / 2 && found > 0;
-        let line =
-            self.lines.last().filter(|_| self.dense && !needles.is_everywhere()).map(|line| &self.bytes[line.clone()]);
-        self.column = line.and_then(|line| Finder::new(needles.one()?, Direction::Forward).find(line));
+        let column = self.column.take();
+        let Some(needle) = needles.one().filter(|_| self.dense && !needles.is_everywhere()) else { return };
+        let Some(line) = self.lines.last().map(|line| &self.bytes[line.clone()]) else { return };
+        let still = column.filter(|&column| line.get(column..).is_some_and(|rest| rest.starts_with(needle)));
+        self.column = still.or_else(|| Finder::new(needle, Direction::Forward).find(line));
     }
 
     fn step_back(&mut self, map: &Mmap, needles: &Needles, limit: usize) -> Result<LineStep> {
@@ -498,6 +492,18 @@ fn push(lines: &mut Vec<Range<usize>>, line: Range<usize>) -> Result<()> {
     }
     lines.push(line);
     Ok(())
+}
+
+/// [`push`] for a search that is stopped by an error. A result that is assigned for each line would be dropped for each.
+#[inline(always)]
+fn push_or_stop(lines: &mut Vec<Range<usize>>, line: Range<usize>, result: &mut Result<()>) -> bool {
+    match push(lines, line) {
+        Ok(()) => true,
+        Err(error) => {
+            *result = Err(error);
+            false
+        }
+    }
 }
 
 #[cold]

@@ -99,14 +99,10 @@ pub(crate) fn find_lines_by_column(
     found: impl FnMut(Range<usize>) -> bool,
 ) -> (usize, bool) {
     let verifier = Verifier::new(bytes, needle);
-    let mut search = ColumnSearch { verifier, column, reach: column + needle.len(), start: 0, found };
-    search.find_lines();
-    let ColumnSearch { verifier, reach, start, .. } = search;
-    let has_needle = reach <= bytes.len() - start && verifier.is_match(start + column);
-    (start, has_needle)
+    ColumnSearch { verifier, column, reach: column + needle.len(), start: 0, found }.find_lines()
 }
 
-/// The state of [`find_lines_by_column`].
+/// The state of [`find_lines_by_column`]. What loops over lines has it by value, so that it is in registers.
 struct ColumnSearch<'a, F> {
     verifier: Verifier<'a>,
     column: usize,
@@ -118,17 +114,19 @@ struct ColumnSearch<'a, F> {
 }
 
 impl<F: FnMut(Range<usize>) -> bool> ColumnSearch<'_, F> {
-    fn find_lines(&mut self) {
+    #[inline]
+    fn find_lines(mut self) -> (usize, bool) {
         let bytes = self.verifier.bytes;
         if !processor::has_vectors() || bytes.len() < BLOCK {
             _ = memchr::memchr_iter(b'\n', bytes).all(|index| self.take(index + 1));
-            return;
+            return self.rest();
         }
         #[cfg(target_arch = "x86_64")]
-        if processor::has_avx2() {
-            // SAFETY: the processor has AVX2, as was just checked, and there is a block.
-            unsafe { self.find_lines_avx2() };
-        } else {
+        {
+            if processor::has_avx2() {
+                // SAFETY: the processor has AVX2, as was just checked, and there is a block.
+                return unsafe { self.find_lines_avx2() };
+            }
             // SAFETY: every x86-64 processor has SSE2, and there is a block.
             unsafe { line_ends::<std::arch::x86_64::__m128i>(bytes, |end| self.take(end)) };
         }
@@ -137,6 +135,7 @@ impl<F: FnMut(Range<usize>) -> bool> ColumnSearch<'_, F> {
         unsafe {
             line_ends::<std::arch::aarch64::uint8x16_t>(bytes, |end| self.take(end));
         }
+        self.rest()
     }
 
     /// # Safety
@@ -144,20 +143,32 @@ impl<F: FnMut(Range<usize>) -> bool> ColumnSearch<'_, F> {
     /// - The processor has AVX2; there are [`BLOCK`] bytes.
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2")]
-    unsafe fn find_lines_avx2(&mut self) {
+    unsafe fn find_lines_avx2(mut self) -> (usize, bool) {
         // SAFETY: the caller's promise.
-        unsafe { line_ends::<std::arch::x86_64::__m256i>(self.verifier.bytes, |end| self.take(end)) }
+        unsafe { line_ends::<std::arch::x86_64::__m256i>(self.verifier.bytes, |end| self.take(end)) };
+        self.rest()
+    }
+
+    /// Whether the line from `start` on, which goes on to `end`, has the needle in its column.
+    #[inline(always)]
+    fn has_needle(&self, end: usize) -> bool {
+        self.reach <= end - self.start && self.verifier.is_match(self.start + self.column)
     }
 
     /// The line that ends there, if it has the needle.
     #[inline(always)]
     fn take(&mut self, end: usize) -> bool {
-        let is_there = self.reach <= end - self.start && self.verifier.is_match(self.start + self.column);
-        if !is_there || !(self.found)(self.start..end) {
+        if !self.has_needle(end) || !(self.found)(self.start..end) {
             return false;
         }
         self.start = end;
         true
+    }
+
+    /// What follows the last line that was taken.
+    #[inline(always)]
+    fn rest(&self) -> (usize, bool) {
+        (self.start, self.has_needle(self.verifier.bytes.len()))
     }
 }
 
