@@ -11,8 +11,11 @@ if [[ ! -x $RUSTC || ! -e $("$RUSTC" --print sysroot)/lib/rustlib/src/rust/libra
     exit 1
 fi
 export RUSTC RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$TARGET/cross
-# Backtraces need the lines; the rest would be most of what the linker writes.
-export CARGO_PROFILE_DEV_DEBUG=${CARGO_PROFILE_DEV_DEBUG:-line-tables-only}
+# Backtraces need the lines; the rest would be most of what the linker writes. What is only checked has no
+# backtraces, nor has WebAssembly.
+features=panic-unwind,backtrace debug=line-tables-only
+[[ $1 != check && $target != wasm32-* ]] || features=panic-unwind debug=false
+export CARGO_PROFILE_DEV_DEBUG=${CARGO_PROFILE_DEV_DEBUG:-$debug}
 
 case $target in
 aarch64-unknown-linux-gnu)
@@ -46,4 +49,4 @@ i686-unknown-linux-gnu)
     export CARGO_TARGET_I686_UNKNOWN_LINUX_GNU_LINKER=i686-linux-gnu-gcc
     ;;
 esac
-exec cargo "$@" --target "$target" -Zbuild-std=std,panic_unwind,panic_abort,test
+exec cargo "$@" --target "$target" -Zbuild-std=std,panic_unwind,panic_abort,test -Zbuild-std-features="$features"
