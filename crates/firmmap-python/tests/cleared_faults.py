@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import _thread
 import bz2
+import contextlib
+import functools
 import gzip
+import http.client
 import io
 import logging
 import lzma
 import os
 import socket
 import sys
+import tarfile
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import firmmap
@@ -34,10 +39,70 @@ class Closing(io.RawIOBase):
         super().close()
 
 
+class Finishing(io.RawIOBase):
+    def close(self) -> None:
+        self.finish()
+        with contextlib.suppress(KeyError):
+            super().close()
+
+    def finish(self) -> None:
+        len([self])
+
+    def readable(self) -> bool:
+        return True
+
+
+class Flushing(io.RawIOBase):
+    def flush(self) -> None:
+        len([self])
+        super().flush()
+
+
+class Written(io.RawIOBase):
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        return len(bytes(data))
+
+
+class Seeking(Written):
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, distance: int, whence: int = 0) -> int:
+        return max(distance, 0)
+
+
 class Property(io.RawIOBase):
     @property
     def closed(self) -> bool:
         return False
+
+
+class Asking(io.RawIOBase):
+    @property
+    def closed(self) -> bool:
+        return self.is_closed()
+
+    def is_closed(self) -> bool:
+        return len([self]) > 1
+
+
+class Output(io.StringIO):
+    """In the place of `sys.stdout` and `sys.stderr`: `input()` calls its methods."""
+
+    def write(self, text: str) -> int:
+        return super().write("".join([text]))
+
+    def flush(self) -> None:
+        len([self])
+
+    def fileno(self) -> int:
+        raise io.UnsupportedOperation(str(self))
 
 
 async def never_awaited() -> None:
@@ -62,13 +127,52 @@ def made_file() -> object:
     return file
 
 
+def written(kind: Callable[[Any], Any], raw: Callable[[], Any]) -> Callable[[], object]:
+    def make() -> object:
+        file = kind(raw())
+        file.write("text" if isinstance(file, io.TextIOBase) else b"bytes")
+        return file
+
+    return make
+
+
+def archived() -> object:
+    with zipfile.ZipFile(io.BytesIO(), "w") as archive:
+        archive.writestr("name", "text")
+        return archive.open("name")
+
+
+def extracted() -> object:
+    memory = io.BytesIO()
+    with tarfile.open(fileobj=memory, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("name"))
+    memory.seek(0)
+    return tarfile.open(fileobj=memory).extractfile("name")
+
+
+def response() -> object:
+    one, other = socket.socketpair()
+    with one, other:
+        other.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 4\r\n\r\ntext")
+        answer = http.client.HTTPResponse(one)
+        answer.begin()
+        return answer
+
+
+class Module:
+    """What takes the place of a module, to load its names when they are asked for."""
+
+    def __getattr__(self, name: str) -> object:
+        raise AttributeError(str([name]))
+
+
 def started_scan() -> object:
     entries = os.scandir("/")
     next(entries)
     return entries
 
 
-# What is freed after the access.
+# What is freed after the access, or called by C code.
 FREED: dict[str, Callable[[], object]] = {
     "open": lambda: open(os.devnull),  # noqa: SIM115
     "socket": socket.socket,
@@ -78,8 +182,20 @@ FREED: dict[str, Callable[[], object]] = {
     "bz2": compressed(bz2.open),
     "lzma": compressed(lzma.open),
     "closes itself": Closing,
+    "closes itself in steps": Finishing,
+    "flushes itself": Flushing,
     "property": Property,
+    "property that asks": Asking,
     "text": lambda: io.TextIOWrapper(Closing()),  # type: ignore[type-var]
+    "reader": lambda: io.BufferedReader(Finishing()),
+    "writer": written(io.BufferedWriter, Written),
+    "random": written(io.BufferedRandom, Seeking),
+    "written text": written(io.TextIOWrapper, Written),
+    "zip": archived,
+    "tar": extracted,
+    "http": response,
+    "input": lambda: input,
+    "import": lambda: functools.partial(__import__, "module_of_ours"),
     "makefile": made_file,
     "coroutine": never_awaited,
 }
@@ -104,7 +220,10 @@ def by_default() -> None:
 
 def access(view: memoryview, make: Callable[[], object]) -> int:
     kept = make()
-    assert kept is not None
+    if callable(kept):
+        byte = view[2 * PAGE]
+        kept()
+        return byte
     return view[2 * PAGE]
 
 
@@ -124,6 +243,17 @@ def attempt(make: Callable[[], object]) -> bool:
         except firmmap.MapFaultError as error:
             told.append(type(error).__name__)
     return "MapFaultError" in told
+
+
+@contextlib.contextmanager
+def replaced() -> Iterator[None]:
+    """The files of the program are its own, and not CPython's."""
+    before = sys.stdin, sys.stdout, sys.stderr
+    sys.stdin, sys.stdout, sys.stderr = io.StringIO("line\n" * 99), Output(), Output()
+    try:
+        yield
+    finally:
+        sys.stdin, sys.stdout, sys.stderr = before
 
 
 def in_thread(work: Callable[[], bool]) -> bool:
@@ -150,13 +280,16 @@ def write(path: str, done: Any) -> None:
 def main() -> int:
     sys.unraisablehook = lambda unraisable: told.append(unraisable.exc_type.__name__)
     warnings.simplefilter("always")
+    sys.modules["module_of_ours"] = Module()  # type: ignore[assignment]
     logging.getLogger("py.warnings").addHandler(logging.NullHandler())
     lost = 0
     for way in (by_default, by_own, by_logging):
         way()
         for name, make in FREED.items():
             for where, run in (("main", lambda work: work()), ("other", in_thread)):
-                if not run(lambda: attempt(make)):  # noqa: B023
+                with replaced() if name == "input" else contextlib.nullcontext():
+                    is_told = run(lambda: attempt(make))  # noqa: B023
+                if not is_told:
                     lost += 1
                     print(f"{name}, {way.__name__}, {where} thread: {told}")
     by_default()

@@ -53,12 +53,11 @@ class _LateFault(MapFaultError):
         _note(self, offsets[1:])
         self._untold = [] if is_told else offsets
 
-    if sys.version_info >= (3, 15):
-
-        def __del__(self):
-            # No code of Python's has seen it: it is also raised where C code asks for signals, and that may clear it.
-            if self.__traceback__ is None and getattr(self, "_untold", []):
-                raise _make_error(self._untold)
+    def __del__(self):
+        # No code of Python's has seen it. Up to CPython 3.11 it can be C code that makes it of the
+        # class, and then clears it; from 3.15 on it is also raised where C code asks for signals.
+        if self.__traceback__ is None and getattr(self, "_untold", []):
+            raise _make_error(self._untold)
 
 
 _LateFault.__name__ = _LateFault.__qualname__ = "MapFaultError"

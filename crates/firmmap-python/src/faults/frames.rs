@@ -2,6 +2,8 @@
 //!
 //! Nothing here runs Python code but what is said: names are compared only where they are plain strings.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -77,10 +79,84 @@ fn is_machinery(module: &str) -> bool {
     )
 }
 
-/// Who gets an exception that is raised in this thread now. Runs no Python code.
+/// Functions of the program's that CPython calls where it clears exceptions: when it frees a file, for `input()` and `print()`, and up to
+/// 3.12 while it imports a name.
+fn may_be_cleared(function: &str) -> bool {
+    matches!(
+        function,
+        "close"
+            | "closed"
+            | "fileno"
+            | "flush"
+            | "isatty"
+            | "readable"
+            | "seek"
+            | "seekable"
+            | "tell"
+            | "writable"
+            | "write"
+            | "__getattr__"
+            | "__getattribute__"
+    )
+}
+
+/// The frame of such a function in the main thread, for which an exception was put off, and its code: until it is left, it is put off for
+/// what the function calls, too. Addresses, and no references: what the frame holds may be an object that is being freed.
+static CLEARED: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+
+/// Who gets an exception that is raised in this thread, the main one, now. Runs no Python code.
 pub(super) fn place(py: Python<'_>) -> Place {
-    let place = running(py).and_then(|frame| frame.map_or(Ok(Place::Nowhere), place_from));
+    let place = running(py).and_then(|frame| {
+        let Some(frame) = frame else { return Ok(Place::Nowhere) };
+        let cleared = CLEARED.each_ref().map(|address| address.load(Ordering::Relaxed));
+        if cleared[0] != 0 && is_among(&frame, cleared)? {
+            return Ok(Place::Cleared);
+        }
+        let place = place_from(frame.clone())?;
+        let is_left = place != Place::Cleared || !is_entered(&frame)?;
+        set_cleared(if is_left { [0, 0] } else { addresses(&frame) });
+        Ok(place)
+    });
     place.unwrap_or(Place::Here)
+}
+
+/// The main thread was told.
+pub(super) fn forget_cleared() {
+    set_cleared([0, 0]);
+}
+
+fn set_cleared(addresses: [usize; 2]) {
+    for (place, address) in CLEARED.iter().zip(addresses) {
+        place.store(address, Ordering::Relaxed);
+    }
+}
+
+fn addresses(frame: &Bound<'_, PyAny>) -> [usize; 2] {
+    [frame.as_ptr().addr(), code(frame).as_ptr().addr()]
+}
+
+/// Whether a frame has these addresses, or one of its callers has.
+fn is_among(frame: &Bound<'_, PyAny>, wanted: [usize; 2]) -> PyResult<bool> {
+    let mut frame = Some(frame.clone());
+    while let Some(this) = frame {
+        if addresses(&this) == wanted {
+            return Ok(true);
+        }
+        frame = caller(&this)?;
+    }
+    Ok(false)
+}
+
+/// Whether a frame has just begun to run [a function that CPython may have called](may_be_cleared): what it is told of, whoever has called
+/// it has met.
+fn is_entered(frame: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let code = code(frame);
+    let function = attribute(&code, c"co_name")?.cast_into::<PyString>()?;
+    if !may_be_cleared(text(&function)?) || is_coroutine(&code)? {
+        return Ok(false);
+    }
+    let line = |object: &Bound<'_, PyAny>, name| attribute(object, name).map(|line| exact_int(line.as_borrowed()));
+    Ok(line(frame, c"f_lineno")? == line(&code, c"co_firstlineno")?)
 }
 
 /// As [`place`], for an exception that is raised in the caller of the Python function that runs. CPython 3.15 also raises where there is none:
@@ -120,10 +196,8 @@ fn place_from(mut frame: Bound<'_, PyAny>) -> PyResult<Place> {
                 None if matches!(function, "write" | "flush") && has_other_stderr(code.py()) => {
                     return Ok(Place::Dropped);
                 }
-                // A file of the program's that closes itself, where it is freed.
-                _ if is_first && matches!(function, "close" | "closed") && !is_coroutine(&code)? => {
-                    found = Place::Cleared;
-                }
+                // A file of the program's that closes itself where it is freed, for one.
+                _ if is_first && is_entered(&frame)? => found = Place::Cleared,
                 // What the program has put in the place of `warnings.showwarning`, or what that imports.
                 Some(caller) if is_cleared(caller.clone())? => found = Place::Cleared,
                 _ => return Ok(found),

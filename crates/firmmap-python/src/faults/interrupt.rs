@@ -294,6 +294,7 @@ fn raise(py: Python<'_>) -> PyResult<c_int> {
     if matches!(place, Place::Later | Place::Cleared | Place::Afterwards) && may_postpone(py) {
         return Ok(0);
     }
+    frames::forget_cleared();
     POSTPONED.store(0, Ordering::Relaxed);
     REQUESTED.store(0, Ordering::SeqCst);
     let exception = match super::deliver(py) {
