@@ -230,6 +230,12 @@ def first(m: firmmap.MappedFile) -> int:
     return m[0]
 
 
+def first_of(maps: Any) -> int:
+    """What a worker does that reads a byte of a map in a collection."""
+    (found,) = maps
+    return first(found) if not isinstance(found, dict) else first_of(found)
+
+
 def count_lines(m: firmmap.MappedFile) -> int:
     return sum(1 for _ in m)
 
@@ -291,6 +297,11 @@ def test_workers_without_the_file(path: Path, method: str) -> None:
                 pool.apply_async(bound, [b"\n"]).get(60)
         with pytest.raises(FileNotFoundError):
             pool.apply_async(len, [Wrapping(m)]).get(60)
+        # These are loaded with their hashes.
+        for maps in ({m: 1}, {m}, frozenset([m]), [{m: {m}}]):
+            assert pool.apply_async(len, [maps]).get(60) == 1
+            with pytest.raises(FileNotFoundError):
+                pool.apply_async(first_of, [maps]).get(60)
         path.write_bytes(TEXT[:-1])
         range_and_end = f"length {len(TEXT)} from offset 0 reaches behind the end of the file of {len(TEXT) - 1} bytes"
         message = f"{range_and_end}: '{path}'"

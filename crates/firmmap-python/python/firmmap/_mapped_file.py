@@ -53,13 +53,14 @@ def too_short(path, offset, length, size):
 
 
 class Unmapped:
-    """Takes the place of a map that cannot be mapped again: whatever is done with it raises the error.
+    """Takes the place of a map that cannot be mapped again: its methods and operators raise the error.
 
     For multiprocessing only. Where its pools load arguments and results, an exception ends a
     worker or a thread of theirs, and whoever waits for the task waits for ever. In the task
     it is sent to whoever waits.
 
     It is no MappedFile: isinstance() says so, and where bytes are expected it can be a TypeError.
+    It is equal to itself, as a map is: dicts and sets of maps are loaded in the same place.
     """
 
     def __init__(self, error, kind):
@@ -85,4 +86,4 @@ class Unmapped:
         raise self._error.with_traceback(None)
 
     __len__ = __getitem__ = __setitem__ = __contains__ = __iter__ = __next__ = __reversed__ = _fail
-    __enter__ = __exit__ = __buffer__ = __eq__ = __hash__ = __bool__ = _fail
+    __enter__ = __exit__ = __buffer__ = __bool__ = _fail
