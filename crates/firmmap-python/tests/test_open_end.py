@@ -10,6 +10,7 @@ import random
 import re
 import subprocess
 import sys
+import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -274,27 +275,35 @@ def test_a_write_after_lines_that_have_met_the_end(path: Path) -> None:
 
 APPENDER = """if True:
     import fcntl, firmmap, os, sys
-    path, me, flags = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    path, me, flags, gathers = sys.argv[1], *map(int, sys.argv[2:])
     m = firmmap.open(os.open(path, os.O_RDWR | flags), "r+", capacity=[None, 1 << 30][me % 2])
     lock = open(path, "rb")
-    for number in range(200):
-        record = b"%d %d %s\\n" % (me, number, b"x" * (number % 70))
-        if not flags:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            m.seek(0, 2)
-        m.write(record)
-        assert m[m.tell() - len(record) : m.tell()] == record
-        fcntl.flock(lock, fcntl.LOCK_UN)
+
+    def records():
+        for number in range(200):
+            if not flags:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                m.seek(0, 2)
+            yield b"%d %d %s\\n" % (me, number, b"x" * (number % 70))
+            fcntl.flock(lock, fcntl.LOCK_UN)
+
+    if gathers:
+        m.writelines(records())
+    else:
+        for record in records():
+            m.write(record)
+            assert m[m.tell() - len(record) : m.tell()] == record
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs flock")
 @pytest.mark.parametrize("flags", [0, os.O_APPEND], ids=["in turns", "at once"])
-def test_processes_that_append(path: Path, flags: int) -> None:
+@pytest.mark.parametrize("gathers", [0, 1], ids=["write", "writelines"])
+def test_processes_that_append(path: Path, flags: int, gathers: int) -> None:
     """G10: by turns with a lock, and at once with O_APPEND; no record is lost, none torn."""
     path.write_bytes(b"")
     arguments = [sys.executable, "-c", APPENDER, str(path)]
-    children = [subprocess.Popen([*arguments, str(me), str(flags)]) for me in range(4)]
+    children = [subprocess.Popen([*arguments, str(me), str(flags), str(gathers)]) for me in range(4)]
     assert [child.wait() for child in children] == [0] * 4
     lines = path.read_bytes().splitlines()
     for me in range(4):
@@ -409,7 +418,7 @@ LOOKS: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork(2)")
 def test_a_generator_that_forks_beside_private_memory(path: Path) -> None:
-    """G7: what was buffered is in the child's memory too, which the parent's lines do not reach."""
+    """G7: what was gathered is in the child's memory too, which the parent's lines do not reach."""
     path.write_bytes(b"." * 12)
     with firmmap.open(path, "c") as m:
 
@@ -429,7 +438,7 @@ def test_a_generator_that_forks_beside_private_memory(path: Path) -> None:
 @pytest.mark.parametrize("mode", ["r+", "a+"])
 @pytest.mark.parametrize("writes", [False, True])
 def test_a_generator_that_forks(path: Path, mode: Any, writes: bool) -> None:
-    """G7: what was buffered is written once, by the parent."""
+    """G7: what was gathered is written once, before the fork."""
     path.write_bytes(b"start\n")
     with firmmap.open(path, mode) as m:
         m.seek(0, 2)
@@ -455,6 +464,82 @@ def test_a_generator_that_forks(path: Path, mode: Any, writes: bool) -> None:
     # The child has a position of its own, but the end of the file is one for all.
     assert data.replace(b"child\n", b"") == b"start\none\ntwo\nthree\n"
     assert data.count(b"child\n") == (writes and mode == "a+")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork(2)")
+@pytest.mark.parametrize("mode", ["r+", "a+"])
+def test_a_generator_that_goes_on_in_a_child(path: Path, mode: Any) -> None:
+    """G7: as a daemon does, whose parent ends at once. Of a descriptor that is shared, each process has a copy."""
+    path.write_bytes(b"start\n")
+    program = os.fork()
+    if program == 0:
+        m = firmmap.open(path, mode)
+        m.seek(0, 2)
+
+        def lines() -> Iterator[bytes]:
+            yield b"one\n"
+            if child := os.fork():
+                os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+            yield b"two\n"
+            yield b"three\n"
+
+        status = 1
+        try:
+            m.writelines(lines())
+            m.close()
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(program, 0)[1] == 0
+    assert path.read_bytes() == b"start\none\ntwo\nthree\n"
+
+
+@pytest.mark.parametrize("looks", [False, True])
+def test_others_append_while_a_generator_runs(path: Path, looks: bool) -> None:
+    """G10: what was gathered at the end of the file goes to its end; elsewhere it overwrites, as a file does."""
+    path.write_bytes(b"")
+    with firmmap.open(path, "r+") as m:
+
+        def lines() -> Iterator[bytes]:
+            yield b"ours\n"
+            append(path, b"theirs\n")
+            if looks:
+                assert m.seek(0, 2) == 12
+            yield b"ours again\n"
+            append(path, b"theirs again\n")
+
+        m.writelines(lines())
+        assert m.tell() == (23 if looks else len(path.read_bytes()))
+    assert sorted(path.read_bytes().split()) == [b"again", b"again", b"ours", b"ours", b"theirs", b"theirs"]
+    path.write_bytes(b"." * 12)
+    with firmmap.open(path, "r+") as m:
+        m.writelines(iter([b"one\n", b"two\n"]))
+        assert m[:] == b"one\ntwo\n...."
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs resource limits")
+def test_lines_that_cannot_be_written_at_the_end(path: Path) -> None:
+    """G10: neither the position nor the file has changed then, also where others have appended."""
+    program = """
+        import os, resource, signal, sys
+        import firmmap
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        with firmmap.open(sys.argv[1], "r+") as m:
+            def lines():
+                yield b"ours\\n" * 100
+                with open(sys.argv[1], "ab") as other:
+                    other.write(b"theirs\\n")
+                resource.setrlimit(resource.RLIMIT_FSIZE, (100, -1))
+            try:
+                m.writelines(lines())
+            except OSError as error:
+                assert error.filename == sys.argv[1], error
+                print(m.tell(), m.size())
+    """
+    path.write_bytes(b"")
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program), str(path)], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("0 7\n", "")
+    assert path.read_bytes() == b"theirs\n"
 
 
 @pytest.mark.parametrize("name", LOOKS)

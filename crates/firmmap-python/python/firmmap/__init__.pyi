@@ -726,10 +726,13 @@ class MappedFile(RawIOBase, BufferedIOBase, BinaryIO):
     def writelines(self, lines: Iterable[ReadableBuffer], /) -> None:
         """Write all of the bytes objects; newlines are not added.
 
-        They are gathered into pieces of 256 KiB. A generator that uses the map finds
-        written what it has yielded; other programs see it a little later, and lose it
-        if this one is killed, or ends while a daemon thread is in the generator.
+        They are gathered into pieces of 256 KiB. A generator that uses the map, or
+        forks, finds written what it has yielded; from then on each object is written at
+        once. Other programs see the pieces a little later, and lose the last one if
+        this one is killed, or ends while a daemon thread is in the generator.
         """
+    def _write_gathered(self) -> None:
+        """Write what writelines() has gathered in this thread."""
     def truncate(self, size: SupportsIndex | None = None, /) -> int:
         """Make the map size bytes long, and its file end there; return size.
 

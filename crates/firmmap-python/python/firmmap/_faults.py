@@ -92,15 +92,27 @@ def _main_thread():
     return threading.main_thread().ident if threading else 0
 
 
-def _telling(fork):
-    """Return os.fork or os.forkpty, which first tells of a fault that its thread has just met.
+# The maps in which writelines() gathers what a generator yields.
+_gathering = []
 
-    The exception would else be raised in a function that another module has registered for
-    forks: nobody there expects it, and CPython drops it.
+
+def _write_gathered():
+    """Write what writelines() has gathered in this thread. After a fork, either process might end without that."""
+    for gatherer in list(_gathering):
+        _firmmap.MappedFile._write_gathered(gatherer)
+
+
+def _telling(fork):
+    """Return os.fork or os.forkpty, which first does what cannot wait.
+
+    It writes what was gathered, and tells of a fault that its thread has just met.
+    The exceptions would else be raised in a function that is registered for forks: nobody there
+    expects them, and CPython drops them.
     """
 
     @functools.wraps(fork)
     def telling():
+        _write_gathered()
         _firmmap._tell_faults()
         result = fork()
         if result == 0 or (type(result) is tuple and result[0] == 0):
@@ -140,9 +152,9 @@ def connect():
     would recur for ever. And disabling faulthandler reinstalls the handler that was there when it
     was enabled, which may be from before the guard. All of them still get other signals.
     """
-    is_first = _firmmap._connect_faults(_make_error, _main_thread())
+    is_first = _firmmap._connect_faults(_make_error, _main_thread(), _gathering)
     if is_first and hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_firmmap._faults_after_fork)
+        os.register_at_fork(before=_write_gathered, after_in_child=_firmmap._faults_after_fork)
     for module, name, wrap, mark in (
         (os, "fork", _telling, "_tells_faults"),
         (os, "forkpty", _telling, "_tells_faults"),

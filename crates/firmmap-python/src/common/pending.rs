@@ -12,12 +12,12 @@ use crate::sys::detach::detached;
 use crate::sys::exception::{PyBufferError, PyResult};
 use crate::sys::objects::{call_method, import};
 
-/// Pending writers, and what `writelines()` has buffered. One number, as every call tests it.
+/// Pending writers, and what `writelines()` has gathered. One number, as every call tests it.
 #[derive(Default)]
 pub(crate) struct Pending(usize);
 
 impl Pending {
-    const BUFFERED: usize = 1 << (usize::BITS - 1);
+    const GATHERED: usize = 1 << (usize::BITS - 1);
 
     #[inline(always)]
     pub(crate) fn is_free(&self) -> bool {
@@ -25,19 +25,19 @@ impl Pending {
     }
 
     pub(crate) fn writers(&self) -> usize {
-        self.0 & !Self::BUFFERED
+        self.0 & !Self::GATHERED
     }
 
     fn set_writers(&mut self, writers: usize) {
-        self.0 = (self.0 & Self::BUFFERED) | writers;
+        self.0 = (self.0 & Self::GATHERED) | writers;
     }
 
-    pub(crate) fn has_buffered(&self) -> bool {
-        self.0 & Self::BUFFERED != 0
+    pub(crate) fn has_gathered(&self) -> bool {
+        self.0 & Self::GATHERED != 0
     }
 
-    pub(crate) fn set_buffered(&mut self, buffered: bool) {
-        self.0 = self.writers() | if buffered { Self::BUFFERED } else { 0 };
+    pub(crate) fn set_gathered(&mut self, gathered: bool) {
+        self.0 = self.writers() | if gathered { Self::GATHERED } else { 0 };
     }
 }
 

@@ -26,9 +26,11 @@ pub(crate) enum Kept {
     MakeError,
     /// `sys._current_frames`.
     CurrentFrames,
+    /// `_faults.py`'s list of the maps in which `writelines()` gathers lines.
+    Gathering,
 }
 
-const KEPT: usize = Kept::CurrentFrames as usize + 1;
+const KEPT: usize = Kept::Gathering as usize + 1;
 
 /// How many threads of one interpreter can be recorded. A signal handler cannot allocate memory for more.
 pub(super) const THREADS: usize = 512;

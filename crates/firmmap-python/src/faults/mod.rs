@@ -61,18 +61,20 @@ pub(crate) fn keep_classes<'py>(
     Ok(given.into_pyobject(py)?.into_any())
 }
 
-/// `_connect_faults(make_error, main)` connects the library's faults to the interpreter, and returns whether that is done for
+/// `_connect_faults(make_error, main, gathering)` connects the library's faults to the interpreter, and returns whether that is done for
 /// the first time. `_faults.py` calls it, once everything that is used later exists: faults may be delivered while another exception is being raised, or
 /// while the interpreter shuts down.
 pub(crate) fn connect<'py>(module: Module<'_, 'py>, args: Arguments<'_, 'py>, names: Names<'_, 'py>) -> Returned<'py> {
     let py = module.py();
-    let mut args = ArgParser::new(args, names, 2, 2)?;
+    let mut args = ArgParser::new(args, names, 3, 3)?;
     let make_error = args.required("make_error")?;
     let main = args.required("main")?.extract()?;
+    let gathering = args.required("gathering")?;
     args.finish()?;
     let here = interpreter::register(py)?;
     let is_first = here.get(py, Kept::MakeError).is_none();
     here.keep(Kept::MakeError, make_error);
+    here.keep(Kept::Gathering, gathering);
     interrupt::connect(py, here, main);
     Ok(boolean(py, is_first))
 }

@@ -22,7 +22,7 @@ pub(crate) fn closefd(this: This<'_>) -> Returned<'_> {
 
 pub(crate) fn close(this: This<'_>) -> Returned<'_> {
     let py = this.py;
-    write::write_all_buffered(&this, py)?;
+    write::write_all_gathered(&this, py)?;
     let flushed = if has_own_flush(this) { call_method(&this.object(), c"flush", []).map(drop) } else { Ok(()) };
     let taken = this.state.with(py, |state| {
         let mut file = state.take()?.file;

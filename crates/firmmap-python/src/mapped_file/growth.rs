@@ -86,6 +86,11 @@ fn append_position(open: &mut Open) -> PyResult<usize> {
     if open.file.follows() {
         return open.file.end().map_err(error);
     }
+    end_of_file(open)
+}
+
+/// The end of the file as an index in the map, which does not change.
+pub(super) fn end_of_file(open: &Open) -> PyResult<usize> {
     let len = open.file.file_len().map_err(error)?.saturating_sub(open.file.offset());
     usize::try_from(len).map_err(|_| too_large(format!("position {len}")))
 }

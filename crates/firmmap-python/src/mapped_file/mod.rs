@@ -44,6 +44,7 @@ use crate::sys::owned::Owned;
 use crate::sys::typeobject::{Body, InstanceRef, Receiver};
 use lines::Block;
 use open::Name;
+use write::Gathered;
 
 pub(crate) type This<'py> = Receiver<'py, MappedFile>;
 
@@ -88,11 +89,11 @@ pub(crate) struct Open {
     changes: u64,
     /// What iteration has read ahead.
     block: Block,
-    /// What `writelines()` has buffered while its iterator runs; the thread that it runs in, and the process, as a
+    /// What `writelines()` has gathered while its iterator runs; the thread that it runs in, and the process, as a
     /// [`fork_generation`](firmmap::fork_generation).
-    buffered: Vec<u8>,
-    buffering_thread: Option<usize>,
-    buffering_process: u32,
+    gathered: Gathered,
+    gathering_thread: Option<usize>,
+    gathering_process: u32,
     /// The position of the descriptor when it was last set or read, once `fileno()` has returned it.
     descriptor_position: Option<u64>,
     /// Whether the map reached to the end of the file at that time: then it grows with what is appended through the descriptor.
@@ -106,9 +107,9 @@ impl MappedFile {
             file: SharedFile::following(file),
             changes: 0,
             block,
-            buffered: Vec::new(),
-            buffering_thread: None,
-            buffering_process: 0,
+            gathered: Gathered::default(),
+            gathering_thread: None,
+            gathering_process: 0,
             descriptor_position: None,
             grows_with_file: false,
         };
@@ -149,10 +150,10 @@ impl MappedFile {
         self.open(py, |open| open.at_position(work))
     }
 
-    /// Does what is pending: writes what `writelines()` has buffered in this thread, and waits for pending writers.
+    /// Does what is pending: writes what `writelines()` has gathered in this thread, and waits for pending writers.
     #[cold]
     fn finish_pending(&self, py: Python<'_>) -> PyResult<()> {
-        write::write_buffered(self, py)?;
+        write::write_gathered(self, py)?;
         let writers = self.open_now(py, |open| Ok(open.file.pending.writers()))?;
         if writers == 0 { Ok(()) } else { common::wait_for_writers(self, py) }
     }
@@ -283,7 +284,7 @@ fn error(error: firmmap::Error) -> Exception {
 
 pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
     let py = this.py;
-    write::write_buffered(&this, py)?;
+    write::write_gathered(&this, py)?;
     new_string(py, &this.describe(py, &class_name(this.object().as_borrowed()))?)
 }
 

@@ -12,7 +12,7 @@ use memchr::memmem::Finder;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 
-use super::lines::file_with_buffered;
+use super::lines::file_with_gathered;
 use super::{MappedFile, Open, This, boolean, closed_error, error, write};
 use crate::args::{self, Args, Argument};
 use crate::common::state_lock::StateLock;
@@ -357,7 +357,7 @@ pub(crate) fn try_next_match(matches: Receiver<'_, Matches>) -> Option<Bound<'_,
 
 pub(crate) fn next_match(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let py = matches.py;
-    write::write_buffered_for(py, || matches.state.with(py, |cursor| file_with_buffered(py, cursor.file.as_ref())))?;
+    write::write_gathered_for(py, || matches.state.with(py, |cursor| file_with_gathered(py, cursor.file.as_ref())))?;
     if matches.state.with(py, |cursor| cursor.several.is_some()) {
         return next_of_several(matches);
     }

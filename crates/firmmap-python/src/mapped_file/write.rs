@@ -10,12 +10,14 @@ use super::growth::{self, Grown};
 use super::{MappedFile, Open, This, error, none};
 use crate::args::{self, Args, Argument};
 use crate::common::{DETACHED_COPY, Mapped, ResizeGuard, Returned};
+use crate::faults::interpreter::{self, Kept};
 use crate::faults::thread;
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyResult};
+use crate::sys::objects::call_method;
 use crate::sys::typeobject::InstanceRef;
 
-/// How many bytes `writelines()` buffers before it writes.
+/// How many bytes `writelines()` gathers before it writes.
 const BUFFER_SIZE: usize = 256 * 1024;
 
 pub(crate) fn write<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
@@ -131,10 +133,11 @@ pub(super) fn write_failed(this: &MappedFile, py: Python<'_>, failed: firmmap::E
     error(failed)
 }
 
-/// Buffers lines, so that each write is a large one.
+/// Gathers lines, so that each write is a large one.
 ///
-/// Python code that runs in between finds this map as if each line had been written at once: the buffer is lent to the map's
-/// state meanwhile, and written before anything else is done with the map. Who has the file open a second time does not see them yet.
+/// Python code that runs in between finds this map as if each line had been written at once: what was gathered is lent to the map's
+/// state meanwhile, and written before anything else is done with the map, and before a fork. From then on each line is written at once: such
+/// code may as well look at the file in other ways. Who has the file open a second time sees lines a little later.
 pub(crate) fn writelines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     let py = this.py;
     args.check("writelines", 1, 1)?;
@@ -144,12 +147,12 @@ pub(crate) fn writelines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py>
     let mut iterator = lines.try_iter()?;
     // Going through these runs no Python code.
     let is_builtin = lines.is_exact_instance_of::<PyList>() || lines.is_exact_instance_of::<PyTuple>();
-    let mut buffered = Vec::new();
+    let mut gatherer = Gatherer { this, gathered: Gathered::default(), at_once: false, is_known: false };
     let mut result = Ok(());
     loop {
-        let line = if is_builtin { Ok(iterator.next()) } else { lend(this, &mut buffered, || iterator.next()) };
+        let line = if is_builtin { Ok(iterator.next()) } else { gatherer.lend(|| iterator.next()) };
         let added = match line.and_then(|line| Ok(line.transpose()?)) {
-            Ok(Some(line)) => buffer(this, &mut buffered, line),
+            Ok(Some(line)) => gatherer.add_object(line),
             Ok(None) => break,
             Err(failed) => Err(failed),
         };
@@ -159,7 +162,7 @@ pub(crate) fn writelines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py>
         }
     }
     // The lines before a wrong one are written, as they are to a plain file.
-    let rest = if buffered.is_empty() { Ok(()) } else { write_all(&this, py, &buffered) };
+    let rest = gatherer.finish();
     match (rest, result) {
         // Both are raised, the first as the cause of the second.
         (Err(failed), Err(first)) => Err(failed.caused_by(py, first)),
@@ -167,106 +170,214 @@ pub(crate) fn writelines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py>
     }
 }
 
-fn buffer<'py>(this: This<'py>, buffered: &mut Vec<u8>, line: Bound<'py, PyAny>) -> PyResult<()> {
-    if line.is_exact_instance_of::<PyBytes>() {
-        return add(this, buffered, Argument::new(line.as_borrowed())?.bytes());
-    }
-    // Getting at its bytes, and releasing them, may run Python code.
-    let bytes = lend(this, buffered, || Argument::new(line.as_borrowed()))??;
-    let added = add(this, buffered, bytes.bytes());
-    lend(this, buffered, || drop(bytes))?;
-    lend(this, buffered, || drop(line))?;
-    added
+/// What `writelines()` has gathered.
+#[derive(Default)]
+pub(super) struct Gathered {
+    bytes: Vec<u8>,
+    /// The position, if the file ended there when the first line was added: what others append meanwhile is not overwritten.
+    end: Option<usize>,
 }
 
-fn add(this: This<'_>, buffered: &mut Vec<u8>, bytes: &[u8]) -> PyResult<()> {
-    if buffered.len() + bytes.len() > BUFFER_SIZE && !buffered.is_empty() {
-        write_all(&this, this.py, buffered)?;
-        buffered.clear();
-    }
-    if bytes.len() > BUFFER_SIZE {
-        return write_all(&this, this.py, bytes);
-    }
-    buffered.try_reserve(bytes.len())?;
-    buffered.extend_from_slice(bytes);
-    Ok(())
-}
-
-/// Runs `work`, which may run Python code, while the map's state has the buffer.
-fn lend<R>(this: This<'_>, buffered: &mut Vec<u8>, work: impl FnOnce() -> R) -> PyResult<R> {
-    let py = this.py;
-    if buffered.is_empty() {
-        return Ok(work());
-    }
-    let me = thread();
-    let is_lent = this.state.with(py, |state| match state {
-        Some(open) if !open.file.pending.has_buffered() => {
-            std::mem::swap(buffered, &mut open.buffered);
-            open.buffering_thread = Some(me);
-            open.buffering_process = firmmap::fork_generation();
-            // Lines that were read ahead are not returned while this is pending.
-            open.changes += 1;
-            open.file.pending.set_buffered(true);
-            true
+impl Gathered {
+    fn write(&self, this: &MappedFile, py: Python<'_>) -> PyResult<()> {
+        if self.bytes.is_empty() {
+            return Ok(());
         }
-        _ => false,
-    });
-    if !is_lent {
-        // Another thread's buffer is there, or the file is closed.
-        write_all(&this, py, buffered)?;
-        buffered.clear();
-        return Ok(work());
-    }
-    let result = work();
-    this.state.with(py, |state| {
-        let ours = |open: &&mut Open| open.file.pending.has_buffered() && open.buffering_thread == Some(me);
-        if let Some(open) = state.as_mut().filter(ours) {
-            *buffered = open.take_buffered();
+        let Some(end) = self.end else { return write_all(this, py, &self.bytes) };
+        let has_moved = this.open_now(py, |open| {
+            let Some(now) = open.end_at_position()?.filter(|&(position, now)| position == end && now > end) else {
+                return Ok(false);
+            };
+            open.move_to(now.1);
+            Ok(true)
+        })?;
+        let written = write_all(this, py, &self.bytes);
+        if written.is_err() && has_moved {
+            this.set_position(py, end)?;
         }
-    });
-    Ok(result)
+        written
+    }
 }
 
-/// Writes what `writelines()` has buffered in this thread, before anything else is done.
-pub(super) fn write_buffered(this: &MappedFile, py: Python<'_>) -> PyResult<()> {
+/// A call of `writelines()`.
+struct Gatherer<'py> {
+    this: This<'py>,
+    gathered: Gathered,
+    /// Whether nothing is gathered any more: Python code that ran in between has used the map.
+    at_once: bool,
+    /// Whether the map is among those that are asked before a fork.
+    is_known: bool,
+}
+
+impl<'py> Gatherer<'py> {
+    fn add_object(&mut self, line: Bound<'py, PyAny>) -> PyResult<()> {
+        if line.is_exact_instance_of::<PyBytes>() {
+            return self.add(Argument::new(line.as_borrowed())?.bytes());
+        }
+        // Getting at its bytes, and releasing them, may run Python code.
+        let bytes = self.lend(|| Argument::new(line.as_borrowed()))??;
+        let added = self.add(bytes.bytes());
+        self.lend(|| drop(bytes))?;
+        self.lend(|| drop(line))?;
+        added
+    }
+
+    fn add(&mut self, bytes: &[u8]) -> PyResult<()> {
+        let Self { this, gathered, .. } = self;
+        if self.at_once {
+            return write_all(this, this.py, bytes);
+        }
+        if gathered.bytes.len() + bytes.len() > BUFFER_SIZE {
+            gathered.write(this, this.py)?;
+            gathered.bytes.clear();
+        }
+        if bytes.len() > BUFFER_SIZE {
+            return write_all(this, this.py, bytes);
+        }
+        gathered.bytes.try_reserve(bytes.len())?;
+        if gathered.bytes.is_empty() && !bytes.is_empty() {
+            gathered.end = this.open_now(this.py, |open| {
+                Ok(open.end_at_position()?.filter(|(position, end)| position == end).map(|(_, end)| end))
+            })?;
+        }
+        gathered.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Runs `work`, which may run Python code, while the map's state has what was gathered.
+    fn lend<R>(&mut self, work: impl FnOnce() -> R) -> PyResult<R> {
+        if self.at_once {
+            return Ok(work());
+        }
+        self.make_known()?;
+        let Self { this, gathered, .. } = self;
+        let (py, me) = (this.py, thread());
+        let is_lent = this.state.with(py, |state| match state {
+            Some(open) if !open.file.pending.has_gathered() => {
+                std::mem::swap(gathered, &mut open.gathered);
+                open.gathering_thread = Some(me);
+                open.gathering_process = firmmap::fork_generation();
+                // Lines that were read ahead are not returned while this is pending.
+                open.changes += 1;
+                open.file.pending.set_gathered(true);
+                true
+            }
+            _ => false,
+        });
+        if !is_lent {
+            // What another thread has gathered is there, or the file is closed.
+            self.write_rest()?;
+            return Ok(work());
+        }
+        let result = work();
+        let is_back = this.state.with(py, |state| {
+            let ours = |open: &&mut Open| open.file.pending.has_gathered() && open.gathering_thread == Some(me);
+            state.as_mut().filter(ours).map(|open| *gathered = open.take_gathered()).is_some()
+        });
+        self.at_once = !is_back;
+        Ok(result)
+    }
+
+    /// Writes what was gathered, and gathers no more.
+    fn write_rest(&mut self) -> PyResult<()> {
+        self.at_once = true;
+        std::mem::take(&mut self.gathered).write(&self.this, self.this.py)
+    }
+
+    /// Has the map asked before a fork.
+    fn make_known(&mut self) -> PyResult<()> {
+        if !self.is_known {
+            let py = self.this.py;
+            if let Some(list) = known(py) {
+                call_method(&list, c"append", [self.this.object()])?;
+                self.is_known = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> PyResult<()> {
+        let written = self.write_rest();
+        if self.is_known {
+            let py = self.this.py;
+            // By identity: a subclass may compare.
+            let index = known(py).and_then(|list| {
+                let index = list.iter().rposition(|map| map.is(self.this.object()))?;
+                Some((list, index))
+            });
+            if let Some((list, index)) = index {
+                call_method(&list, c"pop", [args::python_int(py, index as isize)?])?;
+            }
+        }
+        written
+    }
+}
+
+/// The maps in which `writelines()` gathers lines.
+fn known(py: Python<'_>) -> Option<Bound<'_, PyList>> {
+    let list = interpreter::current(py)?.get(py, Kept::Gathering)?;
+    list.cast_into::<PyList>().ok()
+}
+
+/// Writes what `writelines()` has gathered in this thread, before anything else is done.
+pub(super) fn write_gathered(this: &MappedFile, py: Python<'_>) -> PyResult<()> {
     let me = thread();
-    write_buffered_if(this, py, |open| open.buffering_thread == Some(me))
+    write_gathered_if(this, py, |open| open.gathering_thread == Some(me))
 }
 
-/// Writes what `writelines()` has buffered in any thread, before the map is closed.
-pub(super) fn write_all_buffered(this: &MappedFile, py: Python<'_>) -> PyResult<()> {
-    write_buffered_if(this, py, |_| true)
+/// Writes what `writelines()` has gathered in any thread, before the map is closed.
+pub(super) fn write_all_gathered(this: &MappedFile, py: Python<'_>) -> PyResult<()> {
+    write_gathered_if(this, py, |_| true)
 }
 
-fn write_buffered_if(this: &MappedFile, py: Python<'_>, is_wanted: impl Fn(&Open) -> bool) -> PyResult<()> {
-    let buffered = this.state.with(py, |state| {
-        let open = state.as_mut().filter(|open| open.file.pending.has_buffered() && is_wanted(open))?;
-        Some(open.take_buffered()).filter(|buffered| !buffered.is_empty())
+fn write_gathered_if(this: &MappedFile, py: Python<'_>, is_wanted: impl Fn(&Open) -> bool) -> PyResult<()> {
+    let gathered = this.state.with(py, |state| {
+        let open = state.as_mut().filter(|open| open.file.pending.has_gathered() && is_wanted(open))?;
+        Some(open.take_gathered())
     });
-    buffered.map_or(Ok(()), |buffered| write_all(this, py, &buffered))
+    gathered.map_or(Ok(()), |gathered| gathered.write(this, py))
 }
 
-/// [`write_buffered`] to the file of an iterator.
-pub(super) fn write_buffered_for(
+/// [`write_gathered`] to the file of an iterator.
+pub(super) fn write_gathered_for(
     py: Python<'_>,
     held: impl FnOnce() -> Option<InstanceRef<MappedFile>>,
 ) -> PyResult<()> {
-    held().map_or(Ok(()), |file| write_buffered(&file.receiver(py), py))
+    held().map_or(Ok(()), |file| write_gathered(&file.receiver(py), py))
+}
+
+/// `_write_gathered()`: before a fork, after which two processes would have it.
+pub(crate) fn write_before_fork(this: This<'_>) -> Returned<'_> {
+    write_gathered(&this, this.py)?;
+    Ok(none(this.py))
 }
 
 impl Open {
-    /// Takes what `writelines()` has buffered. Nothing of what it had when this process was forked by its iterator, or by another thread: the
-    /// parent writes that to the file, and this process goes on after it; but a private map does not show it.
-    fn take_buffered(&mut self) -> Vec<u8> {
-        self.file.pending.set_buffered(false);
-        let buffered = std::mem::take(&mut self.buffered);
-        let is_shared = self.file.access() == firmmap::Access::Write && !self.file.is_anonymous();
-        if !is_shared || self.buffering_process == firmmap::fork_generation() {
-            return buffered;
+    /// The position, and where the file ends now, if that can change.
+    fn end_at_position(&mut self) -> PyResult<Option<(usize, usize)>> {
+        if !self.file.is_growable() || !self.is_shared() {
+            return Ok(None);
         }
-        let behind = self.file.position() + buffered.len();
+        self.sync_from_descriptor()?;
+        let end = growth::end_of_file(self)?;
+        Ok(Some((self.file.position(), end)))
+    }
+
+    fn is_shared(&self) -> bool {
+        self.file.access() == firmmap::Access::Write && !self.file.is_anonymous()
+    }
+
+    /// Takes what `writelines()` has gathered. Nothing of what it had when this process was forked without a call of our hook, or by another
+    /// thread: the parent writes that to the file, and this process goes on after it; but a private map does not show it.
+    fn take_gathered(&mut self) -> Gathered {
+        self.file.pending.set_gathered(false);
+        let gathered = std::mem::take(&mut self.gathered);
+        if !self.is_shared() || self.gathering_process == firmmap::fork_generation() {
+            return gathered;
+        }
+        let behind = self.file.position() + gathered.bytes.len();
         self.file.set_position(behind);
-        Vec::new()
+        Gathered::default()
     }
 }
 
