@@ -112,7 +112,8 @@ pub(crate) fn near_line<'py, M: Mapped>(
     Ok(Some((bytes, newline.is_some())))
 }
 
-/// The line from `start` on, up to `end`, found without the GIL; and whether it ends in a newline.
+/// The line from `start` on, up to `end`, found without the GIL; and whether it ends in a newline. Where the map follows the end of its
+/// file, a line that does is refused if others have cut it off meanwhile; one that does not is the caller's to check.
 pub(crate) fn far_line<'py, M: Mapped>(
     py: Python<'py>,
     map: &firmmap::Mmap,
@@ -123,5 +124,8 @@ pub(crate) fn far_line<'py, M: Mapped>(
     let newline = far_search(py, map, |map| map.find(b"\n", start..end)).map_err(M::error)?;
     let count = newline.map_or(end, |newline| newline + 1) - start;
     let bytes = large::<M>(py, count, |memory| map.read_uninit_at(memory, start).map(drop))?;
+    if newline.is_some() && !M::LENGTH_IS_END && map.follows_end() {
+        map.check_in_file(start, start + count).map_err(M::error)?;
+    }
     Ok((bytes, newline.is_some()))
 }

@@ -157,7 +157,8 @@ fn cut<'py>(py: Python<'py>, source: &Source<'_>, block: &mut Block, position: &
             (block.next, block.position) = (1, *position);
             return Ok(Line::Found(line));
         }
-        if block.reaches(source.end) {
+        // Where the file has become shorter, whoever asks for its end next says so.
+        if block.reaches(source.end_in_file.get().unwrap_or(source.end).min(source.end)) {
             if !source.is_end_known {
                 return Ok(Line::End);
             }
