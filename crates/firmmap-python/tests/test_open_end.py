@@ -682,7 +682,7 @@ while sys.stdin.buffer.read(1):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="how a file is cut off while it is read is the system's")
-@pytest.mark.parametrize("way", ["read", "readinto", "peek", "readlines", "lines", "find_all"])
+@pytest.mark.parametrize("way", ["read", "readinto", "peek", "readlines", "lines", "find_all", "readline"])
 def test_no_zeros_while_a_file_is_cut_off(path: Path, way: str) -> None:
     """F1, F8: the end of the file is asked for after a read that reaches it, not before."""
     data = b"abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXY\n" * 60
@@ -697,6 +697,10 @@ def test_no_zeros_while_a_file_is_cut_off(path: Path, way: str) -> None:
         if way == "find_all":
             # As many as there are lines, or an error.
             return data if len(list(m.find_all(b"\n"))) == 60 else b"\0"
+        if way == "readline":
+            # The last one.
+            m.seek(len(data) - 62)
+            return data[:-62] + m.readline()
         return b"".join(getattr(m, way)(*[6000] * (way == "peek")) if "lines" in way else [getattr(m, way)(6000)])
 
     with subprocess.Popen([sys.executable, "-c", CUTTER, path], stdin=subprocess.PIPE) as cutter:

@@ -87,13 +87,18 @@ pub(crate) fn read<'py, M: Mapped>(map: &M, py: Python<'py>, count: usize) -> Op
 /// The longest line, or number of bytes, for which calls have a fast path: beyond this, the work costs more than the call.
 const NEAR: usize = 1024;
 
-/// The line at the position, which then moves past it, if it ends nearby.
+/// The line at the position, which then moves past it, if it ends nearby; not the last one of a file that can become shorter.
 #[inline(always)]
 pub(crate) fn line<'py, M: Mapped>(map: &M, py: Python<'py>) -> Option<NewBytes<'py>> {
     let read = |file: &mut SharedFile| {
         let start = file.position();
         let line = file.try_read_through(b'\n', start, NEAR, |count| NewBytes::try_new(py, count))?;
-        file.set_position(start + line.len());
+        let end = start + line.len();
+        // Whether the file still reaches to the end of the map is asked for afterwards.
+        if !M::LENGTH_IS_END && end >= file.len() {
+            return None;
+        }
+        file.set_position(end);
         Some(line)
     };
     // SAFETY: as in `read`.

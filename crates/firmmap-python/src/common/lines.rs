@@ -17,14 +17,15 @@ pub(crate) fn read_line<M: Mapped>(this: Receiver<'_, M>, limit: Option<usize>) 
     let line = this.open_at_position(py, |file| {
         let mut line = line_at::<M>(py, file, limit)?;
         for _ in 0..2 {
+            let Some((bytes, ended)) = line.as_ref().filter(|_| file.follows()) else { break };
+            let (start, len) = (file.position(), bytes.len());
             // A line that neither a newline nor the limit has ended.
-            let unfinished = match &line {
-                Some((bytes, false)) => Some(bytes.len()).filter(|&len| limit.is_none_or(|limit| len < limit)),
-                _ => None,
-            };
-            let Some(len) = unfinished.filter(|_| file.follows()) else { break };
-            let start = file.position();
-            if !file.follow_end_after(start, start + len).map_err(M::error)? {
+            let is_unfinished = !ended && limit.is_none_or(|limit| len < limit);
+            let reaches_end = len > 0 && len >= file.remaining();
+            if !(is_unfinished || reaches_end) {
+                break;
+            }
+            if !file.follow_end_after(start, start + len).map_err(M::error)? || !is_unfinished {
                 break;
             }
             line = line_at::<M>(py, file, limit)?;
