@@ -201,7 +201,7 @@ test-bare: ## run `make demo` and `make test` in a new Debian that has only what
 VERSIONS ?= 3.13 3.14 3.15
 
 .PHONY: test-interpreters
-test-interpreters: $(WHEEL) ## run the Python tests under CPython 3.13 to 3.15 (VERSIONS=3.15) and their debug builds, in a new Debian (as root)
+test-interpreters: $(WHEEL) ## run the Python tests under CPython 3.13 to 3.15 (VERSIONS=3.15) and debug builds, in a new Debian (as root)
 	@$(LOGGED) interpreters scripts/test-interpreters.sh $(VERSIONS)
 
 .PHONY: check-targets

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Runs the Python tests under the newest CPythons: Debian's unstable suite (debootstrap) has them, with debug builds and CPython's own
 # tests. Each runs test_mmap with both modules, the tests of files with both, and pytest (with numpy, pandas, pyarrow and Pillow); the
-# debug builds run the tests that need none of these, and those of what calls leave behind. As root. What is tested is what is committed
-# here, and the wheel in $TARGET.
-# usage: scripts/test-interpreters.sh VERSION…   (of 3.13 3.14 3.15; their debug builds too)
+# debug builds, of 3.14 and 3.15, run the tests that need none of these, and those of what calls leave behind. As root. What is tested is
+# what is committed here, and the wheel in $TARGET.
+# usage: scripts/test-interpreters.sh VERSION…   (of 3.13 3.14 3.15)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -16,7 +16,11 @@ if [[ ! ${FIRMMAP_DEBIAN_ROOT-} ]]; then
 fi
 
 packages=(make git gcc libc6-dev ca-certificates)
-for version; do packages+=("python$version" "python$version-venv" "libpython$version-testsuite" "python$version-dbg"); done
+debug=()
+for version; do
+    packages+=("python$version" "python$version-venv" "libpython$version-testsuite")
+    [[ $version == 3.13 ]] || debug+=("$version") packages+=("python$version-dbg")
+done
 debian_install "${packages[@]}"
 source=/root/firmmap
 git clone --quiet --no-hardlinks . "$root$source"
@@ -41,7 +45,7 @@ step "tests of files of each, with files and with firmmap.open()"
 attempt "tests of files" scripts/each-python.sh --together --needs test.test_io "$tests/run_cpython_file_tests.py"
 step "pytest"
 attempt pytest scripts/each-python.sh --together -m pytest -q -p no:cacheprovider
-for version; do
+for version in ${debug[@]+"${debug[@]}"}; do
     step "debug build: $(here "python$version-dbg" -VV)"
     here scripts/venv.sh "python$version-dbg" ".venvs/$version-debug" requirements-debug.txt
     here ".venvs/$version-debug/bin/python" -m pip install --quiet --no-deps --disable-pip-version-check target/wheels/*.whl
