@@ -113,8 +113,8 @@ pub(super) fn place(py: Python<'_>) -> Place {
             return Ok(Place::Cleared);
         }
         let place = place_from(frame.clone())?;
-        let is_left = place != Place::Cleared || !is_entered(&frame)?;
-        set_cleared(if is_left { [0, 0] } else { addresses(&frame) });
+        let is_inside = matches!(place, Place::Cleared | Place::Afterwards) && is_entered(&frame)?;
+        set_cleared(if is_inside { addresses(&frame) } else { [0, 0] });
         Ok(place)
     });
     place.unwrap_or(Place::Here)
