@@ -11,7 +11,7 @@
 mod counts;
 #[path = "../../crates/firmmap/src/map/growth/lock.rs"]
 mod growth_lock;
-#[path = "../../crates/firmmap-python/src/common/state_mutex.rs"]
+#[path = "../../crates/firmmap-python/src/sys/state_mutex.rs"]
 mod state_mutex;
 
 mod faults;

@@ -22,6 +22,7 @@ import sys
 import tarfile
 import tempfile
 import threading
+import unittest
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
@@ -277,6 +278,56 @@ def write(path: str, done: Any) -> None:
     done.release()
 
 
+class Slow:
+    """What has functions of such a name that take their time, and are called by the program."""
+
+    def write(self, value: int, turns: int) -> int:
+        for _ in range(turns):
+            (lambda: None)()
+        return value
+
+    def step(self, value: int) -> int:
+        return self.write(value, 10)
+
+
+def attempt_slow(use: Callable[[memoryview], object]) -> bool:
+    """Whether the program is told of a fault before a function that it calls, whatever that takes."""
+    path = os.path.join(FOLDER, "slow")
+    with open(path, "wb") as file:
+        file.write(b"x" * 400 * PAGE)
+    with firmmap.open(path) as m, memoryview(m) as view:
+        os.truncate(path, PAGE)
+        try:
+            use(view)
+            for _ in range(9):
+                (lambda: None)()
+        except firmmap.MapFaultError:
+            return True
+    return False
+
+
+def attempt_taken_back() -> bool:
+    """Whether nobody is told a second time of a fault whose exception was caught, as unittest does."""
+    path = os.path.join(FOLDER, "caught")
+    with open(path, "wb") as file:
+        file.write(b"x" * 4 * PAGE)
+    told.clear()
+    with firmmap.open(path) as m, memoryview(m) as view:
+        os.truncate(path, PAGE)
+        case = unittest.TestCase()
+        with case.assertRaises(firmmap.MapFaultError):
+            view[2 * PAGE]
+            for _ in range(9):
+                (lambda: None)()
+        try:
+            view[3 * PAGE]
+            for _ in range(9):
+                (lambda: None)()
+        except firmmap.MapFaultError as error:
+            error.__traceback__ = None
+    return told == []
+
+
 def main() -> int:
     sys.unraisablehook = lambda unraisable: told.append(unraisable.exc_type.__name__)
     warnings.simplefilter("always")
@@ -293,6 +344,17 @@ def main() -> int:
                     lost += 1
                     print(f"{name}, {way.__name__}, {where} thread: {told}")
     by_default()
+    for turns in (0, 10, 100, 10_000, 100_000):
+        if not attempt_slow(lambda view: Slow().write(view[2 * PAGE], turns)):  # noqa: B023
+            lost += 1
+            print(f"a function that takes {turns} turns")
+    if not attempt_slow(lambda view: sum(map(Slow().step, view[PAGE:]))):
+        lost += 1
+        print("a function that is called for each byte")
+    for where, run in (("main", lambda work: work()), ("other", in_thread)):
+        if not run(attempt_taken_back):
+            lost += 1
+            print(f"caught, {where} thread: {told}")
 
     path = os.path.join(FOLDER, "written")
     with open(path, "wb") as file:

@@ -494,27 +494,89 @@ def test_a_generator_that_goes_on_in_a_child(path: Path, mode: Any) -> None:
     assert path.read_bytes() == b"start\none\ntwo\nthree\n"
 
 
+@pytest.mark.parametrize("size", [10, 100_000, 262_144, 262_145, 300_000])
 @pytest.mark.parametrize("looks", [False, True])
-def test_others_append_while_a_generator_runs(path: Path, looks: bool) -> None:
+def test_others_append_while_a_generator_runs(path: Path, looks: bool, size: int) -> None:
     """G10: what was gathered at the end of the file goes to its end; elsewhere it overwrites, as a file does."""
     path.write_bytes(b"")
+    ours = [b"%d" % number * size for number in range(5)]
     with firmmap.open(path, "r+") as m:
 
         def lines() -> Iterator[bytes]:
-            yield b"ours\n"
-            append(path, b"theirs\n")
-            if looks:
-                assert m.seek(0, 2) == 12
-            yield b"ours again\n"
-            append(path, b"theirs again\n")
+            for number, line in enumerate(ours):
+                yield line + b"\n"
+                append(path, b"theirs %d\n" % number)
+                if looks and number % 2:
+                    assert m.seek(0, 2) == path.stat().st_size
 
         m.writelines(lines())
-        assert m.tell() == (23 if looks else len(path.read_bytes()))
-    assert sorted(path.read_bytes().split()) == [b"again", b"again", b"ours", b"ours", b"theirs", b"theirs"]
+    found = path.read_bytes().splitlines()
+    if not looks:
+        assert sorted(found) == sorted([*ours, *(b"theirs %d" % number for number in range(5))])
+    assert [line for line in found if line in ours] == ours
     path.write_bytes(b"." * 12)
     with firmmap.open(path, "r+") as m:
         m.writelines(iter([b"one\n", b"two\n"]))
         assert m[:] == b"one\ntwo\n...."
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="maps have no descriptor there")
+@pytest.mark.parametrize("mode", ["r+", "a+"])
+def test_a_generator_that_has_the_descriptor(path: Path, mode: Any) -> None:
+    """G3: they have one position, so nothing is gathered that the descriptor is not moved by."""
+
+    def lines(descriptor: int) -> Iterator[bytes]:
+        yield b"one\n"
+        os.write(descriptor, b"two\n")
+        yield b"three\n"
+        os.lseek(descriptor, 2, 0)
+        yield b"four\n"
+        os.ftruncate(descriptor, 12)
+        yield b"five\n"
+
+    results = []
+    openers: list[Callable[[], Any]] = [
+        lambda: firmmap.open(path, mode),
+        lambda: open(path, mode.replace("+", "b+"), buffering=0),  # noqa: SIM115
+    ]
+    for opener in openers:
+        path.write_bytes(b"")
+        with opener() as file:
+            file.writelines(lines(file.fileno()))
+        results.append(path.read_bytes())
+    assert results[0] == results[1]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork(2)")
+@pytest.mark.parametrize("way", ["fork", "hook"])
+def test_lines_that_cannot_be_written_before_a_fork(path: Path, way: str) -> None:
+    """G7: the program is told, by the fork; where CPython drops that error, they are written later."""
+    program = """
+        import os, resource, signal, subprocess, sys
+        import firmmap
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        sys.unraisablehook = lambda unraisable: print("hook", unraisable.exc_value.errno)
+        def lines():
+            yield b"ours\\n" * 100
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, -1))
+            try:
+                if sys.argv[2] == "fork":
+                    os.fork()
+                else:
+                    subprocess.run(["true"], preexec_fn=lambda: None)
+            except OSError as error:
+                print("fork", error.errno)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))
+            yield b"more\\n"
+        with firmmap.open(sys.argv[1], "r+") as m:
+            m.writelines(lines())
+            print(len(m))
+    """
+    path.write_bytes(b"")
+    command = [sys.executable, "-c", textwrap.dedent(program), str(path), way]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == (f"{way} {errno.EFBIG}\n505\n", "")
+    assert path.read_bytes() == b"ours\n" * 100 + b"more\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs resource limits")
@@ -700,7 +762,7 @@ def test_no_zeros_while_a_file_is_cut_off(path: Path, way: str) -> None:
         if way == "readline":
             # The last one.
             m.seek(len(data) - 62)
-            return data[:-62] + m.readline()
+            return data[:-62] + bytes(m.readline())
         return b"".join(getattr(m, way)(*[6000] * (way == "peek")) if "lines" in way else [getattr(m, way)(6000)])
 
     with subprocess.Popen([sys.executable, "-c", CUTTER, path], stdin=subprocess.PIPE) as cutter:

@@ -5,8 +5,11 @@ What is tried is in `operations.py`, how in `without_memory.py` and `exhausted_h
 
 from __future__ import annotations
 
+import gc
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import firmmap
@@ -51,6 +54,40 @@ def test_no_match_is_lost_where_its_place_has_no_memory(
                 found.append(another)
             found += matches
             assert found == expected
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+def test_lines_that_are_gathered_without_memory(tmp_path: Path) -> None:
+    """C16: what has no memory is an error, what was written before stays, and the map is given back."""
+    _testcapi = pytest.importorskip("_testcapi", reason="this CPython has no _testcapi, which makes allocations fail")
+    path = tmp_path / "file"
+
+    def lines(m: firmmap.MappedFile) -> Iterator[bytes]:
+        yield b"%d" % 1
+        yield b"%d" % 2
+        m.tell()
+        yield b"%d" % 3
+
+    failed, before = 0, len(os.listdir("/proc/self/fd"))
+    for passed in range(40):
+        m = firmmap.open(path, "w+")
+        made = lines(m)
+        error = None
+        _testcapi.set_nomemory(passed, passed + 1)
+        try:
+            m.writelines(made)
+        except MemoryError as caught:
+            error = caught
+        finally:
+            _testcapi.remove_mem_hooks()
+        failed += error is not None
+        error = None
+        del m, made
+        gc.collect()
+        written = path.read_bytes()
+        assert written in (b"123", b"12", b"1", b"")
+    assert failed > 0
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 FIRST_ERROR = """

@@ -47,6 +47,20 @@ class _LateFault(MapFaultError):
 
     __slots__ = ("_untold",)
 
+    @property
+    def __traceback__(self):
+        return BaseException.__traceback__.__get__(self)
+
+    @__traceback__.setter
+    def __traceback__(self, traceback):
+        # Code of Python's has seen it.
+        self._untold = []
+        BaseException.__traceback__.__set__(self, traceback)
+
+    def with_traceback(self, traceback):
+        self.__traceback__ = traceback
+        return self
+
     def __init__(self):
         offsets, is_told = _firmmap._claim_faults()
         super().__init__(*offsets[:1])
@@ -92,16 +106,6 @@ def _main_thread():
     return threading.main_thread().ident if threading else 0
 
 
-# The maps in which writelines() gathers what a generator yields.
-_gathering = []
-
-
-def _write_gathered():
-    """Write what writelines() has gathered in this thread. After a fork, either process might end without that."""
-    for gatherer in list(_gathering):
-        _firmmap.MappedFile._write_gathered(gatherer)
-
-
 def _telling(fork):
     """Return os.fork or os.forkpty, which first does what cannot wait.
 
@@ -112,7 +116,7 @@ def _telling(fork):
 
     @functools.wraps(fork)
     def telling():
-        _write_gathered()
+        _firmmap._write_gathered()
         _firmmap._tell_faults()
         result = fork()
         if result == 0 or (type(result) is tuple and result[0] == 0):
@@ -152,9 +156,9 @@ def connect():
     would recur for ever. And disabling faulthandler reinstalls the handler that was there when it
     was enabled, which may be from before the guard. All of them still get other signals.
     """
-    is_first = _firmmap._connect_faults(_make_error, _main_thread(), _gathering)
+    is_first = _firmmap._connect_faults(_make_error, _main_thread())
     if is_first and hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=_write_gathered, after_in_child=_firmmap._faults_after_fork)
+        os.register_at_fork(before=_firmmap._write_gathered, after_in_child=_firmmap._faults_after_fork)
     for module, name, wrap, mark in (
         (os, "fork", _telling, "_tells_faults"),
         (os, "forkpty", _telling, "_tells_faults"),

@@ -9,8 +9,8 @@ use std::ops::Range;
 use pyo3::Python;
 
 use super::shared_file::SharedFile;
-use super::state_lock::StateLock;
 use crate::faults;
+use crate::sys::state_lock::StateLock;
 
 /// What a map is ready for at once.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,10 +7,6 @@ pub(crate) mod leaf;
 pub(crate) mod map_lock;
 #[allow(unsafe_code)]
 pub(crate) mod shared_file;
-#[allow(unsafe_code)]
-pub(crate) mod state_lock;
-#[cfg(state_mutex)]
-mod state_mutex;
 
 mod fast;
 mod lines;

@@ -22,6 +22,8 @@ pub(super) enum Place {
     Later,
     /// As `Later`, and it is dropped: an object that is freed warns, or closes itself.
     Cleared,
+    /// A function of the program's that CPython may have called, in which case it is dropped, or the program.
+    Entered,
     /// Code of CPython's own that may drop it. No code of the program's has called that: it shows an exception, say.
     Afterwards,
     /// A caller who ends because of it, and shows it to nobody.
@@ -101,33 +103,38 @@ fn may_be_cleared(function: &str) -> bool {
 }
 
 /// The frame of such a function in the main thread, for which an exception was put off, and its code: until it is left, it is put off for
-/// what the function calls, too. Addresses, and no references: what the frame holds may be an object that is being freed.
-static CLEARED: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+/// what the function calls, too. Addresses, and no references: what the frame holds may be an object that is being freed. And the
+/// [`instruction`] at which that was found last: CPython asks many times at each.
+static ENTERED: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
 
 /// Who gets an exception that is raised in this thread, the main one, now. Runs no Python code.
 pub(super) fn place(py: Python<'_>) -> Place {
     let place = running(py).and_then(|frame| {
         let Some(frame) = frame else { return Ok(Place::Nowhere) };
-        let cleared = CLEARED.each_ref().map(|address| address.load(Ordering::Relaxed));
-        if cleared[0] != 0 && is_among(&frame, cleared)? {
-            return Ok(Place::Cleared);
+        let [entered @ .., at] = ENTERED.each_ref().map(|number| number.load(Ordering::Relaxed));
+        if entered[0] != 0 {
+            let here = instruction(py);
+            if here == at || is_among(&frame, entered)? {
+                ENTERED[2].store(here, Ordering::Relaxed);
+                return Ok(Place::Entered);
+            }
         }
         let place = place_from(frame.clone())?;
-        let is_inside = matches!(place, Place::Cleared | Place::Afterwards) && is_entered(&frame)?;
-        set_cleared(if is_inside { addresses(&frame) } else { [0, 0] });
+        let is_inside = matches!(place, Place::Entered | Place::Afterwards) && is_entered(&frame)?;
+        set_entered(if is_inside { addresses(&frame) } else { [0, 0] });
         Ok(place)
     });
     place.unwrap_or(Place::Here)
 }
 
 /// The main thread was told.
-pub(super) fn forget_cleared() {
-    set_cleared([0, 0]);
+pub(super) fn forget_entered() {
+    set_entered([0, 0]);
 }
 
-fn set_cleared(addresses: [usize; 2]) {
-    for (place, address) in CLEARED.iter().zip(addresses) {
-        place.store(address, Ordering::Relaxed);
+fn set_entered(addresses: [usize; 2]) {
+    for (place, number) in ENTERED.iter().zip(addresses.into_iter().chain([0])) {
+        place.store(number, Ordering::Relaxed);
     }
 }
 
@@ -188,6 +195,7 @@ fn place_from(mut frame: Bound<'_, PyAny>) -> PyResult<Place> {
             Some(place @ (Place::Dropped | Place::Nowhere)) => return Ok(place),
             Some(Place::Here) => {}
             Some(_) if found == Place::Cleared => {}
+            Some(Place::Later) if found == Place::Entered => {}
             Some(worse) => found = worse,
             // Or this has called the loop.
             None if may_be_of_loop && !is_coroutine(&code)? => return Ok(Place::Later),
@@ -197,7 +205,7 @@ fn place_from(mut frame: Bound<'_, PyAny>) -> PyResult<Place> {
                     return Ok(Place::Dropped);
                 }
                 // A file of the program's that closes itself where it is freed, for one.
-                _ if is_first && is_entered(&frame)? => found = Place::Cleared,
+                _ if is_first && is_entered(&frame)? => found = Place::Entered,
                 // What the program has put in the place of `warnings.showwarning`, or what that imports.
                 Some(caller) if is_cleared(caller.clone())? => found = Place::Cleared,
                 _ => return Ok(found),
@@ -207,7 +215,7 @@ fn place_from(mut frame: Bound<'_, PyAny>) -> PyResult<Place> {
         may_be_of_loop = (may_be_of_loop || is_first) && is_of_loops && !is_runner && !is_coroutine(&code)?;
         frame = match caller(&frame)? {
             Some(caller) => caller,
-            None if matches!(found, Place::Later | Place::Cleared) => return Ok(Place::Afterwards),
+            None if matches!(found, Place::Later | Place::Cleared | Place::Entered) => return Ok(Place::Afterwards),
             None => return Ok(Place::Nowhere),
         };
     }

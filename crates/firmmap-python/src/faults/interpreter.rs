@@ -12,6 +12,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::sys::exception::{Arguments, Exception, PyResult, PyRuntimeError};
+use crate::sys::owned::Owned;
+use crate::sys::state_lock::StateLock;
 
 /// Objects of an interpreter.
 #[derive(Clone, Copy)]
@@ -26,11 +28,9 @@ pub(crate) enum Kept {
     MakeError,
     /// `sys._current_frames`.
     CurrentFrames,
-    /// `_faults.py`'s list of the maps in which `writelines()` gathers lines.
-    Gathering,
 }
 
-const KEPT: usize = Kept::Gathering as usize + 1;
+const KEPT: usize = Kept::CurrentFrames as usize + 1;
 
 /// How many threads of one interpreter can be recorded. A signal handler cannot allocate memory for more.
 pub(super) const THREADS: usize = 512;
@@ -109,9 +109,12 @@ pub(crate) struct Interpreter {
     pub(super) requested: ThreadSet,
     /// Threads that have faulted while they were detached: an exception can be requested only when they are attached again.
     pub(super) deferred: ThreadSet,
+    /// The maps in which `writelines()` gathers lines: they are asked before a fork. Not a list of Python's, for which there may be no
+    /// memory when a map is to be removed.
+    pub(crate) gathering: StateLock<Vec<Owned>>,
 }
 
-// SAFETY: all is atomic but `next`, which does not change.
+// SAFETY: all is atomic but `next`, which does not change, and `gathering`, which only threads use that are attached to the interpreter.
 unsafe impl Sync for Interpreter {}
 
 /// The entry that was made last.
@@ -186,6 +189,7 @@ fn take_entry(state: *mut ffi::PyInterpreterState) -> &'static Interpreter {
         objects: [const { AtomicPtr::new(ptr::null_mut()) }; KEPT],
         requested: ThreadSet::new(&super::interrupt::REQUESTS),
         deferred: ThreadSet::new(&super::interrupt::DEFERRED),
+        gathering: StateLock::new(Vec::new()),
     }));
     loop {
         let last = LAST.load(Ordering::Acquire);

@@ -28,6 +28,8 @@ static REQUESTED: AtomicUsize = AtomicUsize::new(0);
 /// How often the pending call was put off.
 static POSTPONED: AtomicU32 = AtomicU32::new(0);
 const MOST_POSTPONED: u32 = 1 << 20;
+/// For functions of the program's, which can take any time: CPython makes the call some 32 times at each instruction that looks for it.
+const MOST_ENTERED: u32 = 1 << 13;
 /// How often in turn it was made at one instruction, and at which: see [`is_stuck`].
 static REPEATED: AtomicU32 = AtomicU32::new(0);
 static REPEATED_AT: AtomicUsize = AtomicUsize::new(0);
@@ -291,16 +293,22 @@ extern "C" fn serve(_: *mut c_void) -> c_int {
 fn raise(py: Python<'_>) -> PyResult<c_int> {
     let place = frames::place(py);
     // What has called library code gets the exception after that; and CPython finishes what it shows before another message.
-    if matches!(place, Place::Later | Place::Cleared | Place::Afterwards) && may_postpone(py) {
+    let most = match place {
+        Place::Later | Place::Cleared | Place::Afterwards => MOST_POSTPONED,
+        Place::Entered => MOST_ENTERED,
+        _ => 0,
+    };
+    if most > 0 && may_postpone(py, most) {
         return Ok(0);
     }
-    frames::forget_cleared();
+    frames::forget_entered();
     POSTPONED.store(0, Ordering::Relaxed);
     REQUESTED.store(0, Ordering::SeqCst);
     let exception = match super::deliver(py) {
         Ok(None) => return Ok(0),
         Ok(Some(exception)) => {
-            if place == Place::Unseen {
+            // It is not known whether anybody gets it.
+            if matches!(place, Place::Unseen | Place::Entered) {
                 Exception::made(exception.clone()).write_unraisable(py);
             }
             Exception::made(exception)
@@ -308,7 +316,7 @@ fn raise(py: Python<'_>) -> PyResult<c_int> {
         Err(exception) => exception,
     };
     match place {
-        Place::Here | Place::Later | Place::Unseen => Err(exception),
+        Place::Here | Place::Later | Place::Entered | Place::Unseen => Err(exception),
         Place::Cleared | Place::Afterwards | Place::Dropped | Place::Nowhere => {
             exception.write_unraisable(py);
             Ok(0)
@@ -318,8 +326,8 @@ fn raise(py: Python<'_>) -> PyResult<c_int> {
 
 /// Whether the pending call may be made again, at the next bytecode that looks for one. Not if it was made too often: at its end CPython
 /// makes such calls until there are none.
-fn may_postpone(py: Python<'_>) -> bool {
-    POSTPONED.fetch_add(1, Ordering::Relaxed) < MOST_POSTPONED && !is_stuck(py)
+fn may_postpone(py: Python<'_>, most: u32) -> bool {
+    POSTPONED.fetch_add(1, Ordering::Relaxed) < most && !is_stuck(py)
 }
 
 /// Whether the call is made again and again at one instruction, which CPython 3.11, tracing, does not leave before there is no pending call.

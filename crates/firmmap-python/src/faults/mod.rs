@@ -61,20 +61,18 @@ pub(crate) fn keep_classes<'py>(
     Ok(given.into_pyobject(py)?.into_any())
 }
 
-/// `_connect_faults(make_error, main, gathering)` connects the library's faults to the interpreter, and returns whether that is done for
+/// `_connect_faults(make_error, main)` connects the library's faults to the interpreter, and returns whether that is done for
 /// the first time. `_faults.py` calls it, once everything that is used later exists: faults may be delivered while another exception is being raised, or
 /// while the interpreter shuts down.
 pub(crate) fn connect<'py>(module: Module<'_, 'py>, args: Arguments<'_, 'py>, names: Names<'_, 'py>) -> Returned<'py> {
     let py = module.py();
-    let mut args = ArgParser::new(args, names, 3, 3)?;
+    let mut args = ArgParser::new(args, names, 2, 2)?;
     let make_error = args.required("make_error")?;
     let main = args.required("main")?.extract()?;
-    let gathering = args.required("gathering")?;
     args.finish()?;
     let here = interpreter::register(py)?;
     let is_first = here.get(py, Kept::MakeError).is_none();
     here.keep(Kept::MakeError, make_error);
-    here.keep(Kept::Gathering, gathering);
     interrupt::connect(py, here, main);
     Ok(boolean(py, is_first))
 }
@@ -120,7 +118,8 @@ pub(crate) fn forget_handler<'py>(
 pub(crate) fn claim(py: Python<'_>) -> Returned<'_> {
     interrupt::was_raised(py);
     let offsets = list(py, &own_faults())?;
-    let is_dropped = matches!(frames::place_of_caller(py), Place::Cleared | Place::Afterwards | Place::Dropped);
+    let place = frames::place_of_caller(py);
+    let is_dropped = matches!(place, Place::Entered | Place::Cleared | Place::Afterwards | Place::Dropped);
     let make_error = interpreter::current(py).and_then(|here| here.get(py, Kept::MakeError));
     let mut is_told = false;
     if let Some(make_error) = make_error.filter(|_| is_dropped && !offsets.is_empty().unwrap_or(true)) {

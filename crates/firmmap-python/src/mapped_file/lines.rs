@@ -14,11 +14,11 @@ use super::line_search::{self, Options, Search};
 use super::{MappedFile, Open, This, closed_error, error, write};
 use crate::args::Args;
 use crate::common::shared_file::SharedFile;
-use crate::common::state_lock::StateLock;
 use crate::common::{Mapped, Returned, advance, far_line, near_line, try_push};
 use crate::sys::buffer::{new_bytes, try_new_bytes};
 use crate::sys::exception::PyResult;
 use crate::sys::owned::Owned;
+use crate::sys::state_lock::StateLock;
 use crate::sys::typeobject::{Body, InstanceRef, RawRef, Receiver, Traverse};
 
 /// Lines that are longer than this many pages are searched for in the map itself.

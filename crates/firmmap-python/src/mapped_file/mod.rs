@@ -33,7 +33,6 @@ use pyo3::prelude::*;
 
 use crate::common::map_lock::MapLock;
 use crate::common::shared_file::SharedFile;
-use crate::common::state_lock::StateLock;
 use crate::common::{self, Mapped, Returned, unmap};
 use crate::errors::exception;
 use crate::faults::interpreter::UnsupportedOperation;
@@ -41,10 +40,12 @@ use crate::sys::descriptor::HandedOver;
 use crate::sys::exception::{Exception, PyBufferError, PyResult, PyValueError};
 use crate::sys::objects::{boolean, class_name, new_string, none};
 use crate::sys::owned::Owned;
+use crate::sys::state_lock::StateLock;
 use crate::sys::typeobject::{Body, InstanceRef, Receiver};
 use lines::Block;
 use open::Name;
 use write::Gathered;
+pub(crate) use write::write_gathered_of_all as write_gathered;
 
 pub(crate) type This<'py> = Receiver<'py, MappedFile>;
 

@@ -10,13 +10,13 @@ use pyo3::types::{PyBytes, PyString};
 
 use super::{Flags, MappedFile, error};
 use crate::args;
-use crate::common::state_lock::StateLock;
 use crate::constants::{ACCESS_COPY, ACCESS_READ, ACCESS_WRITE};
 use crate::errors::{NO_SUCH_DEVICE, PERMISSION_DENIED, system_error};
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyOSError, PyResult, PyTypeError, PyValueError};
 use crate::sys::objects::{attribute, boolean, call, call_method, class_name, import};
 use crate::sys::owned::Owned;
+use crate::sys::state_lock::StateLock;
 use crate::sys::{audit, descriptor};
 
 /// What the map was made of.

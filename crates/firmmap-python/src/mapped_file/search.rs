@@ -15,13 +15,13 @@ use pyo3::types::{PyString, PyTuple};
 use super::lines::file_with_gathered;
 use super::{MappedFile, Open, This, boolean, closed_error, error, write};
 use crate::args::{self, Args, Argument};
-use crate::common::state_lock::StateLock;
 use crate::common::{DETACHED_SEARCH, Direction, Job, Mapped, Object, Returned, clamp, far_search, try_push};
 use crate::sys::buffer::copy;
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyResult, PyTypeError, PyValueError};
 use crate::sys::objects::class_name;
 use crate::sys::owned::Owned;
+use crate::sys::state_lock::StateLock;
 use crate::sys::typeobject::{Body, InstanceRef, RawRef, Receiver, Traverse};
 
 /// What is searched for: bytes, or an integer that stands for one.

@@ -10,11 +10,12 @@ use super::growth::{self, Grown};
 use super::{MappedFile, Open, This, error, none};
 use crate::args::{self, Args, Argument};
 use crate::common::{DETACHED_COPY, Mapped, ResizeGuard, Returned};
-use crate::faults::interpreter::{self, Kept};
+use crate::faults::interpreter;
 use crate::faults::thread;
 use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyResult};
 use crate::sys::objects::call_method;
+use crate::sys::owned::Owned;
 use crate::sys::typeobject::InstanceRef;
 
 /// How many bytes `writelines()` gathers before it writes.
@@ -147,7 +148,9 @@ pub(crate) fn writelines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py>
     let mut iterator = lines.try_iter()?;
     // Going through these runs no Python code.
     let is_builtin = lines.is_exact_instance_of::<PyList>() || lines.is_exact_instance_of::<PyTuple>();
-    let mut gatherer = Gatherer { this, gathered: Gathered::default(), at_once: false, is_known: false };
+    // What is done through a descriptor that the program has got already is not seen.
+    let at_once = !is_builtin && this.open(py, |open| Ok(open.descriptor_position.is_some()))?;
+    let mut gatherer = Gatherer { this, gathered: Gathered::default(), at_once, is_begun: is_builtin, is_known: false };
     let mut result = Ok(());
     loop {
         let line = if is_builtin { Ok(iterator.next()) } else { gatherer.lend(|| iterator.next()) };
@@ -162,7 +165,7 @@ pub(crate) fn writelines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py>
         }
     }
     // The lines before a wrong one are written, as they are to a plain file.
-    let rest = gatherer.finish();
+    let rest = gatherer.write_rest();
     match (rest, result) {
         // Both are raised, the first as the cause of the second.
         (Err(failed), Err(first)) => Err(failed.caused_by(py, first)),
@@ -174,25 +177,40 @@ pub(crate) fn writelines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py>
 #[derive(Default)]
 pub(super) struct Gathered {
     bytes: Vec<u8>,
-    /// The position, if the file ended there when the first line was added: what others append meanwhile is not overwritten.
+    /// The position, if the file ended there when the first line was added, or after what was written since: what others append meanwhile
+    /// is not overwritten.
     end: Option<usize>,
 }
 
 impl Gathered {
-    fn write(&self, this: &MappedFile, py: Python<'_>) -> PyResult<()> {
+    /// Writes what was gathered. After an error it is still there.
+    fn write(&mut self, this: &MappedFile, py: Python<'_>) -> PyResult<()> {
         if self.bytes.is_empty() {
             return Ok(());
         }
-        let Some(end) = self.end else { return write_all(this, py, &self.bytes) };
+        let bytes = std::mem::take(&mut self.bytes);
+        let written = self.write_now(this, py, &bytes);
+        self.bytes = bytes;
+        if written.is_ok() {
+            self.bytes.clear();
+        }
+        written
+    }
+
+    /// Writes at the position, or where the file ends.
+    fn write_now(&mut self, this: &MappedFile, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
+        let Some(end) = self.end else { return write_all(this, py, bytes) };
         let has_moved = this.open_now(py, |open| {
-            let Some(now) = open.end_at_position()?.filter(|&(position, now)| position == end && now > end) else {
+            let Some((_, now)) = open.end_at_position()?.filter(|&(position, now)| position == end && now > end) else {
                 return Ok(false);
             };
-            open.move_to(now.1);
+            open.move_to(now);
             Ok(true)
         })?;
-        let written = write_all(this, py, &self.bytes);
-        if written.is_err() && has_moved {
+        let written = write_all(this, py, bytes);
+        if written.is_ok() {
+            self.end = Some(this.open_now(py, |open| Ok(open.file.position()))?);
+        } else if has_moved {
             this.set_position(py, end)?;
         }
         written
@@ -205,6 +223,8 @@ struct Gatherer<'py> {
     gathered: Gathered,
     /// Whether nothing is gathered any more: Python code that ran in between has used the map.
     at_once: bool,
+    /// Whether it was asked where the file ends.
+    is_begun: bool,
     /// Whether the map is among those that are asked before a fork.
     is_known: bool,
 }
@@ -223,25 +243,28 @@ impl<'py> Gatherer<'py> {
     }
 
     fn add(&mut self, bytes: &[u8]) -> PyResult<()> {
-        let Self { this, gathered, .. } = self;
+        let (this, py) = (self.this, self.this.py);
         if self.at_once {
-            return write_all(this, this.py, bytes);
+            return write_all(&this, py, bytes);
         }
-        if gathered.bytes.len() + bytes.len() > BUFFER_SIZE {
-            gathered.write(this, this.py)?;
-            gathered.bytes.clear();
+        if !std::mem::replace(&mut self.is_begun, true) {
+            let end = this.open_now(py, Open::end_at_position)?.filter(|(position, end)| position == end);
+            self.gathered.end = end.map(|(_, end)| end);
+        }
+        if self.gathered.bytes.len() + bytes.len() > BUFFER_SIZE {
+            self.write_gathered()?;
         }
         if bytes.len() > BUFFER_SIZE {
-            return write_all(this, this.py, bytes);
+            return self.gathered.write_now(&this, py, bytes);
         }
-        gathered.bytes.try_reserve(bytes.len())?;
-        if gathered.bytes.is_empty() && !bytes.is_empty() {
-            gathered.end = this.open_now(this.py, |open| {
-                Ok(open.end_at_position()?.filter(|(position, end)| position == end).map(|(_, end)| end))
-            })?;
-        }
-        gathered.bytes.extend_from_slice(bytes);
+        self.gathered.bytes.try_reserve(bytes.len())?;
+        self.gathered.bytes.extend_from_slice(bytes);
         Ok(())
+    }
+
+    /// Writes what was gathered; what cannot be written is not tried again.
+    fn write_gathered(&mut self) -> PyResult<()> {
+        self.gathered.write(&self.this, self.this.py).inspect_err(|_| self.gathered.bytes.clear())
     }
 
     /// Runs `work`, which may run Python code, while the map's state has what was gathered.
@@ -254,12 +277,7 @@ impl<'py> Gatherer<'py> {
         let (py, me) = (this.py, thread());
         let is_lent = this.state.with(py, |state| match state {
             Some(open) if !open.file.pending.has_gathered() => {
-                std::mem::swap(gathered, &mut open.gathered);
-                open.gathering_thread = Some(me);
-                open.gathering_process = firmmap::fork_generation();
-                // Lines that were read ahead are not returned while this is pending.
-                open.changes += 1;
-                open.file.pending.set_gathered(true);
+                open.lend_gathered(gathered, me);
                 true
             }
             _ => false,
@@ -281,42 +299,30 @@ impl<'py> Gatherer<'py> {
     /// Writes what was gathered, and gathers no more.
     fn write_rest(&mut self) -> PyResult<()> {
         self.at_once = true;
-        std::mem::take(&mut self.gathered).write(&self.this, self.this.py)
+        self.write_gathered()
     }
 
     /// Has the map asked before a fork.
     fn make_known(&mut self) -> PyResult<()> {
-        if !self.is_known {
-            let py = self.this.py;
-            if let Some(list) = known(py) {
-                call_method(&list, c"append", [self.this.object()])?;
-                self.is_known = true;
-            }
-        }
+        let py = self.this.py;
+        let Some(here) = interpreter::current(py).filter(|_| !self.is_known) else { return Ok(()) };
+        let map = Owned::from(self.this.object());
+        here.gathering.with(py, |maps| maps.try_reserve(1).map(|()| maps.push(map)))?;
+        self.is_known = true;
         Ok(())
-    }
-
-    fn finish(mut self) -> PyResult<()> {
-        let written = self.write_rest();
-        if self.is_known {
-            let py = self.this.py;
-            // By identity: a subclass may compare.
-            let index = known(py).and_then(|list| {
-                let index = list.iter().rposition(|map| map.is(self.this.object()))?;
-                Some((list, index))
-            });
-            if let Some((list, index)) = index {
-                call_method(&list, c"pop", [args::python_int(py, index as isize)?])?;
-            }
-        }
-        written
     }
 }
 
-/// The maps in which `writelines()` gathers lines.
-fn known(py: Python<'_>) -> Option<Bound<'_, PyList>> {
-    let list = interpreter::current(py)?.get(py, Kept::Gathering)?;
-    list.cast_into::<PyList>().ok()
+impl Drop for Gatherer<'_> {
+    fn drop(&mut self) {
+        let (this, py) = (self.this, self.this.py);
+        let Some(here) = interpreter::current(py).filter(|_| self.is_known) else { return };
+        let map = here.gathering.with(py, |maps| {
+            let index = maps.iter().rposition(|map| map.as_ptr() == this.as_ptr())?;
+            Some(maps.swap_remove(index))
+        });
+        drop(map);
+    }
 }
 
 /// Writes what `writelines()` has gathered in this thread, before anything else is done.
@@ -331,11 +337,14 @@ pub(super) fn write_all_gathered(this: &MappedFile, py: Python<'_>) -> PyResult<
 }
 
 fn write_gathered_if(this: &MappedFile, py: Python<'_>, is_wanted: impl Fn(&Open) -> bool) -> PyResult<()> {
-    let gathered = this.state.with(py, |state| {
+    take_gathered_if(this, py, is_wanted).map_or(Ok(()), |mut gathered| gathered.write(this, py))
+}
+
+fn take_gathered_if(this: &MappedFile, py: Python<'_>, is_wanted: impl Fn(&Open) -> bool) -> Option<Gathered> {
+    this.state.with(py, |state| {
         let open = state.as_mut().filter(|open| open.file.pending.has_gathered() && is_wanted(open))?;
         Some(open.take_gathered())
-    });
-    gathered.map_or(Ok(()), |gathered| gathered.write(this, py))
+    })
 }
 
 /// [`write_gathered`] to the file of an iterator.
@@ -346,10 +355,32 @@ pub(super) fn write_gathered_for(
     held().map_or(Ok(()), |file| write_gathered(&file.receiver(py), py))
 }
 
-/// `_write_gathered()`: before a fork, after which two processes would have it.
+/// `_write_gathered()`, of the module: what `writelines()` has gathered in this thread, before a fork, after which two processes would have it.
+pub(crate) fn write_gathered_of_all(py: Python<'_>) -> Returned<'_> {
+    let Some(here) = interpreter::current(py) else { return Ok(none(py)) };
+    let mut index = 0;
+    while let Some(map) = here.gathering.with(py, |maps| maps.get(index).map(|map| map.bind(py).clone())) {
+        call_method(&map, c"_write_gathered", [])?;
+        index += 1;
+    }
+    Ok(none(py))
+}
+
+/// `_write_gathered()`, of a map. After an error it is still gathered: CPython drops exceptions of what is called before a fork, and the
+/// call of `writelines()` has to raise it.
 pub(crate) fn write_before_fork(this: This<'_>) -> Returned<'_> {
-    write_gathered(&this, this.py)?;
-    Ok(none(this.py))
+    let (py, me) = (this.py, thread());
+    let Some(mut gathered) = take_gathered_if(&this, py, |open| open.gathering_thread == Some(me)) else {
+        return Ok(none(py));
+    };
+    gathered.write(&this, py).inspect_err(|_| {
+        this.state.with(py, |state| {
+            if let Some(open) = state.as_mut().filter(|open| !open.file.pending.has_gathered()) {
+                open.lend_gathered(&mut gathered, me);
+            }
+        });
+    })?;
+    Ok(none(py))
 }
 
 impl Open {
@@ -365,6 +396,15 @@ impl Open {
 
     fn is_shared(&self) -> bool {
         self.file.access() == firmmap::Access::Write && !self.file.is_anonymous()
+    }
+
+    fn lend_gathered(&mut self, gathered: &mut Gathered, thread: usize) {
+        std::mem::swap(gathered, &mut self.gathered);
+        self.gathering_thread = Some(thread);
+        self.gathering_process = firmmap::fork_generation();
+        // Lines that were read ahead are not returned while this is pending.
+        self.changes += 1;
+        self.file.pending.set_gathered(true);
     }
 
     /// Takes what `writelines()` has gathered. Nothing of what it had when this process was forked without a call of our hook, or by another

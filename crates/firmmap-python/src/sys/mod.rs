@@ -31,6 +31,9 @@ pub(crate) mod number;
 pub(crate) mod objects;
 pub(crate) mod owned;
 pub(crate) mod spelling;
+pub(crate) mod state_lock;
+#[cfg(state_mutex)]
+mod state_mutex;
 pub(crate) mod target;
 pub(crate) mod trampoline;
 pub(crate) mod typeobject;

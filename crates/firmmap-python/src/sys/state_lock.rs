@@ -58,10 +58,10 @@ impl<T> StateLock<T> {
         Some(work(unsafe { &mut *self.0.value.get() }))
     }
 
-    /// Where the state is, for [`MapLock`](super::map_lock::MapLock), which knows when nobody has it.
+    /// Where the state is, for [`MapLock`](crate::common::map_lock::MapLock), which knows when nobody has it.
     #[inline(always)]
     #[cfg(not(state_mutex))]
-    pub(super) fn get(&self) -> *mut T {
+    pub(crate) fn get(&self) -> *mut T {
         self.0.value.get()
     }
 
