@@ -558,7 +558,7 @@ def test_lines_that_cannot_be_written_before_a_fork(path: Path, way: str) -> Non
         sys.unraisablehook = lambda unraisable: print("hook", unraisable.exc_value.errno)
         def lines():
             yield b"ours\\n" * 100
-            resource.setrlimit(resource.RLIMIT_FSIZE, (100, -1))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
             try:
                 if sys.argv[2] == "fork":
                     os.fork()
@@ -566,7 +566,7 @@ def test_lines_that_cannot_be_written_before_a_fork(path: Path, way: str) -> Non
                     subprocess.run(["true"], preexec_fn=lambda: None)
             except OSError as error:
                 print("fork", error.errno)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))
+            resource.setrlimit(resource.RLIMIT_FSIZE, [resource.RLIM_INFINITY] * 2)
             yield b"more\\n"
         with firmmap.open(sys.argv[1], "r+") as m:
             m.writelines(lines())
@@ -591,7 +591,7 @@ def test_lines_that_cannot_be_written_at_the_end(path: Path) -> None:
                 yield b"ours\\n" * 100
                 with open(sys.argv[1], "ab") as other:
                     other.write(b"theirs\\n")
-                resource.setrlimit(resource.RLIMIT_FSIZE, (100, -1))
+                resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
             try:
                 m.writelines(lines())
             except OSError as error:
