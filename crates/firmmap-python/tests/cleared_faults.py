@@ -328,6 +328,25 @@ def attempt_taken_back() -> bool:
     return told == []
 
 
+def attempt_with_context() -> bool:
+    """Whether the exception that was being handled is the context of that of a fault."""
+    path = os.path.join(FOLDER, "context")
+    with open(path, "wb") as file:
+        file.write(b"x" * 4 * PAGE)
+    with firmmap.open(path) as m, memoryview(m) as view:
+        os.truncate(path, PAGE)
+        try:
+            try:
+                raise KeyError(path)
+            finally:
+                view[2 * PAGE]
+                for _ in range(9):
+                    (lambda: None)()
+        except firmmap.MapFaultError as error:
+            return isinstance(error.__context__, KeyError)
+    return False
+
+
 def main() -> int:
     sys.unraisablehook = lambda unraisable: told.append(unraisable.exc_type.__name__)
     warnings.simplefilter("always")
@@ -352,6 +371,9 @@ def main() -> int:
         lost += 1
         print("a function that is called for each byte")
     for where, run in (("main", lambda work: work()), ("other", in_thread)):
+        if not run(attempt_with_context):
+            lost += 1
+            print(f"the context, {where} thread")
         if not run(attempt_taken_back):
             lost += 1
             print(f"caught, {where} thread: {told}")

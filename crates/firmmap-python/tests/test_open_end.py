@@ -494,6 +494,79 @@ def test_a_generator_that_goes_on_in_a_child(path: Path, mode: Any) -> None:
     assert path.read_bytes() == b"start\none\ntwo\nthree\n"
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork(2)")
+def test_a_fork_while_another_thread_gathers() -> None:
+    """G7: shared memory has the lines once, of the process whose thread it is."""
+    m = firmmap.anonymous(4096)
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def lines() -> Iterator[bytes]:
+        yield b"AAAA"
+        begun.set()
+        goes_on.wait()
+        yield b"BBBB"
+
+    thread = threading.Thread(target=lambda: m.writelines(lines()))
+    thread.start()
+    begun.wait()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(writer)
+        os.read(reader, 1)
+        m.close()
+        os._exit(0)
+    goes_on.set()
+    thread.join()
+    m.seek(0)
+    m.write(b"new!new!")
+    os.write(writer, b"x")
+    assert os.waitpid(child, 0)[1] == 0
+    os.close(reader)
+    os.close(writer)
+    assert m[:8] == b"new!new!"
+    m.close()
+
+
+def test_a_generator_that_has_a_view(path: Path) -> None:
+    """G3: it shows what was yielded, and what is stored through it stays."""
+    path.write_bytes(b"........")
+    for m in (firmmap.anonymous(8), firmmap.open(path, "r+")):
+        with m, memoryview(m) as view:
+
+            def lines(view: memoryview) -> Iterator[bytes]:
+                yield b"aaaa"
+                assert bytes(view[:4]) == b"aaaa"
+                view[:4] = b"bbbb"
+
+            m.writelines(lines(view))
+            assert m[:4] == b"bbbb"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a mapped file cannot be cut there")
+@pytest.mark.parametrize("ends", ["thread", "exit"])
+def test_lines_of_a_program_that_ends(path: Path, ends: str) -> None:
+    """G3: those that a daemon thread has yielded, whose generator does not go on, are written."""
+    program = """
+        import sys, threading, time
+        import firmmap
+        m = firmmap.open(sys.argv[1], "w+")
+        begun = threading.Event()
+        def lines():
+            for number in range(900):
+                yield b"%d\\n" % number
+            begun.set()
+            time.sleep(1000)
+        threading.Thread(target=lambda: m.writelines(lines()), daemon=True).start()
+        begun.wait()
+        if sys.argv[2] == "exit":
+            sys.exit(0)
+    """
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", textwrap.dedent(program), str(path), ends])
+    assert done.returncode == 0
+    assert path.read_bytes() == b"".join(b"%d\n" % number for number in range(900))
+
+
 @pytest.mark.parametrize("size", [10, 100_000, 262_144, 262_145, 300_000])
 @pytest.mark.parametrize("looks", [False, True])
 def test_others_append_while_a_generator_runs(path: Path, looks: bool, size: int) -> None:
@@ -744,10 +817,12 @@ while sys.stdin.buffer.read(1):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="how a file is cut off while it is read is the system's")
-@pytest.mark.parametrize("way", ["read", "readinto", "peek", "readlines", "lines", "find_all", "readline"])
+@pytest.mark.parametrize("way", ["read", "readinto", "peek", "readlines", "lines", "find_all", "readline", "next"])
 def test_no_zeros_while_a_file_is_cut_off(path: Path, way: str) -> None:
     """F1, F8: the end of the file is asked for after a read that reaches it, not before."""
     data = b"abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXY\n" * 60
+    if way == "next":
+        data = data.replace(b"\n", b".")
     path.write_bytes(data)
     buffer = bytearray(6000)
 
@@ -759,6 +834,9 @@ def test_no_zeros_while_a_file_is_cut_off(path: Path, way: str) -> None:
         if way == "find_all":
             # As many as there are lines, or an error.
             return data if len(list(m.find_all(b"\n"))) == 60 else b"\0"
+        if way == "next":
+            # Without a newline.
+            return bytes(next(m))
         if way == "readline":
             # The last one.
             m.seek(len(data) - 62)

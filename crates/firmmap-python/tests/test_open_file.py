@@ -402,17 +402,25 @@ def test_with_closes_by_the_method(path: Path) -> None:
 
 
 def test_writelines_hides_no_exception(path: Path) -> None:
-    """G3: where the lines end in an exception, and what was gathered cannot be written, both are told."""
+    """G2, G3: where the lines end in an exception, and what was gathered cannot be written, both are told."""
+    resource = pytest.importorskip("resource", reason="needs resource limits")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def lines() -> Iterator[bytes]:
         yield b"a line"
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(LINES), before[1]))
         raise KeyError("ours")
 
-    with firmmap.open(path, "r+") as m, memoryview(m):
+    with firmmap.open(path, "r+") as m:
         m.seek(0, 2)
-        with pytest.raises(BufferError, match="1 view") as caught:
-            m.writelines(lines())
+        try:
+            with pytest.raises(OSError, match="too large") as caught:
+                m.writelines(lines())
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert caught.value.filename == str(path)
         assert isinstance(caught.value.__cause__, KeyError)
+        assert (m.tell(), m[:]) == (len(LINES), LINES)
 
 
 @has_descriptor

@@ -729,10 +729,12 @@ class MappedFile(RawIOBase, BufferedIOBase, BinaryIO):
         They are gathered into pieces of 256 KiB. A generator that uses the map, or
         forks, finds written what it has yielded; from then on each object is written at
         once. Other programs see the pieces a little later, and lose the last one if
-        this one is killed, or ends while a daemon thread is in the generator.
+        this one is killed.
         """
     def _write_gathered(self) -> None:
         """Write what writelines() has gathered in this thread."""
+    def _write_all_gathered(self) -> None:
+        """Write what writelines() has gathered in any thread."""
     def truncate(self, size: SupportsIndex | None = None, /) -> int:
         """Make the map size bytes long, and its file end there; return size.
 

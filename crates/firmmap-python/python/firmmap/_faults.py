@@ -1,6 +1,7 @@
 """MapFaultError, and how the guard coexists with other handlers of its signal."""
 
 import _thread
+import atexit
 import errno
 import functools
 import os
@@ -157,6 +158,8 @@ def connect():
     was enabled, which may be from before the guard. All of them still get other signals.
     """
     is_first = _firmmap._connect_faults(_make_error, _main_thread())
+    if is_first:
+        atexit.register(_firmmap._write_all_gathered)
     if is_first and hasattr(os, "register_at_fork"):
         os.register_at_fork(before=_firmmap._write_gathered, after_in_child=_firmmap._faults_after_fork)
     for module, name, wrap, mark in (

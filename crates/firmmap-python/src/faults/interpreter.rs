@@ -210,7 +210,11 @@ unsafe extern "C" fn release(capsule: *mut ffi::PyObject) {
     let objects: [_; KEPT] = std::array::from_fn(|index| entry.objects[index].swap(objects[index], Ordering::AcqRel));
     entry.requested.clear();
     entry.deferred.clear();
+    // SAFETY: CPython calls this while attached to the interpreter.
+    let py = unsafe { Python::assume_attached() };
+    let gathering = entry.gathering.with(py, std::mem::take);
     entry.state.store(ptr::null_mut(), Ordering::Release);
+    drop(gathering);
     for object in objects {
         // SAFETY: a reference of the entry's own, or null; CPython calls this while attached to its interpreter.
         unsafe { ffi::Py_XDECREF(object) };

@@ -192,7 +192,13 @@ fn cut_to_end<'py>(
     }
     file.follow_end().map_err(error)?;
     file.check_present(*position, file.read_end()).map_err(error)?;
-    cut(py, &Source::new(file, changes, has_writable_views, true), block, position)
+    let start = *position;
+    let line = cut(py, &Source::new(file, changes, has_writable_views, true), block, position)?;
+    if matches!(line, Line::Found(_)) {
+        // It was read once more, and others may have cut it off since.
+        file.follow_end_after(start, *position).inspect_err(|_| *position = start).map_err(error)?;
+    }
+    Ok(line)
 }
 
 impl Open {

@@ -45,7 +45,7 @@ use crate::sys::typeobject::{Body, InstanceRef, Receiver};
 use lines::Block;
 use open::Name;
 use write::Gathered;
-pub(crate) use write::write_gathered_of_all as write_gathered;
+pub(crate) use write::{write_all_gathered_of_all as write_all_gathered, write_gathered_of_all as write_gathered};
 
 pub(crate) type This<'py> = Receiver<'py, MappedFile>;
 

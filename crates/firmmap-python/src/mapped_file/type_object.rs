@@ -158,6 +158,7 @@ fn methods() -> Vec<ffi::PyMethodDef> {
         fast_method!(c"write", common::try_write_with_args, write::write, docs::WRITE),
         method!(c"writelines", write::writelines, docs::WRITELINES),
         noargs_method!(c"_write_gathered", write::write_before_fork, docs::WRITE_GATHERED),
+        noargs_method!(c"_write_all_gathered", write::write_at_exit, docs::WRITE_ALL_GATHERED),
         fast_method!(c"write_byte", common::try_write_byte_with_args, write::write_byte, docs::WRITE_BYTE),
         method!(c"truncate", growth::truncate, docs::TRUNCATE),
         method!(c"resize", growth::resize_method, docs::RESIZE),

@@ -1,5 +1,6 @@
 //! Writing as to a file: `write`, `writelines`, `write_byte`.
 
+use std::ffi::CStr;
 use std::sync::Arc;
 
 use firmmap::ErrorKind;
@@ -148,8 +149,12 @@ pub(crate) fn writelines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py>
     let mut iterator = lines.try_iter()?;
     // Going through these runs no Python code.
     let is_builtin = lines.is_exact_instance_of::<PyList>() || lines.is_exact_instance_of::<PyTuple>();
-    // What is done through a descriptor that the program has got already is not seen.
-    let at_once = !is_builtin && this.open(py, |open| Ok(open.descriptor_position.is_some()))?;
+    // What is done through a descriptor or views that the program has got already is not seen. Writes inside a map that does not grow are
+    // copies, in any case.
+    let at_once = !is_builtin
+        && this.open(py, |open| {
+            Ok(open.descriptor_position.is_some() || open.file.exports > 0 || !open.file.is_growable())
+        })?;
     let mut gatherer = Gatherer { this, gathered: Gathered::default(), at_once, is_begun: is_builtin, is_known: false };
     let mut result = Ok(());
     loop {
@@ -168,7 +173,7 @@ pub(crate) fn writelines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py>
     let rest = gatherer.write_rest();
     match (rest, result) {
         // Both are raised, the first as the cause of the second.
-        (Err(failed), Err(first)) => Err(failed.caused_by(py, first)),
+        (Err(failed), Err(first)) => Err(this.add_filename(failed).caused_by(py, first)),
         (rest, result) => rest.and(result).map(|()| none(py)),
     }
 }
@@ -357,13 +362,28 @@ pub(super) fn write_gathered_for(
 
 /// `_write_gathered()`, of the module: what `writelines()` has gathered in this thread, before a fork, after which two processes would have it.
 pub(crate) fn write_gathered_of_all(py: Python<'_>) -> Returned<'_> {
+    call_all(py, c"_write_gathered")
+}
+
+/// `_write_all_gathered()`, of the module: in any thread, at the end of the program, where daemon threads and greenlets do not go on.
+pub(crate) fn write_all_gathered_of_all(py: Python<'_>) -> Returned<'_> {
+    call_all(py, c"_write_all_gathered")
+}
+
+fn call_all<'py>(py: Python<'py>, method: &CStr) -> Returned<'py> {
     let Some(here) = interpreter::current(py) else { return Ok(none(py)) };
     let mut index = 0;
     while let Some(map) = here.gathering.with(py, |maps| maps.get(index).map(|map| map.bind(py).clone())) {
-        call_method(&map, c"_write_gathered", [])?;
+        call_method(&map, method, [])?;
         index += 1;
     }
     Ok(none(py))
+}
+
+/// `_write_all_gathered()`, of a map.
+pub(crate) fn write_at_exit(this: This<'_>) -> Returned<'_> {
+    write_all_gathered(&this, this.py)?;
+    Ok(none(this.py))
 }
 
 /// `_write_gathered()`, of a map. After an error it is still gathered: CPython drops exceptions of what is called before a fork, and the
@@ -386,16 +406,12 @@ pub(crate) fn write_before_fork(this: This<'_>) -> Returned<'_> {
 impl Open {
     /// The position, and where the file ends now, if that can change.
     fn end_at_position(&mut self) -> PyResult<Option<(usize, usize)>> {
-        if !self.file.is_growable() || !self.is_shared() {
+        if !self.file.is_growable() || self.file.access() != firmmap::Access::Write || self.file.is_anonymous() {
             return Ok(None);
         }
         self.sync_from_descriptor()?;
         let end = growth::end_of_file(self)?;
         Ok(Some((self.file.position(), end)))
-    }
-
-    fn is_shared(&self) -> bool {
-        self.file.access() == firmmap::Access::Write && !self.file.is_anonymous()
     }
 
     fn lend_gathered(&mut self, gathered: &mut Gathered, thread: usize) {
@@ -408,11 +424,12 @@ impl Open {
     }
 
     /// Takes what `writelines()` has gathered. Nothing of what it had when this process was forked without a call of our hook, or by another
-    /// thread: the parent writes that to the file, and this process goes on after it; but a private map does not show it.
+    /// thread: the parent writes that to the file or the memory, and this process goes on after it; but a private map does not show it.
     fn take_gathered(&mut self) -> Gathered {
         self.file.pending.set_gathered(false);
         let gathered = std::mem::take(&mut self.gathered);
-        if !self.is_shared() || self.gathering_process == firmmap::fork_generation() {
+        let is_private = self.file.access() == firmmap::Access::Copy;
+        if is_private || self.gathering_process == firmmap::fork_generation() {
             return gathered;
         }
         let behind = self.file.position() + gathered.bytes.len();

@@ -34,6 +34,8 @@ enum State {
     New { class: Class, arguments: Arguments },
     /// Raised by Python code, and taken out of the interpreter.
     Raised(Raised),
+    /// Made by Python code, and not raised yet.
+    Made(Owned),
 }
 
 /// Gives a class that CPython or the interpreter keeps.
@@ -90,10 +92,9 @@ impl Exception {
         Self { state: None, attached: PhantomData }
     }
 
-    /// One that Python code has made.
+    /// One that Python code has made, and that is to be raised for the first time.
     pub(crate) fn made(exception: Bound<'_, PyAny>) -> Self {
-        let class = exception.get_type().into_any();
-        Self::boxed(State::Raised(Raised([class.into_ptr(), exception.into_ptr(), ptr::null_mut()])))
+        Self::boxed(State::Made(exception.into()))
     }
 
     /// The exception that a call into CPython has set.
@@ -125,6 +126,12 @@ impl Exception {
                 let [class, value, traceback] = raised.into_raw();
                 // SAFETY: attached; takes the three references over.
                 unsafe { ffi::PyErr_Restore(class, value, traceback) };
+            }
+            // With the exception that is being handled as its context.
+            Some([State::Made(exception)]) => {
+                let class = exception.bind(py).get_type();
+                // SAFETY: attached; an exception and its class, both alive.
+                unsafe { ffi::PyErr_SetObject(class.as_ptr(), exception.as_ptr()) };
             }
             // What fails in here has set another exception.
             Some([State::New { class, arguments }]) => drop(make(py, class, arguments)),
