@@ -370,14 +370,15 @@ pub(crate) fn write_all_gathered_of_all(py: Python<'_>) -> Returned<'_> {
     call_all(py, c"_write_all_gathered")
 }
 
+/// Calls a method of each map in which lines are gathered, also after one has failed; then raises the first error.
 fn call_all<'py>(py: Python<'py>, method: &CStr) -> Returned<'py> {
     let Some(here) = interpreter::current(py) else { return Ok(none(py)) };
-    let mut index = 0;
+    let (mut index, mut result) = (0, Ok(()));
     while let Some(map) = here.gathering.with(py, |maps| maps.get(index).map(|map| map.bind(py).clone())) {
-        call_method(&map, method, [])?;
+        result = result.and(call_method(&map, method, []).map(drop));
         index += 1;
     }
-    Ok(none(py))
+    result.map(|()| none(py))
 }
 
 /// `_write_all_gathered()`, of a map.
