@@ -290,13 +290,20 @@ class Slow:
         return self.write(value, 10)
 
 
-def attempt_slow(use: Callable[[memoryview], object]) -> bool:
-    """Whether the program is told of a fault before a function that it calls, whatever that takes."""
-    path = os.path.join(FOLDER, "slow")
+@contextlib.contextmanager
+def cut_off(name: str, pages: int) -> Iterator[memoryview]:
+    """A view of a map whose file has only its first page by now."""
+    path = os.path.join(FOLDER, name)
     with open(path, "wb") as file:
-        file.write(b"x" * 400 * PAGE)
+        file.write(b"x" * pages * PAGE)
     with firmmap.open(path) as m, memoryview(m) as view:
         os.truncate(path, PAGE)
+        yield view
+
+
+def attempt_slow(use: Callable[[memoryview], object]) -> bool:
+    """Whether the program is told of a fault before a function that it calls, whatever that takes."""
+    with cut_off("slow", 400) as view:
         try:
             use(view)
             for _ in range(9):
@@ -308,12 +315,8 @@ def attempt_slow(use: Callable[[memoryview], object]) -> bool:
 
 def attempt_taken_back() -> bool:
     """Whether nobody is told a second time of a fault whose exception was caught, as unittest does."""
-    path = os.path.join(FOLDER, "caught")
-    with open(path, "wb") as file:
-        file.write(b"x" * 4 * PAGE)
     told.clear()
-    with firmmap.open(path) as m, memoryview(m) as view:
-        os.truncate(path, PAGE)
+    with cut_off("caught", 4) as view:
         case = unittest.TestCase()
         with case.assertRaises(firmmap.MapFaultError):
             view[2 * PAGE]
@@ -330,14 +333,10 @@ def attempt_taken_back() -> bool:
 
 def attempt_with_context() -> bool:
     """Whether the exception that was being handled is the context of that of a fault."""
-    path = os.path.join(FOLDER, "context")
-    with open(path, "wb") as file:
-        file.write(b"x" * 4 * PAGE)
-    with firmmap.open(path) as m, memoryview(m) as view:
-        os.truncate(path, PAGE)
+    with cut_off("context", 4) as view:
         try:
             try:
-                raise KeyError(path)
+                raise KeyError("context")
             finally:
                 view[2 * PAGE]
                 for _ in range(9):

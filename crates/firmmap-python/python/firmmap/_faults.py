@@ -160,8 +160,8 @@ def connect():
     is_first = _firmmap._connect_faults(_make_error, _main_thread())
     if is_first:
         atexit.register(_firmmap._write_all_gathered)
-    if is_first and hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=_firmmap._write_gathered, after_in_child=_firmmap._faults_after_fork)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(before=_firmmap._write_gathered, after_in_child=_firmmap._faults_after_fork)
     for module, name, wrap, mark in (
         (os, "fork", _telling, "_tells_faults"),
         (os, "forkpty", _telling, "_tells_faults"),
