@@ -181,6 +181,14 @@ impl Pool {
         Some(node)
     }
 
+    /// Puts the first report of a slot, which is locked, behind its others. The number of reports, which is read without a lock, does not
+    /// change meanwhile.
+    pub(super) fn rotate_reports(&self, slot: &Slot) {
+        if let Some(node) = slot.reports.pop() {
+            slot.reports.push_back(node);
+        }
+    }
+
     /// The slots that have reports. They do not change while the pool is locked.
     pub(super) fn reporting(&self) -> impl Iterator<Item = &'static Slot> {
         let mut next = REPORTING.load(Ordering::Relaxed);

@@ -384,12 +384,11 @@ impl Slot {
         }
         self.unlisted.store(0, Ordering::Relaxed);
         // A thread that has ended cannot be told any more. Each report comes to the front in turn.
-        if let Some(node) = pool.take_report(self, |_| true) {
-            let fault = Report(node).fault();
+        if let Some(fault) = self.reports.iter().next().map(|node| Report(node).fault()) {
             let is_told_by_binding = !NOTIFY.load(Ordering::Acquire).is_null() && !fault.is_of_parent();
             if is_told_by_binding || fault.thread_lives() {
-                pool.add_report(self, node);
-            } else {
+                pool.rotate_reports(self);
+            } else if let Some(node) = pool.take_report(self, |_| true) {
                 pool.give_back(node);
             }
         }

@@ -3,7 +3,7 @@
 #![allow(unsafe_code, clippy::multiple_unsafe_ops_per_block)]
 
 use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Barrier, mpsc};
 
 use crate::process::*;
@@ -18,6 +18,7 @@ crate::scenarios! {
         forty_threads_wait_to_be_told,
         writers_to_pages_of_their_own_are_told_each,
         a_check_in_another_thread_takes_nothing_away,
+        a_report_is_there_while_other_threads_are_told,
         a_thread_that_has_ended_is_forgotten_once_somebody_was_told,
         the_count_tells_every_reader,
         the_count_never_goes_back,
@@ -140,6 +141,32 @@ fn a_check_in_another_thread_takes_nothing_away() {
         operation(&map).unwrap();
         assert_bytes(&map, &bytes(0, pages.len));
     }
+}
+
+/// F3, F10: whenever the thread asks, its fault is found.
+fn a_report_is_there_while_other_threads_are_told() {
+    let pages = Pages::new(4);
+    let map = pages.map(Access::Write);
+    pages.truncate(1);
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let other = || {
+            while !ended.load(Ordering::Relaxed) {
+                let _ = map.check();
+            }
+        };
+        scope.spawn(other);
+        let mut missed = 0;
+        for _ in 0..20_000 {
+            peek(&map, page());
+            missed += usize::from(waiting_faults().is_empty());
+            missed += usize::from(take_own_fault().is_none());
+        }
+        ended.store(true, Ordering::Relaxed);
+        assert_eq!(missed, 0);
+    });
+    // The other thread's operations have reported all: nobody is to be told when the map is dropped.
+    while map.check().is_err() {}
 }
 
 fn a_thread_that_has_ended_is_forgotten_once_somebody_was_told() {
