@@ -219,6 +219,8 @@ fn lines_that_mostly_contain_a_needle() {
             text.extend(vec![b'd'; page - 1 - text.len() % page]);
             text.extend([&b"\n"[..], &hits].concat());
         }
+        // Blocks of lines that all have it, which are longer than a page.
+        text.extend(hits.repeat(9));
         text.extend(b"the last hit");
         let map = memory(&text);
         for needles in [&["hit"][..], &["t"], &[".\n"], &["hit", "a hit"], &["none", "hit"], &["hit .\n"]] {

@@ -135,6 +135,17 @@ impl<T: MapState> MapLock<T> {
         unsafe { self.try_state(py, wanted, write) }
     }
 
+    /// What `work` reads in the state, if the map is ready for work on its bytes. As with [`try_file`](Self::try_file), nothing is marked.
+    ///
+    /// # Safety
+    ///
+    /// - `work` cannot come back here: it runs no Python code, and drops nothing of the map's.
+    #[inline(always)]
+    pub(crate) unsafe fn try_read<R>(&self, py: Python<'_>, work: impl FnOnce(&T) -> Option<R>) -> Option<R> {
+        // SAFETY: the caller's promise.
+        unsafe { self.try_state(py, Ready::Bytes, |state| work(state)) }
+    }
+
     /// The map of a state that is ready.
     #[inline(always)]
     fn file(state: &mut T) -> Option<&mut SharedFile> {

@@ -72,9 +72,9 @@ impl Options {
             numbered,
             reverse,
             is_checked: false,
+            ready: 0,
             follows: follows && !reverse,
             changes: open.changes,
-            has_views: false,
         }))
     }
 }
@@ -88,28 +88,25 @@ pub(super) struct Search {
     reverse: bool,
     /// Whether what was found ahead is known to be in the file, up to the end of the range.
     is_checked: bool,
+    /// How many of the lines that were found ahead can be given while nothing is changed: none through a map that has writable views, or with
+    /// numbers, and the one at the end of the range once it is checked.
+    ready: usize,
     /// Whether the range ends where the file does.
     follows: bool,
     /// The number of changes when lines were found ahead.
     changes: u64,
-    /// Whether writable views existed then: what was found ahead could be changed through them.
-    has_views: bool,
 }
 
 impl Search {
     /// The next line, if it was found ahead.
     #[inline]
     pub(super) fn try_next<'py>(&mut self, py: Python<'py>, changes: u64) -> Option<Bound<'py, PyAny>> {
-        if self.changes != changes || self.has_views || self.numbered {
+        if self.changes != changes || self.cursor.found().0 >= self.ready {
             return None;
         }
-        let (index, line) = self.cursor.line()?;
-        if !self.is_checked && index + line.len() == self.cursor.end() {
-            return None;
-        }
+        let (_, line) = self.cursor.line()?;
         let object = try_new_bytes(py, line)?;
-        let len = line.len();
-        self.cursor.pass(index, len);
+        self.cursor.pass();
         Some(object)
     }
 
@@ -124,9 +121,10 @@ impl Search {
         is_first: bool,
         pair: &mut Option<EmptyTuple<'py, 2>>,
     ) -> PyResult<Step<'py>> {
-        self.has_views = open.has_writable_views();
+        self.ready = 0;
+        let has_views = open.has_writable_views();
         let has_changed = self.changes != open.changes;
-        if is_first && (has_changed || self.has_views) {
+        if is_first && (has_changed || has_views) {
             self.cursor.go_back();
         } else if has_changed {
             self.cursor.forget();
@@ -169,7 +167,10 @@ impl Search {
                 pair.fill([number, line]).into_any()
             }
         };
-        self.cursor.pass(index, len);
+        self.cursor.pass();
+        if !has_views && !self.numbered {
+            self.ready = self.cursor.found().1 - usize::from(!self.is_checked && self.cursor.reaches_end());
+        }
         Ok(Step::Line(line))
     }
 
@@ -334,7 +335,7 @@ fn search_far(lines: Receiver<'_, Lines>, mut far: Far, ends_here: bool) -> PyRe
     drop(map);
     let is_moved = lines.state.with(py, |cursor| {
         let search = cursor.search.as_mut().filter(|search| search.cursor.position() == before);
-        search.map(|search| (search.cursor, search.is_checked) = (moved, false)).is_some()
+        search.map(|search| (search.cursor, search.is_checked, search.ready) = (moved, false, 0)).is_some()
     });
     Ok((result.map_err(error)?, is_moved))
 }

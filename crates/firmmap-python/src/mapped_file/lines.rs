@@ -11,10 +11,10 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 
 use super::line_search::{self, Options, Search};
-use super::{MappedFile, Open, This, closed_error, error, write};
+use super::{MappedFile, Open, This, closed_error, error, type_object, write};
 use crate::args::Args;
 use crate::common::shared_file::SharedFile;
-use crate::common::{Mapped, Returned, advance, far_line, near_line, try_push};
+use crate::common::{Mapped, Returned, advance, far_line, near_line};
 use crate::sys::buffer::{new_bytes, try_new_bytes};
 use crate::sys::exception::PyResult;
 use crate::sys::owned::Owned;
@@ -82,19 +82,7 @@ impl Block {
             self.bytes.truncate(end.saturating_sub(position));
             source.end_in_file.set(Some(end));
         }
-        // An error that is assigned for each line would be dropped for each.
-        let mut failed = None;
-        firmmap::Mmap::find_line_ends(&self.bytes, |end| match try_push(&mut self.ends, end as u32) {
-            Ok(()) => true,
-            Err(error) => {
-                failed = Some(error);
-                false
-            }
-        });
-        if let Some(error) = failed {
-            self.ends.clear();
-            return Err(error);
-        }
+        firmmap::Mmap::collect_line_ends(&self.bytes, &mut self.ends).inspect_err(|_| self.ends.clear())?;
         (self.start, self.next, self.position) = (position, 0, position);
         self.changes = source.changes;
         Ok(())
@@ -308,7 +296,7 @@ pub(crate) fn lines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         file = file.filter(|_| search.is_some());
     }
     let cursor = Cursor { file, position: 0, block: Block::default(), search };
-    super::type_object::new_lines(this, Lines { state: StateLock::new(cursor) })
+    type_object::new_lines(this, Lines { state: StateLock::new(cursor) })
 }
 
 enum LineStep<'py> {
@@ -324,8 +312,7 @@ pub(crate) fn try_next_line(lines: Receiver<'_, Lines>) -> Option<Bound<'_, PyAn
     // The state of the iterator is locked before that of its map, everywhere.
     lines.state.try_with(py, |cursor| {
         let Cursor { file: Some(file), position, block, search } = cursor else { return None };
-        let this = file.receiver(py);
-        let changes = this.state.try_with(py, |state| state.as_ref().map(|open| open.changes))??;
+        let changes = type_object::changes(file.receiver(py))?;
         if let Some(search) = search {
             return search.try_next(py, changes);
         }

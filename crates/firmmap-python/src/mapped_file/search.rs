@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 
 use super::lines::file_with_gathered;
-use super::{MappedFile, Open, This, boolean, closed_error, error, write};
+use super::{MappedFile, Open, This, boolean, closed_error, error, type_object, write};
 use crate::args::{self, Args, Argument};
 use crate::common::{DETACHED_SEARCH, Direction, Job, Mapped, Object, Returned, clamp, far_search, try_push};
 use crate::sys::buffer::copy;
@@ -330,7 +330,7 @@ pub(crate) fn find_all<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     });
     let cursor = Cursor { file, lookahead, several };
     let finder = (needle.len() <= LOOKAHEAD_NEEDLE).then(|| Box::new(Finder::new(&needle).into_owned()));
-    super::type_object::new_matches(this, Matches { state: StateLock::new(cursor), needle, finder })
+    type_object::new_matches(this, Matches { state: StateLock::new(cursor), needle, finder })
 }
 
 /// The next match, if it was found ahead.
@@ -340,8 +340,7 @@ pub(crate) fn try_next_match(matches: Receiver<'_, Matches>) -> Option<Bound<'_,
     // The state of the iterator is locked before that of its map, everywhere.
     matches.state.with(py, |cursor| {
         let Cursor { file: Some(file), lookahead, several } = cursor else { return None };
-        let this = file.receiver(py);
-        let changes = this.state.with(py, |state| state.as_ref().map(|open| open.changes))?;
+        let changes = type_object::changes(file.receiver(py))?;
         if let Some(several) = several {
             let is_known = changes == several.changes && !several.has_views;
             return if is_known { several.take(py).ok()? } else { None };

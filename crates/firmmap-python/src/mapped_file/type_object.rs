@@ -57,6 +57,13 @@ unsafe impl MapState for Option<Open> {
     }
 }
 
+/// The count of changes of a map that is ready, for iterators, which ask for it each time.
+#[inline(always)]
+pub(super) fn changes(file: This<'_>) -> Option<u64> {
+    // SAFETY: a number is read.
+    unsafe { file.state.try_read(file.py, |state| state.as_ref().map(|open| open.changes)) }
+}
+
 static METHODS: Table<ffi::PyMethodDef> = Table::new();
 static PROPERTIES: Table<ffi::PyGetSetDef> = Table::new();
 

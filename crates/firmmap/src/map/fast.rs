@@ -5,6 +5,7 @@
 //! to be carried along. They are hidden because nobody else needs them: where Rust calls Rust, the compiler turns [`Mmap::get`] into
 //! the same code. Also here is what only that class asks about the descriptor.
 
+use std::collections::TryReserveError;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
@@ -115,11 +116,10 @@ impl Mmap {
         self.region.set_lent(lent);
     }
 
-    /// Calls `found` with the index after each newline of `bytes`, in order, for as long as it returns true. For bytes that nobody else
-    /// changes.
+    /// Appends the index after each newline of `bytes` to `ends`, in order. For fewer than 4 GiB that nobody else changes.
     #[inline]
-    pub fn find_line_ends(bytes: &[u8], found: impl FnMut(usize) -> bool) {
-        memmem::find_line_ends(bytes, found);
+    pub fn collect_line_ends(bytes: &[u8], ends: &mut Vec<u32>) -> std::result::Result<(), TryReserveError> {
+        memmem::collect_lines(bytes, ends, usize::MAX, |end| end as u32).map(drop)
     }
 
     /// Whether the map keeps its file.

@@ -1,7 +1,8 @@
-//! [`LineCursor`]: the position of a search for lines. It finds a page of lines at a time, and can be moved on by whoever has the map.
+//! [`LineCursor`]: the position of a search for lines. It finds a block of lines at a time, and can be moved on by whoever has the map.
 //!
 //! The search finds the first needle, in place; the line around it is cut out, and the rest of its page is copied and searched for more
-//! with it: so lines without a needle cost no more than the search, and where nearly every line has one, a page costs one guarded copy.
+//! with it: so lines without a needle cost no more than the search. Where nearly every line has one, the next block is copied and searched
+//! whole: so a line costs no more than one comparison beside what it costs to find its end.
 
 use std::fmt;
 use std::ops::Range;
@@ -16,6 +17,10 @@ use crate::region;
 
 /// The rest of a page that is no block of its own.
 const SHORT: usize = 512;
+
+/// How many bytes a block has at most, if not a page, where nearly every line has a needle: so many that it does not matter what a block costs
+/// beside its lines, and no more than the first-level cache holds.
+const DENSE: usize = 32 * 1024;
 
 /// What a step of a [`LineCursor`] has come to.
 #[doc(hidden)]
@@ -47,7 +52,7 @@ pub struct LineCursor {
     base: usize,
     lines: Vec<Range<usize>>,
     given: usize,
-    /// Where the last line that was taken ends, or begins in reverse: from there an error lets the search begin again.
+    /// Where the last line that was taken before those in `lines` ends, or begins in reverse.
     taken: usize,
     /// Whether most of the last block was lines with a needle: then the next one is copied without looking for the first needle in place,
     /// and both are searched for at once, needles and newlines.
@@ -76,29 +81,56 @@ impl LineCursor {
         Some((self.base + line.start, &self.bytes[line.clone()]))
     }
 
-    /// Takes the line that [`line`](Self::line) shows: of `len` bytes, at `index`.
+    /// Takes the line that [`line`](Self::line) shows.
     #[inline]
-    pub fn pass(&mut self, index: usize, len: usize) {
-        self.taken = if self.reverse { index } else { index + len };
+    pub fn pass(&mut self) {
         self.given += 1;
+    }
+
+    /// How many lines were taken of those that were found ahead, and how many were found.
+    #[inline]
+    #[must_use]
+    pub fn found(&self) -> (usize, usize) {
+        (self.given, self.lines.len())
+    }
+
+    /// Whether the last of the lines that were found ahead ends where the range does.
+    #[must_use]
+    pub fn reaches_end(&self) -> bool {
+        self.lines.last().is_some_and(|line| self.base + line.end == self.end)
     }
 
     /// Takes the next line that was found ahead.
     #[inline]
     pub(super) fn take_line(&mut self) -> Option<(usize, &[u8])> {
         let line = self.lines.get(self.given)?.clone();
-        self.pass(self.base + line.start, line.end - line.start);
+        self.given += 1;
         Some((self.base + line.start, &self.bytes[line]))
+    }
+
+    /// Where the last line that was taken ends, or begins in reverse: from there an error lets the search begin again.
+    fn taken(&self) -> usize {
+        match self.given.checked_sub(1).and_then(|last| self.lines.get(last)) {
+            Some(line) if self.reverse => self.base + line.start,
+            Some(line) => self.base + line.end,
+            None => self.taken,
+        }
+    }
+
+    /// Drops the lines that were found ahead.
+    fn clear_lines(&mut self) {
+        self.taken = self.taken();
+        self.lines.clear();
+        self.given = 0;
     }
 
     /// Goes back to the last line that was taken: what was passed over since, as it had no needle, may have been missing already, and be
     /// there again.
     #[cold]
     pub fn go_back(&mut self) {
+        self.clear_lines();
         *(if self.reverse { &mut self.end } else { &mut self.start }) = self.taken;
         self.searched = self.taken;
-        self.lines.clear();
-        self.given = 0;
     }
 
     /// Takes back what was found ahead and not taken.
@@ -108,15 +140,14 @@ impl LineCursor {
             *(if self.reverse { &mut self.end } else { &mut self.start }) = next;
             self.searched = next;
         }
-        self.lines.clear();
-        self.given = 0;
+        self.clear_lines();
     }
 
     /// A copy of the position, without what was found ahead.
     #[must_use]
     pub fn to_search(&self) -> Self {
-        let &Self { reverse, start, end, searched, taken, counted, before, .. } = self;
-        Self { reverse, start, end, searched, taken, counted, before, ..Self::default() }
+        let &Self { reverse, start, end, searched, counted, before, .. } = self;
+        Self { reverse, start, end, searched, taken: self.taken(), counted, before, ..Self::default() }
     }
 
     /// Where lines were counted last, and how many begin before it.
@@ -139,14 +170,14 @@ impl LineCursor {
     /// What was searched, or is still to be, since the last line was taken.
     #[must_use]
     pub fn untaken(&self) -> Range<usize> {
-        if self.reverse { self.start.min(self.end)..self.taken } else { self.taken..self.end }
+        if self.reverse { self.start.min(self.end)..self.taken() } else { self.taken()..self.end }
     }
 
     /// In reverse: whether all that was searched since the last line was taken has been copied, and has no zeros, so that none of it can be
     /// missing from the file.
     #[must_use]
     pub fn is_without_zeros(&self) -> bool {
-        self.base + self.bytes.len() >= self.taken && memchr::memchr(0, &self.bytes).is_none()
+        self.base + self.bytes.len() >= self.taken() && memchr::memchr(0, &self.bytes).is_none()
     }
 
     /// The end of what is left of the range.
@@ -204,8 +235,7 @@ impl LineCursor {
     ///
     /// With `ends_here` false, the last line is not found before it has a newline.
     pub fn step(&mut self, map: &Mmap, needles: &Needles, limit: usize, ends_here: bool) -> Result<LineStep> {
-        self.lines.clear();
-        self.given = 0;
+        self.clear_lines();
         // The file may have become shorter.
         self.end = self.end.min(map.len());
         self.searched = self.searched.min(self.end);
@@ -258,6 +288,9 @@ impl LineCursor {
         if block_end - first < SHORT {
             block_end = needles::page_end(map, block_end);
         }
+        if is_guess {
+            block_end = block_end.max(needles::page_start(map, first.saturating_add(DENSE)));
+        }
         let block_end = block_end.max(behind).min(self.end);
         let missing = needles::copy(map, &mut self.bytes, span(start, block_end))?;
         self.base = start;
@@ -266,10 +299,7 @@ impl LineCursor {
             Some(error) if start + copied <= first => return Err(error),
             missing => missing,
         };
-        // Where the next line begins, and whether the block ends in the middle of a line with a needle.
-        let mut next = 0;
-        let mut cut = false;
-        self.find_lines(needles, first - start, &mut next, &mut cut)?;
+        let Found { mut next, cut, are_all } = self.find_lines(needles, first - start, 0)?;
         if cut {
             let is_at_end = start + copied == self.end && missing.is_none();
             if is_at_end && ends_here {
@@ -298,7 +328,7 @@ impl LineCursor {
         let unsearched = search_windows::after(copied, needles.longest());
         self.start = start + next;
         self.searched = if cut { self.start } else { start + next.max(unsearched) };
-        self.set_dense(needles, copied);
+        self.set_dense(needles, copied, are_all);
         if self.lines.is_empty() && is_guess {
             return self.step_forward(map, needles, limit, ends_here);
         }
@@ -306,63 +336,59 @@ impl LineCursor {
         Ok(if self.lines.is_empty() { LineStep::Far } else { LineStep::Found })
     }
 
-    /// Finds the lines of the block that have a needle, none of which is before `first`. A line begins at `next`, which becomes where the
-    /// last one ends; with `cut`, where one begins whose end is not in the block.
-    fn find_lines(&mut self, needles: &Needles, first: usize, next: &mut usize, cut: &mut bool) -> Result<()> {
+    /// Finds the lines of the block that have a needle, none of which is before `first`. A line begins at `next`.
+    fn find_lines(&mut self, needles: &Needles, mut first: usize, next: usize) -> Result<Found> {
+        let mut found = Found { next, cut: false, are_all: false };
         let (bytes, lines) = (&self.bytes[..], &mut self.lines);
-        let mut result = Ok(());
         if needles.is_everywhere() {
-            let first = *next;
-            memmem::find_line_ends(&bytes[first..], |end| {
-                let line = *next..first + end;
-                *next = line.end;
-                push_or_stop(lines, line, &mut result)
-            });
-            *cut = *next < bytes.len();
-            return result;
+            found.next = collect_lines(bytes, next, lines)?;
+            found.cut = found.next < bytes.len();
+            found.are_all = true;
+            return Ok(found);
         }
-        let mut first = first;
+        let mut result = Ok(());
         if let Some(needle) = needles.one().filter(|_| self.dense) {
             if let Some(column) = self.column {
-                let base = *next;
-                let (rest, has_needle) = memmem::find_lines_by_column(&bytes[base..], needle, column, |line| {
-                    push_or_stop(lines, base + line.start..base + line.end, &mut result)
-                });
-                *next = base + rest;
-                *cut = has_needle && memchr::memchr(b'\n', &bytes[*next..]).is_none();
-                if *cut || *next == bytes.len() || result.is_err() {
-                    return result;
+                let rest = collect_lines(bytes, next, lines)?;
+                let count = memmem::count_by_column(bytes, needle, column, lines);
+                found.are_all = count == lines.len();
+                lines.truncate(count);
+                found.next = if found.are_all { rest } else { lines.last().map_or(next, |line| line.end) };
+                found.cut = found.are_all && memmem::has_at(bytes, needle, rest + column);
+                if found.cut || found.next == bytes.len() {
+                    return Ok(found);
                 }
             }
-            let base = *next;
+            let base = found.next;
             let (rest, end) = memmem::find_lines(&bytes[base..], needle, |line| {
                 push_or_stop(lines, base + line.start..base + line.end, &mut result)
             });
-            *next = base + rest;
+            found.next = base + rest;
             match end {
                 LinesEnd::Rest { has_needle } => {
-                    *cut = has_needle;
-                    return Ok(());
+                    found.cut = has_needle;
+                    return Ok(found);
                 }
-                LinesEnd::Stopped => return result,
-                LinesEnd::Unsearched => first = first.max(*next),
+                LinesEnd::Stopped => return result.map(|()| found),
+                LinesEnd::Unsearched => first = first.max(found.next),
             }
         }
         // Takes the line around a match, and returns where the next one begins; `None` where it has no end.
-        let mut take = |found: usize| {
-            if found < *next {
+        let mut take = |index: usize| {
+            if index < found.next {
                 // In a line that was found already.
-                return Some(*next);
+                return Some(found.next);
             }
             // The line may have moved on from the last one.
-            let start = memchr::memrchr(b'\n', &bytes[*next..found]).map_or(*next, |newline| *next + newline + 1);
-            match memmem::find_byte(&bytes[found..], b'\n') {
+            let start = memchr::memrchr(b'\n', &bytes[found.next..index]);
+            let start = start.map_or(found.next, |newline| found.next + newline + 1);
+            match memmem::find_byte(&bytes[index..], b'\n') {
                 Some(newline) => {
-                    *next = found + newline + 1;
-                    push_or_stop(lines, start..*next, &mut result).then_some(*next)
+                    found.next = index + newline + 1;
+                    push_or_stop(lines, start..found.next, &mut result).then_some(found.next)
                 }
                 None => {
-                    (*next, *cut) = (start, true);
+                    (found.next, found.cut) = (start, true);
                     None
                 }
             }
@@ -370,20 +396,24 @@ impl LineCursor {
         match needles.one() {
             Some(needle) => {
                 Finder::new(needle, Direction::Forward)
-                    .find_each(&bytes[first..], |found| take(first + found).is_some());
+                    .find_each(&bytes[first..], |index| take(first + index).is_some());
             }
             None => {
                 let mut rest = Some(first);
-                while let Some(found) = rest.and_then(|start| needles.any_of_several(bytes, start)) {
-                    rest = take(found);
+                while let Some(index) = rest.and_then(|start| needles.any_of_several(bytes, start)) {
+                    rest = take(index);
                 }
             }
         }
-        result
+        result.map(|()| found)
     }
 
-    /// Remembers whether nearly all of a block of `len` bytes is lines that were found, and in which column.
-    fn set_dense(&mut self, needles: &Needles, len: usize) {
+    /// Remembers whether nearly all of a block of `len` bytes is lines that were found, and in which column. Where all were found as they were
+    /// expected, nothing changes.
+    fn set_dense(&mut self, needles: &Needles, len: usize, are_all: bool) {
+        if are_all && !self.lines.is_empty() {
+            return;
+        }
         let found: usize = self.lines.iter().map(|line| line.end - line.start).sum();
         self.dense = found >= len / 2 && found > 0;
         let column = self.column.take();
@@ -427,19 +457,27 @@ impl LineCursor {
         } else {
             memmem::find_byte(&self.bytes, b'\n').map_or(start - base, |newline| (newline + 1).min(start - base))
         };
-        let mut next = whole;
-        let mut cut = false;
-        self.find_lines(needles, whole, &mut next, &mut cut)?;
-        if cut {
+        let found = self.find_lines(needles, whole, whole)?;
+        if found.cut {
             let end = self.bytes.len();
-            push(&mut self.lines, next..end)?;
+            push(&mut self.lines, found.next..end)?;
         }
-        self.set_dense(needles, self.bytes.len() - whole);
+        self.set_dense(needles, self.bytes.len() - whole, found.are_all);
         self.lines.reverse();
         self.end = base + whole;
         self.searched = self.end;
         Ok(if self.lines.is_empty() { LineStep::Far } else { LineStep::Found })
     }
+}
+
+/// What was found in a block beside lines.
+struct Found {
+    /// Where the next line begins.
+    next: usize,
+    /// Whether the block ends in the middle of that line, which has a needle.
+    cut: bool,
+    /// Whether each line has a needle, and in the column in which it was expected.
+    are_all: bool,
 }
 
 impl fmt::Debug for LineCursor {
@@ -485,6 +523,14 @@ fn line_end(
     })
 }
 
+/// Appends all lines of the bytes from `start` on that have a newline, and returns where the last one ends.
+fn collect_lines(bytes: &[u8], start: usize, lines: &mut Vec<Range<usize>>) -> Result<usize> {
+    let mut next = start;
+    let line = move |end| std::mem::replace(&mut next, start + end)..start + end;
+    memmem::collect_lines(&bytes[start..], lines, usize::MAX, line).map_err(|_| no_memory_for_lines())?;
+    Ok(lines.last().map_or(start, |line| line.end))
+}
+
 #[inline(always)]
 fn push(lines: &mut Vec<Range<usize>>, line: Range<usize>) -> Result<()> {
     if lines.len() == lines.capacity() {
@@ -509,6 +555,10 @@ fn push_or_stop(lines: &mut Vec<Range<usize>>, line: Range<usize>, result: &mut 
 #[cold]
 #[inline(never)]
 fn reserve_lines(lines: &mut Vec<Range<usize>>) -> Result<()> {
-    let reserved = lines.try_reserve(16);
-    reserved.map_err(|_| Error::os("listing the lines", std::io::ErrorKind::OutOfMemory.into()))
+    lines.try_reserve(16).map_err(|_| no_memory_for_lines())
+}
+
+#[cold]
+pub(super) fn no_memory_for_lines() -> Error {
+    Error::os("listing the lines", std::io::ErrorKind::OutOfMemory.into())
 }

@@ -17,7 +17,8 @@ impl Mmap {
     /// The lines are found by the search, at its speed, and cut out around the matches; those between them are not split. A range without
     /// an end reaches to the present end of the map. A needle may end in a newline, and then is found at the ends of lines.
     ///
-    /// Lines are read ahead up to the end of a page: a change to the map or to its file may be missed in these.
+    /// Lines are read ahead up to the end of a page, or by 32 KiB where nearly every line has a needle: a change to the map or to its file
+    /// may be missed in these.
     ///
     /// # Errors
     ///

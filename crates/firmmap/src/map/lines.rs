@@ -7,12 +7,13 @@ use std::ops::{Range, RangeBounds};
 use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::map::Mmap;
+use crate::map::line_cursor::no_memory_for_lines;
 use crate::memmem;
 use crate::range::{self, Span};
 
 /// The number of bytes that are copied out of the map at a time: few enough for the first-level cache.
 const BLOCK: usize = 16 * 1024;
-/// The number of line ends that are found at a time: a search of its own for each line would cost its setup every time.
+/// About how many line ends are found at a time: a search of its own for each line would cost its setup every time.
 const ENDS: usize = 512;
 
 impl Mmap {
@@ -52,7 +53,6 @@ impl Mmap {
             buffer: Vec::new(),
             used: 0,
             ends: Vec::new(),
-            found: 0,
             given: 0,
             scanned: 0,
             fault: None,
@@ -120,9 +120,8 @@ pub struct Lines<'a> {
     /// Bytes of the map. From `used` on they are those at `position`.
     buffer: Vec<u8>,
     used: usize,
-    /// Where lines end in the buffer: the first `found`, of which those before `given` were yielded.
+    /// Where lines end in the buffer, of which those before `given` were yielded.
     ends: Vec<usize>,
-    found: usize,
     given: usize,
     /// The number of bytes of the buffer that were searched for line ends.
     scanned: usize,
@@ -167,10 +166,9 @@ impl Lines<'_> {
     /// Finds the next line in the buffer, and takes it.
     #[inline]
     fn advance(&mut self) -> Result<Option<Range<usize>>> {
-        if self.given == self.found {
+        let Some(&end) = self.ends.get(self.given) else {
             return self.search_on().inspect_err(|_| self.end = self.position);
-        }
-        let end = self.ends[self.given];
+        };
         self.given += 1;
         Ok(Some(self.give(end)))
     }
@@ -182,8 +180,8 @@ impl Lines<'_> {
         }
         loop {
             if self.scanned < self.buffer.len() {
-                self.find_ends();
-                if self.found > 0 {
+                self.find_ends()?;
+                if !self.ends.is_empty() {
                     return self.advance();
                 }
             }
@@ -197,17 +195,13 @@ impl Lines<'_> {
     }
 
     /// Finds the next line ends.
-    fn find_ends(&mut self) {
-        // All of them at first, so that none is a matter of capacity.
-        self.ends.resize(ENDS, 0);
-        let (start, ends, mut found) = (self.scanned, &mut self.ends[..ENDS], 0);
-        memmem::find_line_ends(&self.buffer[start..], |end| {
-            ends[found] = start + end;
-            found += 1;
-            found < ENDS
-        });
-        self.scanned = if found < ENDS { self.buffer.len() } else { ends[ENDS - 1] };
-        (self.found, self.given) = (found, 0);
+    fn find_ends(&mut self) -> Result<()> {
+        self.ends.clear();
+        self.given = 0;
+        let start = self.scanned;
+        let searched = memmem::collect_lines(&self.buffer[start..], &mut self.ends, ENDS, |end| start + end);
+        self.scanned += searched.map_err(|_| no_memory_for_lines()).inspect_err(|_| self.forget())?;
+        Ok(())
     }
 
     /// Takes the bytes of the buffer up to `end`.
@@ -221,6 +215,7 @@ impl Lines<'_> {
     /// Empties the buffer.
     fn forget(&mut self) {
         self.buffer.clear();
+        self.ends.clear();
         self.scanned = 0;
     }
 

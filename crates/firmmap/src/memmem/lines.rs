@@ -12,6 +12,8 @@
     allow(unused, reason = "there are no vectors to scan with")
 )]
 
+use std::collections::TryReserveError;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use super::kernel::{Budget, CANDIDATE_COST, MAX_OFFSETS, is_equal};
@@ -22,26 +24,41 @@ use crate::processor;
 /// The number of bytes of a block, whose bits fit into a word; a quarter of that where a byte has four bits.
 const BLOCK: usize = 64;
 
-/// Calls `found` with the index after each newline, in order, for as long as it returns true.
+/// Appends to `lines` what `line` makes of the index after each newline, in order. Goes on to the end of the bytes, or until there are
+/// `most`, or a few more; returns how many bytes were searched. Fails where there is no memory.
 #[inline]
-pub(crate) fn find_line_ends(bytes: &[u8], mut found: impl FnMut(usize) -> bool) {
+pub(crate) fn collect_lines<T>(
+    bytes: &[u8],
+    lines: &mut Vec<T>,
+    most: usize,
+    mut line: impl FnMut(usize) -> T,
+) -> Result<usize, TryReserveError> {
     if !processor::has_vectors() || bytes.len() < BLOCK {
-        _ = memchr::memchr_iter(b'\n', bytes).all(|index| found(index + 1));
-        return;
+        let mut searched = 0;
+        while searched < bytes.len() && lines.len() < most {
+            let Some(newline) = memchr::memchr(b'\n', &bytes[searched..]) else { return Ok(bytes.len()) };
+            searched += newline + 1;
+            lines.try_reserve(1)?;
+            lines.push(line(searched));
+        }
+        return Ok(searched);
     }
     #[cfg(target_arch = "x86_64")]
-    if processor::has_avx2() {
-        // SAFETY: the processor has AVX2, as was just checked, and there is a block.
-        unsafe { line_ends_avx2(bytes, found) };
-    } else {
+    {
+        if processor::has_avx2() {
+            // SAFETY: the processor has AVX2, as was just checked, and there is a block.
+            return unsafe { collect_avx2(bytes, lines, most, line) };
+        }
         // SAFETY: every x86-64 processor has SSE2, and there is a block.
-        unsafe { line_ends::<std::arch::x86_64::__m128i>(bytes, found) };
+        unsafe { collect::<std::arch::x86_64::__m128i, T>(bytes, lines, most, line) }
     }
     #[cfg(target_arch = "aarch64")]
-    // SAFETY: every aarch64 target of Rust's has NEON, and there is a block.
-    unsafe {
-        line_ends::<std::arch::aarch64::uint8x16_t>(bytes, found);
+    {
+        // SAFETY: every aarch64 target of Rust's has NEON, and there is a block.
+        unsafe { collect::<std::arch::aarch64::uint8x16_t, T>(bytes, lines, most, line) }
     }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    unreachable!("there are no vectors")
 }
 
 /// How [`find_lines`] ended.
@@ -86,90 +103,19 @@ pub(crate) fn find_lines(bytes: &[u8], needle: &[u8], found: impl FnMut(Range<us
     (0, LinesEnd::Unsearched)
 }
 
-/// As [`find_lines`], for lines that have the needle in the same column, as those of a log have their date: calls `found` with lines, in
-/// order, for as long as it returns true and they have it there. Returns where the first line begins that was not passed to it, or
-/// that has no newline; and whether that has the needle there.
-///
-/// So much is known of a line by a look at its newline and one comparison.
-#[inline]
-pub(crate) fn find_lines_by_column(
-    bytes: &[u8],
-    needle: &[u8],
-    column: usize,
-    found: impl FnMut(Range<usize>) -> bool,
-) -> (usize, bool) {
+/// How many of `lines`, ranges of the bytes, have the needle in that column, up to the first that has not. Lines of a log have their date
+/// so: it takes one comparison for each.
+pub(crate) fn count_by_column(bytes: &[u8], needle: &[u8], column: usize, lines: &[Range<usize>]) -> usize {
     let verifier = Verifier::new(bytes, needle);
-    ColumnSearch { verifier, column, reach: column + needle.len(), start: 0, found }.find_lines()
+    let reach = column + needle.len();
+    let has_needle =
+        |line: &Range<usize>| line.end.wrapping_sub(line.start) >= reach && verifier.is_match(line.start + column);
+    lines.iter().position(|line| !has_needle(line)).unwrap_or(lines.len())
 }
 
-/// The state of [`find_lines_by_column`]. What loops over lines has it by value, so that it is in registers.
-struct ColumnSearch<'a, F> {
-    verifier: Verifier<'a>,
-    column: usize,
-    /// Where the needle ends in a line.
-    reach: usize,
-    /// Where the next line begins.
-    start: usize,
-    found: F,
-}
-
-impl<F: FnMut(Range<usize>) -> bool> ColumnSearch<'_, F> {
-    #[inline]
-    fn find_lines(mut self) -> (usize, bool) {
-        let bytes = self.verifier.bytes;
-        if !processor::has_vectors() || bytes.len() < BLOCK {
-            _ = memchr::memchr_iter(b'\n', bytes).all(|index| self.take(index + 1));
-            return self.rest();
-        }
-        #[cfg(target_arch = "x86_64")]
-        {
-            if processor::has_avx2() {
-                // SAFETY: the processor has AVX2, as was just checked, and there is a block.
-                return unsafe { self.find_lines_avx2() };
-            }
-            // SAFETY: every x86-64 processor has SSE2, and there is a block.
-            unsafe { line_ends::<std::arch::x86_64::__m128i>(bytes, |end| self.take(end)) };
-        }
-        #[cfg(target_arch = "aarch64")]
-        // SAFETY: every aarch64 target of Rust's has NEON, and there is a block.
-        unsafe {
-            line_ends::<std::arch::aarch64::uint8x16_t>(bytes, |end| self.take(end));
-        }
-        self.rest()
-    }
-
-    /// # Safety
-    ///
-    /// - The processor has AVX2; there are [`BLOCK`] bytes.
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2")]
-    unsafe fn find_lines_avx2(mut self) -> (usize, bool) {
-        // SAFETY: the caller's promise.
-        unsafe { line_ends::<std::arch::x86_64::__m256i>(self.verifier.bytes, |end| self.take(end)) };
-        self.rest()
-    }
-
-    /// Whether the line from `start` on, which goes on to `end`, has the needle in its column.
-    #[inline(always)]
-    fn has_needle(&self, end: usize) -> bool {
-        self.reach <= end - self.start && self.verifier.is_match(self.start + self.column)
-    }
-
-    /// The line that ends there, if it has the needle.
-    #[inline(always)]
-    fn take(&mut self, end: usize) -> bool {
-        if !self.has_needle(end) || !(self.found)(self.start..end) {
-            return false;
-        }
-        self.start = end;
-        true
-    }
-
-    /// What follows the last line that was taken.
-    #[inline(always)]
-    fn rest(&self) -> (usize, bool) {
-        (self.start, self.has_needle(self.verifier.bytes.len()))
-    }
+/// Whether the bytes have the needle at an index.
+pub(crate) fn has_at(bytes: &[u8], needle: &[u8], index: usize) -> bool {
+    bytes.get(index..).is_some_and(|rest| rest.starts_with(needle))
 }
 
 /// The arguments of a search for lines, checked.
@@ -188,9 +134,14 @@ struct LineSearch<'a, F> {
 /// - The processor has AVX2; there are [`BLOCK`] bytes.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-unsafe fn line_ends_avx2(bytes: &[u8], found: impl FnMut(usize) -> bool) {
+unsafe fn collect_avx2<T>(
+    bytes: &[u8],
+    lines: &mut Vec<T>,
+    most: usize,
+    line: impl FnMut(usize) -> T,
+) -> Result<usize, TryReserveError> {
     // SAFETY: the caller's promise.
-    unsafe { line_ends::<std::arch::x86_64::__m256i>(bytes, found) }
+    unsafe { collect::<std::arch::x86_64::__m256i, T>(bytes, lines, most, line) }
 }
 
 /// # Safety
@@ -232,25 +183,47 @@ unsafe fn equal_bits<V: Vector>(start: *const u8, wanted: V) -> u64 {
 ///
 /// - The processor has the vector's instructions; there are [`BLOCK`] bytes.
 #[inline(always)]
-unsafe fn line_ends<V: Vector>(bytes: &[u8], mut found: impl FnMut(usize) -> bool) {
+unsafe fn collect<V: Vector, T>(
+    bytes: &[u8],
+    lines: &mut Vec<T>,
+    most: usize,
+    mut line: impl FnMut(usize) -> T,
+) -> Result<usize, TryReserveError> {
     // SAFETY: the caller's promise.
     let newline = unsafe { V::splat(b'\n') };
     let mut done = 0;
-    while done < bytes.len() {
+    while done < bytes.len() && lines.len() < most {
+        // For all lines of a block: none of them is then a matter of capacity.
+        if lines.capacity() - lines.len() < BLOCK {
+            reserve_block(lines)?;
+        }
         // The last block overlaps bytes that are done.
         let again = (done + block_len::<V>()).saturating_sub(bytes.len());
         let block = done - again;
         // SAFETY: the block ends where the bytes do, or before that.
         let all = unsafe { equal_bits(bytes.as_ptr().wrapping_add(block), newline) };
         let mut bits = all & u64::MAX << (again << V::SHIFT);
+        let (free, mut count) = (lines.spare_capacity_mut().as_mut_ptr(), 0);
         while bits != 0 {
-            if !found(block + (bits.trailing_zeros() >> V::SHIFT) as usize + 1) {
-                return;
-            }
+            let found = line(block + (bits.trailing_zeros() >> V::SHIFT) as usize + 1);
+            let place = free.wrapping_add(count);
+            // SAFETY: a block has at most as many lines as there is room for.
+            unsafe { place.write(MaybeUninit::new(found)) };
+            count += 1;
             bits &= bits - 1;
         }
+        let len = lines.len() + count;
+        // SAFETY: these were just written.
+        unsafe { lines.set_len(len) };
         done = block + block_len::<V>();
     }
+    Ok(done)
+}
+
+#[cold]
+#[inline(never)]
+fn reserve_block<T>(lines: &mut Vec<T>) -> Result<(), TryReserveError> {
+    lines.try_reserve(BLOCK)
 }
 
 /// # Safety
@@ -332,6 +305,8 @@ struct Verifier<'a> {
     /// The first eight bytes of the needle, and a mask of those that it has.
     head: u64,
     mask: u64,
+    /// At how many positions there are eight bytes.
+    heads: usize,
     /// The cost of candidates that were no match.
     spent: usize,
 }
@@ -343,7 +318,8 @@ impl<'a> Verifier<'a> {
         let len = needle.len().min(8);
         head[..len].copy_from_slice(&needle[..len]);
         mask[..len].fill(u8::MAX);
-        Self { bytes, needle, head: u64::from_ne_bytes(head), mask: u64::from_ne_bytes(mask), spent: 0 }
+        let (head, mask) = (u64::from_ne_bytes(head), u64::from_ne_bytes(mask));
+        Self { bytes, needle, head, mask, heads: bytes.len().saturating_sub(7), spent: 0 }
     }
 
     /// Whether one of the candidates is a match, of which the bits are those of the positions from `block` on.
@@ -364,11 +340,13 @@ impl<'a> Verifier<'a> {
 
     #[inline(always)]
     fn is_match(&self, position: usize) -> bool {
-        match self.bytes.get(position..).and_then(<[u8]>::first_chunk) {
-            Some(&head) if (u64::from_ne_bytes(head) ^ self.head) & self.mask != 0 => false,
-            Some(_) if self.needle.len() <= 8 => true,
-            _ => self.is_match_to_its_end(position),
+        if position >= self.heads {
+            return self.is_match_to_its_end(position);
         }
+        let head = self.bytes.as_ptr().wrapping_add(position).cast::<u64>();
+        // SAFETY: from there on there are eight bytes.
+        let head = unsafe { head.read_unaligned() };
+        (head ^ self.head) & self.mask == 0 && (self.needle.len() <= 8 || self.is_match_to_its_end(position))
     }
 
     #[inline(never)]
@@ -430,32 +408,10 @@ mod tests {
         searched
     }
 
-    /// Lines of which most have the needle in one column: those that are found so, and what is said of the rest.
-    fn check_column(bytes: &[u8], needle: &[u8], column: usize) {
-        let mut expected = Vec::new();
-        let mut start = 0;
-        let has = |line: &[u8]| line.get(column..column + needle.len()) == Some(needle);
-        for line in bytes.split_inclusive(|&byte| byte == b'\n') {
-            if line.last() != Some(&b'\n') || !has(line) {
-                break;
-            }
-            expected.push(start..start + line.len());
-            start += line.len();
-        }
-        let rest = bytes[start..].split_inclusive(|&byte| byte == b'\n').next().unwrap_or_default();
-        with_each_kernel(|| {
-            let mut lines = Vec::new();
-            let found = find_lines_by_column(bytes, needle, column, |line| {
-                lines.push(line);
-                true
-            });
-            assert_eq!(lines, expected);
-            assert_eq!(found.0, start);
-            // Past a line that is too short it can be that of the next one.
-            if rest.len() >= column + needle.len() {
-                assert_eq!(found.1, has(rest));
-            }
-        });
+    fn ends(bytes: &[u8], most: usize) -> (Vec<usize>, usize) {
+        let mut ends = Vec::new();
+        let searched = collect_lines(bytes, &mut ends, most, |end| end).unwrap();
+        (ends, searched)
     }
 
     proptest! {
@@ -471,8 +427,15 @@ mod tests {
                 format!("{before}{needle}{after}\n")
             };
             let text: String = lines.iter().map(line).collect();
-            check_column(text.as_bytes(), needle.as_bytes(), column);
-            check_column(text.trim_end().as_bytes(), needle.as_bytes(), column);
+            let mut begin = 0;
+            let ranges = text.split_inclusive('\n').map(|line| {
+                begin += line.len();
+                begin - line.len()..begin
+            });
+            let ranges: Vec<_> = ranges.collect();
+            let has = |line: &&Range<usize>| has_at(&text.as_bytes()[..line.end], needle.as_bytes(), line.start + column);
+            let expected = ranges.iter().take_while(has).count();
+            assert_eq!(count_by_column(text.as_bytes(), needle.as_bytes(), column, &ranges), expected);
         }
 
         #[test]
@@ -493,14 +456,18 @@ mod tests {
 
         #[test]
         fn ends_are_those_of_memchr(bytes in prop::collection::vec(prop::sample::select(&b"abcd\n"[..]), 0..400), limit in 1usize..200) {
-            let expected: Vec<usize> = memchr::memchr_iter(b'\n', &bytes).map(|index| index + 1).take(limit).collect();
+            let expected: Vec<usize> = memchr::memchr_iter(b'\n', &bytes).map(|index| index + 1).collect();
             with_each_kernel(|| {
-                let mut ends = Vec::new();
-                find_line_ends(&bytes, |end| {
-                    ends.push(end);
-                    ends.len() < limit
-                });
-                assert_eq!(ends, expected);
+                assert_eq!(ends(&bytes, usize::MAX), (expected.clone(), bytes.len()));
+                // And in parts.
+                let (mut all, mut done) = (Vec::new(), 0);
+                while done < bytes.len() {
+                    let (some, searched) = ends(&bytes[done..], limit);
+                    assert!(some.len() < limit + BLOCK && (some.len() >= limit || done + searched == bytes.len()));
+                    all.extend(some.into_iter().map(|end| done + end));
+                    done += searched;
+                }
+                assert_eq!(all, expected);
             });
         }
     }
