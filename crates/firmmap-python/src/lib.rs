@@ -62,8 +62,6 @@ fn functions() -> Vec<ffi::PyMethodDef> {
         function!(c"_keep_fault_classes", faults::keep_classes, PRIVATE),
         function!(c"_connect_faults", faults::connect, PRIVATE),
         noargs_function!(c"_tell_faults", faults::tell, PRIVATE),
-        noargs_function!(c"_write_gathered", mapped_file::write_gathered, PRIVATE),
-        noargs_function!(c"_write_all_gathered", mapped_file::write_all_gathered, PRIVATE),
         noargs_function!(c"_faults_after_fork", faults::after_fork, PRIVATE),
         noargs_function!(c"_claim_faults", faults::claim, PRIVATE),
         noargs_function!(c"_fault_handler", faults::handler, PRIVATE),

@@ -401,26 +401,21 @@ def test_with_closes_by_the_method(path: Path) -> None:
     assert (calls, m.closed) == ([False], True)
 
 
-def test_writelines_hides_no_exception(path: Path) -> None:
-    """G2, G3: where the lines end in an exception, and what was gathered cannot be written, both are told."""
+def test_lines_of_a_list_that_cannot_be_written(path: Path) -> None:
+    """G2, G3: the error says so, in the place of that of a wrong line behind them, and names the file."""
     resource = pytest.importorskip("resource", reason="needs resource limits")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-
-    def lines() -> Iterator[bytes]:
-        yield b"a line"
-        resource.setrlimit(resource.RLIMIT_FSIZE, (len(LINES), before[1]))
-        raise KeyError("ours")
-
-    with firmmap.open(path, "r+") as m:
-        m.seek(0, 2)
-        try:
-            with pytest.raises(OSError, match="too large") as caught:
-                m.writelines(lines())
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        assert caught.value.filename == str(path)
-        assert isinstance(caught.value.__cause__, KeyError)
-        assert (m.tell(), m[:]) == (len(LINES), LINES)
+    for rest in ([], ["wrong"], [bytearray(b"more")]):
+        with firmmap.open(path, "r+") as m:
+            m.seek(0, 2)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (len(LINES), before[1]))
+            try:
+                with pytest.raises(OSError, match="too large") as caught:
+                    m.writelines([b"a line", *rest])
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            assert caught.value.filename == str(path)
+            assert (m.tell(), m[:]) == (len(LINES), LINES)
 
 
 @has_descriptor

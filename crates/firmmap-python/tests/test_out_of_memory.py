@@ -57,7 +57,7 @@ def test_no_match_is_lost_where_its_place_has_no_memory(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
-def test_lines_that_are_gathered_without_memory(tmp_path: Path) -> None:
+def test_lines_without_memory(tmp_path: Path) -> None:
     """C16: what has no memory is an error, what was written before stays, and the map is given back."""
     _testcapi = pytest.importorskip("_testcapi", reason="this CPython has no _testcapi, which makes allocations fail")
     path = tmp_path / "file"

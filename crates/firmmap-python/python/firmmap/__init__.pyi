@@ -726,15 +726,9 @@ class MappedFile(RawIOBase, BufferedIOBase, BinaryIO):
     def writelines(self, lines: Iterable[ReadableBuffer], /) -> None:
         """Write all of the bytes objects; newlines are not added.
 
-        They are gathered into pieces of 256 KiB. A generator that uses the map, or
-        forks, finds written what it has yielded; from then on each object is written at
-        once. Other programs see the pieces a little later, and lose the last one if
-        this one is killed.
+        Those of a list or a tuple are written in pieces of up to 256 KiB, those of
+        anything else one by one: what runs in between finds them in the file.
         """
-    def _write_gathered(self) -> None:
-        """Write what writelines() has gathered in this thread."""
-    def _write_all_gathered(self) -> None:
-        """Write what writelines() has gathered in any thread."""
     def truncate(self, size: SupportsIndex | None = None, /) -> int:
         """Make the map size bytes long, and its file end there; return size.
 

@@ -1,7 +1,6 @@
 """MapFaultError, and how the guard coexists with other handlers of its signal."""
 
 import _thread
-import atexit
 import errno
 import functools
 import os
@@ -108,16 +107,14 @@ def _main_thread():
 
 
 def _telling(fork):
-    """Return os.fork or os.forkpty, which first does what cannot wait.
+    """Return os.fork or os.forkpty, which first tells of a fault that its thread has just met.
 
-    It writes what was gathered, and tells of a fault that its thread has just met.
-    The exceptions would else be raised in a function that is registered for forks: nobody there
+    The exception would else be raised in a function that is registered for forks: nobody there
     expects them, and CPython drops them.
     """
 
     @functools.wraps(fork)
     def telling():
-        _firmmap._write_gathered()
         _firmmap._tell_faults()
         result = fork()
         if result == 0 or (type(result) is tuple and result[0] == 0):
@@ -158,10 +155,8 @@ def connect():
     was enabled, which may be from before the guard. All of them still get other signals.
     """
     is_first = _firmmap._connect_faults(_make_error, _main_thread())
-    if is_first:
-        atexit.register(_firmmap._write_all_gathered)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(before=_firmmap._write_gathered, after_in_child=_firmmap._faults_after_fork)
+    if is_first and hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_firmmap._faults_after_fork)
     for module, name, wrap, mark in (
         (os, "fork", _telling, "_tells_faults"),
         (os, "forkpty", _telling, "_tells_faults"),

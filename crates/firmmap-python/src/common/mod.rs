@@ -21,7 +21,7 @@ use pyo3::prelude::*;
 pub(crate) use fast::*;
 pub(crate) use lines::*;
 use map_lock::{MapLock, MapState};
-pub(crate) use pending::{Pending, ResizeGuard, wait_for_writers};
+pub(crate) use pending::{ResizeGuard, wait_for_writers};
 pub(crate) use read::*;
 pub(crate) use search::*;
 use shared_file::SharedFile;

@@ -12,35 +12,6 @@ use crate::sys::detach::detached;
 use crate::sys::exception::{PyBufferError, PyResult};
 use crate::sys::objects::{call_method, import};
 
-/// Pending writers, and what `writelines()` has gathered. One number, as every call tests it.
-#[derive(Default)]
-pub(crate) struct Pending(usize);
-
-impl Pending {
-    const GATHERED: usize = 1 << (usize::BITS - 1);
-
-    #[inline(always)]
-    pub(crate) fn is_free(&self) -> bool {
-        self.0 == 0
-    }
-
-    pub(crate) fn writers(&self) -> usize {
-        self.0 & !Self::GATHERED
-    }
-
-    fn set_writers(&mut self, writers: usize) {
-        self.0 = (self.0 & Self::GATHERED) | writers;
-    }
-
-    pub(crate) fn has_gathered(&self) -> bool {
-        self.0 & Self::GATHERED != 0
-    }
-
-    pub(crate) fn set_gathered(&mut self, gathered: bool) {
-        self.0 = self.writers() | if gathered { Self::GATHERED } else { 0 };
-    }
-}
-
 /// A pending writer: a thread that wants to resize or move the map. Until this is dropped, other threads wait for it.
 pub(crate) struct ResizeGuard<'a, M: Mapped>(&'a M, Python<'a>);
 
@@ -53,7 +24,7 @@ impl<'a, M: Mapped> ResizeGuard<'a, M> {
             // Some references may be those of the parent process.
             file.release_parent_references();
             // Threads that have waited for too long may have reset the number.
-            file.pending.set_writers((file.pending.writers() + usize::from(is_new)).max(1));
+            file.pending_writers = (file.pending_writers + usize::from(is_new)).max(1);
         };
         if with_file(this, py, register).is_none() {
             return Ok(());
@@ -74,7 +45,7 @@ impl<'a, M: Mapped> ResizeGuard<'a, M> {
 
 impl<M: Mapped> Drop for ResizeGuard<'_, M> {
     fn drop(&mut self) {
-        with_file(self.0, self.1, |file| file.pending.set_writers(file.pending.writers().saturating_sub(1)));
+        with_file(self.0, self.1, |file| file.pending_writers = file.pending_writers.saturating_sub(1));
     }
 }
 
@@ -83,12 +54,12 @@ impl<M: Mapped> Drop for ResizeGuard<'_, M> {
 pub(crate) fn wait_for_writers<M: Mapped>(this: &M, py: Python<'_>) -> PyResult<()> {
     for _ in 0..500 {
         wait(py)?;
-        if with_file(this, py, |file| file.pending.writers()).unwrap_or(0) == 0 {
+        if with_file(this, py, |file| file.pending_writers).unwrap_or(0) == 0 {
             return Ok(());
         }
     }
     // Those that still exist register again; those of the parent process are forgotten.
-    with_file(this, py, |file| file.pending.set_writers(0));
+    with_file(this, py, |file| file.pending_writers = 0);
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use firmmap::Protection;
 
-use super::{DETACHED_COPY, Pending};
+use super::DETACHED_COPY;
 use crate::sys::exception::{Exception, PyResult};
 
 /// A mapped file that knows in which process references to its mapping were taken.
@@ -22,8 +22,8 @@ pub(crate) struct SharedFile {
     pub(crate) exports: usize,
     /// Whether a thread is appending without the GIL: other writes at the position, and resizes, wait for it.
     pub(crate) appending: bool,
-    /// What goes before any other use of the map.
-    pub(crate) pending: Pending,
+    /// How many threads wait to resize or move the map: they go before any other use of it.
+    pub(crate) pending_writers: usize,
     /// Mappings that were replaced by longer ones, kept for the views that still show them.
     retired: Vec<Arc<firmmap::Mmap>>,
 }
@@ -36,7 +36,7 @@ impl SharedFile {
             follows: false,
             exports: 0,
             appending: false,
-            pending: Pending::default(),
+            pending_writers: 0,
             retired: Vec::new(),
         }
     }

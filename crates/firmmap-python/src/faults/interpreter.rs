@@ -12,8 +12,6 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::sys::exception::{Arguments, Exception, PyResult, PyRuntimeError};
-use crate::sys::owned::Owned;
-use crate::sys::state_lock::StateLock;
 
 /// Objects of an interpreter.
 #[derive(Clone, Copy)]
@@ -109,12 +107,9 @@ pub(crate) struct Interpreter {
     pub(super) requested: ThreadSet,
     /// Threads that have faulted while they were detached: an exception can be requested only when they are attached again.
     pub(super) deferred: ThreadSet,
-    /// The maps in which `writelines()` gathers lines: they are asked before a fork. Not a list of Python's, for which there may be no
-    /// memory when a map is to be removed.
-    pub(crate) gathering: StateLock<Vec<Owned>>,
 }
 
-// SAFETY: all is atomic but `next`, which does not change, and `gathering`, which only threads use that are attached to the interpreter.
+// SAFETY: all is atomic but `next`, which does not change.
 unsafe impl Sync for Interpreter {}
 
 /// The entry that was made last.
@@ -189,7 +184,6 @@ fn take_entry(state: *mut ffi::PyInterpreterState) -> &'static Interpreter {
         objects: [const { AtomicPtr::new(ptr::null_mut()) }; KEPT],
         requested: ThreadSet::new(&super::interrupt::REQUESTS),
         deferred: ThreadSet::new(&super::interrupt::DEFERRED),
-        gathering: StateLock::new(Vec::new()),
     }));
     loop {
         let last = LAST.load(Ordering::Acquire);
@@ -210,11 +204,7 @@ unsafe extern "C" fn release(capsule: *mut ffi::PyObject) {
     let objects: [_; KEPT] = std::array::from_fn(|index| entry.objects[index].swap(objects[index], Ordering::AcqRel));
     entry.requested.clear();
     entry.deferred.clear();
-    // SAFETY: CPython calls this while attached to the interpreter.
-    let py = unsafe { Python::assume_attached() };
-    let gathering = entry.gathering.with(py, std::mem::take);
     entry.state.store(ptr::null_mut(), Ordering::Release);
-    drop(gathering);
     for object in objects {
         // SAFETY: a reference of the entry's own, or null; CPython calls this while attached to its interpreter.
         unsafe { ffi::Py_XDECREF(object) };

@@ -134,7 +134,7 @@ pub(crate) fn after_fork(py: Python<'_>) {
 }
 
 /// The calling thread, as CPython and the library number them.
-pub(crate) fn thread() -> usize {
+fn thread() -> usize {
     #[cfg(unix)]
     // SAFETY: always works.
     return (unsafe { libc::pthread_self() }) as usize;

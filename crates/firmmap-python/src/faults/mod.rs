@@ -14,8 +14,6 @@ use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyModule, PyTuple, PyType};
 
-pub(crate) use interrupt::thread;
-
 use crate::args::{ArgParser, python_int, python_uint};
 use crate::sys::exception::{Exception, PyResult, PyTypeError};
 use crate::sys::objects::{Returned, boolean, call, call_method, class_name, new_list, new_tuple, none};

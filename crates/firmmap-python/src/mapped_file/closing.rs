@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 
 use super::open::{self, Name};
-use super::{MappedFile, This, type_object, unsupported, write};
+use super::{MappedFile, This, type_object, unsupported};
 use crate::args::Args;
 use crate::common::{self, DETACHED_COPY, Mapped, Returned, unmap};
 use crate::errors::{exception, system_error};
@@ -22,7 +22,6 @@ pub(crate) fn closefd(this: This<'_>) -> Returned<'_> {
 
 pub(crate) fn close(this: This<'_>) -> Returned<'_> {
     let py = this.py;
-    write::write_all_gathered(&this, py)?;
     let flushed = if has_own_flush(this) { call_method(&this.object(), c"flush", []).map(drop) } else { Ok(()) };
     let taken = this.state.with(py, |state| {
         let mut file = state.take()?.file;

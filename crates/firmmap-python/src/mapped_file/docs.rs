@@ -174,20 +174,8 @@ pub(crate) const WRITELINES: &CStr = c"writelines($self, lines, /)
 
 Write all of the bytes objects; newlines are not added.
 
-They are gathered into pieces of 256 KiB. A generator that uses the map, or
-forks, finds written what it has yielded; from then on each object is written at
-once. Other programs see the pieces a little later, and lose the last one if
-this one is killed.";
-
-pub(crate) const WRITE_GATHERED: &CStr = c"_write_gathered($self, /)
---
-
-Write what writelines() has gathered in this thread.";
-
-pub(crate) const WRITE_ALL_GATHERED: &CStr = c"_write_all_gathered($self, /)
---
-
-Write what writelines() has gathered in any thread.";
+Those of a list or a tuple are written in pieces of up to 256 KiB, those of
+anything else one by one: what runs in between finds them in the file.";
 
 pub(crate) const TRUNCATE: &CStr = c"truncate($self, size=None, /)
 --

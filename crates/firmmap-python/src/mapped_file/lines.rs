@@ -11,7 +11,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 
 use super::line_search::{self, Options, Search};
-use super::{MappedFile, Open, This, closed_error, error, type_object, write};
+use super::{MappedFile, Open, This, closed_error, error, type_object};
 use crate::args::Args;
 use crate::common::shared_file::SharedFile;
 use crate::common::{Mapped, Returned, advance, far_line, near_line};
@@ -322,16 +322,6 @@ pub(crate) fn try_next_line(lines: Receiver<'_, Lines>) -> Option<Bound<'_, PyAn
     })?
 }
 
-/// The file of an iterator, if `writelines()` has gathered something that has to be written first.
-pub(super) fn file_with_gathered(
-    py: Python<'_>,
-    file: Option<&InstanceRef<MappedFile>>,
-) -> Option<InstanceRef<MappedFile>> {
-    let this = file?.receiver(py);
-    let has_gathered = this.state.with(py, |state| state.as_ref().is_some_and(|open| open.file.pending.has_gathered()));
-    has_gathered.then(|| InstanceRef::new(this))
-}
-
 /// Extends the map of an iterator by what others have appended after a line that goes on at its end, and returns whether there was
 /// anything.
 fn follow(lines: Receiver<'_, Lines>, start: usize, end: usize) -> PyResult<bool> {
@@ -347,7 +337,6 @@ fn follow(lines: Receiver<'_, Lines>, start: usize, end: usize) -> PyResult<bool
 
 pub(crate) fn next_line(lines: Receiver<'_, Lines>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let py = lines.py;
-    write::write_gathered_for(py, || lines.state.with(py, |cursor| file_with_gathered(py, cursor.file.as_ref())))?;
     if lines.state.with(py, |cursor| cursor.search.is_some()) {
         return line_search::next(lines);
     }

@@ -44,8 +44,6 @@ use crate::sys::state_lock::StateLock;
 use crate::sys::typeobject::{Body, InstanceRef, Receiver};
 use lines::Block;
 use open::Name;
-use write::Gathered;
-pub(crate) use write::{write_all_gathered_of_all as write_all_gathered, write_gathered_of_all as write_gathered};
 
 pub(crate) type This<'py> = Receiver<'py, MappedFile>;
 
@@ -90,11 +88,6 @@ pub(crate) struct Open {
     changes: u64,
     /// What iteration has read ahead.
     block: Block,
-    /// What `writelines()` has gathered while its iterator runs; the thread that it runs in, and the process, as a
-    /// [`fork_generation`](firmmap::fork_generation).
-    gathered: Gathered,
-    gathering_thread: Option<usize>,
-    gathering_process: u32,
     /// The position of the descriptor when it was last set or read, once `fileno()` has returned it.
     descriptor_position: Option<u64>,
     /// Whether the map reached to the end of the file at that time: then it grows with what is appended through the descriptor.
@@ -108,9 +101,6 @@ impl MappedFile {
             file: SharedFile::following(file),
             changes: 0,
             block,
-            gathered: Gathered::default(),
-            gathering_thread: None,
-            gathering_process: 0,
             descriptor_position: None,
             grows_with_file: false,
         };
@@ -132,14 +122,14 @@ impl MappedFile {
     #[inline]
     fn open<R>(&self, py: Python<'_>, work: impl FnOnce(&mut Open) -> PyResult<R>) -> PyResult<R> {
         let done = self.state.with(py, |state| match state {
-            Some(open) if open.file.pending.is_free() => Ok(work(open)),
+            Some(open) if open.file.pending_writers == 0 => Ok(work(open)),
             Some(_) => Err(work),
             None => Ok(Err(closed_error())),
         });
         match done {
             Ok(result) => result,
             Err(work) => {
-                self.finish_pending(py)?;
+                common::wait_for_writers(self, py)?;
                 self.open_now(py, work)
             }
         }
@@ -149,14 +139,6 @@ impl MappedFile {
     #[inline]
     fn open_at_position<R>(&self, py: Python<'_>, work: impl FnOnce(&mut Open) -> PyResult<R>) -> PyResult<R> {
         self.open(py, |open| open.at_position(work))
-    }
-
-    /// Does what is pending: writes what `writelines()` has gathered in this thread, and waits for pending writers.
-    #[cold]
-    fn finish_pending(&self, py: Python<'_>) -> PyResult<()> {
-        write::write_gathered(self, py)?;
-        let writers = self.open_now(py, |open| Ok(open.file.pending.writers()))?;
-        if writers == 0 { Ok(()) } else { common::wait_for_writers(self, py) }
     }
 
     /// As [`open`](Self::open), without waiting for pending writers.
@@ -285,7 +267,6 @@ fn error(error: firmmap::Error) -> Exception {
 
 pub(crate) fn repr(this: This<'_>) -> Returned<'_> {
     let py = this.py;
-    write::write_gathered(&this, py)?;
     new_string(py, &this.describe(py, &class_name(this.object().as_borrowed()))?)
 }
 

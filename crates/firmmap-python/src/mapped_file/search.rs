@@ -12,8 +12,7 @@ use memchr::memmem::Finder;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 
-use super::lines::file_with_gathered;
-use super::{MappedFile, Open, This, boolean, closed_error, error, type_object, write};
+use super::{MappedFile, Open, This, boolean, closed_error, error, type_object};
 use crate::args::{self, Args, Argument};
 use crate::common::{DETACHED_SEARCH, Direction, Job, Mapped, Object, Returned, clamp, far_search, try_push};
 use crate::sys::buffer::copy;
@@ -356,7 +355,6 @@ pub(crate) fn try_next_match(matches: Receiver<'_, Matches>) -> Option<Bound<'_,
 
 pub(crate) fn next_match(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let py = matches.py;
-    write::write_gathered_for(py, || matches.state.with(py, |cursor| file_with_gathered(py, cursor.file.as_ref())))?;
     if matches.state.with(py, |cursor| cursor.several.is_some()) {
         return next_of_several(matches);
     }

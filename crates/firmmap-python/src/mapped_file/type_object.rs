@@ -34,11 +34,11 @@ unsafe impl MapState for Option<Open> {
         match self {
             // Once `fileno()` was called, others can have moved the position. And a read may have to end before the map does.
             Some(open)
-                if open.file.pending.is_free() && open.descriptor_position.is_none() && !open.file.ends_short() =>
+                if open.file.pending_writers == 0 && open.descriptor_position.is_none() && !open.file.ends_short() =>
             {
                 Ready::Position
             }
-            Some(open) if open.file.pending.is_free() => Ready::Bytes,
+            Some(open) if open.file.pending_writers == 0 => Ready::Bytes,
             _ => Ready::No,
         }
     }
@@ -164,8 +164,6 @@ fn methods() -> Vec<ffi::PyMethodDef> {
         noargs_method!(c"size", file::size, docs::SIZE),
         fast_method!(c"write", common::try_write_with_args, write::write, docs::WRITE),
         method!(c"writelines", write::writelines, docs::WRITELINES),
-        noargs_method!(c"_write_gathered", write::write_before_fork, docs::WRITE_GATHERED),
-        noargs_method!(c"_write_all_gathered", write::write_at_exit, docs::WRITE_ALL_GATHERED),
         fast_method!(c"write_byte", common::try_write_byte_with_args, write::write_byte, docs::WRITE_BYTE),
         method!(c"truncate", growth::truncate, docs::TRUNCATE),
         method!(c"resize", growth::resize_method, docs::RESIZE),

@@ -76,7 +76,7 @@ impl Mapped for Mmap {
     #[inline]
     fn open_map<R>(&self, py: Python<'_>, work: impl FnOnce(&mut SharedFile) -> PyResult<R>) -> PyResult<R> {
         let done = self.state.with(py, |state| match state {
-            Some(file) if file.pending.is_free() => Ok(work(file)),
+            Some(file) if file.pending_writers == 0 => Ok(work(file)),
             Some(_) => Err(work),
             None => Ok(Err(closed_error())),
         });

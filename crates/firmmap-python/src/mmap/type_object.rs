@@ -27,7 +27,7 @@ unsafe impl MapState for Option<SharedFile> {
     #[inline(always)]
     fn ready(&self) -> Ready {
         match self {
-            Some(file) if file.pending.is_free() => Ready::Position,
+            Some(file) if file.pending_writers == 0 => Ready::Position,
             _ => Ready::No,
         }
     }
