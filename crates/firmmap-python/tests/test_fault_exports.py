@@ -812,7 +812,7 @@ def test_operation_in_another_thread_does_not_take_the_report_away(one: Victim) 
     thread.start()
     silent = 0
     try:
-        for _ in range(1000):
+        for _ in range(200):
             try:
                 LIBC.memcpy(buffer, ctypes.c_void_p(start + N - 1), 1)
                 chance()
@@ -825,6 +825,37 @@ def test_operation_in_another_thread_does_not_take_the_report_away(one: Victim) 
     assert silent == 0
     del holder
     gc.collect()
+    one.map.close()
+
+
+@pytest.mark.parametrize("way", ["next", "fork"])
+def test_another_exception_while_that_of_the_fault_is_made(
+    one: Victim, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F3: one of a signal handler, say, is raised first; and then the fault is told."""
+
+    def interrupted(*_: object) -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    def work() -> None:
+        try:
+            view[LOST] = 7
+            if way == "fork":
+                firmmap._firmmap._tell_faults()
+            chance()
+        except KeyboardInterrupt:
+            chance()
+            chance()
+
+    view = memoryview(one.map)
+    monkeypatch.setattr(firmmap._faults, "MapFaultError", interrupted)
+    with pytest.raises(MapFaultError) as caught:
+        work()
+    assert caught.value.offset == LOST
+    assert isinstance(caught.value.__context__, KeyboardInterrupt)
+    view.release()
+    one.map.flush()
     one.map.close()
 
 

@@ -12,6 +12,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::sys::exception::{Arguments, Exception, PyResult, PyRuntimeError};
+use crate::sys::state_lock::StateLock;
 
 /// Objects of an interpreter.
 #[derive(Clone, Copy)]
@@ -107,9 +108,11 @@ pub(crate) struct Interpreter {
     pub(super) requested: ThreadSet,
     /// Threads that have faulted while they were detached: an exception can be requested only when they are attached again.
     pub(super) deferred: ThreadSet,
+    /// Where faults were that somebody is still to be told of, as another exception was raised while that for them was made.
+    pub(super) untold: StateLock<Vec<usize>>,
 }
 
-// SAFETY: all is atomic but `next`, which does not change.
+// SAFETY: all is atomic but `next`, which does not change, and `untold`, which only threads use that are attached to the interpreter.
 unsafe impl Sync for Interpreter {}
 
 /// The entry that was made last.
@@ -184,6 +187,7 @@ fn take_entry(state: *mut ffi::PyInterpreterState) -> &'static Interpreter {
         objects: [const { AtomicPtr::new(ptr::null_mut()) }; KEPT],
         requested: ThreadSet::new(&super::interrupt::REQUESTS),
         deferred: ThreadSet::new(&super::interrupt::DEFERRED),
+        untold: StateLock::new(Vec::new()),
     }));
     loop {
         let last = LAST.load(Ordering::Acquire);
@@ -204,6 +208,8 @@ unsafe extern "C" fn release(capsule: *mut ffi::PyObject) {
     let objects: [_; KEPT] = std::array::from_fn(|index| entry.objects[index].swap(objects[index], Ordering::AcqRel));
     entry.requested.clear();
     entry.deferred.clear();
+    // SAFETY: CPython calls this while attached to the interpreter.
+    entry.untold.with(unsafe { Python::assume_attached() }, |untold| *untold = Vec::new());
     entry.state.store(ptr::null_mut(), Ordering::Release);
     for object in objects {
         // SAFETY: a reference of the entry's own, or null; CPython calls this while attached to its interpreter.

@@ -130,6 +130,9 @@ pub(crate) fn after_fork(py: Python<'_>) {
         interpreter.requested.clear();
         interpreter.deferred.clear();
     }
+    if let Some(here) = interpreter::current(py) {
+        here.untold.with(py, Vec::clear);
+    }
     CALLED.clear();
 }
 
@@ -218,6 +221,13 @@ fn call_back() {
     // SAFETY: any thread may call this, attached or not; see above for the signal handler.
     if unsafe { ffi::Py_AddPendingCall(Some(serve), ptr::null_mut()) } != 0 {
         REQUESTED.store(0, Ordering::SeqCst);
+    }
+}
+
+/// Requests the pending call for faults that are recorded as [untold](Interpreter::untold).
+pub(super) fn request_again() {
+    if REQUESTED.swap(1, Ordering::SeqCst) == 0 && !SERVING.load(Ordering::SeqCst) {
+        call_back();
     }
 }
 
@@ -313,6 +323,8 @@ fn raise(py: Python<'_>) -> PyResult<c_int> {
             }
             Exception::made(exception)
         }
+        // Of no fault, but of a signal handler that ran meanwhile: it would have been raised here.
+        Err(exception) if !exception.is_memory_error() => return Err(exception),
         Err(exception) => exception,
     };
     match place {

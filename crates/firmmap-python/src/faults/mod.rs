@@ -18,7 +18,7 @@ use crate::args::{ArgParser, python_int, python_uint};
 use crate::sys::exception::{Exception, PyResult, PyTypeError};
 use crate::sys::objects::{Returned, boolean, call, call_method, class_name, new_list, new_tuple, none};
 use frames::Place;
-use interpreter::Kept;
+use interpreter::{Interpreter, Kept};
 
 type Module<'a, 'py> = &'a Bound<'py, PyModule>;
 type Arguments<'a, 'py> = &'a Bound<'py, PyTuple>;
@@ -83,14 +83,35 @@ pub(crate) fn after_fork(py: Python<'_>) -> Returned<'_> {
 
 /// `_tell_faults()` raises the exception for what this thread has met and was not told of.
 pub(crate) fn tell(py: Python<'_>) -> Returned<'_> {
-    let offsets = own_faults();
+    let offsets = own_faults(Vec::new());
     if offsets.is_empty() {
         return Ok(none(py));
     }
     interrupt::withdraw(is_own_waiting);
-    let make_error = interpreter::current(py).and_then(|here| here.get(py, Kept::MakeError));
-    let make_error = make_error.ok_or_else(|| interpreter::MapFaultError::new_err("the package is not imported"))?;
-    Err(Exception::made(call(&make_error, [list(py, &offsets)?])?))
+    let Some(here) = interpreter::current(py) else {
+        return Err(interpreter::MapFaultError::new_err("the package is not imported"));
+    };
+    Err(Exception::made(make_error(py, here, offsets)?))
+}
+
+/// The exception for faults that were taken. Python code makes it, during which a signal handler of the program's can raise another one:
+/// that is returned, and the main thread is told of the faults next.
+fn make_error<'py>(py: Python<'py>, here: &Interpreter, offsets: Vec<usize>) -> PyResult<Bound<'py, PyAny>> {
+    let make = here.get(py, Kept::MakeError);
+    let make = make.ok_or_else(|| interpreter::MapFaultError::new_err("the package is not imported"))?;
+    let made = list(py, &offsets).and_then(|list| call(&make, [list]));
+    made.inspect_err(|failed| {
+        // Where there is no memory, that is what the program is told: there would be none for the next attempt.
+        if failed.is_memory_error() {
+            return;
+        }
+        here.untold.with(py, |untold| {
+            if untold.try_reserve(offsets.len()).is_ok() {
+                untold.extend(offsets);
+            }
+        });
+        interrupt::request_again();
+    })
 }
 
 /// `_fault_handler()`: the signal handler that would be called now.
@@ -115,16 +136,15 @@ pub(crate) fn forget_handler<'py>(
 /// it will be dropped.
 pub(crate) fn claim(py: Python<'_>) -> Returned<'_> {
     interrupt::was_raised(py);
-    let offsets = list(py, &own_faults())?;
+    let offsets = own_faults(Vec::new());
     let place = frames::place_of_caller(py);
     let is_dropped = matches!(place, Place::Entered | Place::Cleared | Place::Afterwards | Place::Dropped);
-    let make_error = interpreter::current(py).and_then(|here| here.get(py, Kept::MakeError));
-    let mut is_told = false;
-    if let Some(make_error) = make_error.filter(|_| is_dropped && !offsets.is_empty().unwrap_or(true)) {
-        Exception::made(call(&make_error, [offsets.clone()])?).write_unraisable(py);
-        is_told = true;
+    let here = interpreter::current(py).filter(|_| is_dropped && !offsets.is_empty());
+    let list = list(py, &offsets)?;
+    if let Some(here) = here {
+        Exception::made(make_error(py, here, offsets)?).write_unraisable(py);
     }
-    Ok(new_tuple(py, [offsets, boolean(py, is_told)])?.into_any())
+    Ok(new_tuple(py, [list, boolean(py, here.is_some())])?.into_any())
 }
 
 /// A list of places in maps. PyO3's functions panic, or wait for themselves, where there is no memory.
@@ -136,9 +156,8 @@ fn list<'py>(py: Python<'py>, offsets: &[usize]) -> Returned<'py> {
     Ok(list.into_any())
 }
 
-/// Where this thread is to be told of faults, which are now taken. If there is no memory for more, these stay with their maps.
-fn own_faults() -> Vec<usize> {
-    let mut offsets = Vec::new();
+/// Adds where this thread is to be told of faults, which are now taken. If there is no memory for more, these stay with their maps.
+fn own_faults(mut offsets: Vec<usize>) -> Vec<usize> {
     while offsets.try_reserve(1).is_ok() {
         let Some(fault) = take_own_fault() else { break };
         offsets.push(fault.offset);
@@ -185,11 +204,13 @@ fn deliver(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     // Without the Python half of the package there are no exceptions to raise, and at the end of the interpreter no thread to raise them in:
     // the faults stay with their maps.
     let Some(interpreter) = interpreter::current(py) else { return Ok(None) };
-    let Some(make_error) = interpreter.get(py, Kept::MakeError) else { return Ok(None) };
+    if interpreter.get(py, Kept::MakeError).is_none() {
+        return Ok(None);
+    }
     // Where there are others, only what it was called for: their threads can be in an operation that is about to report its fault.
     let called = interrupt::take_called();
     let are_others = interrupt::has_several();
-    let mut offsets = own_faults();
+    let mut offsets = own_faults(interpreter.untold.with(py, std::mem::take));
     for fault in waiting_faults() {
         // In the child of fork(2), a thread of the parent, which is told there. Here it stays with its map.
         if fault.is_own() || fault.is_of_parent() {
@@ -219,7 +240,7 @@ fn deliver(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
             offsets.extend(take_fault_of(&fault).filter(|fault| !fault.reported).map(|fault| fault.offset));
         }
     }
-    if offsets.is_empty() { Ok(None) } else { call(&make_error, [list(py, &offsets)?]).map(Some) }
+    if offsets.is_empty() { Ok(None) } else { make_error(py, interpreter, offsets).map(Some) }
 }
 
 pub(crate) const FAULT_GUARD: &CStr = c"fault_guard()

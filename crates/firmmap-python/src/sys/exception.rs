@@ -155,6 +155,12 @@ impl Exception {
         unsafe { ffi::PyErr_GivenExceptionMatches(class, overflow_error(py)) != 0 }
     }
 
+    /// Whether it is a `MemoryError`.
+    pub(crate) fn is_memory_error(&self) -> bool {
+        // SAFETY: the interpreter has set its exception classes before any of our code runs, and keeps them.
+        self.state.is_none() || self.was_raised_as(unsafe { ffi::PyExc_MemoryError })
+    }
+
     /// Whether Python code has raised a `FileNotFoundError`.
     pub(crate) fn is_file_not_found(&self) -> bool {
         // SAFETY: the interpreter has set its exception classes before any of our code runs, and keeps them.
