@@ -14,6 +14,7 @@ import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -863,6 +864,48 @@ def test_matches_behind_zeros(path: Path, needle: bytes, end: int | None, mode: 
             for match in m.find_all(needle, 0, end):
                 found.append(match)
         assert (len(found), caught.value.offset) == (2, 15)
+
+
+def numbered_line(lines: Iterator[Any]) -> bytes:
+    _, line = next(lines)
+    return bytes(line)
+
+
+LINE_WAYS: dict[str, Callable[[Any], Any]] = {
+    "readline": lambda m: m.readline,
+    "readline with a limit": lambda m: partial(m.readline, 200),
+    "next": lambda m: m.__next__,
+    "lines": lambda m: m.lines().__next__,
+    "containing": lambda m: m.lines(containing=b"\n").__next__,
+    "several": lambda m: m.lines(containing=[b"\n", b"y"]).__next__,
+    "numbered": lambda m: partial(numbered_line, m.lines(numbered=True)),
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cuts off no mapped file")
+@pytest.mark.parametrize("way", LINE_WAYS)
+@pytest.mark.parametrize("views", [False, True])
+def test_lines_with_zeros(path: Path, way: str, views: bool) -> None:
+    """F1, F8: no line has zeros in place of cut off bytes, also where its newline is there.
+
+    The system zeroes the last page from the new end on, and a read can be ahead of it.
+    """
+    path.write_bytes(b"...xy\n" * 50)
+    with firmmap.open(path, "r+") as m, path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as other:
+        view = memoryview(m) if views else None
+        line = LINE_WAYS[way](m)
+        os.truncate(path, 15)
+        other[99] = ord("\n")
+        assert [line(), line()] == [b"...xy\n"] * 2
+        for _ in range(2):
+            with pytest.raises(firmmap.MapFaultError) as caught:
+                line()
+            assert caught.value.offset in range(12, 16)
+        del view
+        path.write_bytes(b"zero\0!\n" * 100)
+    with firmmap.open(path) as m:
+        line = LINE_WAYS[way](m)
+        assert [line() for _ in range(100)] == [b"zero\0!\n"] * 100
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cuts off no mapped file")

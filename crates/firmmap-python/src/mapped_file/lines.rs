@@ -76,7 +76,7 @@ impl Block {
         self.bytes.try_reserve(count.saturating_sub(self.bytes.len()))?;
         self.bytes.resize(count, 0);
         source.map.read_exact_at(&mut self.bytes, position).map_err(error)?;
-        if !source.is_end_known && position + count == len {
+        if !source.is_end_known && (position + count == len || firmmap::Mmap::has_zero(&self.bytes)) {
             // Zeros in place of what others have cut off are no lines, nor a part of one.
             let end = source.map.end_in_file().map_err(error)?;
             self.bytes.truncate(end.saturating_sub(position));

@@ -518,7 +518,7 @@ impl Matches {
                 if window_end == end {
                     check_passed_over(&open.file, start..end, &self.needle, None)?;
                 } else {
-                    open.file.check_end_of_read(start, window_end, bytes.last().copied())?;
+                    open.file.check_end_of_read(start, window_end, bytes.last() == Some(&0))?;
                 }
                 Ok(bytes)
             });

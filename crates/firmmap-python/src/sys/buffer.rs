@@ -222,6 +222,13 @@ impl<'py> NewBytes<'py> {
         self.len
     }
 
+    /// What was written, after all of the memory was.
+    #[inline]
+    pub(crate) fn written(&self) -> &[u8] {
+        // SAFETY: the object's own memory, written as said above, which nobody else has seen yet.
+        unsafe { std::slice::from_raw_parts(self.start.cast(), self.len) }
+    }
+
     /// The object, after all of its memory was written.
     #[inline]
     pub(crate) fn finish(self) -> Bound<'py, PyAny> {

@@ -50,7 +50,7 @@ impl BufRead for MappedFile {
         let span = Span { start: self.position.min(self.map.len()), len: self.remaining().min(LENT) };
         self.lent.clear();
         // What lies before a missing byte is lent.
-        self.map.append_present(&mut self.lent, span)?;
+        self.map.append_present(&mut self.lent, span, |bytes| bytes.first() == Some(&0) || bytes.last() == Some(&0))?;
         Ok(&self.lent)
     }
 

@@ -122,6 +122,13 @@ impl Mmap {
         memmem::collect_lines(bytes, ends, usize::MAX, |end| end as u32).map(drop)
     }
 
+    /// Whether there is a zero among the bytes.
+    #[inline]
+    #[must_use]
+    pub fn has_zero(bytes: &[u8]) -> bool {
+        memmem::has_zero(bytes)
+    }
+
     /// Whether the map keeps its file.
     pub fn keeps_file(&self) -> bool {
         self.file.is_some()

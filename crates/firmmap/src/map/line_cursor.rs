@@ -276,7 +276,7 @@ impl LineCursor {
         let Some((first, behind)) = found else {
             if self.searched < near {
                 // Zeros have no needle, and may be there in place of bytes that have.
-                map.check_end_of_read(self.searched, near, map.try_get(near - 1))?;
+                map.check_end_of_read(self.searched, near, map.try_get(near - 1) == Some(0))?;
             }
             self.searched = self.searched.max(search_windows::after(near, needles.longest()));
             return Ok(if near == self.end { LineStep::Done } else { LineStep::Far });
@@ -292,7 +292,7 @@ impl LineCursor {
             block_end = block_end.max(needles::page_start(map, first.saturating_add(DENSE)));
         }
         let block_end = block_end.max(behind).min(self.end);
-        let missing = needles::copy(map, &mut self.bytes, span(start, block_end))?;
+        let missing = needles::copy_lines(map, &mut self.bytes, span(start, block_end))?;
         self.base = start;
         let copied = self.bytes.len();
         let missing = match missing {
@@ -442,12 +442,12 @@ impl LineCursor {
         };
         // The page in which the line begins; only the line where the rest of that is missing.
         let mut base = needles::page_start(map, start).max(self.start);
-        if needles::copy(map, &mut self.bytes, span(base, end)).is_ok_and(|missing| missing.is_none()) {
+        if needles::copy_lines(map, &mut self.bytes, span(base, end)).is_ok_and(|missing| missing.is_none()) {
             self.base = base;
         } else {
             base = start;
             self.base = start;
-            if let Some(error) = needles::copy(map, &mut self.bytes, span(start, end))? {
+            if let Some(error) = needles::copy_lines(map, &mut self.bytes, span(start, end))? {
                 return Err(error);
             }
         }

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::map::Mmap;
 use crate::map::line_cursor::no_memory_for_lines;
-use crate::memmem;
+use crate::memmem::{self, has_zero};
 use crate::range::{self, Span};
 
 /// The number of bytes that are copied out of the map at a time: few enough for the first-level cache.
@@ -232,7 +232,7 @@ impl Lines<'_> {
         }
         // The steps grow with a line that is longer than a block.
         let len = BLOCK.max(self.buffer.len()).min(self.end - unread);
-        let read = self.map.append_present(&mut self.buffer, Span { start: unread, len });
+        let read = self.map.append_present(&mut self.buffer, Span { start: unread, len }, has_zero);
         let missing = read.inspect_err(|_| self.forget())?;
         self.fault = missing.and_then(|error| error.fault_offset()).map(|offset| Fault { offset });
         Ok(())

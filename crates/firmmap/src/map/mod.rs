@@ -498,14 +498,21 @@ impl Mmap {
     /// that is nothing.
     ///
     /// Of a map that follows the end of its file, bytes are also missing that others have cut off within a page.
-    pub(crate) fn append_present(&self, bytes: &mut Vec<u8>, mut span: Span) -> Result<Option<Error>> {
+    ///
+    /// Of what `may_be_missing`, zeros of a page from which others have cut the file off, the file is asked afterwards.
+    pub(crate) fn append_present(
+        &self,
+        bytes: &mut Vec<u8>,
+        mut span: Span,
+        may_be_missing: impl Fn(&[u8]) -> bool,
+    ) -> Result<Option<Error>> {
         let before = bytes.len();
         let mut missing = None;
         loop {
             let read = region::append(bytes, span.len, |buffer| self.read_uninit_at(buffer, span.start));
             let read = read.and_then(|()| {
-                let last = bytes[before..].last().copied();
-                self.check_end_of_read(span.start, span.end(), last).inspect_err(|_| bytes.truncate(before))
+                let may_be_missing = may_be_missing(&bytes[before..]);
+                self.check_end_of_read(span.start, span.end(), may_be_missing).inspect_err(|_| bytes.truncate(before))
             });
             let Err(error) = read else { return Ok(missing) };
             // The bytes before it are there, even if the copy did not begin with them.

@@ -7,7 +7,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind};
 use crate::error::{Detail, Error, Result};
 use crate::map::Mmap;
 use crate::map::search_windows::Windows;
-use crate::memmem::{Direction, Finder};
+use crate::memmem::{self, Direction, Finder};
 use crate::range::Span;
 
 /// The number of positions that are searched at a time for several needles, in a copy; more for long ones.
@@ -266,5 +266,11 @@ pub(super) fn page_end(map: &Mmap, index: usize) -> usize {
 /// nothing.
 pub(super) fn copy(map: &Mmap, bytes: &mut Vec<u8>, span: Span) -> Result<Option<Error>> {
     bytes.clear();
-    map.append_present(bytes, span)
+    map.append_present(bytes, span, |bytes| bytes.last() == Some(&0))
+}
+
+/// As [`copy`], of lines: of those that have zeros the file is asked afterwards.
+pub(super) fn copy_lines(map: &Mmap, bytes: &mut Vec<u8>, span: Span) -> Result<Option<Error>> {
+    bytes.clear();
+    map.append_present(bytes, span, memmem::has_zero)
 }

@@ -61,6 +61,32 @@ pub(crate) fn collect_lines<T>(
     unreachable!("there are no vectors")
 }
 
+/// Whether there is a zero among the bytes. Text has none, but for those of a file that was cut off: so all of them are looked at, without a
+/// branch for each, which the compiler does with the vectors that it may use.
+#[inline]
+pub(crate) fn has_zero(bytes: &[u8]) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if bytes.len() >= BLOCK && processor::has_avx2() {
+        // SAFETY: the processor has AVX2, as was just checked.
+        return unsafe { has_zero_avx2(bytes) };
+    }
+    least(bytes) == 0
+}
+
+/// # Safety
+///
+/// - The processor has AVX2.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+unsafe fn has_zero_avx2(bytes: &[u8]) -> bool {
+    least(bytes) == 0
+}
+
+#[inline(always)]
+fn least(bytes: &[u8]) -> u8 {
+    bytes.iter().fold(u8::MAX, |least, &byte| least.min(byte))
+}
+
 /// How [`find_lines`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LinesEnd {
@@ -452,6 +478,11 @@ mod tests {
                 needle.push(b'\n');
             }
             check(&bytes, &needle);
+        }
+
+        #[test]
+        fn zeros_are_those_of_memchr(bytes in prop::collection::vec(0u8..100, 0..200)) {
+            with_each_kernel(|| assert_eq!(has_zero(&bytes), bytes.contains(&0)));
         }
 
         #[test]

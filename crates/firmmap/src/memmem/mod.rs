@@ -14,7 +14,7 @@ mod rank;
 mod searcher;
 mod vector;
 
-pub(crate) use lines::{LinesEnd, collect_lines, count_by_column, find_lines, has_at};
+pub(crate) use lines::{LinesEnd, collect_lines, count_by_column, find_lines, has_at, has_zero};
 pub(crate) use near::find_near;
 use searcher::Searcher;
 pub(crate) use searcher::find_each_byte;

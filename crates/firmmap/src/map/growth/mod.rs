@@ -317,11 +317,11 @@ impl Mmap {
         Ok(())
     }
 
-    /// As [`check_in_file`](Self::check_in_file), of a map that follows the end of its file, where `last`, the last of these bytes, or their
-    /// place does not tell that none can be missing. Hidden as that is.
+    /// As [`check_in_file`](Self::check_in_file), of a map that follows the end of its file, unless the place of these bytes, and what they
+    /// are, tells that none is missing. Hidden as that is.
     #[doc(hidden)]
-    pub fn check_end_of_read(&self, start: usize, end: usize, last: Option<u8>) -> Result<()> {
-        if self.follows_end() && (end == self.len() || last == Some(0)) {
+    pub fn check_end_of_read(&self, start: usize, end: usize, may_be_missing: bool) -> Result<()> {
+        if self.follows_end() && (end == self.len() || may_be_missing) {
             self.check_in_file(start, end)
         } else {
             Ok(())
