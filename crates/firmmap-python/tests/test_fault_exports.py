@@ -859,6 +859,27 @@ def test_another_exception_while_that_of_the_fault_is_made(
     one.map.close()
 
 
+def test_another_exception_at_the_end_of_the_program() -> None:
+    """F3: both are shown."""
+    program = """
+        import firmmap
+        file, m = mapped(firmmap)
+        view = memoryview(m)
+        file.truncate(PAGE)
+        late = firmmap._faults
+        error = late.MapFaultError
+        def interrupted(*_):
+            late.MapFaultError = error
+            raise KeyboardInterrupt
+        late.MapFaultError = interrupted
+        view[PAGE] = 7
+    """
+    shown = run(program).stderr
+    assert "KeyboardInterrupt" in shown, shown
+    assert f"the mapped byte at {PAGE} is not there" in shown, shown
+    assert "SystemError" not in shown, shown
+
+
 def test_large_operation_in_another_thread_does_not_either(tmp_path: Path) -> None:
     """F3: not even while it is under way, without the GIL."""
     length = 64 * 2**20

@@ -266,10 +266,15 @@ pub(super) fn instruction(py: Python<'_>) -> usize {
     running(py).and_then(|frame| frame.map_or(Ok(0), number)).unwrap_or(0)
 }
 
+/// Whether Python code runs in this thread: not at the end of the program, say.
+pub(super) fn is_any_running(_py: Python<'_>) -> bool {
+    // SAFETY: attached, as the token says; a borrowed reference, or null.
+    !unsafe { ffi::PyEval_GetGlobals() }.is_null()
+}
+
 /// The frame of the Python code that runs in this thread, if there is any.
 fn running(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
-    // SAFETY: attached, as the token says; a borrowed reference, or null.
-    if unsafe { ffi::PyEval_GetGlobals() }.is_null() {
+    if !is_any_running(py) {
         return Ok(None);
     }
     // SAFETY: attached, as the token says.

@@ -323,8 +323,8 @@ fn raise(py: Python<'_>) -> PyResult<c_int> {
             }
             Exception::made(exception)
         }
-        // Of no fault, but of a signal handler that ran meanwhile: it would have been raised here.
-        Err(exception) if !exception.is_memory_error() => return Err(exception),
+        // Of no fault, but of a signal handler that ran meanwhile: it would have been raised here, if any code is running.
+        Err(exception) if !exception.is_memory_error() && frames::is_any_running(py) => return Err(exception),
         Err(exception) => exception,
     };
     match place {
