@@ -13,13 +13,12 @@ use crate::map::needles::{self, Needles};
 use crate::map::search_windows;
 use crate::memmem::{self, Direction, Finder, LinesEnd};
 use crate::range::Span;
-use crate::region;
 
 /// The rest of a page that is no block of its own.
 const SHORT: usize = 512;
 
 /// How many bytes a block has at most, if not a page, where nearly every line has a needle: so many that it does not matter what a block costs
-/// beside its lines, and no more than the first-level cache holds.
+/// beside its lines, and about as many as the first-level cache holds.
 const DENSE: usize = 32 * 1024;
 
 /// What a step of a [`LineCursor`] has come to.
@@ -177,7 +176,7 @@ impl LineCursor {
     /// missing from the file.
     #[must_use]
     pub fn is_without_zeros(&self) -> bool {
-        self.base + self.bytes.len() >= self.taken() && memchr::memchr(0, &self.bytes).is_none()
+        self.base + self.bytes.len() >= self.taken() && !memmem::has_zero(&self.bytes)
     }
 
     /// The end of what is left of the range.
@@ -318,7 +317,9 @@ impl LineCursor {
                     Ok(end) => end,
                     Err(step) => return Ok(step),
                 };
-                region::append(&mut self.bytes, end - unread, |bytes| map.read_uninit_at(bytes, unread))?;
+                if let Some(error) = map.append_present(&mut self.bytes, span(unread, end), memmem::has_zero)? {
+                    return Err(error);
+                }
                 let line = next;
                 next = self.bytes.len();
                 push(&mut self.lines, line..next)?;
