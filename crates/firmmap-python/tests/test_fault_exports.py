@@ -859,6 +859,43 @@ def test_another_exception_while_that_of_the_fault_is_made(
     one.map.close()
 
 
+@pytest.mark.parametrize("way", ["release", "operation"])
+def test_another_exception_while_that_of_a_thread_is_made(
+    one: Victim, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F3: one of the recursion limit, say; the fault is told when the thread releases its view, or uses the map."""
+
+    def interrupted(*_: object) -> None:
+        monkeypatch.undo()
+        raise RecursionError
+
+    def work() -> list[str]:
+        seen = []
+        view = memoryview(one.map)
+        try:
+            view[LOST] = 7
+            chance()
+        except RecursionError:
+            seen.append("interrupted")
+        try:
+            if way == "release":
+                view.release()
+            else:
+                one.map.read(1)
+            chance()
+        except MapFaultError as error:
+            seen.append(f"told of {error.offset}")
+        view.release()
+        chance()
+        return seen
+
+    monkeypatch.setattr(firmmap._faults, "_note", interrupted)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(work).result() == ["interrupted", f"told of {LOST}"]
+    one.map.flush()
+    one.map.close()
+
+
 def test_another_exception_at_the_end_of_the_program() -> None:
     """F3: both are shown."""
     program = """

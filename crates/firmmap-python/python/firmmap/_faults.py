@@ -66,6 +66,7 @@ class _LateFault(MapFaultError):
         super().__init__(*offsets[:1])
         _note(self, offsets[1:])
         self._untold = [] if is_told else offsets
+        _firmmap._faults_are_told(offsets)
 
     def __del__(self):
         # No code of Python's has seen it. Up to CPython 3.11 it can be C code that makes it of the

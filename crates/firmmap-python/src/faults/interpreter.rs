@@ -108,7 +108,8 @@ pub(crate) struct Interpreter {
     pub(super) requested: ThreadSet,
     /// Threads that have faulted while they were detached: an exception can be requested only when they are attached again.
     pub(super) deferred: ThreadSet,
-    /// Where faults were that somebody is still to be told of, as another exception was raised while that for them was made.
+    /// Where faults of threads were that have ended, and of which the main thread is still to be told, as another exception was raised while
+    /// that for them was made.
     pub(super) untold: StateLock<Vec<usize>>,
 }
 

@@ -224,9 +224,11 @@ fn call_back() {
     }
 }
 
-/// Requests the pending call for faults that are recorded as [untold](Interpreter::untold).
-pub(super) fn request_again() {
-    if REQUESTED.swap(1, Ordering::SeqCst) == 0 && !SERVING.load(Ordering::SeqCst) {
+/// Requests an exception once more, for faults that this thread is still to be told of, or the main one.
+pub(super) fn request_again(here: &Interpreter) {
+    if !SERVED.load(Ordering::Acquire) {
+        here.deferred.insert(thread_key());
+    } else if REQUESTED.swap(1, Ordering::SeqCst) == 0 && !SERVING.load(Ordering::SeqCst) {
         call_back();
     }
 }
@@ -377,11 +379,15 @@ pub(crate) fn is_elsewhere(here: &Interpreter, key: usize) -> bool {
         .any(|other| other.requested.contains(key) || other.deferred.contains(key))
 }
 
-/// The exception that was requested in this thread is being raised.
-pub(crate) fn was_raised(py: Python<'_>) {
+/// The exception that was requested in this thread is being raised; and where it is not known yet whether that succeeds, another one is
+/// requested when the thread releases a view.
+pub(crate) fn was_raised(py: Python<'_>, is_begun: bool) {
     if let Some(here) = interpreter::current(py) {
         here.requested.remove(thread_key());
         here.deferred.remove(thread_key());
+        if is_begun {
+            here.deferred.insert(thread_key());
+        }
     }
 }
 

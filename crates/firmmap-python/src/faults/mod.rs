@@ -9,7 +9,7 @@ mod interrupt;
 
 use std::ffi::CStr;
 
-use firmmap::fault::{UnreportedFault, take_fault_of, take_own_fault, taken_back, waiting_faults};
+use firmmap::fault::{UnreportedFault, take_fault_of, take_own_fault_if, taken_back, waiting_faults};
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyModule, PyTuple, PyType};
@@ -87,31 +87,31 @@ pub(crate) fn tell(py: Python<'_>) -> Returned<'_> {
     if offsets.is_empty() {
         return Ok(none(py));
     }
-    interrupt::withdraw(is_own_waiting);
     let Some(here) = interpreter::current(py) else {
         return Err(interpreter::MapFaultError::new_err("the package is not imported"));
     };
-    Err(Exception::made(make_error(py, here, offsets)?))
+    let error = make_error(py, here, &offsets)?;
+    interrupt::withdraw(is_own_waiting);
+    Err(Exception::made(error))
 }
 
-/// The exception for faults that were taken. Python code makes it, during which a signal handler of the program's can raise another one:
-/// that is returned, and the main thread is told of the faults next.
-fn make_error<'py>(py: Python<'py>, here: &Interpreter, offsets: Vec<usize>) -> PyResult<Bound<'py, PyAny>> {
+/// The exception for faults, of which those of this thread stay with their maps until it is made. Python code makes it, which can end in
+/// another exception: that of a signal handler, or of the recursion limit. That one is returned then, and the faults are told next.
+fn make_error<'py>(py: Python<'py>, here: &Interpreter, offsets: &[usize]) -> PyResult<Bound<'py, PyAny>> {
     let make = here.get(py, Kept::MakeError);
     let make = make.ok_or_else(|| interpreter::MapFaultError::new_err("the package is not imported"))?;
-    let made = list(py, &offsets).and_then(|list| call(&make, [list]));
-    made.inspect_err(|failed| {
+    let made = list(py, offsets).and_then(|list| call(&make, [list]));
+    match &made {
+        Err(failed) if !failed.is_memory_error() => interrupt::request_again(here),
         // Where there is no memory, that is what the program is told: there would be none for the next attempt.
-        if failed.is_memory_error() {
-            return;
-        }
-        here.untold.with(py, |untold| {
-            if untold.try_reserve(offsets.len()).is_ok() {
-                untold.extend(offsets);
-            }
-        });
-        interrupt::request_again();
-    })
+        _ => forget_told(offsets),
+    }
+    made
+}
+
+/// Takes the faults of this thread that it has been told of. One that it has met meanwhile, in a signal handler, stays.
+fn forget_told(offsets: &[usize]) {
+    while take_own_fault_if(|fault| offsets.contains(&fault.offset)).is_some() {}
 }
 
 /// `_fault_handler()`: the signal handler that would be called now.
@@ -133,18 +133,30 @@ pub(crate) fn forget_handler<'py>(
 }
 
 /// `_claim_faults()`: the offsets of the faults for which an exception is just being raised in this thread, and whether they were shown, as
-/// it will be dropped.
+/// it will be dropped. They stay with their maps until [`told`] is called.
 pub(crate) fn claim(py: Python<'_>) -> Returned<'_> {
-    interrupt::was_raised(py);
     let offsets = own_faults(Vec::new());
+    interrupt::was_raised(py, !offsets.is_empty());
     let place = frames::place_of_caller(py);
     let is_dropped = matches!(place, Place::Entered | Place::Cleared | Place::Afterwards | Place::Dropped);
     let here = interpreter::current(py).filter(|_| is_dropped && !offsets.is_empty());
     let list = list(py, &offsets)?;
     if let Some(here) = here {
-        Exception::made(make_error(py, here, offsets)?).write_unraisable(py);
+        Exception::made(make_error(py, here, &offsets)?).write_unraisable(py);
     }
     Ok(new_tuple(py, [list, boolean(py, here.is_some())])?.into_any())
+}
+
+/// `_faults_are_told(offsets)`: the exception that `_claim_faults()` was called for is made. Without this call, as another one was raised
+/// meanwhile, the thread is told when it releases a view, or by its next operation on the map.
+pub(crate) fn told<'py>(module: Module<'_, 'py>, args: Arguments<'_, 'py>, names: Names<'_, 'py>) -> Returned<'py> {
+    let py = module.py();
+    let mut args = ArgParser::new(args, names, 1, 1)?;
+    let offsets: Vec<usize> = args.required("offsets")?.extract()?;
+    args.finish()?;
+    forget_told(&offsets);
+    interrupt::was_raised(py, false);
+    Ok(none(py))
 }
 
 /// A list of places in maps. PyO3's functions panic, or wait for themselves, where there is no memory.
@@ -156,11 +168,12 @@ fn list<'py>(py: Python<'py>, offsets: &[usize]) -> Returned<'py> {
     Ok(list.into_any())
 }
 
-/// Adds where this thread is to be told of faults, which are now taken. If there is no memory for more, these stay with their maps.
+/// Adds where this thread is to be told of faults, as far as there is memory for it.
 fn own_faults(mut offsets: Vec<usize>) -> Vec<usize> {
-    while offsets.try_reserve(1).is_ok() {
-        let Some(fault) = take_own_fault() else { break };
-        offsets.push(fault.offset);
+    for fault in waiting_faults().iter().filter(|fault| fault.is_own()) {
+        if offsets.try_reserve(1).is_ok() {
+            offsets.push(fault.offset);
+        }
     }
     offsets
 }
@@ -210,7 +223,7 @@ fn deliver(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     // Where there are others, only what it was called for: their threads can be in an operation that is about to report its fault.
     let called = interrupt::take_called();
     let are_others = interrupt::has_several();
-    let mut offsets = own_faults(interpreter.untold.with(py, std::mem::take));
+    let mut offsets = interpreter.untold.with(py, std::mem::take);
     for fault in waiting_faults() {
         // In the child of fork(2), a thread of the parent, which is told there. Here it stays with its map.
         if fault.is_own() || fault.is_of_parent() {
@@ -240,7 +253,15 @@ fn deliver(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
             offsets.extend(take_fault_of(&fault).filter(|fault| !fault.reported).map(|fault| fault.offset));
         }
     }
-    if offsets.is_empty() { Ok(None) } else { make_error(py, interpreter, offsets).map(Some) }
+    let others = offsets.len();
+    let mut offsets = own_faults(offsets);
+    if offsets.is_empty() {
+        return Ok(None);
+    }
+    make_error(py, interpreter, &offsets).map(Some).inspect_err(|_| {
+        offsets.truncate(others);
+        interpreter.untold.with(py, |untold| *untold = offsets);
+    })
 }
 
 pub(crate) const FAULT_GUARD: &CStr = c"fault_guard()

@@ -366,6 +366,13 @@ pub fn take_own_fault() -> Option<UnreportedFault> {
     take(&|_, fault| fault.is_own())
 }
 
+/// As [`take_own_fault`], but only for those that are `wanted`. Hidden: for a binding that has told of them.
+#[doc(hidden)]
+#[must_use]
+pub fn take_own_fault_if(wanted: impl Fn(&UnreportedFault) -> bool) -> Option<UnreportedFault> {
+    take(&|_, fault| fault.is_own() && wanted(fault))
+}
+
 /// As [`take_fault`], but only for faults of the thread that `fault` is of.
 ///
 /// # Examples
