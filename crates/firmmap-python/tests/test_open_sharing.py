@@ -536,3 +536,44 @@ def test_fork_while_a_map_of_the_class_mmap_is_searched() -> None:
         fork_during(search, child, ended)
     finally:
         m.close()
+
+
+LOCKED = """
+import fcntl, sys
+with open(sys.argv[1], "r+b") as file:
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        print("free")
+    except OSError:
+        print("locked")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="fcntl(2)")
+@pytest.mark.parametrize("mode", ["r", "r+", "c", "a+"])
+@pytest.mark.parametrize("capacity", [None, 1 << 20])
+def test_locks_of_the_process(tmp_path: Path, mode: Any, capacity: int | None) -> None:
+    """G1: opening a map closes no descriptor of its file, by which the process would lose its locks, as fcntl(2) says."""
+    import fcntl
+
+    path = tmp_path / "file"
+    path.write_bytes(b"line\n" * 1000)
+
+    def state() -> str:
+        command = [sys.executable, "-c", LOCKED, str(path)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    with path.open("r+b", buffering=0) as file:
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        assert state() == "locked"
+        with firmmap.open(path, mode, capacity=capacity) as m:
+            assert state() == "locked"
+            list(m.lines(containing=b"line"))
+            if mode in ("r+", "a+"):
+                m.seek(0, 2)
+                m.write(b"more\n" * 10_000)
+                m.truncate(100)
+                m.flush()
+            assert state() == "locked"
+        # As every file of Python's does when it is closed.
+        assert state() == "free"

@@ -89,12 +89,12 @@ impl OpenArgs {
                 // Before others can run, who could close it.
                 let handed_over = descriptor::HandedOver::new(py, descriptor);
                 let handed_over = handed_over.map_err(|failed| name_descriptor(py, failed, &name))?;
-                let mut file = self.map(py, descriptor, name, mode, false)?;
+                let mut file = self.map(py, descriptor, None, name, mode, false)?;
                 file.closes = StateLock::new(Some(handed_over));
                 file.closefd = true;
                 return Ok(file);
             }
-            return self.map(py, descriptor, Name::Descriptor(number.into()), mode, false);
+            return self.map(py, descriptor, None, Name::Descriptor(number.into()), mode, false);
         }
         if self.closefd == Some(false) {
             return Err(PyValueError::new_err("Cannot use closefd=False with file name"));
@@ -114,7 +114,13 @@ impl OpenArgs {
         let name = Name::Path { given: given.clone().into(), absolute: absolute.into() };
         // The file has been created.
         let mode = if self.mode == Mode::CreateNew { Mode::ReadWrite } else { self.mode };
-        let result = self.map(py, descriptor, name, mode, created.is_some());
+        // To close a second descriptor would take the process's locks of the file away (fcntl(2), "Advisory record locking"). Nobody has any
+        // of a new file, which may have to be removed.
+        let own = if created.is_none() && self.keep_file && !self.load { descriptor::own(descriptor) } else { None };
+        if own.is_some() {
+            return self.map(py, descriptor, own, name, mode, false);
+        }
+        let result = self.map(py, descriptor, None, name, mode, created.is_some());
         let unwanted = match created.filter(|_| result.is_err()) {
             Some(path) if is_new_file(&os, &os_path, &opened, &path).unwrap_or(false) => Some(path),
             _ => None,
@@ -184,7 +190,16 @@ impl OpenArgs {
         existing(writing)
     }
 
-    fn map(self, py: Python<'_>, descriptor: i32, name: Name, mode: Mode, is_new: bool) -> PyResult<MappedFile> {
+    /// Maps the file of a descriptor, or one that is ours, and then is closed with the map, or if there is none.
+    fn map(
+        self,
+        py: Python<'_>,
+        descriptor: i32,
+        own: Option<File>,
+        name: Name,
+        mode: Mode,
+        is_new: bool,
+    ) -> PyResult<MappedFile> {
         let access = match mode.access() {
             firmmap::Access::Read => ACCESS_READ,
             firmmap::Access::Copy => ACCESS_COPY,
@@ -199,19 +214,26 @@ impl OpenArgs {
             options = options.len(length);
         }
         options = options.sparse(self.sparse).track_file(self.keep_file);
+        // It may be closed afterwards.
+        let kind = own.as_ref().and_then(|file| file.metadata().ok()).map(|found| found.file_type());
         let result = if self.load {
             load(py, &options, &source, mode)?
+        } else if let Some(file) = own {
+            detached(py, || options.map_own(file, mode))
         } else {
             detached(py, || options.map_mode(&source, mode))
         };
         // Of a directory, nothing at all could be mapped. It is refused as by a plain file.
-        if result.as_ref().map_or(true, |file| file.is_empty()) && is_directory(py, descriptor)? {
+        if result.as_ref().map_or(true, |file| file.is_empty())
+            && kind.map_or_else(|| is_directory(py, descriptor), |kind| Ok(kind.is_dir()))?
+        {
             let name = name.given(py);
             return Err(PyOSError::new_err((IS_A_DIRECTORY, "Is a directory", name)));
         }
         let mut file = result.map_err(|failed| {
             // What is said of a device is about the arguments; this is about the file.
-            let is_pseudo = failed.kind() == ErrorKind::UnknownLength && is_regular(py, descriptor).unwrap_or(false);
+            let is_regular = || kind.map_or_else(|| is_regular(py, descriptor).unwrap_or(false), |kind| kind.is_file());
+            let is_pseudo = failed.kind() == ErrorKind::UnknownLength && is_regular();
             let raised = if is_pseudo {
                 PyOSError::new_err((NO_SUCH_DEVICE, format!("{failed}; load=True reads it into memory")))
             } else {

@@ -84,6 +84,19 @@ impl HandedOver {
     }
 }
 
+/// Takes over a descriptor that was just opened, and that nobody else is going to close. Not one of those that stand for the standard streams.
+#[cfg(unix)]
+pub(crate) fn own(number: i32) -> Option<std::fs::File> {
+    // SAFETY: the caller has opened it, and leaves it to us.
+    (number > 2).then(|| unsafe { std::os::fd::FromRawFd::from_raw_fd(number) })
+}
+
+/// Python's C library has to close it.
+#[cfg(windows)]
+pub(crate) fn own(_number: i32) -> Option<std::fs::File> {
+    None
+}
+
 /// Device and inode of an open file.
 #[cfg(unix)]
 fn identity(number: i32) -> Option<(u64, u64)> {

@@ -1,5 +1,6 @@
 //! Opening a file in a [`Mode`].
 
+use std::fs::File;
 use std::path::Path;
 
 use super::MappedFile;
@@ -77,6 +78,15 @@ impl MmapOptions {
         }
         let source = sys::source(file);
         let source = if self.track_file { OpenFile::Own(duplicate(source)?) } else { OpenFile::Lent(source) };
+        self.map_in_mode(source, mode, false)
+    }
+
+    /// As [`map_mode`](Self::map_mode), of a descriptor that nobody else has: so that none has to be closed, by which the process would lose
+    /// its locks of the file (fcntl(2), "Advisory record locking"). Hidden: for the Python class.
+    #[doc(hidden)]
+    pub fn map_own(&self, file: File, mode: Mode) -> Result<MappedFile> {
+        supported()?;
+        let source = if self.track_file { OpenFile::Own(file) } else { OpenFile::Lent(sys::source(&file)) };
         self.map_in_mode(source, mode, false)
     }
 
