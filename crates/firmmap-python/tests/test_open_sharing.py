@@ -553,7 +553,7 @@ with open(sys.argv[1], "r+b") as file:
 @pytest.mark.parametrize("mode", ["r", "r+", "c", "a+"])
 @pytest.mark.parametrize("capacity", [None, 1 << 20])
 def test_locks_of_the_process(tmp_path: Path, mode: Any, capacity: int | None) -> None:
-    """G1: opening a map closes no descriptor of its file, by which the process would lose its locks, as fcntl(2) says."""
+    """G1: opening a map closes no descriptor of its file: the process would lose its locks, by fcntl(2)."""
     import fcntl
 
     path = tmp_path / "file"
