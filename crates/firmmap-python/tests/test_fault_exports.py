@@ -896,6 +896,52 @@ def test_another_exception_while_that_of_a_thread_is_made(
     one.map.close()
 
 
+@pytest.mark.parametrize("what", ["other map", "other byte", "reported"])
+def test_what_happens_while_the_exception_is_made(
+    one: Victim, tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F3: a further fault, as in a signal handler, is told too; and nothing is told twice."""
+    (tmp_path / "b").mkdir()
+    note = firmmap._faults._note
+
+    with victim(tmp_path / "b") as other:
+        other.truncate(LEFT)
+        view, second = memoryview(one.map), memoryview(other.map)
+
+        def handled(*args: Any) -> None:
+            monkeypatch.undo()
+            if what == "other map":
+                second[LOST] = 8
+            elif what == "other byte":
+                view[LOST + 1] = 8
+            else:
+                with pytest.raises(MapFaultError):
+                    one.map.flush()
+            note(*args)
+
+        def work() -> None:
+            try:
+                view[LOST] = 7
+                chance()
+            except MapFaultError:
+                chance()
+                chance()
+
+        monkeypatch.setattr(firmmap._faults, "_note", handled)
+        if what == "reported":
+            work()
+        else:
+            with pytest.raises(MapFaultError) as caught:
+                work()
+            first = caught.value.__context__
+            assert isinstance(first, MapFaultError)
+            assert (first.offset, caught.value.offset) == (LOST, LOST)
+        for m, v in ((one.map, view), (other.map, second)):
+            v.release()
+            m.flush()
+            m.close()
+
+
 def test_another_exception_at_the_end_of_the_program() -> None:
     """F3: both are shown."""
     program = """

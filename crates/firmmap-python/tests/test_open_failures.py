@@ -337,3 +337,16 @@ def test_numbers_that_do_not_fit(path: Path) -> None:
             firmmap.anonymous(number)
         with pytest.raises(ValueError, match=rf"^capacity {number} .* at most {sys.maxsize}$"):
             firmmap.anonymous(1, capacity=number)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="fifos")
+@pytest.mark.parametrize("kind", ["file", "fifo"])
+def test_what_an_opener_has_found_stays(tmp_path: Path, kind: str) -> None:
+    """G2: an open that fails removes nothing that was there before, whatever the opener has done."""
+    path = tmp_path / "here"
+    path.touch() if kind == "file" else os.mkfifo(path)
+    wrong: list[dict[str, Any]] = [{"offset": 1 << 62, "length": 1 << 62}, {"capacity": 1 << 62}]
+    for arguments in wrong:
+        with pytest.raises((ValueError, OSError)):
+            firmmap.open(path, "x+", opener=lambda path, flags: os.open(path, os.O_RDWR), **arguments)
+        assert path.exists()

@@ -62,11 +62,11 @@ class _LateFault(MapFaultError):
         return self
 
     def __init__(self):
-        offsets, is_told = _firmmap._claim_faults()
+        offsets, numbers, is_told = _firmmap._claim_faults()
         super().__init__(*offsets[:1])
         _note(self, offsets[1:])
         self._untold = [] if is_told else offsets
-        _firmmap._faults_are_told(offsets)
+        _firmmap._faults_are_told(numbers)
 
     def __del__(self):
         # No code of Python's has seen it. Up to CPython 3.11 it can be C code that makes it of the

@@ -183,6 +183,9 @@ fn request() {
         other.requested.remove(key);
         other.deferred.remove(key);
     }
+    if let Some(here) = here {
+        here.deferred.remove(key);
+    }
     CALLED.remove(key);
     let attached = attached();
     let is_main = thread == MAIN.load(Ordering::Acquire);
@@ -379,15 +382,34 @@ pub(crate) fn is_elsewhere(here: &Interpreter, key: usize) -> bool {
         .any(|other| other.requested.contains(key) || other.deferred.contains(key))
 }
 
-/// The exception that was requested in this thread is being raised; and where it is not known yet whether that succeeds, another one is
-/// requested when the thread releases a view.
-pub(crate) fn was_raised(py: Python<'_>, is_begun: bool) {
-    if let Some(here) = interpreter::current(py) {
-        here.requested.remove(thread_key());
-        here.deferred.remove(thread_key());
-        if is_begun {
-            here.deferred.insert(thread_key());
-        }
+/// Whether the thread is told when it releases a view.
+pub(crate) fn is_deferred(here: &Interpreter, key: usize) -> bool {
+    here.deferred.contains(key)
+}
+
+/// The exception that was requested in this thread is being raised. Until [`end_claim`] it is not known whether that succeeds: if not,
+/// another one is requested when the thread releases a view.
+pub(crate) fn begin_claim(py: Python<'_>, is_for_faults: bool) {
+    let Some(here) = interpreter::current(py) else { return };
+    let key = thread_key();
+    here.requested.remove(key);
+    if is_for_faults {
+        here.deferred.insert(key);
+    } else {
+        here.deferred.remove(key);
+    }
+}
+
+/// The exception is made. What the thread has met meanwhile is told next.
+pub(crate) fn end_claim(py: Python<'_>, is_still_waiting: impl FnOnce() -> bool) {
+    let Some(here) = interpreter::current(py) else { return };
+    let key = thread_key();
+    here.deferred.remove(key);
+    if is_still_waiting() {
+        raise_in_thread(here, thread(), key);
+    } else if here.requested.remove(key) {
+        // SAFETY: attached; null withdraws the exception.
+        unsafe { ffi::PyThreadState_SetAsyncExc(thread() as c_long, ptr::null_mut()) };
     }
 }
 

@@ -83,35 +83,52 @@ pub(crate) fn after_fork(py: Python<'_>) -> Returned<'_> {
 
 /// `_tell_faults()` raises the exception for what this thread has met and was not told of.
 pub(crate) fn tell(py: Python<'_>) -> Returned<'_> {
-    let offsets = own_faults(Vec::new());
-    if offsets.is_empty() {
+    let own = own_faults();
+    if own.is_empty() {
         return Ok(none(py));
     }
     let Some(here) = interpreter::current(py) else {
         return Err(interpreter::MapFaultError::new_err("the package is not imported"));
     };
-    let error = make_error(py, here, &offsets)?;
+    let error = make_error(py, here, &own, &[])?;
     interrupt::withdraw(is_own_waiting);
-    Err(Exception::made(error))
+    error.map_or_else(|| Ok(none(py)), |error| Err(Exception::made(error)))
 }
 
-/// The exception for faults, of which those of this thread stay with their maps until it is made. Python code makes it, which can end in
-/// another exception: that of a signal handler, or of the recursion limit. That one is returned then, and the faults are told next.
-fn make_error<'py>(py: Python<'py>, here: &Interpreter, offsets: &[usize]) -> PyResult<Bound<'py, PyAny>> {
+/// The exception for faults of this thread, which stay with their maps until it is made, and for others; `None` if all were reported in
+/// the meantime. Python code makes it, which can end in another exception: that of a signal handler, or of the recursion limit. That one is
+/// returned then, and the faults are told next.
+fn make_error<'py>(
+    py: Python<'py>,
+    here: &Interpreter,
+    own: &[UnreportedFault],
+    others: &[usize],
+) -> PyResult<Option<Bound<'py, PyAny>>> {
     let make = here.get(py, Kept::MakeError);
     let make = make.ok_or_else(|| interpreter::MapFaultError::new_err("the package is not imported"))?;
+    let offsets = own.iter().map(|fault| fault.offset).chain(others.iter().copied());
     let made = list(py, offsets).and_then(|list| call(&make, [list]));
     match &made {
         Err(failed) if !failed.is_memory_error() => interrupt::request_again(here),
         // Where there is no memory, that is what the program is told: there would be none for the next attempt.
-        _ => forget_told(offsets),
+        _ => {
+            let is_any_told = forget_told(own.iter().map(UnreportedFault::number));
+            if !is_any_told && others.is_empty() && !is_own_waiting() {
+                return made.map(|_| None);
+            }
+        }
     }
-    made
+    made.map(Some)
 }
 
-/// Takes the faults of this thread that it has been told of. One that it has met meanwhile, in a signal handler, stays.
-fn forget_told(offsets: &[usize]) {
-    while take_own_fault_if(|fault| offsets.contains(&fault.offset)).is_some() {}
+/// Takes the faults of this thread that it is told of, by their numbers, and returns whether there was any. One that it has met meanwhile, in
+/// a signal handler, stays.
+fn forget_told(numbers: impl Iterator<Item = (usize, usize)> + Clone) -> bool {
+    let mut is_any = false;
+    while take_own_fault_if(|fault| numbers.clone().any(|number| number == fault.number())).is_some() {
+        is_any = true;
+    }
+    is_any
 }
 
 /// `_fault_handler()`: the signal handler that would be called now.
@@ -132,50 +149,50 @@ pub(crate) fn forget_handler<'py>(
     Ok(none(module.py()))
 }
 
-/// `_claim_faults()`: the offsets of the faults for which an exception is just being raised in this thread, and whether they were shown, as
-/// it will be dropped. They stay with their maps until [`told`] is called.
+/// `_claim_faults()`: the offsets and the numbers of the faults for which an exception is just being raised in this thread, and whether they
+/// were shown, as it will be dropped. They stay with their maps until [`told`] is called.
 pub(crate) fn claim(py: Python<'_>) -> Returned<'_> {
-    let offsets = own_faults(Vec::new());
-    interrupt::was_raised(py, !offsets.is_empty());
+    let own = own_faults();
+    interrupt::begin_claim(py, !own.is_empty());
     let place = frames::place_of_caller(py);
     let is_dropped = matches!(place, Place::Entered | Place::Cleared | Place::Afterwards | Place::Dropped);
-    let here = interpreter::current(py).filter(|_| is_dropped && !offsets.is_empty());
-    let list = list(py, &offsets)?;
-    if let Some(here) = here {
-        Exception::made(make_error(py, here, &offsets)?).write_unraisable(py);
+    let here = interpreter::current(py).filter(|_| is_dropped && !own.is_empty());
+    let offsets = list(py, own.iter().map(|fault| fault.offset))?;
+    let numbers = list(py, own.iter().map(UnreportedFault::number).flat_map(|(record, latest)| [record, latest]))?;
+    if let Some(here) = here
+        && let Some(error) = make_error(py, here, &own, &[])?
+    {
+        Exception::made(error).write_unraisable(py);
     }
-    Ok(new_tuple(py, [list, boolean(py, here.is_some())])?.into_any())
+    Ok(new_tuple(py, [offsets, numbers, boolean(py, here.is_some())])?.into_any())
 }
 
-/// `_faults_are_told(offsets)`: the exception that `_claim_faults()` was called for is made. Without this call, as another one was raised
+/// `_faults_are_told(numbers)`: the exception that `_claim_faults()` was called for is made. Without this call, as another one was raised
 /// meanwhile, the thread is told when it releases a view, or by its next operation on the map.
 pub(crate) fn told<'py>(module: Module<'_, 'py>, args: Arguments<'_, 'py>, names: Names<'_, 'py>) -> Returned<'py> {
     let py = module.py();
     let mut args = ArgParser::new(args, names, 1, 1)?;
-    let offsets: Vec<usize> = args.required("offsets")?.extract()?;
+    let numbers: Vec<usize> = args.required("numbers")?.extract()?;
     args.finish()?;
-    forget_told(&offsets);
-    interrupt::was_raised(py, false);
+    forget_told(numbers.chunks_exact(2).map(|pair| (pair[0], pair[1])));
+    interrupt::end_claim(py, is_own_waiting);
     Ok(none(py))
 }
 
 /// A list of places in maps. PyO3's functions panic, or wait for themselves, where there is no memory.
-fn list<'py>(py: Python<'py>, offsets: &[usize]) -> Returned<'py> {
+fn list<'py>(py: Python<'py>, numbers: impl Iterator<Item = usize>) -> Returned<'py> {
     let list = new_list(py)?;
-    for &offset in offsets {
-        call_method(&list, c"append", [python_int(py, offset as isize)?])?;
+    for number in numbers {
+        call_method(&list, c"append", [python_int(py, number as isize)?])?;
     }
     Ok(list.into_any())
 }
 
-/// Adds where this thread is to be told of faults, as far as there is memory for it.
-fn own_faults(mut offsets: Vec<usize>) -> Vec<usize> {
-    for fault in waiting_faults().iter().filter(|fault| fault.is_own()) {
-        if offsets.try_reserve(1).is_ok() {
-            offsets.push(fault.offset);
-        }
-    }
-    offsets
+/// What this thread is to be told of.
+fn own_faults() -> Vec<UnreportedFault> {
+    let mut faults = waiting_faults();
+    faults.retain(UnreportedFault::is_own);
+    faults
 }
 
 /// An operation has reported a fault to this thread: no second exception is needed for it.
@@ -223,15 +240,16 @@ fn deliver(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     // Where there are others, only what it was called for: their threads can be in an operation that is about to report its fault.
     let called = interrupt::take_called();
     let are_others = interrupt::has_several();
-    let mut offsets = interpreter.untold.with(py, std::mem::take);
+    let mut others = interpreter.untold.with(py, std::mem::take);
     for fault in waiting_faults() {
         // In the child of fork(2), a thread of the parent, which is told there. Here it stays with its map.
         if fault.is_own() || fault.is_of_parent() {
             continue;
         }
         let lives = fault.thread_lives();
-        // To a thread that runs another interpreter it is reported there.
-        if lives && interrupt::is_elsewhere(interpreter, fault.thread_key()) {
+        // To a thread that runs another interpreter it is reported there; and one may just be making its exception.
+        let key = fault.thread_key();
+        if lives && (interrupt::is_elsewhere(interpreter, key) || interrupt::is_deferred(interpreter, key)) {
             continue;
         }
         if are_others && lives && !called.contains(&fault.thread_key()) {
@@ -249,18 +267,16 @@ fn deliver(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
             continue;
         }
         // If there is no memory for it, it stays as well.
-        if offsets.try_reserve(1).is_ok() {
-            offsets.extend(take_fault_of(&fault).filter(|fault| !fault.reported).map(|fault| fault.offset));
+        if others.try_reserve(1).is_ok() {
+            others.extend(take_fault_of(&fault).filter(|fault| !fault.reported).map(|fault| fault.offset));
         }
     }
-    let others = offsets.len();
-    let mut offsets = own_faults(offsets);
-    if offsets.is_empty() {
+    let own = own_faults();
+    if own.is_empty() && others.is_empty() {
         return Ok(None);
     }
-    make_error(py, interpreter, &offsets).map(Some).inspect_err(|_| {
-        offsets.truncate(others);
-        interpreter.untold.with(py, |untold| *untold = offsets);
+    make_error(py, interpreter, &own, &others).inspect_err(|_| {
+        interpreter.untold.with(py, |untold| *untold = others);
     })
 }
 

@@ -166,6 +166,8 @@ impl OpenArgs {
         match self.mode {
             Mode::Read | Mode::Copy => return existing(&[c"O_RDONLY"]),
             Mode::ReadWrite => return existing(writing),
+            // What an opener does is not known: it may have opened what was there.
+            Mode::CreateNew if opener.is_some() => return existing(&[writing, &[c"O_CREAT", c"O_EXCL"]].concat()),
             Mode::CreateNew => return create(given.clone()),
             // It may look for the path elsewhere than we would.
             _ if opener.is_some() => return existing(&[writing, &[c"O_CREAT"]].concat()),
@@ -352,7 +354,7 @@ struct Opened<'py> {
 /// How often it is tried to open a file that others make and remove.
 const TRIES: usize = 40;
 
-/// Whether the file that was created at `path` is still there, and still empty.
+/// Whether the file that was created at `path` is still there, a regular one, and still empty.
 fn is_new_file<'py>(
     os: &Bound<'py, PyAny>,
     os_path: &Bound<'py, PyAny>,
@@ -362,7 +364,8 @@ fn is_new_file<'py>(
     let here = call_method(os, c"fstat", [descriptor.clone()])?;
     let there = call_method(os, c"lstat", [path.clone()])?;
     let is_same = call_method(os_path, c"samestat", [here.clone(), there])?.is_truthy()?;
-    Ok(is_same && !attribute(&here, c"st_size")?.is_truthy()?)
+    let is_regular = call_method(os_path, c"isfile", [descriptor.clone()])?.is_truthy()?;
+    Ok(is_same && is_regular && !attribute(&here, c"st_size")?.is_truthy()?)
 }
 
 /// What a function of `os.path` says of a descriptor.

@@ -255,6 +255,8 @@ pub struct UnreportedFault {
     pub reported: bool,
     /// The kernel's id of the thread; or [`OF_PARENT`].
     id: i32,
+    /// The number of the record, and the index that was touched last.
+    number: (usize, usize),
 }
 
 /// In a child of fork(2), the id of all threads but the one that it has: what they had in the parent could be that of a new thread.
@@ -301,6 +303,13 @@ impl UnreportedFault {
     #[must_use]
     pub fn thread_key(&self) -> usize {
         key(self.thread, self.id)
+    }
+
+    /// What changes with a further fault, of another byte or in another map.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn number(&self) -> (usize, usize) {
+        self.number
     }
 
     fn is_of(&self, thread: usize, id: i32) -> bool {

@@ -14,12 +14,12 @@ use super::table::Lock;
 /// A node of a list.
 pub(super) struct Node {
     next: AtomicPtr<Node>,
-    pub(super) words: [AtomicUsize; 5],
+    pub(super) words: [AtomicUsize; 7],
 }
 
 impl Node {
     const fn new() -> Self {
-        Self { next: AtomicPtr::new(ptr::null_mut()), words: [const { AtomicUsize::new(0) }; 5] }
+        Self { next: AtomicPtr::new(ptr::null_mut()), words: [const { AtomicUsize::new(0) }; 7] }
     }
 }
 

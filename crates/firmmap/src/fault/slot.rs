@@ -54,6 +54,9 @@ pub(crate) static UNGUARDED: Slot = Slot::new();
 /// The number of zeroed ranges that one mapping has at a time. Each is a memory area of the kernel, which limits them.
 const ZEROED_RANGES: usize = 16;
 
+/// The number of the next record in the process.
+static SERIAL: AtomicUsize = AtomicUsize::new(0);
+
 /// A node as the record of a thread with unreported faults.
 struct Report<'a>(&'a Node);
 
@@ -86,6 +89,16 @@ impl Report<'_> {
         &self.0.words[4]
     }
 
+    /// Another number for each record.
+    fn serial(&self) -> &AtomicUsize {
+        &self.0.words[5]
+    }
+
+    /// The index that was touched last.
+    fn latest(&self) -> &AtomicUsize {
+        &self.0.words[6]
+    }
+
     fn is_of(&self, thread: usize, id: i32) -> bool {
         self.thread().load(Ordering::Relaxed) == thread && self.id().load(Ordering::Relaxed) == id as usize
     }
@@ -96,6 +109,7 @@ impl Report<'_> {
             thread: self.thread().load(Ordering::Relaxed),
             reported: self.reported().load(Ordering::Relaxed) != 0,
             id: self.id().load(Ordering::Relaxed) as i32,
+            number: (self.serial().load(Ordering::Relaxed), self.latest().load(Ordering::Relaxed)),
         }
     }
 }
@@ -557,6 +571,7 @@ impl Slot {
         let pool = Pool::lock();
         if let Some(node) = self.reports.iter().find(|node| Report(node).is_of(thread, id)) {
             let report = Report(node);
+            report.latest().store(index, Ordering::Relaxed);
             // An earlier fault that was reported is done with.
             let reported = report.reported().swap(0, Ordering::Relaxed) != 0;
             let lowest = |place: &AtomicUsize, new: usize| {
@@ -578,6 +593,8 @@ impl Slot {
         report.reported().store(0, Ordering::Relaxed);
         report.first().store(index, Ordering::Relaxed);
         report.missing().store(missing, Ordering::Relaxed);
+        report.latest().store(index, Ordering::Relaxed);
+        report.serial().store(SERIAL.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
         pool.add_report(self, node);
     }
 
