@@ -138,7 +138,8 @@ class Twins(RuleBasedStateMachine):
         length = self.m.tell() if size is None else size
         if not self.room(length):
             return self.refused(lambda: self.m.truncate(size))
-        if sys.platform == "win32" and self.view is not None and length < len(self.expected()):
+        is_mapped = self.view is not None and len(self.view) > 0
+        if sys.platform == "win32" and is_mapped and length < len(self.expected()):
             # What others have appended cannot be cut off there, from no file of which a part is mapped.
             return self.refused(lambda: self.m.truncate(size), OSError)
         self.plain.flush()
