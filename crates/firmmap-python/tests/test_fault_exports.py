@@ -828,15 +828,21 @@ def test_operation_in_another_thread_does_not_take_the_report_away(one: Victim) 
     one.map.close()
 
 
+def fail_once(monkeypatch: pytest.MonkeyPatch, name: str, error: type[BaseException]) -> None:
+    """Has what makes the exception for a fault end in another one."""
+
+    def interrupted(*_: object) -> None:
+        monkeypatch.undo()
+        raise error
+
+    monkeypatch.setattr(firmmap._faults, name, interrupted)
+
+
 @pytest.mark.parametrize("way", ["next", "fork"])
 def test_another_exception_while_that_of_the_fault_is_made(
     one: Victim, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F3: one of a signal handler, say, is raised first; and then the fault is told."""
-
-    def interrupted(*_: object) -> None:
-        monkeypatch.undo()
-        raise KeyboardInterrupt
 
     def work() -> None:
         try:
@@ -849,7 +855,7 @@ def test_another_exception_while_that_of_the_fault_is_made(
             chance()
 
     view = memoryview(one.map)
-    monkeypatch.setattr(firmmap._faults, "MapFaultError", interrupted)
+    fail_once(monkeypatch, "MapFaultError", KeyboardInterrupt)
     with pytest.raises(MapFaultError) as caught:
         work()
     assert caught.value.offset == LOST
@@ -864,10 +870,6 @@ def test_another_exception_while_that_of_a_thread_is_made(
     one: Victim, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F3: one of the recursion limit, say; the fault is told when the thread releases its view, or uses the map."""
-
-    def interrupted(*_: object) -> None:
-        monkeypatch.undo()
-        raise RecursionError
 
     def work() -> list[str]:
         seen = []
@@ -889,7 +891,7 @@ def test_another_exception_while_that_of_a_thread_is_made(
         chance()
         return seen
 
-    monkeypatch.setattr(firmmap._faults, "_note", interrupted)
+    fail_once(monkeypatch, "_note", RecursionError)
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(work).result() == ["interrupted", f"told of {LOST}"]
     one.map.flush()

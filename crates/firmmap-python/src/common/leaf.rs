@@ -12,7 +12,7 @@ use pyo3::Python;
 use super::map_lock::Ready;
 use super::search::Direction;
 use super::shared_file::SharedFile;
-use crate::common::{Mapped, has_zero, resolve_index};
+use crate::common::{Mapped, resolve_index};
 use crate::sys::buffer::NewBytes;
 
 /// The length of the map, if it is ready.
@@ -95,7 +95,7 @@ pub(crate) fn line<'py, M: Mapped>(map: &M, py: Python<'py>) -> Option<NewBytes<
         let line = file.try_read_through(b'\n', start, NEAR, |count| NewBytes::try_new(py, count))?;
         let end = start + line.len();
         // Whether the file still reaches to the end of the map, or of zeros, is asked for afterwards.
-        if !M::LENGTH_IS_END && (end >= file.len() || has_zero(line.written())) {
+        if !M::LENGTH_IS_END && (end >= file.len() || firmmap::Mmap::has_zero(line.written())) {
             return None;
         }
         file.set_position(end);

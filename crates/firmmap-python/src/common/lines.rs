@@ -94,12 +94,6 @@ pub(crate) fn advance<M: Mapped>(this: Receiver<'_, M>, position: usize, count: 
     })
 }
 
-/// Whether there is a zero among the bytes of lines: then they may be those of a file that others have cut off meanwhile.
-#[inline]
-pub(crate) fn has_zero(bytes: &[u8]) -> bool {
-    memchr::memchr(0, bytes).is_some()
-}
-
 /// The line from `start` on, of at most `most` bytes, if it ends soon; and whether it ends in a newline.
 #[inline]
 pub(crate) fn near_line<'py, M: Mapped>(
@@ -116,7 +110,7 @@ pub(crate) fn near_line<'py, M: Mapped>(
         None => return Ok(None),
     };
     let bytes = bytes_at::<M>(py, map, start, count)?;
-    if !M::LENGTH_IS_END && has_zero(bytes.written()) && map.follows_end() {
+    if !M::LENGTH_IS_END && firmmap::Mmap::has_zero(bytes.written()) && map.follows_end() {
         map.check_in_file(start, start + count).map_err(M::error)?;
     }
     Ok(Some((bytes, newline.is_some())))

@@ -106,7 +106,8 @@ pub(crate) struct Interpreter {
     objects: [AtomicPtr<ffi::PyObject>; KEPT],
     /// Threads for which an exception has been requested.
     pub(super) requested: ThreadSet,
-    /// Threads that have faulted while they were detached: an exception can be requested only when they are attached again.
+    /// Threads for which an exception is requested when they release a view: those that have faulted while they were detached, and those
+    /// that are making an exception, as that can fail.
     pub(super) deferred: ThreadSet,
     /// Where faults of threads were that have ended, and of which the main thread is still to be told, as another exception was raised while
     /// that for them was made.

@@ -407,9 +407,8 @@ pub(crate) fn end_claim(py: Python<'_>, is_still_waiting: impl FnOnce() -> bool)
     here.deferred.remove(key);
     if is_still_waiting() {
         raise_in_thread(here, thread(), key);
-    } else if here.requested.remove(key) {
-        // SAFETY: attached; null withdraws the exception.
-        unsafe { ffi::PyThreadState_SetAsyncExc(thread() as c_long, ptr::null_mut()) };
+    } else {
+        cancel(here, key);
     }
 }
 
@@ -424,6 +423,11 @@ pub(crate) fn withdraw(is_still_waiting: impl FnOnce() -> bool) {
         return;
     }
     here.deferred.remove(key);
+    cancel(here, key);
+}
+
+/// Withdraws the exception that was requested in this thread, if it was. The thread is attached.
+fn cancel(here: &Interpreter, key: usize) {
     if here.requested.remove(key) {
         // SAFETY: attached; null withdraws the exception.
         unsafe { ffi::PyThreadState_SetAsyncExc(thread() as c_long, ptr::null_mut()) };

@@ -179,7 +179,7 @@ pub(crate) fn told<'py>(module: Module<'_, 'py>, args: Arguments<'_, 'py>, names
     Ok(none(py))
 }
 
-/// A list of places in maps. PyO3's functions panic, or wait for themselves, where there is no memory.
+/// A list of numbers. PyO3's functions panic, or wait for themselves, where there is no memory.
 fn list<'py>(py: Python<'py>, numbers: impl Iterator<Item = usize>) -> Returned<'py> {
     let list = new_list(py)?;
     for number in numbers {
@@ -252,7 +252,7 @@ fn deliver(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
         if lives && (interrupt::is_elsewhere(interpreter, key) || interrupt::is_deferred(interpreter, key)) {
             continue;
         }
-        if are_others && lives && !called.contains(&fault.thread_key()) {
+        if are_others && lives && !called.contains(&key) {
             continue;
         }
         // Nor can be told then what a thread is doing: `sys._current_frames()` makes frame objects for those of other interpreters too, out
@@ -263,7 +263,7 @@ fn deliver(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
             continue;
         }
         // The fault stays with its map until it has been reported to the thread.
-        if reachable && interrupt::raise_in_thread(interpreter, fault.thread, fault.thread_key()) {
+        if reachable && interrupt::raise_in_thread(interpreter, fault.thread, key) {
             continue;
         }
         // If there is no memory for it, it stays as well.

@@ -101,7 +101,7 @@ impl Search {
     /// The next line, if it was found ahead.
     #[inline]
     pub(super) fn try_next<'py>(&mut self, py: Python<'py>, changes: u64) -> Option<Bound<'py, PyAny>> {
-        if self.changes != changes || self.cursor.found().0 >= self.ready {
+        if self.changes != changes || self.cursor.given() >= self.ready {
             return None;
         }
         let (_, line) = self.cursor.line()?;
@@ -169,7 +169,7 @@ impl Search {
         };
         self.cursor.pass();
         if !has_views && !self.numbered {
-            self.ready = self.cursor.found().1 - usize::from(!self.is_checked && self.cursor.reaches_end());
+            self.ready = self.cursor.found() - usize::from(!self.is_checked && self.cursor.reaches_end());
         }
         Ok(Step::Line(line))
     }

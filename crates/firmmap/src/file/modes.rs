@@ -44,8 +44,7 @@ impl MmapOptions {
         let path = path.as_ref();
         let opened = open_file::open(path, mode).map_err(|error| opening(error).at(path))?;
         let (file, created) = opened;
-        let source = if self.track_file { OpenFile::Own(file) } else { OpenFile::Lent(sys::source(&file)) };
-        let result = self.map_in_mode(source, mode, created.is_some());
+        let result = self.map_file(file, mode, created.is_some());
         if let (Err(_), Some(created)) = (&result, created) {
             created.remove();
         }
@@ -86,8 +85,12 @@ impl MmapOptions {
     #[doc(hidden)]
     pub fn map_own(&self, file: File, mode: Mode) -> Result<MappedFile> {
         supported()?;
+        self.map_file(file, mode, false)
+    }
+
+    fn map_file(&self, file: File, mode: Mode, is_new: bool) -> Result<MappedFile> {
         let source = if self.track_file { OpenFile::Own(file) } else { OpenFile::Lent(sys::source(&file)) };
-        self.map_in_mode(source, mode, false)
+        self.map_in_mode(source, mode, is_new)
     }
 
     fn map_in_mode(&self, source: OpenFile<'_>, mode: Mode, is_new: bool) -> Result<MappedFile> {

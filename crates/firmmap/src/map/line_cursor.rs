@@ -86,11 +86,17 @@ impl LineCursor {
         self.given += 1;
     }
 
-    /// How many lines were taken of those that were found ahead, and how many were found.
+    /// How many lines were found ahead.
+    #[must_use]
+    pub fn found(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// How many of them were taken.
     #[inline]
     #[must_use]
-    pub fn found(&self) -> (usize, usize) {
-        (self.given, self.lines.len())
+    pub fn given(&self) -> usize {
+        self.given
     }
 
     /// Whether the last of the lines that were found ahead ends where the range does.
