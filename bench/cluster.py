@@ -235,6 +235,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--into", type=Path)
     options = parser.parse_args()
+    if options.into:
+        options.into.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {"date": str(date.today()), "machine": machine(), "in_process": options.in_process}
     results["versions"] = {name: version(name) for name in ("dask", "polars", "ray")[: 2 if options.in_process else 3]}
     results["versions"]["CPython"] = platform.python_version()

@@ -53,6 +53,19 @@ pub(crate) fn has_avx2() -> bool {
     unsafe { *AVX2.0.get() }
 }
 
+/// Asks for the cache line at an address, which need not be one of memory: nothing is waited for, and nothing fails.
+#[inline(always)]
+pub(crate) fn prefetch(address: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing, and raises no exception.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::without_provenance(address)) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
+
 /// Inline assembly with registers of AVX2, of which `xmm0` is among the operands. It ends by clearing the upper halves of all registers,
 /// which a caller with AVX2 may use: all are said to change.
 #[cfg(target_arch = "x86_64")]

@@ -12,6 +12,7 @@ use crate::map::Mmap;
 use crate::map::needles::{self, Needles};
 use crate::map::search_windows;
 use crate::memmem::{self, Direction, Finder, LinesEnd};
+use crate::processor;
 use crate::range::Span;
 
 /// The rest of a page that is no block of its own.
@@ -51,6 +52,8 @@ pub struct LineCursor {
     base: usize,
     lines: Vec<Range<usize>>,
     given: usize,
+    /// Where the next block is expected, as an address, when blocks are dense: it comes into the cache as lines are taken of this one.
+    next_block: usize,
     /// Where the last line that was taken before those in `lines` ends, or begins in reverse.
     taken: usize,
     /// Whether most of the last block was lines with a needle: then the next one is copied without looking for the first needle in place,
@@ -77,6 +80,7 @@ impl LineCursor {
     #[must_use]
     pub fn line(&self) -> Option<(usize, &[u8])> {
         let line = self.lines.get(self.given)?;
+        processor::prefetch(self.next_block.wrapping_add(line.start));
         Some((self.base + line.start, &self.bytes[line.clone()]))
     }
 
@@ -109,6 +113,7 @@ impl LineCursor {
     #[inline]
     pub(super) fn take_line(&mut self) -> Option<(usize, &[u8])> {
         let line = self.lines.get(self.given)?.clone();
+        processor::prefetch(self.next_block.wrapping_add(line.start));
         self.given += 1;
         Some((self.base + line.start, &self.bytes[line]))
     }
@@ -336,6 +341,7 @@ impl LineCursor {
         self.start = start + next;
         self.searched = if cut { self.start } else { start + next.max(unsearched) };
         self.set_dense(needles, copied, are_all);
+        self.expect_block(map, start + copied);
         if self.lines.is_empty() && is_guess {
             return self.step_forward(map, needles, limit, ends_here);
         }
@@ -430,6 +436,12 @@ impl LineCursor {
         self.column = still.or_else(|| Finder::new(needle, Direction::Forward).find(line));
     }
 
+    /// Notes where the next block is expected in the map.
+    fn expect_block(&mut self, map: &Mmap, start: usize) {
+        let block = if self.dense { map.as_ptr().wrapping_add(start) } else { self.bytes.as_ptr() };
+        self.next_block = block.addr();
+    }
+
     fn step_back(&mut self, map: &Mmap, needles: &Needles, limit: usize) -> Result<LineStep> {
         let near = self.start.max(self.searched.saturating_sub(limit));
         let found = if needles.is_everywhere() {
@@ -470,6 +482,7 @@ impl LineCursor {
             push(&mut self.lines, found.next..end)?;
         }
         self.set_dense(needles, self.bytes.len() - whole, found.are_all);
+        self.expect_block(map, base.wrapping_sub(self.bytes.len()));
         self.lines.reverse();
         self.end = base + whole;
         self.searched = self.end;

@@ -129,11 +129,14 @@ pub(crate) fn find_lines(bytes: &[u8], needle: &[u8], found: impl FnMut(Range<us
     (0, LinesEnd::Unsearched)
 }
 
-/// How many of `lines`, ranges of the bytes, have the needle in that column, up to the first that has not. Lines of a log have their date
+/// How many of `lines`, ranges of the bytes in their order, have the needle in that column, up to the first that has not. Lines of a log have their date
 /// so: it takes one comparison for each.
 pub(crate) fn count_by_column(bytes: &[u8], needle: &[u8], column: usize, lines: &[Range<usize>]) -> usize {
     let verifier = Verifier::new(bytes, needle);
     let reach = column + needle.len();
+    if verifier.is_in_column(column, lines) {
+        return lines.len();
+    }
     let has_needle =
         |line: &Range<usize>| line.end.wrapping_sub(line.start) >= reach && verifier.is_match(line.start + column);
     lines.iter().position(|line| !has_needle(line)).unwrap_or(lines.len())
@@ -373,6 +376,24 @@ impl<'a> Verifier<'a> {
         // SAFETY: from there on there are eight bytes.
         let head = unsafe { head.read_unaligned() };
         (head ^ self.head) & self.mask == 0 && (self.needle.len() <= 8 || self.is_match_to_its_end(position))
+    }
+
+    /// Whether each of the lines, which are in their order, is seen to have the needle in that column, without a branch for each; false also
+    /// where the needle is long, or the last line ends with the bytes.
+    fn is_in_column(&self, column: usize, lines: &[Range<usize>]) -> bool {
+        let (Some(last), true) = (self.heads.checked_sub(1), self.needle.len() <= 8) else { return false };
+        let reach = column + self.needle.len();
+        let (mut differences, mut lacking) = (0, 0);
+        for line in lines {
+            let position = line.start.wrapping_add(column).min(last);
+            let head = self.bytes.as_ptr().wrapping_add(position).cast::<u64>();
+            // SAFETY: from there on there are eight bytes.
+            differences |= unsafe { head.read_unaligned() } ^ self.head;
+            lacking |= line.end.wrapping_sub(line.start).wrapping_sub(reach);
+        }
+        differences & self.mask == 0
+            && lacking as isize >= 0
+            && lines.last().is_none_or(|line| line.start + column <= last)
     }
 
     #[inline(never)]
