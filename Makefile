@@ -205,8 +205,12 @@ test-interpreters: $(WHEEL) ## run the Python tests under CPython 3.13 to 3.15 (
 	@$(LOGGED) interpreters scripts/test-interpreters.sh $(VERSIONS)
 
 .PHONY: check-targets
-check-targets: ## type-check for macOS, the BSDs, musl, 32 bits; run the program for WebAssembly (as test-i686)
+check-targets: ## type-check for macOS, FreeBSD, musl, 32 bits; run the program for WebAssembly (as test-i686)
 	@$(LOGGED) targets scripts/check-targets.sh
+
+.PHONY: check-other-targets
+check-other-targets: ## type-check for NetBSD, OpenBSD, macOS on x86-64, WASI (as test-i686)
+	@$(LOGGED) other-targets scripts/check-targets.sh others
 
 .PHONY: summary
 summary: ## print the closing lines of all that has passed

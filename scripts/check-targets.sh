@@ -2,6 +2,8 @@
 # Type-checks the crate with its tests, and the binding, for the targets that nothing here can run, and for musl; without the tests for
 # i686, where they run, and for the second processor of macOS. Fails on warnings. Then the binding for a free-threaded interpreter; then
 # runs the program for WebAssembly. Prints a line for each.
+# usage: scripts/check-targets.sh [others]
+#   others: those whose code is nearly that of a target that is checked without it
 set -euo pipefail
 
 # Warnings in the packages of this workspace are errors; cargo's own lint switch, as RUSTFLAGS would change the standard library too.
@@ -30,17 +32,27 @@ check_rest() { # TARGET
 }
 
 # The standard library of a target is compiled by one processor: so two targets at a time, each with files of its own.
-(
-    export TARGET=$TARGET/second
-    check_unix x86_64-unknown-netbsd x86_64-unknown-openbsd
+beside() { # COMMAND…
+    TARGET=$TARGET/second "$@" &
+    second=$!
+    trap 'kill "$second" 2>/dev/null || true' EXIT
+}
+
+if [[ ${1:-} == others ]]; then
+    beside check_unix x86_64-unknown-netbsd
+    check_unix x86_64-unknown-openbsd
     check_rest x86_64-apple-darwin
+    check wasm32-wasip1 "the crate" --package firmmap --all-features
+    wait "$second"
+    exit
+fi
+two() {
+    check_unix x86_64-unknown-linux-musl
     check_rest i686-unknown-linux-gnu
-) &
-second=$!
-trap 'kill "$second" 2>/dev/null || true' EXIT
-check_unix aarch64-apple-darwin x86_64-unknown-freebsd x86_64-unknown-linux-musl
+}
+beside two
+check_unix aarch64-apple-darwin x86_64-unknown-freebsd
 check wasm32-unknown-unknown "the crate" --package firmmap --all-features
-check wasm32-wasip1 "the crate" --package firmmap --all-features
 check wasm32-unknown-unknown "memmap2's API" --package firmmap-memmap2 --all-features
 
 # Interpreters whose ABI is that of one version; here by the toolchain that is here.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the Makefile's test-release-profile, test-aarch64, test-i686, test-musl, check-targets, tsan, test-bare and
-# test-interpreters need, on Debian and its relatives: compilers, C libraries, the emulator, debootstrap, and the source of Rust's
-# standard library, with a compiler of the same version. As root, or through sudo.
+# Installs what the Makefile's test-release-profile, test-aarch64, test-i686, test-musl, check-targets, check-other-targets, tsan,
+# test-bare and test-interpreters need, on Debian and its relatives: compilers, C libraries, the emulator, debootstrap, and the source of
+# Rust's standard library, with a compiler of the same version. As root, or through sudo.
 set -euo pipefail
 
 packages=(

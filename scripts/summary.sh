@@ -18,7 +18,7 @@ for name in "${names[@]}"; do
     interpreters) lines='^== Debian unstable: (CPython|Python|debug build|all of it)|^== CPython|^(test_mmap|file tests) of CPython|^(=+ )?[0-9]+ (passed|skipped).* in ' ;;
     release-profile) lines='^searches in the ' ;;
     rust-clients) lines='^(memmap2|cacache|grep-searcher|ndarray-npy|parity-db|safetensors|tantivy) |^[0-9]+ of [0-9]+ clients ' ;;
-    repository | targets | wheel | msrv) lines='^(checked|ran|not run): ' ;;
+    repository | targets | other-targets | wheel | msrv) lines='^(checked|ran|not run): ' ;;
     *) lines='^ *Summary \[|^(left out|skipped): ' ;;
     esac
     # With where it comes from; the last line of a runner that is not told above.

@@ -14,7 +14,7 @@ from typing import Any
 # Without types: arguments of all kinds are what is tested.
 firmmap: Any = importlib.import_module("firmmap")
 
-LARGE = 3 << 20  # More than what is done without letting go of the GIL.
+LARGE = 9 << 18  # More than twice what is done without letting go of the GIL.
 
 Number = Callable[[int], Any]
 Bytes = Callable[[bytes], Any]
