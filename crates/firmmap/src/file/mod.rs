@@ -317,7 +317,9 @@ impl MappedFile {
     /// # Ok::<(), firmmap::Error>(())
     /// ```
     pub fn resize(&mut self, len: usize) -> Result<()> {
-        self.exclusive("resize")?.resize(len)
+        self.exclusive("resize")?.resize(len)?;
+        self.note_length(len);
+        Ok(())
     }
 
     /// Changes the length of the map to `len` bytes, and that of its file to `offset() + len`, as [`std::fs::File::set_len`] does.
@@ -351,9 +353,14 @@ impl MappedFile {
             map.reserve(len)?;
         }
         map.resize_allocated(len)?;
+        self.note_length(len);
+        Ok(())
+    }
+
+    /// The file has the length that was asked for: what is behind it was not cut off by others.
+    fn note_length(&mut self, len: usize) {
         self.short = false;
         self.unsettled.cut(len);
-        Ok(())
     }
 
     /// Takes in what others have appended to the file, if the map [follows its end](Mmap::follows_end), and returns whether there was
@@ -501,7 +508,8 @@ impl MappedFile {
     ///
     /// # Errors
     ///
-    /// [`InUse`](crate::ErrorKind::InUse) while [`share`](Self::share)d handles exist.
+    /// [`InUse`](crate::ErrorKind::InUse) while [`share`](Self::share)d handles exist; as [`flush`](std::io::Write::flush) for what was written
+    /// so far, [`Fault`](crate::ErrorKind::Fault) if others have cut it off.
     ///
     /// # Examples
     ///
@@ -512,6 +520,9 @@ impl MappedFile {
     /// # Ok::<(), firmmap::Error>(())
     /// ```
     pub fn get_mut(&mut self) -> Result<&mut Mmap> {
+        self.exclusive("changing the mapping")?;
+        // Afterwards it could be the caller who has changed the length.
+        self.settle()?;
         self.exclusive("changing the mapping")
     }
 

@@ -164,6 +164,35 @@ fn the_end_of_a_file_that_was_cut_off() {
     assert_eq!(scratch.contents(), [&pattern(3)[..], b"kept"].concat());
 }
 
+// G10: only others can cut bytes off; what the file's owner asks for is no loss.
+#[test]
+fn the_end_that_was_asked_for() {
+    let scratch = Scratch::new(&pattern(5000));
+    let mut file = MappedFile::open(scratch.path(), Mode::ReadWrite).unwrap();
+    file.write_all(&pattern(5000)).unwrap();
+    file.resize(100).unwrap();
+    file.flush().unwrap();
+    file.write_all(b"more").unwrap();
+    file.truncate(50).unwrap();
+    file.flush().unwrap();
+    file.rewind().unwrap();
+    file.write_all(&pattern(50)).unwrap();
+    file.get_mut().unwrap().resize(20).unwrap();
+    file.flush().unwrap();
+    assert_eq!(scratch.contents(), pattern(20));
+
+    // And what was cut off before is told before that.
+    #[cfg(unix)]
+    {
+        file.rewind().unwrap();
+        file.write_all(&pattern(20)).unwrap();
+        scratch.file().set_len(5).unwrap();
+        assert_eq!(file.get_mut().unwrap_err().fault_offset(), Some(5));
+        file.get_mut().unwrap().resize(5).unwrap();
+        file.flush().unwrap();
+    }
+}
+
 // G10, B3: O_APPEND that comes and goes after the map was made: writes go where the map says, and over nothing else.
 #[cfg(target_os = "linux")]
 #[test]
