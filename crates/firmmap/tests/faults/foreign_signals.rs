@@ -14,6 +14,7 @@ crate::scenarios! {
     lives:
         an_earlier_handler_gets_foreign_faults,
         an_earlier_handler_without_details_gets_foreign_faults,
+        an_earlier_handler_that_may_be_interrupted_by_itself,
         an_earlier_handler_gets_signals_that_were_sent,
         an_earlier_handler_gets_signals_that_were_sent_after_it_had_a_fault,
         an_earlier_handler_gets_faults_that_are_not_about_pages,
@@ -83,6 +84,31 @@ fn an_earlier_handler_without_details_gets_foreign_faults() {
     PLACE.store(stranger.0, Ordering::SeqCst);
     assert_eq!((calls(), stranger.peek(), calls()), (0, 0, 1));
     assert_guarded();
+}
+
+/// Mends the page that it is told of, after it has touched another one that is missing, at its first call.
+extern "C" fn mends_in_turn(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    if calls() == 0 {
+        let inner = Stranger::new();
+        CALLS.store(100, Ordering::SeqCst);
+        assert_eq!(inner.peek(), 0);
+    }
+    mends(signal, info, context);
+}
+
+/// `SA_NODEFER`: it is called while it runs.
+fn an_earlier_handler_that_may_be_interrupted_by_itself() {
+    install_large_stack();
+    install_handler(mends_in_turn as *const () as usize, libc::SA_SIGINFO | libc::SA_NODEFER);
+    assert_guarded();
+    for _ in 0..2 {
+        CALLS.store(0, Ordering::SeqCst);
+        assert_eq!((Stranger::new().peek(), calls()), (0, 102));
+        assert_guarded();
+    }
+    // And again by a signal that is sent to it there.
+    raise();
+    assert_eq!(calls(), 103);
 }
 
 fn an_earlier_handler_gets_signals_that_were_sent() {

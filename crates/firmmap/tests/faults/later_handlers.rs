@@ -15,6 +15,7 @@ crate::scenarios! {
         a_later_handler_that_chains_sent_signals_to_ours_which_was_renewed,
         a_later_handler_like_faulthandler,
         a_later_handler_like_faulthandler_again_and_again,
+        a_later_handler_that_raises_the_signal_while_it_is_blocked,
         other_signals_whose_handlers_use_the_map_too,
         errno_stays_what_it_was;
     dies:
@@ -22,6 +23,8 @@ crate::scenarios! {
         a_foreign_fault_with_a_later_handler_that_chains_to_ours_which_was_renewed,
         a_foreign_fault_with_a_later_handler_like_faulthandler,
         a_sent_signal_with_a_later_handler_like_faulthandler,
+        a_foreign_fault_with_a_later_handler_that_raises_the_signal_while_it_is_blocked,
+        a_raised_signal_after_a_fault_that_is_still_one,
         a_raised_signal_with_a_later_handler_like_faulthandler_after_a_fault,
         a_foreign_fault_with_a_handler_like_faulthandler_behind_ours;
 }
@@ -62,14 +65,9 @@ extern "C" fn mends(_signal: i32, info: *mut libc::siginfo_t, _context: *mut lib
     }
 }
 
-/// Installs [`like_faulthandler`] the way faulthandler does: with an alternate stack of its own. That of Rust's runtime has
-/// 8 KiB, too few for two handlers one in the other, where what the kernel saves for each is 3.3 KiB (AVX-512).
+/// Installs [`like_faulthandler`] the way faulthandler does: with an alternate stack of its own.
 fn install_like_faulthandler() {
-    let size = 64 * 1024;
-    let memory = Box::leak(vec![0u8; size].into_boxed_slice());
-    let stack = libc::stack_t { ss_sp: memory.as_mut_ptr().cast(), ss_flags: 0, ss_size: size };
-    // SAFETY: the memory is never freed, and no handler is running.
-    assert_eq!(unsafe { libc::sigaltstack(&stack, std::ptr::null_mut()) }, 0);
+    install_large_stack();
     install(like_faulthandler as *const () as usize, libc::SA_NODEFER | libc::SA_ONSTACK);
 }
 
@@ -148,6 +146,48 @@ fn a_later_handler_like_faulthandler_again_and_again() {
         renew_fault_guard();
         assert_bytes(&map, &bytes(0, pages.len));
     }
+}
+
+/// As reporters of crashes do: the signal comes when the handler returns.
+fn a_later_handler_that_raises_the_signal_while_it_is_blocked() {
+    install_handler(libc::SIG_DFL, 0);
+    let pages = Pages::new(2);
+    let map = pages.map(Access::Write);
+    for count in 1..4 {
+        install(like_faulthandler as *const () as usize, 0);
+        pages.truncate(0);
+        assert_fault(map.get(1), 1..=1);
+        assert_eq!(calls(), count);
+        // Directly, where no operation restores the pages before.
+        install(like_faulthandler as *const () as usize, 0);
+        assert_eq!(peek(&map, page()), 0);
+        assert_fault(map.check(), 0..);
+        pages.restore();
+        assert_bytes(&map, &bytes(0, pages.len));
+        CALLS.store(count, Ordering::SeqCst);
+    }
+}
+
+fn a_foreign_fault_with_a_later_handler_that_raises_the_signal_while_it_is_blocked() {
+    install_handler(libc::SIG_DFL, 0);
+    let pages = Pages::new(2);
+    let map = pages.map(Access::Write);
+    pages.truncate(0);
+    assert_fault(map.get(1), 1..=1);
+    install(like_faulthandler as *const () as usize, 0);
+    so_far();
+    Stranger::new().peek();
+}
+
+/// The last fault of the thread was one of ours, and its page is missing still: the signal is about something else.
+fn a_raised_signal_after_a_fault_that_is_still_one() {
+    install_handler(libc::SIG_DFL, 0);
+    let pages = Pages::new(2);
+    let map = pages.map(Access::Write);
+    pages.truncate(0);
+    assert_fault(map.get(1), 1..=1);
+    so_far();
+    raise();
 }
 
 fn a_foreign_fault_with_a_later_handler_that_chains() {

@@ -292,6 +292,16 @@ pub fn areas(path: &str) -> usize {
     std::fs::read_to_string("/proc/self/maps").unwrap().lines().filter(|line| line.contains(path)).count()
 }
 
+/// An alternate stack for more than one handler at a time. That of Rust's runtime has 8 KiB, too few for two handlers one in the other,
+/// where what the kernel saves for each is 3.3 KiB (AVX-512).
+pub fn install_large_stack() {
+    let size = 64 * 1024;
+    let memory = Box::leak(vec![0u8; size].into_boxed_slice());
+    let stack = libc::stack_t { ss_sp: memory.as_mut_ptr().cast(), ss_flags: 0, ss_size: size };
+    // SAFETY: the memory is never freed, and no handler is running.
+    assert_eq!(unsafe { libc::sigaltstack(&stack, std::ptr::null_mut()) }, 0);
+}
+
 /// A handler of SIGBUS that is not the library's. Returns the one that was there.
 pub fn install_handler(handler: usize, flags: i32) -> libc::sigaction {
     // SAFETY: all zeros is a valid action.

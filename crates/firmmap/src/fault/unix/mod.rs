@@ -17,7 +17,9 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use libc::{c_int, c_void, sigaction, siginfo_t};
 
-pub(super) use super::pages::{drop_stash, memory_for_ever, restore_pages, seen_by_all_threads, zero_fill};
+pub(super) use super::pages::{
+    drop_stash, memory_for_ever, restore_pages, seen_by_all_threads, without_pages, zero_fill,
+};
 pub(super) use super::reserve::refill as refill_reserve;
 use super::table;
 use entry::entry;
@@ -286,6 +288,8 @@ unsafe fn forward(
             }
             // SAFETY: the caller's promise.
             unsafe { note(info, previous.older) };
+            // A handler that leaves the signal unblocked may fault in turn, and be called again by this.
+            let outer = (CHAIN_THREAD.load(Ordering::Acquire), CHAIN_NEXT.load(Ordering::Acquire));
             CHAIN_NEXT.store(previous.older.cast_mut(), Ordering::Release);
             CHAIN_THREAD.store(thread(), Ordering::Release);
             // SAFETY: the caller's promise.
@@ -307,7 +311,9 @@ unsafe fn forward(
             unsafe { unnote(info) };
             // Unless the handler has raised the signal again, to be delivered when we return, it has had its turn.
             if !is_pending(signal) {
-                CHAIN_THREAD.store(0, Ordering::Release);
+                let (outer_thread, outer_next) = if outer.0 == thread() { outer } else { (0, ptr::null_mut()) };
+                CHAIN_NEXT.store(outer_next, Ordering::Release);
+                CHAIN_THREAD.store(outer_thread, Ordering::Release);
             }
             // Rust's own handler, for stack overflows, resets the signal if it is about something else. For a fault that is what
             // ends the process. A signal that was sent is over, and the guard must be installed for the next fault.
@@ -318,8 +324,9 @@ unsafe fn forward(
     }
 }
 
-/// Blocks the signals that would be blocked if the kernel had called `previous`, and no others: this one, those of its mask, and
-/// those that were blocked before. Our own handler has all signals blocked, and again once the result is dropped.
+/// Blocks the signals that would be blocked if the kernel had called `previous`, and no others: this one, unless it wants that
+/// (`SA_NODEFER`), those of its mask, and those that were blocked before. Our own handler has all signals blocked, and again once the
+/// result is dropped.
 ///
 /// # Safety
 ///
@@ -334,12 +341,13 @@ unsafe fn block_as_for(previous: &Previous, signal: c_int, context: *const c_voi
         unsafe { libc::sigemptyset(mask.as_mut_ptr()) };
         // SAFETY: the call has filled it.
         let mut mask = unsafe { mask.assume_init() };
+        let defers = previous.action.sa_flags & libc::SA_NODEFER == 0;
         for other in 1..=64 {
             // SAFETY: a whole set.
             let was = unsafe { libc::sigismember(&before, other) } == 1;
             // SAFETY: a whole set.
             let wanted = unsafe { libc::sigismember(&previous.action.sa_mask, other) } == 1;
-            if was || wanted || other == signal {
+            if was || wanted || (other == signal && defers) {
                 // SAFETY: a whole set.
                 unsafe { libc::sigaddset(&mut mask, other) };
             }

@@ -45,10 +45,12 @@ fn tells(words: &[usize], address: usize) -> bool {
     }
 }
 
-/// Searches the stack for it. The stack may end soon, so it is read through the kernel.
-pub(super) fn is_above(stack_pointer: usize, address: usize) -> bool {
+/// Searches the stack for it. The stack may end soon, so it is read through the kernel. What is at `limit`, if that is further up, does not
+/// belong to it.
+pub(super) fn is_above(stack_pointer: usize, limit: usize, address: usize) -> bool {
     let mut place = stack_pointer & !(WORD - 1);
     let end = place.saturating_add(REACH);
+    let end = if limit > place { end.min(limit) } else { end };
     // One piece, preceded by the last words of the piece before: a match may straddle both.
     let mut words = [0usize; LEN - 1 + PIECE];
     while place < end {
