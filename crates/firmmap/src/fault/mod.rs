@@ -113,8 +113,14 @@ impl From<Fault> for Error {
 pub(crate) struct ZeroedRange {
     pub start: usize,
     pub len: usize,
-    /// The address to which the pages were moved, or zero.
+    /// The address to which the pages were moved; zero where they can be mapped again, or [`LOST`](Self::LOST).
     pub stash: usize,
+}
+
+impl ZeroedRange {
+    /// In place of an address: what was in the pages is nowhere else, so that they stay missing.
+    #[cfg(unix)]
+    pub const LOST: usize = usize::MAX;
 }
 
 /// 0: not known yet, 1: on, 2: off.

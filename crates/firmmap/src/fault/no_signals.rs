@@ -23,6 +23,11 @@ pub(crate) fn restore_pages(_mapping: &MappingInfo, _range: &ZeroedRange) -> boo
 pub(crate) fn drop_stash(_range: &ZeroedRange) {}
 
 /// As [`zero_fill`].
+pub(crate) fn without_pages(_mapping: &MappingInfo) -> usize {
+    0
+}
+
+/// As [`zero_fill`].
 pub(crate) fn seen_by_all_threads() {}
 
 /// There is no limit on memory areas that a handler would meet.

@@ -51,26 +51,33 @@ pub(crate) fn zero_fill(
     if let Some(range) = replace(mapping, one_page) {
         return Some(range);
     }
-    // At the limit of areas, with an empty reserve: replacing a whole area needs no further one. In it, only what is in the file can
-    // be restored.
-    if mapping.fd >= 0 && mapping.flags & libc::MAP_SHARED != 0 {
-        return replace(mapping, ZeroedRange { start: low, len: high - low, stash: 0 });
-    }
-    None
+    // At the limit of areas, with an empty reserve: replacing a whole area needs no further one. What is in the file can be restored in it;
+    // what is in private pages is lost with it, as it would be with the process.
+    let all = ZeroedRange { start: low, len: high - low, stash: without_pages(mapping) };
+    reserve::with_last_area(|| map_zeros(mapping, &all)).map(|_| all)
+}
+
+/// What a range has in place of the address of its pages, when even those that are there are not moved aside.
+pub(crate) fn without_pages(mapping: &MappingInfo) -> usize {
+    if mapping.flags & libc::MAP_SHARED == 0 { ZeroedRange::LOST } else { 0 }
 }
 
 /// Maps zeros in place of a range, whose pages may have been moved aside; if the system refuses, they are moved back.
 fn replace(mapping: &MappingInfo, range: ZeroedRange) -> Option<ZeroedRange> {
-    let protection = mapping.protection | libc::PROT_READ;
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_FIXED | NORESERVE;
-    let start = range.start as *mut c_void;
-    // SAFETY: the range is in our mapping, whose slot is locked: it is still ours.
-    let zeros = reserve::with_areas(|| unsafe { libc::mmap(start, range.len, protection, flags, -1, 0) });
-    if zeros.is_some() || reserve::move_zeros(range.start, range.len, protection) {
+    let zeros = reserve::with_areas(|| map_zeros(mapping, &range));
+    if zeros.is_some() || reserve::move_zeros(range.start, range.len, mapping.protection | libc::PROT_READ) {
         return Some(range);
     }
     move_back(&range);
     None
+}
+
+/// The system call that maps zeros in place of a range.
+fn map_zeros(mapping: &MappingInfo, range: &ZeroedRange) -> *mut c_void {
+    let protection = mapping.protection | libc::PROT_READ;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_FIXED | NORESERVE;
+    // SAFETY: the range is in our mapping, whose slot is locked: it is still ours.
+    unsafe { libc::mmap(range.start as *mut c_void, range.len, protection, flags, -1, 0) }
 }
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "netbsd", target_vendor = "apple"))]
@@ -120,7 +127,7 @@ fn move_away(_mapping: &MappingInfo, _range: ZeroedRange) -> Option<ZeroedRange>
 
 /// Undoes [`move_away`], replacing whatever is in the range now. `false` if nothing was moved aside, or it cannot be moved back.
 fn move_back(range: &ZeroedRange) -> bool {
-    if range.stash == 0 {
+    if matches!(range.stash, 0 | ZeroedRange::LOST) {
         return false;
     }
     #[cfg(linux_kernel)]
@@ -140,6 +147,9 @@ fn move_to(from: *mut c_void, range: &ZeroedRange) -> bool {
 
 /// Undoes [`zero_fill`]. `false` if the system refuses: the zeros are still there then.
 pub(crate) fn restore_pages(mapping: &MappingInfo, range: &ZeroedRange) -> bool {
+    if range.stash == ZeroedRange::LOST {
+        return false;
+    }
     if move_back(range) {
         return true;
     }
@@ -200,7 +210,7 @@ const EAGER: c_int = 0;
 
 /// Unmaps pages that were moved aside.
 pub(crate) fn drop_stash(range: &ZeroedRange) {
-    if range.stash != 0 {
+    if !matches!(range.stash, 0 | ZeroedRange::LOST) {
         // SAFETY: the pages were moved there by us, and nobody else knows the address.
         unsafe { libc::munmap(range.stash as *mut c_void, range.len) };
     }
@@ -208,7 +218,7 @@ pub(crate) fn drop_stash(range: &ZeroedRange) {
 
 /// New memory that is never freed, for a signal handler: not from the heap.
 pub(crate) fn memory_for_ever(len: usize) -> Option<*mut u8> {
-    let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANON);
+    let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANON | NORESERVE);
     // SAFETY: a new mapping replaces nothing.
     reserve::with_areas(|| unsafe { libc::mmap(ptr::null_mut(), len, protection, flags, -1, 0) })
         .map(<*mut c_void>::cast)

@@ -1,8 +1,9 @@
 //! Nodes for what few mappings have at a time, and slots therefore do not contain: unreported faults, and ranges that were replaced
 //! by zeros. Also the list of slots with reports.
 //!
-//! The signal handler takes nodes. So they are never freed, and their memory comes from the system, not from the heap. The pool's
-//! lock is held with all signals blocked, while a list is changed or searched, or memory is requested from the system.
+//! The signal handler takes nodes. So they are never freed, and their memory comes from the system, not from the heap: a lot of address space
+//! at once, as the handler may get no more areas of memory, and memory for each page when it is used. The pool's lock is held with all signals
+//! blocked, while a list is changed or searched, or memory is requested from the system.
 
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
@@ -79,12 +80,16 @@ impl List {
 
 /// The number of nodes without memory from the system: enough for the threads that usually fault at once.
 const FIRST: usize = 128;
-/// The number of bytes that are requested from the system at a time.
-const CHUNK: usize = 64 * 1024;
+/// The number of bytes that are requested from the system at a time: on Linux with nodes for as many ranges as there can be areas. Windows
+/// would provide all of them at once.
+const CHUNK: usize = if cfg!(windows) { 64 * 1024 } else { 4 * 1024 * 1024 };
 
 static NODES: [Node; FIRST] = [const { Node::new() }; FIRST];
 /// The number of [`NODES`] that were taken.
 static USED: AtomicUsize = AtomicUsize::new(0);
+/// The next node of the chunk, and how many there are from it on.
+static NEXT: AtomicPtr<Node> = AtomicPtr::new(ptr::null_mut());
+static LEFT: AtomicUsize = AtomicUsize::new(0);
 static FREE: List = List::new();
 static LOCK: AtomicBool = AtomicBool::new(false);
 /// The slots that have reports.
@@ -102,6 +107,13 @@ impl Neighbours {
     pub(super) const fn new() -> Self {
         Self { previous: AtomicPtr::new(ptr::null_mut()), next: AtomicPtr::new(ptr::null_mut()) }
     }
+}
+
+/// Requests the first chunk. Not in the handler.
+#[cfg(linux_kernel)]
+pub(super) fn prepare() {
+    let _blocked = os::block_signals();
+    let _ = Pool::lock().request();
 }
 
 /// Whether any slot has a report.
@@ -133,15 +145,21 @@ impl Pool {
             USED.store(used + 1, Ordering::Relaxed);
             return Some(node);
         }
-        let memory = os::memory_for_ever(CHUNK)?.cast::<Node>();
-        for index in 0..CHUNK / size_of::<Node>() {
-            let place = memory.wrapping_add(index);
-            // SAFETY: the memory is new, aligned to pages, and as long.
-            unsafe { place.write(Node::new()) };
-            // SAFETY: as above; it is never given back.
-            FREE.push(unsafe { &*place });
+        self.request()?;
+        let node = NEXT.load(Ordering::Relaxed);
+        NEXT.store(node.wrapping_add(1), Ordering::Relaxed);
+        LEFT.store(LEFT.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+        // SAFETY: in the chunk, which is never given back; its zeros are a node without a next one.
+        unsafe { node.as_ref() }
+    }
+
+    /// Requests a chunk, where there is none with a node left; `None` if the system has no memory.
+    pub(super) fn request(&self) -> Option<()> {
+        if LEFT.load(Ordering::Relaxed) == 0 {
+            NEXT.store(os::memory_for_ever(CHUNK)?.cast(), Ordering::Relaxed);
+            LEFT.store(CHUNK / size_of::<Node>(), Ordering::Relaxed);
         }
-        FREE.pop()
+        Some(())
     }
 
     pub(super) fn give_back(&self, node: &'static Node) {

@@ -4,11 +4,14 @@
 //! handler that gets no more areas could only let the process die. So some spare areas are kept, and unmapped when areas are needed.
 //! Each unit has three pages: one of zeros between two inaccessible ones, so that the kernel merges it with no other area. The page of
 //! zeros can also be moved to where zeros are needed, and extended, in processes that may no longer map memory (seccomp(2)).
+//!
+//! Beyond the limit the kernel also refuses what needs no further area, such as zeros in place of a whole one. So one area more is
+//! unmapped for the moment in which that is done, and mapped again.
 
 #[cfg(not(linux_kernel))]
-pub(super) use elsewhere::{move_zeros, with_areas};
+pub(super) use elsewhere::{move_zeros, with_areas, with_last_area};
 #[cfg(linux_kernel)]
-pub(super) use linux::{move_zeros, with_areas, with_few_areas};
+pub(super) use linux::{move_zeros, with_areas, with_few_areas, with_last_area};
 
 #[cfg(linux_kernel)]
 pub(crate) use linux::refill;
@@ -24,6 +27,8 @@ mod linux {
 
     use libc::{c_int, c_void};
 
+    use crate::fault::os::pause;
+    use crate::fault::pool;
     use crate::sys::page_size;
 
     /// The number of units, of at least two areas each. A range of zeros takes up to two areas; moving pages needs four to spare.
@@ -36,6 +41,11 @@ mod linux {
     /// The number of units.
     static LEFT: AtomicUsize = AtomicUsize::new(0);
 
+    /// The address of the last area, zero while it is unmapped.
+    static LAST: AtomicUsize = AtomicUsize::new(0);
+    /// How often a thread lets others run while one of them has unmapped the last area.
+    const PATIENCE: usize = 1000;
+
     /// Refills the reserve, as far as the system allows. Not in a signal handler.
     #[inline]
     pub(crate) fn refill() {
@@ -46,6 +56,10 @@ mod linux {
 
     #[cold]
     fn fill() {
+        pool::prepare();
+        if LAST.load(Ordering::Relaxed) == 0 {
+            map_last();
+        }
         let page = page_size();
         for place in RESERVE.iter().filter(|place| place.load(Ordering::Relaxed) == 0) {
             let flags = libc::MAP_PRIVATE | libc::MAP_ANON;
@@ -101,6 +115,37 @@ mod linux {
         }
     }
 
+    /// Maps the last area. The kernel merges shared memory with no other area.
+    fn map_last() {
+        let flags = libc::MAP_SHARED | libc::MAP_ANON;
+        // SAFETY: a new mapping replaces nothing.
+        let area = unsafe { libc::mmap(ptr::null_mut(), page_size(), libc::PROT_NONE, flags, -1, 0) };
+        if area != libc::MAP_FAILED
+            && LAST.compare_exchange(0, area as usize, Ordering::AcqRel, Ordering::Relaxed).is_err()
+        {
+            // Another thread has mapped it.
+            // SAFETY: the new mapping is ours, and nobody else knows it.
+            unsafe { libc::munmap(area, page_size()) };
+        }
+    }
+
+    /// Makes a system call that replaces a whole area, with the last area unmapped meanwhile. Returns its result, an address.
+    pub(crate) fn with_last_area(map: impl FnOnce() -> *mut c_void) -> Option<*mut c_void> {
+        let taken = (0..PATIENCE).find_map(|_| match LAST.swap(0, Ordering::AcqRel) {
+            0 => {
+                // Another thread has it, for two system calls.
+                pause();
+                None
+            }
+            area => Some(area),
+        });
+        // SAFETY: the area is ours, and nobody else has it now.
+        unsafe { libc::munmap(taken? as *mut c_void, page_size()) };
+        let result = map();
+        map_last();
+        (result != libc::MAP_FAILED).then_some(result)
+    }
+
     /// Replaces what is at `start` by zeros, without mapping memory.
     pub(crate) fn move_zeros(start: usize, len: usize, protection: c_int) -> bool {
         let Some(unit) = take(0) else { return false };
@@ -131,9 +176,13 @@ mod linux {
 mod elsewhere {
     use libc::{c_int, c_void};
 
-    pub(crate) fn with_areas(map: impl Fn() -> *mut c_void) -> Option<*mut c_void> {
+    pub(crate) fn with_areas(map: impl FnOnce() -> *mut c_void) -> Option<*mut c_void> {
         let result = map();
         (result != libc::MAP_FAILED).then_some(result)
+    }
+
+    pub(crate) fn with_last_area(map: impl FnOnce() -> *mut c_void) -> Option<*mut c_void> {
+        with_areas(map)
     }
 
     pub(crate) fn move_zeros(_start: usize, _len: usize, _protection: c_int) -> bool {

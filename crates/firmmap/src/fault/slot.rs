@@ -480,14 +480,15 @@ impl Slot {
             self.zeroed.push(node);
             return true;
         }
-        // No memory for a node: another range is extended to cover both. In a private map that gives up the changes in between.
+        // No memory for a node: another range is extended to cover both. In a private map all of that stays missing, as the changes in
+        // between are nowhere else.
         let Some(node) = self.zeroed.iter().next() else { return false };
         let other = ZeroedRange::of(node);
         os::drop_stash(&other);
         os::drop_stash(range);
         let end = (other.start + other.len).max(range.start + range.len);
         let start = other.start.min(range.start);
-        ZeroedRange { start, len: end - start, stash: 0 }.store(node);
+        ZeroedRange { start, len: end - start, stash: os::without_pages(&self.mapping()) }.store(node);
         true
     }
 

@@ -22,6 +22,7 @@ crate::scenarios! {
         the_limit_of_areas_and_a_file_that_is_empty,
         the_limit_of_areas_and_a_page_in_the_middle,
         the_limit_of_areas_and_many_maps,
+        the_limit_of_areas_and_more_faults_than_there_is_in_reserve,
         the_reserve_is_filled_up_again,
         many_threads_fault_in_maps_that_come_and_go;
     dies:;
@@ -265,22 +266,40 @@ fn without_either_after_the_fault() {
 }
 
 /// As many areas of memory as the process may have: each has other permissions than the one before it.
-fn use_up_all_areas() -> usize {
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-    (0..)
-        .take_while(|index| {
-            let protection = if index % 2 == 0 { libc::PROT_READ } else { libc::PROT_READ | libc::PROT_WRITE };
+struct AllAreas(Vec<*mut libc::c_void>);
+
+impl AllAreas {
+    fn use_up() -> Self {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        // There will be none for a longer list.
+        let mut areas = Vec::with_capacity(1 << 17);
+        for protection in [libc::PROT_READ, libc::PROT_READ | libc::PROT_WRITE].into_iter().cycle() {
             // SAFETY: a new mapping.
-            unsafe { libc::mmap(std::ptr::null_mut(), page(), protection, flags, -1, 0) != libc::MAP_FAILED }
-        })
-        .count()
+            let area = unsafe { libc::mmap(std::ptr::null_mut(), page(), protection, flags, -1, 0) };
+            if area == libc::MAP_FAILED {
+                break;
+            }
+            areas.push(area);
+        }
+        Self(areas)
+    }
+}
+
+impl Drop for AllAreas {
+    fn drop(&mut self) {
+        for &area in &self.0 {
+            // SAFETY: nobody else knows it.
+            unsafe { libc::munmap(area, page()) };
+        }
+    }
 }
 
 /// F5.
 fn the_limit_of_areas_and_a_file_that_is_empty() {
     let pages = Pages::new(16);
     let maps = [pages.map(Access::Write), pages.map(Access::Copy), pages.untracked(Access::Read)];
-    println!("{} areas", use_up_all_areas());
+    let all = AllAreas::use_up();
+    println!("{} areas", all.0.len());
     for map in &maps {
         for _ in 0..3 {
             pages.truncate(0);
@@ -297,7 +316,7 @@ fn the_limit_of_areas_and_a_file_that_is_empty() {
 fn the_limit_of_areas_and_a_page_in_the_middle() {
     let pages = Pages::new(16);
     let maps = [pages.map(Access::Write), pages.map(Access::Copy), pages.untracked(Access::Read)];
-    use_up_all_areas();
+    let _all = AllAreas::use_up();
     for map in &maps {
         for _ in 0..3 {
             pages.truncate(4);
@@ -313,13 +332,50 @@ fn the_limit_of_areas_and_a_page_in_the_middle() {
 fn the_limit_of_areas_and_many_maps() {
     let pages = Pages::new(16);
     let maps: Vec<Mmap> = (0..60).map(|_| pages.map(Access::Write)).collect();
-    use_up_all_areas();
+    let _all = AllAreas::use_up();
     pages.truncate(0);
     maps.iter().for_each(|map| assert_eq!(peek(map, 10 * page()), 0));
     pages.restore();
     for map in &maps {
         assert_fault(map.check(), 10 * page()..=10 * page());
         assert_pattern(map, pages.len);
+    }
+}
+
+/// The process has one area more than it may have by then: nothing can be mapped, not even in place of something.
+fn the_limit_of_areas_and_more_faults_than_there_is_in_reserve() {
+    let pages = Pages::new(16);
+    let maps: Vec<Mmap> = (0..90)
+        .map(|index| match index % 3 {
+            0 => pages.map(Access::Write),
+            1 => pages.map(Access::Copy),
+            _ => pages.untracked(Access::Read),
+        })
+        .collect();
+    let private = maps.iter().skip(1).step_by(3);
+    private.clone().for_each(|map| poke(map, 0, !byte(0)));
+    let all = AllAreas::use_up();
+    pages.truncate(4);
+    maps.iter().for_each(|map| assert_eq!(peek(map, 10 * page()), 0));
+    pages.restore();
+    drop(all);
+    let (mut restored, mut lost) = (0, 0);
+    for map in private {
+        assert!(map.check().is_err());
+        // The changes are there, or reported as missing for as long as the map exists: never the file's bytes in their place.
+        match map.get(0) {
+            Ok(changed) => restored += u32::from(changed == !byte(0)),
+            Err(error) => lost += u32::from(error.fault_offset() == Some(0)),
+        }
+    }
+    assert_eq!(restored + lost, 30, "{restored} and {lost}");
+    assert!(lost > 0, "the reserve was enough");
+    for (index, map) in maps.iter().enumerate().filter(|(index, _)| index % 3 != 1) {
+        assert!(map.check().is_err());
+        // Without a descriptor the file cannot be mapped again.
+        let mut buffer = vec![0; pages.len];
+        let read = map.read_exact_at(&mut buffer, 0);
+        assert!(if read.is_ok() { buffer == bytes(0, pages.len) } else { index % 3 == 2 }, "{index}: {read:?}");
     }
 }
 
@@ -336,7 +392,7 @@ fn the_reserve_is_filled_up_again() {
             }
         }
     };
-    use_up_all_areas();
+    let _all = AllAreas::use_up();
     let before = areas();
     for _ in 0..20 {
         pages.truncate(4);
