@@ -560,6 +560,34 @@ def test_opener(path: Path) -> None:
             firmmap.open("name", opener=lambda *_, wrong=wrong: wrong)
 
 
+@pytest.mark.parametrize("mode", ["r", "r+", "c", "x+", "a+", "w+"])
+def test_opener_that_has_moved_on(path: Path, mode: str) -> None:
+    """G3: a file begins where its descriptor stands, but for modes that say where they begin."""
+    path.write_bytes(b"0123456789")
+
+    def opener(name: str, flags: int) -> int:
+        file = os.open(name, flags & ~os.O_EXCL, 0o600)
+        os.lseek(file, 4, 0)
+        return file
+
+    with firmmap.open(path, mode, opener=opener) as m:
+        assert m.tell() == {"a+": 10, "w+": 0}.get(mode, 4)
+    if mode != "w+":
+        with firmmap.open(path, mode, offset=2, opener=opener) as m:
+            assert m.tell() == (8 if mode == "a+" else 0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there the descriptor of an opener is closed at once")
+@pytest.mark.parametrize("mode", ["x+", "a+", "w+"])
+def test_opener_that_creates(path: Path, mode: str) -> None:
+    """G3: a new file ends before the offset, whoever has created it."""
+    path.unlink(missing_ok=True)
+    with firmmap.open(path, mode, offset=10, opener=os.open) as m:
+        assert len(m) == 0
+        m.write(b"abc")
+    assert path.read_bytes() == bytes(10) + b"abc"
+
+
 class Named(firmmap.MappedFile):
     """A subclass with arguments of its own."""
 

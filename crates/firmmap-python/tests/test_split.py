@@ -99,6 +99,34 @@ def test_records_of_formats(path: Path) -> None:
         check(path, fasta, {found.end() for found in beginning.finditer(fasta)}, boundary=beginning)
 
 
+def test_a_file_that_others_append_to(path: Path) -> None:
+    """S1: the ranges are those of the file as it was, also where a function sees more of it."""
+
+    def by_position(m: firmmap.MappedFile, goal: int) -> int:
+        m.seek(goal - 1)
+        m.readline()
+        return m.tell()
+
+    ways: list[Callable[[firmmap.MappedFile, int], int]] = [
+        by_position,
+        lambda m, goal: goal - 1 + len(next(m.lines(goal - 1))),
+        lambda m, goal: (m.find(b"\n", goal - 1) + 1) or len(m),
+    ]
+    for way in ways:
+        path.write_bytes(b"a" * 10 + b"\n" + b"b" * 20)
+        appended: list[int] = []
+
+        def boundary(
+            m: firmmap.MappedFile, goal: int, way: Callable[..., int] = way, done: list[int] = appended
+        ) -> int:
+            if not done:
+                with path.open("ab") as file:
+                    done.append(file.write(b"b" * 10 + b"\nccc\n"))
+            return way(m, goal)
+
+        assert [(r.offset, r.length) for r in split(path, 3, boundary=boundary)] == [(0, 11), (11, 20)]
+
+
 def test_wrong_arguments(path: Path) -> None:
     """S1: what was wrong, with the value and what is allowed."""
     path.write_bytes(b"one\ntwo\n")

@@ -175,6 +175,9 @@ def _cuts(m, parts, find):
             # In a record that is longer than a part.
             continue
         cut = find(m, goal)
+        if total < cut <= len(m):
+            # Others have appended meanwhile, and the last record that was here goes on there.
+            cut = total
         if not goal <= cut <= total:
             raise ValueError(f"a boundary at {cut} is not between the goal {goal} and the end {total}")
         if cut == total:

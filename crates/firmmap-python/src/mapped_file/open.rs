@@ -211,13 +211,18 @@ impl OpenArgs {
         let source = descriptor::borrow(py, descriptor).map_err(|failed| name_descriptor(py, failed, &name))?;
         let mut options = MmapOptions::new().offset(self.offset as u64).capacity(self.capacity.unwrap_or(0));
         options = options.follow_end(self.length.is_none());
+        // It may be closed afterwards.
+        let found = own.as_ref().and_then(|file| file.metadata().ok());
+        // What an opener has done is not known: an empty file is as one that it has created.
+        let may_be_new =
+            self.opener.is_some() && matches!(self.mode, Mode::CreateNew | Mode::OpenOrCreate | Mode::Append);
+        let is_new = is_new || may_be_new && found.as_ref().is_some_and(|found| found.is_file() && found.len() == 0);
         // A new file ends before the offset, from which on it is to be mapped.
         if let Some(length) = self.length.or(is_new.then_some(0)) {
             options = options.len(length);
         }
         options = options.sparse(self.sparse).track_file(self.keep_file);
-        // It may be closed afterwards.
-        let kind = own.as_ref().and_then(|file| file.metadata().ok()).map(|found| found.file_type());
+        let kind = found.map(|found| found.file_type());
         let result = if self.load {
             load(py, &options, &source, mode)?
         } else if let Some(file) = own {
@@ -243,9 +248,10 @@ impl OpenArgs {
             };
             name_descriptor(py, raised.with_filename(|| name.filename(py)), &name)
         })?;
-        // As a file of a descriptor, a map of its whole file begins where that stands.
+        // As a file of a descriptor, a map of its whole file begins where that stands; an opener may have moved it.
         let is_whole = self.offset == 0 && self.length.is_none();
-        if is_whole && matches!(name, Name::Descriptor(_)) && !matches!(self.mode, Mode::Create | Mode::Append) {
+        let may_stand = self.opener.is_some() || matches!(name, Name::Descriptor(_));
+        if is_whole && may_stand && !matches!(self.mode, Mode::Create | Mode::Append) {
             let position = file.descriptor_position().and_then(|position| usize::try_from(position).ok());
             file.set_position(position.unwrap_or(0));
         }
