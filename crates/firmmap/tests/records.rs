@@ -9,7 +9,7 @@ use common::refused;
 use common::{Scratch, page};
 #[cfg(unix)]
 use firmmap::Access;
-use firmmap::{Boundary, ErrorKind, Mmap, MmapOptions, Needles, Parts};
+use firmmap::{Boundary, ErrorKind, FindAnyCursor, LineCursor, LineStep, Mmap, MmapOptions, Needles, Parts};
 use proptest::prelude::*;
 
 fn memory(bytes: &[u8]) -> Mmap {
@@ -38,6 +38,24 @@ fn needles() -> impl Strategy<Value = Vec<&'static str>> {
 
 fn has(line: &[u8], needle: &[u8]) -> bool {
     needle.is_empty() || line.windows(needle.len()).any(|window| window == needle)
+}
+
+/// The lines that contain a needle, and their numbers, by steps that find one each, as for maps that change meanwhile.
+fn one_by_one(map: &Mmap, needles: &Needles, range: Range<usize>, reverse: bool) -> Vec<(Range<usize>, usize)> {
+    let mut cursor = LineCursor::new(range, reverse);
+    let mut found = Vec::new();
+    loop {
+        cursor.set_one_by_one(true);
+        match cursor.step(map, needles, usize::MAX, true).unwrap() {
+            LineStep::Found => {}
+            LineStep::Far => continue,
+            LineStep::Cut | LineStep::Done => return found,
+        }
+        assert_eq!(cursor.found(), 1);
+        let (start, len) = cursor.line().map(|(start, line)| (start, line.len())).unwrap();
+        found.push((start..start + len, cursor.number(map, start).unwrap()));
+        cursor.pass();
+    }
 }
 
 proptest! {
@@ -74,6 +92,10 @@ proptest! {
             prop_assert_eq!(&found, &expected);
             expected.reverse();
         }
+        for reverse in [false, true] {
+            prop_assert_eq!(&one_by_one(&map, &prepared, range.clone(), reverse), &expected);
+            expected.reverse();
+        }
         if needles == [""] {
             let all: Vec<_> = map.rlines(range.clone()).map(Result::unwrap).collect();
             let mut forward: Vec<_> = map.lines(range).map(Result::unwrap).collect();
@@ -98,7 +120,19 @@ proptest! {
             start += longest.unwrap_or(1).max(1);
         }
         let prepared = Needles::new(&needles).unwrap();
-        let found: Vec<_> = memory(&text).find_any_iter(&prepared, ..).map(Result::unwrap).collect();
+        let map = memory(&text);
+        let mut cursor = FindAnyCursor::new(0, text.len());
+        let mut singly = Vec::new();
+        while !cursor.is_done() || cursor.place().is_some() {
+            cursor.set_one_by_one(true);
+            cursor.step(&map, &prepared, 1).unwrap();
+            singly.extend(cursor.place().cloned());
+            cursor.pass();
+            // Nothing was found ahead that would have to be dropped.
+            prop_assert!(cursor.place().is_none());
+        }
+        prop_assert_eq!(&singly, &expected);
+        let found: Vec<_> = map.find_any_iter(&prepared, ..).map(Result::unwrap).collect();
         prop_assert_eq!(found, expected);
     }
 

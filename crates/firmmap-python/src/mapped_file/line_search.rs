@@ -124,6 +124,10 @@ impl Search {
         self.ready = 0;
         let has_views = open.has_writable_views();
         let has_changed = self.changes != open.changes;
+        if is_first {
+            // What would be found ahead is likely to change as well.
+            self.cursor.set_one_by_one(has_changed || has_views);
+        }
         if is_first && (has_changed || has_views) {
             self.cursor.go_back();
         } else if has_changed {

@@ -57,6 +57,8 @@ pub struct FindAnyCursor {
     given: usize,
     /// Where the search goes on after the last match that was taken: from there an error lets it begin again.
     taken: usize,
+    /// Whether a step finds no more than one, as what is found ahead would be dropped.
+    one_by_one: bool,
     bytes: Vec<u8>,
 }
 
@@ -65,6 +67,11 @@ impl FindAnyCursor {
     #[must_use]
     pub fn new(start: usize, end: usize) -> Self {
         Self { rest: Some((start, end)), taken: start, ..Self::default() }
+    }
+
+    /// Whether to find one place at a time: for maps whose bytes change between steps.
+    pub fn set_one_by_one(&mut self, one_by_one: bool) {
+        self.one_by_one = one_by_one;
     }
 
     /// The next place that was found ahead.
@@ -104,7 +111,7 @@ impl FindAnyCursor {
     /// A copy of the position, without what was found ahead.
     #[must_use]
     pub fn to_search(&self) -> Self {
-        Self { rest: self.rest, taken: self.taken, ..Self::default() }
+        Self { rest: self.rest, taken: self.taken, one_by_one: self.one_by_one, ..Self::default() }
     }
 
     /// What identifies the position, for whoever works on a copy.
@@ -129,7 +136,8 @@ impl FindAnyCursor {
     fn step_on(&mut self, map: &Mmap, needles: &Needles, blocks: usize) -> Result<()> {
         self.found.clear();
         self.given = 0;
-        let reserved = self.found.try_reserve(BATCH);
+        let most = if self.one_by_one { 1 } else { BATCH };
+        let reserved = self.found.try_reserve(most);
         reserved.map_err(|_| Error::os("listing the places", std::io::ErrorKind::OutOfMemory.into()))?;
         for _ in 0..blocks {
             let Some((start, end)) = self.rest.filter(|_| self.found.is_empty()) else { break };
@@ -140,7 +148,7 @@ impl FindAnyCursor {
                 break;
             }
             let rest = Span { start, len: end - start };
-            let block = needles.windows(rest, Direction::Forward).next().unwrap_or(rest);
+            let block = needles.windows(rest, Direction::Forward, self.one_by_one).next().unwrap_or(rest);
             let missing = copy(map, &mut self.bytes, block)?;
             let len = self.bytes.len();
             // A match that begins after these could be a longer one, of which the block has only a part.
@@ -153,7 +161,7 @@ impl FindAnyCursor {
                     return false;
                 }
                 found.push(start + from..start + to);
-                let is_full = found.len() == BATCH;
+                let is_full = found.len() == most;
                 // An empty needle is found before each byte.
                 behind = to.max(from + 1);
                 searched = if is_full { behind } else { whole.max(to) };

@@ -42,6 +42,8 @@ pub enum LineStep {
 #[derive(Default)]
 pub struct LineCursor {
     reverse: bool,
+    /// Whether a step finds one line, as what is found ahead would be dropped.
+    one_by_one: bool,
     /// What is left of the range. Forward, `start` is where a line begins; in reverse, `end`.
     start: usize,
     end: usize,
@@ -73,6 +75,11 @@ impl LineCursor {
         let Range { start, end } = range;
         let begin = if reverse { end } else { start };
         Self { reverse, start, end, searched: begin, taken: begin, ..Self::default() }
+    }
+
+    /// Whether to find one line at a time: for maps whose bytes change between steps.
+    pub fn set_one_by_one(&mut self, one_by_one: bool) {
+        self.one_by_one = one_by_one;
     }
 
     /// The next line that was found ahead, and where it is in the map.
@@ -156,8 +163,8 @@ impl LineCursor {
     /// A copy of the position, without what was found ahead.
     #[must_use]
     pub fn to_search(&self) -> Self {
-        let &Self { reverse, start, end, searched, counted, before, .. } = self;
-        Self { reverse, start, end, searched, taken: self.taken(), counted, before, ..Self::default() }
+        let &Self { reverse, one_by_one, start, end, searched, counted, before, .. } = self;
+        Self { reverse, one_by_one, start, end, searched, taken: self.taken(), counted, before, ..Self::default() }
     }
 
     /// Where lines were counted last, and how many begin before it.
@@ -250,6 +257,7 @@ impl LineCursor {
         self.end = self.end.min(map.len());
         self.searched = self.searched.min(self.end);
         self.start = self.start.min(self.end);
+        self.dense &= !self.one_by_one;
         let step = if self.reverse {
             self.step_back(map, needles, limit).map_err(|error| self.first_fault(map, error))
         } else {
@@ -281,7 +289,7 @@ impl LineCursor {
         let found = if needles.is_everywhere() || is_guess {
             (self.searched < near).then_some((self.searched, self.searched))
         } else {
-            needles.first(map, span(self.searched, near))?
+            needles.first(map, span(self.searched, near), self.one_by_one)?
         };
         let Some((first, behind)) = found else {
             if self.searched < near {
@@ -293,15 +301,22 @@ impl LineCursor {
         };
         self.searched = first;
         let Some(start) = line_start(map, self.start, first, limit)? else { return Ok(LineStep::Far) };
-        // The rest of the page, or at least the needle; where that is about a line, with the next page.
-        let mut block_end = needles::page_end(map, first);
-        if block_end - first < SHORT {
-            block_end = needles::page_end(map, block_end);
-        }
-        if is_guess {
-            block_end = block_end.max(needles::page_start(map, first.saturating_add(DENSE)));
-        }
-        let block_end = block_end.max(behind).min(self.end);
+        let block_end = if self.one_by_one {
+            match line_end(map, first, self.end, limit, ends_here)? {
+                Ok(end) => end,
+                Err(step) => return Ok(step),
+            }
+        } else {
+            // The rest of the page, or at least the needle; where that is about a line, with the next page.
+            let mut block_end = needles::page_end(map, first);
+            if block_end - first < SHORT {
+                block_end = needles::page_end(map, block_end);
+            }
+            if is_guess {
+                block_end = block_end.max(needles::page_start(map, first.saturating_add(DENSE)));
+            }
+            block_end.max(behind).min(self.end)
+        };
         let missing = needles::copy_lines(map, &mut self.bytes, span(start, block_end))?;
         self.base = start;
         let copied = self.bytes.len();
@@ -424,7 +439,7 @@ impl LineCursor {
     /// Remembers whether nearly all of a block of `len` bytes is lines that were found, and in which column. Where all were found as they were
     /// expected, nothing changes.
     fn set_dense(&mut self, needles: &Needles, len: usize, are_all: bool) {
-        if are_all && !self.lines.is_empty() {
+        if self.one_by_one || (are_all && !self.lines.is_empty()) {
             return;
         }
         let found: usize = self.lines.iter().map(|line| line.end - line.start).sum();
@@ -460,7 +475,7 @@ impl LineCursor {
             Err(step) => return Ok(step),
         };
         // The page in which the line begins; only the line where the rest of that is missing.
-        let mut base = needles::page_start(map, start).max(self.start);
+        let mut base = if self.one_by_one { start } else { needles::page_start(map, start).max(self.start) };
         if needles::copy_lines(map, &mut self.bytes, span(base, end)).is_ok_and(|missing| missing.is_none()) {
             self.base = base;
         } else {

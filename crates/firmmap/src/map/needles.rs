@@ -116,8 +116,9 @@ impl Needles {
         self.longest
     }
 
-    /// The first match within `span`, as start and end. A missing byte is an error only if no match lies before it.
-    pub(super) fn first(&self, map: &Mmap, span: Span) -> Result<Option<(usize, usize)>> {
+    /// The first match within `span`, as start and end; `is_near` if it is expected there soon. A missing byte is an error only if no match
+    /// lies before it.
+    pub(super) fn first(&self, map: &Mmap, span: Span, is_near: bool) -> Result<Option<(usize, usize)>> {
         match &self.kind {
             Kind::None => Ok(None),
             Kind::One(needle) => {
@@ -126,7 +127,7 @@ impl Needles {
             }
             Kind::Several(automaton) => {
                 let mut bytes = Vec::new();
-                for window in self.windows(span, Direction::Forward) {
+                for window in self.windows(span, Direction::Forward, is_near) {
                     let missing = copy(map, &mut bytes, window)?;
                     if let Some(found) = automaton.find(&bytes) {
                         return Ok(Some((window.start + found.start(), window.start + found.end())));
@@ -150,7 +151,7 @@ impl Needles {
             }
             Kind::Several(automaton) => {
                 let mut bytes = Vec::new();
-                for mut part in self.windows(span, Direction::Reverse) {
+                for mut part in self.windows(span, Direction::Reverse, true) {
                     let missing = match copy(map, &mut bytes, part) {
                         Ok(None) => None,
                         Ok(Some(error)) | Err(error) => {
@@ -203,13 +204,11 @@ impl Needles {
         automaton.find(Input::new(bytes).range(start..).earliest(true)).map(|found| found.start())
     }
 
-    /// The blocks of a range. In reverse each is searched to its end, whatever it has: so the first one is smaller.
-    pub(super) fn windows(&self, span: Span, direction: Direction) -> Windows {
+    /// The blocks of a range. Where a match is near, as each is copied, and in reverse searched to its end, the first one is smaller.
+    pub(super) fn windows(&self, span: Span, direction: Direction, is_near: bool) -> Windows {
         let positions = BLOCK.max(self.longest.saturating_mul(3));
-        match direction {
-            Direction::Forward => Windows::of(span, self.longest, direction, positions),
-            Direction::Reverse => Windows::of(span, self.longest, direction, FIRST_BLOCK).growing(positions),
-        }
+        let first = if is_near { FIRST_BLOCK } else { positions };
+        Windows::of(span, self.longest, direction, first).growing(positions)
     }
 }
 
