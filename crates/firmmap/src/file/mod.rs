@@ -304,7 +304,8 @@ impl MappedFile {
     ///
     /// # Errors
     ///
-    /// As [`Mmap::resize`], and [`InUse`](crate::ErrorKind::InUse) while [`share`](Self::share)d handles exist.
+    /// As [`Mmap::resize`]; [`InUse`](crate::ErrorKind::InUse) while [`share`](Self::share)d handles exist; and
+    /// [`Fault`](crate::ErrorKind::Fault) if others have cut off what was written.
     ///
     /// # Examples
     ///
@@ -317,8 +318,11 @@ impl MappedFile {
     /// # Ok::<(), firmmap::Error>(())
     /// ```
     pub fn resize(&mut self, len: usize) -> Result<()> {
+        self.exclusive("resize")?;
+        // What others have cut off would be behind the new end, or zeros before it.
+        self.settle()?;
         self.exclusive("resize")?.resize(len)?;
-        self.note_length(len);
+        self.short = false;
         Ok(())
     }
 
@@ -353,14 +357,9 @@ impl MappedFile {
             map.reserve(len)?;
         }
         map.resize_allocated(len)?;
-        self.note_length(len);
-        Ok(())
-    }
-
-    /// The file has the length that was asked for: what is behind it was not cut off by others.
-    fn note_length(&mut self, len: usize) {
         self.short = false;
         self.unsettled.cut(len);
+        Ok(())
     }
 
     /// Takes in what others have appended to the file, if the map [follows its end](Mmap::follows_end), and returns whether there was

@@ -190,6 +190,16 @@ fn the_end_that_was_asked_for() {
         assert_eq!(file.get_mut().unwrap_err().fault_offset(), Some(5));
         file.get_mut().unwrap().resize(5).unwrap();
         file.flush().unwrap();
+
+        for len in [3, 20, 50] {
+            file.rewind().unwrap();
+            file.truncate(20).unwrap();
+            file.write_all(&pattern(20)).unwrap();
+            scratch.file().set_len(5).unwrap();
+            assert_eq!(file.resize(len).unwrap_err().fault_offset(), Some(5));
+            file.resize(len).unwrap();
+            file.flush().unwrap();
+        }
     }
 }
 
