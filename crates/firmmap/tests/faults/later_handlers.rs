@@ -15,7 +15,6 @@ crate::scenarios! {
         a_later_handler_that_chains_sent_signals_to_ours_which_was_renewed,
         a_later_handler_like_faulthandler,
         a_later_handler_like_faulthandler_again_and_again,
-        a_later_handler_that_raises_the_signal_while_it_is_blocked,
         other_signals_whose_handlers_use_the_map_too,
         errno_stays_what_it_was;
     dies:
@@ -23,8 +22,8 @@ crate::scenarios! {
         a_foreign_fault_with_a_later_handler_that_chains_to_ours_which_was_renewed,
         a_foreign_fault_with_a_later_handler_like_faulthandler,
         a_sent_signal_with_a_later_handler_like_faulthandler,
-        a_foreign_fault_with_a_later_handler_that_raises_the_signal_while_it_is_blocked,
         a_raised_signal_after_a_fault_that_is_still_one,
+        a_signal_from_another_thread_after_a_fault_that_is_still_one,
         a_raised_signal_with_a_later_handler_like_faulthandler_after_a_fault,
         a_foreign_fault_with_a_handler_like_faulthandler_behind_ours;
 }
@@ -148,37 +147,6 @@ fn a_later_handler_like_faulthandler_again_and_again() {
     }
 }
 
-/// As reporters of crashes do: the signal comes when the handler returns.
-fn a_later_handler_that_raises_the_signal_while_it_is_blocked() {
-    install_handler(libc::SIG_DFL, 0);
-    let pages = Pages::new(2);
-    let map = pages.map(Access::Write);
-    for count in 1..4 {
-        install(like_faulthandler as *const () as usize, 0);
-        pages.truncate(0);
-        assert_fault(map.get(1), 1..=1);
-        assert_eq!(calls(), count);
-        // Directly, where no operation restores the pages before.
-        install(like_faulthandler as *const () as usize, 0);
-        assert_eq!(peek(&map, page()), 0);
-        assert_fault(map.check(), 0..);
-        pages.restore();
-        assert_bytes(&map, &bytes(0, pages.len));
-        CALLS.store(count, Ordering::SeqCst);
-    }
-}
-
-fn a_foreign_fault_with_a_later_handler_that_raises_the_signal_while_it_is_blocked() {
-    install_handler(libc::SIG_DFL, 0);
-    let pages = Pages::new(2);
-    let map = pages.map(Access::Write);
-    pages.truncate(0);
-    assert_fault(map.get(1), 1..=1);
-    install(like_faulthandler as *const () as usize, 0);
-    so_far();
-    Stranger::new().peek();
-}
-
 /// The last fault of the thread was one of ours, and its page is missing still: the signal is about something else.
 fn a_raised_signal_after_a_fault_that_is_still_one() {
     install_handler(libc::SIG_DFL, 0);
@@ -188,6 +156,24 @@ fn a_raised_signal_after_a_fault_that_is_still_one() {
     assert_fault(map.get(1), 1..=1);
     so_far();
     raise();
+}
+
+fn a_signal_from_another_thread_after_a_fault_that_is_still_one() {
+    install_handler(libc::SIG_DFL, 0);
+    let pages = Pages::new(2);
+    let map = pages.map(Access::Write);
+    pages.truncate(0);
+    assert_fault(map.get(1), 1..=1);
+    so_far();
+    // SAFETY: always works.
+    let this = unsafe { libc::pthread_self() } as usize;
+    // SAFETY: this thread exists.
+    std::thread::spawn(move || unsafe { libc::pthread_kill(this as libc::pthread_t, libc::SIGBUS) });
+    // In code of its own, and not in a system call.
+    let start = std::time::Instant::now();
+    while start.elapsed() < std::time::Duration::from_secs(20) {
+        std::hint::spin_loop();
+    }
 }
 
 fn a_foreign_fault_with_a_later_handler_that_chains() {

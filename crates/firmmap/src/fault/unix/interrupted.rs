@@ -5,11 +5,11 @@ use libc::c_void;
 use super::saved;
 use crate::fault::table;
 
-/// Whether the thread was in a signal handler, or has just left it, and its last fault is one of ours that was not handled.
+/// Whether the thread was in a signal handler, and its last fault is one of ours that was not handled.
 ///
 /// Only signal handlers run on the alternate stack. On a thread without one, as Python starts them, the context that the kernel has
-/// saved lies on the stack, above the handler's own frames. Where the handler has raised the signal while it was blocked, it has come at the
-/// handler's end, and what was interrupted is the access itself: code that raises it for another reason is interrupted at a system call.
+/// saved lies on the stack, above the handler's own frames. Where the handler has raised the signal while it was blocked, it comes when the
+/// handler has returned, and then nothing tells it from one that another thread has sent: the last fault stays where it was.
 ///
 /// # Safety
 ///
@@ -25,26 +25,7 @@ pub(super) unsafe fn interrupted_a_handler_of_our_fault(context: *const c_void) 
     let limit = if on_stack { 0 } else { stack.ss_sp.addr() };
     table::is_guarded(address)
         && !can_be_used(address, written)
-        && (on_stack || saved::is_above(stack_pointer, limit, address) || !is_at_system_call(context))
-}
-
-/// Whether the interrupted code has made a system call, or is about to make one (again); also where that cannot be known.
-fn is_at_system_call(context: &libc::ucontext_t) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    let (place, call) = (context.uc_mcontext.gregs[libc::REG_RIP as usize] as usize, [0x0f_u8, 0x05]);
-    #[cfg(target_arch = "x86")]
-    let (place, call) = (context.uc_mcontext.gregs[libc::REG_EIP as usize] as usize, [0xcd_u8, 0x80]);
-    #[cfg(target_arch = "aarch64")]
-    let (place, call) = (context.uc_mcontext.pc as usize, 0xd400_0001_u32.to_le_bytes());
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64")))]
-    let (place, call) = (0, [0_u8; 2]);
-    let mut code = [call; 2];
-    let len = size_of_val(&code);
-    let local = libc::iovec { iov_base: code.as_mut_ptr().cast(), iov_len: len };
-    let remote = libc::iovec { iov_base: place.wrapping_sub(len / 2) as *mut c_void, iov_len: len };
-    // SAFETY: copies at most `len` bytes into the array, and fails where there is nothing to be read.
-    let copied = unsafe { libc::process_vm_readv(super::process(), &local, 1, &remote, 1, 0) };
-    copied != len as isize || code.contains(&call)
+        && (on_stack || saved::is_above(stack_pointer, limit, address))
 }
 
 /// The stack pointer of the interrupted code; the address of its thread's last faulting access, which is still there when the signal
