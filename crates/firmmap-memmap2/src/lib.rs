@@ -57,9 +57,9 @@
 //! - Where `remap` makes memory without a file shorter and longer again, the new bytes are zero; with memmap2 those of the last page are
 //!   what they were.
 //! - An offset or length that no file can have is refused with another kind of error, and without the system's error code.
-//! - Advice on a range that reaches past the end of the map is an error, and advice on no bytes does nothing; memmap2 passes both on, made
-//!   larger to whole pages.
-//! - Locking a map of no bytes, and [`map_anon`](MmapOptions::map_anon) of no bytes with huge pages, are no errors.
+//! - Advice on a range that begins in the map and reaches past its end is an error, and advice on no bytes in the map does nothing; memmap2
+//!   lets the system decide, about whole pages.
+//! - [`map_anon`](MmapOptions::map_anon) of no bytes with huge pages is no error.
 //!
 //! # Platform-specific behavior
 //!

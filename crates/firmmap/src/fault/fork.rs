@@ -4,7 +4,7 @@ use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
 use super::os::{Blocked, block_signals, thread, thread_id};
-use super::table;
+use super::{reserve, table};
 use crate::sys;
 
 /// Registers what keeps the table of mappings consistent in every child.
@@ -57,5 +57,6 @@ extern "C" fn after_fork() {
 
 extern "C" fn after_fork_in_the_child() {
     table::forget_other_threads(FORKING_ID.load(Ordering::Relaxed));
+    reserve::forget_other_threads();
     after_fork();
 }

@@ -220,8 +220,8 @@ pub(crate) fn drop_stash(range: &ZeroedRange) {
 pub(crate) fn memory_for_ever(len: usize) -> Option<*mut u8> {
     let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANON | NORESERVE);
     // SAFETY: a new mapping replaces nothing.
-    reserve::with_areas(|| unsafe { libc::mmap(ptr::null_mut(), len, protection, flags, -1, 0) })
-        .map(<*mut c_void>::cast)
+    let memory = unsafe { libc::mmap(ptr::null_mut(), len, protection, flags, -1, 0) };
+    (memory != libc::MAP_FAILED).then(|| memory.cast())
 }
 
 /// A memory barrier in all threads of the process: each sees what this one has stored before it goes on. So a thread that stores to a

@@ -113,7 +113,8 @@ impl Neighbours {
 #[cfg(linux_kernel)]
 pub(super) fn prepare() {
     let _blocked = os::block_signals();
-    let _ = Pool::lock().request();
+    // Where addresses are limited, the program's maps need them more.
+    let _ = Pool::lock().request(CHUNK);
 }
 
 /// Whether any slot has a report.
@@ -145,7 +146,7 @@ impl Pool {
             USED.store(used + 1, Ordering::Relaxed);
             return Some(node);
         }
-        self.request()?;
+        self.request(64 * 1024)?;
         let node = NEXT.load(Ordering::Relaxed);
         NEXT.store(node.wrapping_add(1), Ordering::Relaxed);
         LEFT.store(LEFT.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
@@ -153,12 +154,21 @@ impl Pool {
         unsafe { node.as_ref() }
     }
 
-    /// Requests a chunk, where there is none with a node left; `None` if the system has no memory.
-    pub(super) fn request(&self) -> Option<()> {
-        if LEFT.load(Ordering::Relaxed) == 0 {
-            NEXT.store(os::memory_for_ever(CHUNK)?.cast(), Ordering::Relaxed);
-            LEFT.store(CHUNK / size_of::<Node>(), Ordering::Relaxed);
+    /// Requests a chunk, where there is none with a node left: of `least` bytes, if the system has not more; `None` if it has none.
+    fn request(&self, least: usize) -> Option<()> {
+        if LEFT.load(Ordering::Relaxed) > 0 {
+            return Some(());
         }
+        let mut len = CHUNK;
+        let memory = loop {
+            match os::memory_for_ever(len) {
+                Some(memory) => break memory,
+                None if len > least => len /= 2,
+                None => return None,
+            }
+        };
+        NEXT.store(memory.cast(), Ordering::Relaxed);
+        LEFT.store(len / size_of::<Node>(), Ordering::Relaxed);
         Some(())
     }
 

@@ -6,7 +6,7 @@
 //! zeros can also be moved to where zeros are needed, and extended, in processes that may no longer map memory (seccomp(2)).
 //!
 //! Beyond the limit the kernel also refuses what needs no further area, such as zeros in place of a whole one. So one area more is
-//! unmapped for the moment in which that is done, and mapped again.
+//! unmapped for the moment in which that is done, and mapped again. Meanwhile no other thread asks for areas here.
 
 #[cfg(not(linux_kernel))]
 pub(super) use elsewhere::{move_zeros, with_areas, with_last_area};
@@ -14,20 +14,24 @@ pub(super) use elsewhere::{move_zeros, with_areas, with_last_area};
 pub(super) use linux::{move_zeros, with_areas, with_few_areas, with_last_area};
 
 #[cfg(linux_kernel)]
-pub(crate) use linux::refill;
+pub(crate) use linux::{forget_other_threads, refill};
 
 /// Other systems have no such limit.
 #[cfg(not(linux_kernel))]
 pub(crate) fn refill() {}
 
+/// As [`refill`].
+#[cfg(not(linux_kernel))]
+pub(crate) fn forget_other_threads() {}
+
 #[cfg(linux_kernel)]
 mod linux {
     use std::ptr;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     use libc::{c_int, c_void};
 
-    use crate::fault::os::pause;
+    use crate::fault::os::{block_signals, pause};
     use crate::fault::pool;
     use crate::sys::page_size;
 
@@ -43,8 +47,39 @@ mod linux {
 
     /// The address of the last area, zero while it is unmapped.
     static LAST: AtomicUsize = AtomicUsize::new(0);
-    /// How often a thread lets others run while one of them has unmapped the last area.
-    const PATIENCE: usize = 1000;
+    /// Whether a thread asks for areas.
+    static ASKING: AtomicBool = AtomicBool::new(false);
+    /// How often a thread lets others run, and tries again.
+    const PATIENCE: usize = 4000;
+
+    /// A thread's turn to ask for areas. Signals are blocked.
+    struct Turn(bool);
+
+    impl Turn {
+        fn take() -> Self {
+            // Not for ever: it is better to be too many than to wait in a handler.
+            Self((0..PATIENCE).any(|_| {
+                let is_free = ASKING.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok();
+                if !is_free {
+                    pause();
+                }
+                is_free
+            }))
+        }
+    }
+
+    impl Drop for Turn {
+        fn drop(&mut self) {
+            if self.0 {
+                ASKING.store(false, Ordering::Release);
+            }
+        }
+    }
+
+    /// In the child of fork(2), where the thread whose turn it was does not exist.
+    pub(crate) fn forget_other_threads() {
+        ASKING.store(false, Ordering::Release);
+    }
 
     /// Refills the reserve, as far as the system allows. Not in a signal handler.
     #[inline]
@@ -57,6 +92,9 @@ mod linux {
     #[cold]
     fn fill() {
         pool::prepare();
+        // A handler would wait for this thread.
+        let _blocked = block_signals();
+        let _turn = Turn::take();
         if LAST.load(Ordering::Relaxed) == 0 {
             map_last();
         }
@@ -101,6 +139,7 @@ mod linux {
     }
 
     fn with(kept: usize, map: impl Fn() -> *mut c_void) -> Option<*mut c_void> {
+        let _turn = Turn::take();
         loop {
             let result = map();
             if result != libc::MAP_FAILED {
@@ -130,24 +169,29 @@ mod linux {
     }
 
     /// Makes a system call that replaces a whole area, with the last area unmapped meanwhile. Returns its result, an address.
-    pub(crate) fn with_last_area(map: impl FnOnce() -> *mut c_void) -> Option<*mut c_void> {
-        let taken = (0..PATIENCE).find_map(|_| match LAST.swap(0, Ordering::AcqRel) {
-            0 => {
-                // Another thread has it, for two system calls.
+    pub(crate) fn with_last_area(map: impl Fn() -> *mut c_void) -> Option<*mut c_void> {
+        let _turn = Turn::take();
+        let last = LAST.swap(0, Ordering::AcqRel);
+        if last != 0 {
+            // SAFETY: the area is ours, and nobody else has it now.
+            unsafe { libc::munmap(last as *mut c_void, page_size()) };
+        }
+        let result = (0..PATIENCE).find_map(|_| {
+            let result = map();
+            let is_short = result == libc::MAP_FAILED && errno() == libc::ENOMEM;
+            if is_short {
+                // Code of the program's has taken the area.
                 pause();
-                None
             }
-            area => Some(area),
+            (!is_short).then_some(result)
         });
-        // SAFETY: the area is ours, and nobody else has it now.
-        unsafe { libc::munmap(taken? as *mut c_void, page_size()) };
-        let result = map();
         map_last();
-        (result != libc::MAP_FAILED).then_some(result)
+        result.filter(|&result| result != libc::MAP_FAILED)
     }
 
     /// Replaces what is at `start` by zeros, without mapping memory.
     pub(crate) fn move_zeros(start: usize, len: usize, protection: c_int) -> bool {
+        let _turn = Turn::take();
         let Some(unit) = take(0) else { return false };
         let page = page_size();
         let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;

@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsRawFd, FromRawFd};
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::process::*;
@@ -23,6 +24,7 @@ crate::scenarios! {
         the_limit_of_areas_and_a_page_in_the_middle,
         the_limit_of_areas_and_many_maps,
         the_limit_of_areas_and_more_faults_than_there_is_in_reserve,
+        the_limit_of_areas_and_several_threads,
         the_reserve_is_filled_up_again,
         many_threads_fault_in_maps_that_come_and_go;
     dies:;
@@ -376,6 +378,44 @@ fn the_limit_of_areas_and_more_faults_than_there_is_in_reserve() {
         let mut buffer = vec![0; pages.len];
         let read = map.read_exact_at(&mut buffer, 0);
         assert!(if read.is_ok() { buffer == bytes(0, pages.len) } else { index % 3 == 2 }, "{index}: {read:?}");
+    }
+}
+
+/// The area that is unmapped for a moment is not taken by another thread that faults, or maps pages again.
+fn the_limit_of_areas_and_several_threads() {
+    let pages = Pages::new(16);
+    let maps: Vec<Mmap> = (0..640).map(|_| pages.map(Access::Read)).collect();
+    let (faulty, settled) = maps.split_at(600);
+    let (is_full, are_done) = (Barrier::new(4), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for part in faulty.chunks(300) {
+            let (is_full, are_done) = (&is_full, &are_done);
+            scope.spawn(move || {
+                is_full.wait();
+                part.iter().for_each(|map| assert_eq!(peek(map, 10 * page()), 0));
+                are_done.fetch_add(1, Ordering::Relaxed);
+            });
+        }
+        let (is_full, are_done) = (&is_full, &are_done);
+        scope.spawn(move || {
+            is_full.wait();
+            while are_done.load(Ordering::Relaxed) < 2 {
+                settled.iter().for_each(|map| _ = map.get(0));
+            }
+        });
+        let all = AllAreas::use_up();
+        pages.truncate(4);
+        settled.iter().for_each(|map| assert_eq!(peek(map, 10 * page()), 0));
+        is_full.wait();
+        while are_done.load(Ordering::Relaxed) < 2 {
+            std::thread::yield_now();
+        }
+        drop(all);
+    });
+    pages.restore();
+    for map in faulty {
+        assert!(map.check().is_err());
+        assert_pattern(map, pages.len);
     }
 }
 
