@@ -319,10 +319,10 @@ impl MappedFile {
     /// ```
     pub fn resize(&mut self, len: usize) -> Result<()> {
         self.exclusive("resize")?;
-        // What others have cut off would be behind the new end, or zeros before it.
-        self.settle()?;
+        self.settle_lost()?;
         self.exclusive("resize")?.resize(len)?;
         self.short = false;
+        self.unsettled.cut(len);
         Ok(())
     }
 

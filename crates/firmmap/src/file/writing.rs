@@ -123,6 +123,19 @@ impl MappedFile {
         if self.unsettled.is_empty() || !self.is_file_written() { Ok(()) } else { self.settle_file() }
     }
 
+    /// [`settle`](Self::settle) before the length changes, if others have cut the file off: what they have taken would be behind the new end,
+    /// or zeros before it.
+    pub(super) fn settle_lost(&mut self) -> Result<()> {
+        if self.unsettled.is_empty() || self.map.end_in_file().map_or(true, |end| end >= self.map.len()) {
+            return Ok(());
+        }
+        let Unsettled { start, end, process, .. } = self.unsettled;
+        self.settle()?;
+        // What is there can be cut off later.
+        (self.unsettled.start, self.unsettled.end, self.unsettled.process) = (start, end, process);
+        Ok(())
+    }
+
     fn settle_file(&mut self) -> Result<()> {
         if self.unsettled.process != crate::fork_generation() {
             // What the parent has written before the fork is its own to settle.

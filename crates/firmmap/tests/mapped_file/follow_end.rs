@@ -200,6 +200,18 @@ fn the_end_that_was_asked_for() {
             file.resize(len).unwrap();
             file.flush().unwrap();
         }
+
+        // A change of length is no flush: what is cut off after it is told.
+        for len in [30, 20, usize::MAX / 2] {
+            scratch.file().set_len(50).unwrap();
+            file.truncate(20).unwrap();
+            file.rewind().unwrap();
+            file.write_all(&pattern(20)).unwrap();
+            assert_eq!(file.resize(len).is_ok(), len <= 30);
+            scratch.file().set_len(5).unwrap();
+            let error = file.flush().unwrap_err().downcast::<firmmap::Error>().unwrap();
+            assert_eq!(error.fault_offset(), Some(5));
+        }
     }
 }
 
