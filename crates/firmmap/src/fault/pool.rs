@@ -80,14 +80,18 @@ impl List {
 
 /// The number of nodes without memory from the system: enough for the threads that usually fault at once.
 const FIRST: usize = 128;
-/// The number of bytes that are requested from the system at a time: on Linux with nodes for as many ranges as there can be areas. Windows
-/// would provide all of them at once.
-const CHUNK: usize = if cfg!(windows) { 64 * 1024 } else { 4 * 1024 * 1024 };
+/// The number of bytes that are requested beforehand: on Linux with two nodes, for a range and its report, for each area that there can be.
+#[cfg(linux_kernel)]
+const CHUNK: usize = 8 * 1024 * 1024;
+/// The number of bytes that are requested when they are needed, if there are so many.
+const PIECE: usize = 64 * 1024;
+/// With which there are some nodes.
+const LEAST: usize = 4 * 1024;
 
 static NODES: [Node; FIRST] = [const { Node::new() }; FIRST];
 /// The number of [`NODES`] that were taken.
 static USED: AtomicUsize = AtomicUsize::new(0);
-/// The next node of the chunk, and how many there are from it on.
+/// The next node of the memory that was requested last, and how many there are from it on.
 static NEXT: AtomicPtr<Node> = AtomicPtr::new(ptr::null_mut());
 static LEFT: AtomicUsize = AtomicUsize::new(0);
 static FREE: List = List::new();
@@ -109,12 +113,12 @@ impl Neighbours {
     }
 }
 
-/// Requests the first chunk. Not in the handler.
+/// Requests memory before it is needed. Not in the handler.
 #[cfg(linux_kernel)]
 pub(super) fn prepare() {
     let _blocked = os::block_signals();
     // Where addresses are limited, the program's maps need them more.
-    let _ = Pool::lock().request(CHUNK);
+    let _ = Pool::lock().request(CHUNK, CHUNK);
 }
 
 /// Whether any slot has a report.
@@ -144,22 +148,27 @@ impl Pool {
         let used = USED.load(Ordering::Relaxed);
         if let Some(node) = NODES.get(used) {
             USED.store(used + 1, Ordering::Relaxed);
+            if used > FIRST / 2 {
+                // While there are addresses to be had.
+                let _ = self.request(PIECE, LEAST);
+            }
             return Some(node);
         }
-        self.request(64 * 1024)?;
+        self.request(PIECE, LEAST)?;
         let node = NEXT.load(Ordering::Relaxed);
         NEXT.store(node.wrapping_add(1), Ordering::Relaxed);
         LEFT.store(LEFT.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
-        // SAFETY: in the chunk, which is never given back; its zeros are a node without a next one.
+        // SAFETY: in memory that is never given back; its zeros are a node without a next one.
         unsafe { node.as_ref() }
     }
 
-    /// Requests a chunk, where there is none with a node left: of `least` bytes, if the system has not more; `None` if it has none.
-    fn request(&self, least: usize) -> Option<()> {
+    /// Requests memory for nodes, where there is none left: `most` bytes, or half as many, and so on, down to `least`; `None` if the system
+    /// has none.
+    fn request(&self, most: usize, least: usize) -> Option<()> {
         if LEFT.load(Ordering::Relaxed) > 0 {
             return Some(());
         }
-        let mut len = CHUNK;
+        let mut len = most;
         let memory = loop {
             match os::memory_for_ever(len) {
                 Some(memory) => break memory,

@@ -45,8 +45,8 @@ mod linux {
     /// The number of units.
     static LEFT: AtomicUsize = AtomicUsize::new(0);
 
-    /// The address of the last area, zero while it is unmapped.
-    static LAST: AtomicUsize = AtomicUsize::new(0);
+    /// The addresses of the last areas, zero for those that are unmapped. One is enough, if no code of the program's takes it.
+    static LAST: [AtomicUsize; 8] = [const { AtomicUsize::new(0) }; 8];
     /// Whether a thread asks for areas.
     static ASKING: AtomicBool = AtomicBool::new(false);
     /// How often a thread lets others run, and tries again.
@@ -94,10 +94,11 @@ mod linux {
         pool::prepare();
         // A handler would wait for this thread.
         let _blocked = block_signals();
-        let _turn = Turn::take();
-        if LAST.load(Ordering::Relaxed) == 0 {
-            map_last();
+        let turn = Turn::take();
+        if !turn.0 {
+            return;
         }
+        map_last();
         let page = page_size();
         for place in RESERVE.iter().filter(|place| place.load(Ordering::Relaxed) == 0) {
             let flags = libc::MAP_PRIVATE | libc::MAP_ANON;
@@ -154,36 +155,38 @@ mod linux {
         }
     }
 
-    /// Maps the last area. The kernel merges shared memory with no other area.
+    /// Maps the last areas, as far as the system allows. The kernel merges shared memory with no other area.
     fn map_last() {
-        let flags = libc::MAP_SHARED | libc::MAP_ANON;
-        // SAFETY: a new mapping replaces nothing.
-        let area = unsafe { libc::mmap(ptr::null_mut(), page_size(), libc::PROT_NONE, flags, -1, 0) };
-        if area != libc::MAP_FAILED
-            && LAST.compare_exchange(0, area as usize, Ordering::AcqRel, Ordering::Relaxed).is_err()
-        {
-            // Another thread has mapped it.
-            // SAFETY: the new mapping is ours, and nobody else knows it.
-            unsafe { libc::munmap(area, page_size()) };
+        for place in LAST.iter().filter(|place| place.load(Ordering::Relaxed) == 0) {
+            let flags = libc::MAP_SHARED | libc::MAP_ANON;
+            // SAFETY: a new mapping replaces nothing.
+            let area = unsafe { libc::mmap(ptr::null_mut(), page_size(), libc::PROT_NONE, flags, -1, 0) };
+            if area == libc::MAP_FAILED {
+                return;
+            }
+            if place.compare_exchange(0, area as usize, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+                // Another thread has mapped it, as this one has waited too long for its turn.
+                // SAFETY: the new mapping is ours, and nobody else knows it.
+                unsafe { libc::munmap(area, page_size()) };
+            }
         }
     }
 
-    /// Makes a system call that replaces a whole area, with the last area unmapped meanwhile. Returns its result, an address.
+    /// Makes a system call that replaces a whole area, with one of the last areas unmapped meanwhile, or more of them where code of the
+    /// program's has taken that. Returns its result, an address.
     pub(crate) fn with_last_area(map: impl Fn() -> *mut c_void) -> Option<*mut c_void> {
         let _turn = Turn::take();
-        let last = LAST.swap(0, Ordering::AcqRel);
-        if last != 0 {
-            // SAFETY: the area is ours, and nobody else has it now.
-            unsafe { libc::munmap(last as *mut c_void, page_size()) };
-        }
         let result = (0..PATIENCE).find_map(|_| {
             let result = map();
-            let is_short = result == libc::MAP_FAILED && errno() == libc::ENOMEM;
-            if is_short {
-                // Code of the program's has taken the area.
-                pause();
+            if result != libc::MAP_FAILED || errno() != libc::ENOMEM {
+                return Some(result);
             }
-            (!is_short).then_some(result)
+            match LAST.iter().map(|place| place.swap(0, Ordering::AcqRel)).find(|&area| area != 0) {
+                // SAFETY: the area is ours, and nobody else has it now.
+                Some(area) => _ = unsafe { libc::munmap(area as *mut c_void, page_size()) },
+                None => pause(),
+            }
+            None
         });
         map_last();
         result.filter(|&result| result != libc::MAP_FAILED)
