@@ -5,8 +5,8 @@
 //! Each unit has three pages: one of zeros between two inaccessible ones, so that the kernel merges it with no other area. The page of
 //! zeros can also be moved to where zeros are needed, and extended, in processes that may no longer map memory (seccomp(2)).
 //!
-//! Beyond the limit the kernel also refuses what needs no further area, such as zeros in place of a whole one. So one area more is
-//! unmapped for the moment in which that is done, and mapped again. Meanwhile no other thread asks for areas here.
+//! Beyond the limit the kernel also refuses what needs no further area, such as zeros in place of a whole one. So there are a few areas more,
+//! one of which is unmapped for the moment in which that is done, and mapped again. Meanwhile no other thread asks for areas here.
 
 #[cfg(not(linux_kernel))]
 pub(super) use elsewhere::{move_zeros, with_areas, with_last_area};
