@@ -445,11 +445,11 @@ fn next_of_several(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'_, 
                 let open = state.as_mut().ok_or_else(closed_error)?;
                 several.has_views = open.has_writable_views();
                 let has_changed = several.changes != open.changes;
-                // What was searched ahead before may have changed; a search goes on, whatever others write meanwhile.
                 if is_first {
                     // What would be found ahead is likely to change as well.
                     several.cursor.set_one_by_one(has_changed || several.has_views);
                 }
+                // What was searched ahead before may have changed; a search goes on, whatever others write meanwhile.
                 if is_first && (has_changed || several.has_views) {
                     several.cursor.go_back(several.end);
                 } else if has_changed {

@@ -147,24 +147,26 @@ fn a_later_handler_like_faulthandler_again_and_again() {
     }
 }
 
-/// The last fault of the thread was one of ours, and its page is missing still: the signal is about something else.
-fn a_raised_signal_after_a_fault_that_is_still_one() {
+/// The last fault of the thread was one of ours, and its page is missing still: what `sends` a signal is about something else.
+fn after_a_fault_that_is_still_one(sends: impl FnOnce()) {
     install_handler(libc::SIG_DFL, 0);
     let pages = Pages::new(2);
     let map = pages.map(Access::Write);
     pages.truncate(0);
     assert_fault(map.get(1), 1..=1);
     so_far();
-    raise();
+    sends();
+}
+
+fn a_raised_signal_after_a_fault_that_is_still_one() {
+    after_a_fault_that_is_still_one(raise);
 }
 
 fn a_signal_from_another_thread_after_a_fault_that_is_still_one() {
-    install_handler(libc::SIG_DFL, 0);
-    let pages = Pages::new(2);
-    let map = pages.map(Access::Write);
-    pages.truncate(0);
-    assert_fault(map.get(1), 1..=1);
-    so_far();
+    after_a_fault_that_is_still_one(wait_for_a_signal_from_another_thread);
+}
+
+fn wait_for_a_signal_from_another_thread() {
     // SAFETY: always works.
     let this = unsafe { libc::pthread_self() } as usize;
     // SAFETY: this thread exists.

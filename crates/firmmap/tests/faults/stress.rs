@@ -281,7 +281,7 @@ fn a_storm_of_faults() {
     unsafe { libc::kill(other, libc::SIGKILL) };
     wait_for(other);
     assert!(tally.good > 0 && tally.failed > 0);
-    // The reserve has an area of shared memory, which has a name too.
+    // The reserve has areas of shared memory, which have a name too.
     assert_eq!(areas("(deleted)"), areas("/dev/zero (deleted)"), "maps of the files are left");
     assert_eq!(descriptors(), descriptors_before);
     // Zeros that were left behind would be one area for nearly every fault. The allocator and the threads have their own,

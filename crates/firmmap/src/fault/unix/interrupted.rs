@@ -22,10 +22,8 @@ pub(super) unsafe fn interrupted_a_handler_of_our_fault(context: *const c_void) 
     let stack = &context.uc_stack;
     let on_stack = stack_pointer.wrapping_sub(stack.ss_sp.addr()) < stack.ss_size;
     // The alternate stack can lie above the thread's, with what is left of a fault that was handled.
-    let limit = if on_stack { 0 } else { stack.ss_sp.addr() };
-    table::is_guarded(address)
-        && !can_be_used(address, written)
-        && (on_stack || saved::is_above(stack_pointer, limit, address))
+    let is_above = || saved::is_above(stack_pointer, stack.ss_sp.addr(), address);
+    table::is_guarded(address) && !can_be_used(address, written) && (on_stack || is_above())
 }
 
 /// The stack pointer of the interrupted code; the address of its thread's last faulting access, which is still there when the signal
