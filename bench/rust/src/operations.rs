@@ -1,13 +1,16 @@
 //! What is measured, and on which files.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::hint::black_box;
 use std::io::{Read, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::ptr;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::pairs::{Report, repeat, repeat_after};
@@ -124,6 +127,13 @@ fn map_and_drop(report: &mut Report, small: &Text) {
         ("memmap2", theirs()),
     );
     report.row("the same, without a descriptor", Some(1.0), ours, ("memmap2", theirs()));
+    let table = Mutex::new(BTreeMap::new());
+    report.row(
+        "bound: its system calls, and a BTreeMap of what is mapped",
+        None,
+        repeat(|| system_calls_and_an_entry(&small.file, &table)),
+        ("memmap2", theirs()),
+    );
     report.row(
         "map, read a byte, drop",
         None,
@@ -147,24 +157,42 @@ fn map_and_drop(report: &mut Report, small: &Text) {
     );
 }
 
+/// statx(2).
+fn status(descriptor: RawFd, mask: libc::c_uint) {
+    let mut status = MaybeUninit::<libc::statx>::uninit();
+    let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_SYNC_AS_STAT;
+    // SAFETY: the call fills the memory.
+    assert_eq!(unsafe { libc::statx(descriptor, c"".as_ptr(), flags, mask, status.as_mut_ptr()) }, 0);
+}
+
+/// A new mapping of 4 KiB of a file, which the caller unmaps.
+fn mapping(descriptor: RawFd) -> *mut libc::c_void {
+    // SAFETY: a new mapping.
+    let memory = unsafe { libc::mmap(ptr::null_mut(), 4 * KIB, libc::PROT_READ, libc::MAP_SHARED, descriptor, 0) };
+    assert_ne!(memory, libc::MAP_FAILED);
+    memory
+}
+
 /// What the system is asked for when a file is mapped with a descriptor of its own, and when that map is dropped.
 fn system_calls(file: &File) {
-    let status = |descriptor| {
-        let mut status = MaybeUninit::<libc::statx>::uninit();
-        let (mask, flags) = (libc::STATX_BASIC_STATS, libc::AT_EMPTY_PATH | libc::AT_STATX_SYNC_AS_STAT);
-        // SAFETY: the call fills the memory.
-        assert_eq!(unsafe { libc::statx(descriptor, c"".as_ptr(), flags, mask, status.as_mut_ptr()) }, 0);
-    };
-    status(file.as_raw_fd());
+    status(file.as_raw_fd(), libc::STATX_BASIC_STATS);
     // SAFETY: a new descriptor and a new mapping, which both end here.
     unsafe {
         let own = libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3);
-        let memory = libc::mmap(std::ptr::null_mut(), 4 * KIB, libc::PROT_READ, libc::MAP_SHARED, own, 0);
-        assert_ne!(memory, libc::MAP_FAILED);
-        libc::munmap(memory, 4 * KIB);
-        status(own);
+        libc::munmap(mapping(own), 4 * KIB);
+        status(own, libc::STATX_BASIC_STATS);
         libc::close(own);
     }
+}
+
+/// What the system is asked for without a descriptor, and the least by which a handler of faults could know the map.
+fn system_calls_and_an_entry(file: &File, table: &Mutex<BTreeMap<usize, usize>>) {
+    status(file.as_raw_fd(), libc::STATX_TYPE | libc::STATX_INO | libc::STATX_SIZE);
+    let memory = mapping(file.as_raw_fd());
+    table.lock().unwrap().insert(memory.addr(), 4 * KIB);
+    table.lock().unwrap().remove(&black_box(memory).addr());
+    // SAFETY: a new mapping, which ends here.
+    unsafe { libc::munmap(memory, 4 * KIB) };
 }
 
 /// Offsets all over a piece that stays in the processor's cache.

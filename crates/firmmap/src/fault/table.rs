@@ -145,7 +145,8 @@ pub(crate) fn withdraw(slot: &'static Slot) {
 
 /// Takes a slot out of the index. The table is locked. The slot of an empty map is not in the index.
 fn unlist(slot: &'static Slot) {
-    if slot.listed.swap(false, Ordering::Relaxed) {
+    if slot.listed.load(Ordering::Relaxed) {
+        slot.listed.store(false, Ordering::Relaxed);
         INDEX.remove(slot);
     }
 }

@@ -106,8 +106,9 @@ impl MmapOptions {
         }
         let how = if self.sparse { FileResize::Length } else { FileResize::Allocate };
         let change = FileChange { extend: mode.writes().then_some(how), empty: mode.empties() };
-        let (map, regular) = options.map_source(source, change)?;
-        let mut file = MappedFile::with_growth(map, mode.writes() && self.track_file && regular);
+        let info = source.info()?;
+        let growable = mode.writes() && self.track_file && info.regular;
+        let mut file = MappedFile::with_growth(options.map_source(source, info, change)?, growable);
         if mode == Mode::Append && file.growable {
             file.appends = Some(Appends::Always);
             file.position = file.map.len();

@@ -188,6 +188,7 @@ pub struct Mmap {
 
 impl Mmap {
     /// Maps `source`.
+    #[inline]
     pub(crate) fn new(origin: Origin, source: MapSource<'_>, offset: u64, len: usize) -> Result<Self> {
         // A fork that is already under way does not call a handler that is registered now: so this is done before the map can grow.
         let _ = sys::generation();
@@ -197,8 +198,10 @@ impl Mmap {
         } else {
             let (aligned, start, total) = range::aligned(offset, capacity, origin.parameters.granularity)?;
             let file = source.borrowed();
-            let region = Region::map(&origin.request(file, aligned, total), start, len, source.tracked());
-            region.map_err(|error| refused(file, error))?
+            match Region::map(&origin.request(file, aligned, total), start, len, source.tracked()) {
+                Ok(region) => region,
+                Err(error) => return Err(refused(file, error)),
+            }
         };
         let file = if let MapSource::Tracked(file) = source { Some(file) } else { None };
         Ok(Self { region, origin, file, offset, growth: Growth::default() })

@@ -476,7 +476,7 @@ impl MmapOptions {
         supported()?;
         let source = sys::source(file);
         let source = if self.track_file { OpenFile::Own(duplicate(source)?) } else { OpenFile::Lent(source) };
-        self.map_source(source, self.file_change()).map(|(map, _)| map)
+        self.map_open(source)
     }
 
     /// Maps a file that nobody can change or truncate any more as a plain slice: no promise is needed.
@@ -509,21 +509,20 @@ impl MmapOptions {
         }
         let options = options.beyond_end(false).extend(false);
         let source = if self.track_file { OpenFile::Own(file) } else { OpenFile::Lent(sys::source(&file)) };
-        let (map, _) = options.map_source(source, options.file_change())?;
-        Ok(MmapBytes::new(map))
+        options.map_open(source).map(MmapBytes::new)
     }
 
-    /// What may be done to the file, without a mode.
-    fn file_change(&self) -> FileChange {
-        FileChange { extend: self.extend.then_some(FileResize::Length), empty: false }
+    /// Maps a file, without a mode.
+    fn map_open(&self, file: OpenFile<'_>) -> Result<Mmap> {
+        let info = file.info()?;
+        self.map_source(file, info, FileChange { extend: self.extend.then_some(FileResize::Length), empty: false })
     }
 
-    /// Maps a file, changing it as `change` says, and returns whether it is a regular file. After an error the file is unchanged.
-    pub(crate) fn map_source(&self, file: OpenFile<'_>, change: FileChange) -> Result<(Mmap, bool)> {
+    /// Maps a file, of which the system has said `info`, changing it as `change` says. After an error the file is unchanged.
+    #[inline]
+    pub(crate) fn map_source(&self, file: OpenFile<'_>, info: FileInfo, change: FileChange) -> Result<Mmap> {
         #[cfg(windows)]
         self.check_tag()?;
-        sys::sync_before_mapping(file.source());
-        let info = info_of(file.source())?;
         let device_len = if info.regular { None } else { sys::device_len(file.source()) };
         let info = FileInfo { len: device_len.unwrap_or(info.len), ..info };
         let len = match self.len {
@@ -568,16 +567,32 @@ impl MmapOptions {
         {
             sys::check_writable(file).map_err(|error| Error::os("mapping", error))?;
         }
-        let Some(file) = changed.map(|file| TrackedFile::new(file, &info)) else {
-            return Ok((Mmap::new(origin, source, self.offset, len)?, info.regular));
-        };
+        let Some(file) = changed else { return Mmap::new(origin, source, self.offset, len) };
+        let file = TrackedFile::new(file, &info);
         let longer = extend.map(|how| FileLenChange { file: Some(&file), old: info.len, new: end, how });
+        self.map_changed(origin, source, len, &file, longer, empty.then_some(info.len.max(end)))
+    }
+
+    /// Maps `len` bytes of `source`, and makes its file, which `file` is too, `longer`, or one of zeros that has `empty` bytes now.
+    #[cold]
+    fn map_changed(
+        &self,
+        origin: Origin,
+        source: MapSource<'_>,
+        len: usize,
+        file: &TrackedFile,
+        longer: Option<FileLenChange<'_>>,
+        empty: Option<u64>,
+    ) -> Result<Mmap> {
         let lengthen = || match &longer {
             Some(longer) => longer.apply().map_err(|error| Error::os("making the file longer", error)),
             None => Ok(()),
         };
         let undo = || longer.iter().for_each(FileLenChange::undo);
-        let clear = || if empty { empty_file(&file, info.len.max(end), end, self.sparse) } else { Ok(()) };
+        let clear = || match empty {
+            Some(old_len) => empty_file(file, old_len, self.offset + len as u64, self.sparse),
+            None => Ok(()),
+        };
         if origin.reserves() {
             // A mapping may reach beyond the end of its file, so that only the change is left to fail. To undo that may be forbidden: a file
             // that is sealed or append-only can become longer, and not shorter.
@@ -591,14 +606,14 @@ impl MmapOptions {
                 // The flag has read what was there before. What it cannot read is no error.
                 let _ = map.prefetch(..);
             }
-            return Ok((map, info.regular));
+            return Ok(map);
         }
         // Otherwise it may not, so whether mapping succeeds is tried with the old bytes.
         lengthen()?;
         let old = MapSource::Borrowed(sys::source(file.fresh()));
-        let tried = if empty { Mmap::new(origin.clone(), old, self.offset, len).map(drop) } else { Ok(()) };
+        let tried = if empty.is_some() { Mmap::new(origin.clone(), old, self.offset, len).map(drop) } else { Ok(()) };
         let map = tried.and_then(|()| clear()).and_then(|()| Mmap::new(origin, source, self.offset, len));
-        Ok((map.inspect_err(|_| undo())?, info.regular))
+        map.inspect_err(|_| undo())
     }
 
     /// Opens the file at `path`, for writing if [`access`](Self::access) needs it, and maps it.
@@ -620,7 +635,7 @@ impl MmapOptions {
         let result = file.map_err(opening).and_then(|file| {
             // Nobody else has the descriptor: no duplicate is needed.
             let source = if self.track_file { OpenFile::Own(file) } else { OpenFile::Lent(sys::source(&file)) };
-            self.map_source(source, self.file_change()).map(|(map, _)| map)
+            self.map_open(source)
         });
         result.map_err(|error| error.at(path))
     }
@@ -697,6 +712,7 @@ impl MmapOptions {
     }
 
     /// The parameters that these options amount to.
+    #[inline]
     fn origin(&self, source: Option<Source<'_>>, granularity: usize) -> Origin {
         let anonymous = source.is_none();
         // Read-only anonymous memory would be zeros for ever.
@@ -767,6 +783,23 @@ impl OpenFile<'_> {
             Self::Own(file) => sys::source(file),
         }
     }
+
+    /// What the system says of the file. One that only pretends to be empty is an error.
+    #[inline]
+    pub(crate) fn info(&self) -> Result<FileInfo> {
+        let source = self.source();
+        sys::sync_before_mapping(source);
+        loop {
+            let info = sys::file_info(source).map_err(reading_the_length)?;
+            if !info.regular || info.len > 0 || !sys::has_hidden_bytes(source) {
+                return Ok(info);
+            }
+            // Unless somebody has just written them.
+            if sys::file_info(source).map_err(reading_the_length)?.len == 0 {
+                return Err(Detail::PseudoFile.into());
+            }
+        }
+    }
 }
 
 /// What creating a map may do to its file.
@@ -812,20 +845,6 @@ fn clear(file: &File, end: u64) -> io::Result<()> {
         done += len;
     }
     Ok(())
-}
-
-/// What the system says of a file. One that only pretends to be empty is an error.
-fn info_of(source: Source<'_>) -> Result<FileInfo> {
-    loop {
-        let info = sys::file_info(source).map_err(reading_the_length)?;
-        if !info.regular || info.len > 0 || !sys::has_hidden_bytes(source) {
-            return Ok(info);
-        }
-        // Unless somebody has just written them.
-        if sys::file_info(source).map_err(reading_the_length)?.len == 0 {
-            return Err(Detail::PseudoFile.into());
-        }
-    }
 }
 
 pub(crate) fn duplicate(source: Source<'_>) -> Result<File> {

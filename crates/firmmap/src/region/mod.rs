@@ -71,17 +71,26 @@ impl Region {
 
     /// Maps `request`, whose length includes the `start` bytes before the region and the spare capacity past `len`. `file` is the
     /// map's own descriptor.
+    #[inline(always)]
     pub(crate) fn map(request: &Request<'_>, start: usize, len: usize, file: Option<&TrackedFile>) -> io::Result<Self> {
         #[cfg(target_arch = "x86_64")]
         crate::processor::detect();
-        let mut region = Self::empty();
-        let mapping = region.mapping.insert(Mapping::new(request)?);
-        region.slot = fault::register(&mapping.info(request, file, start));
-        (region.start, region.capacity, *region.len.get_mut()) = (start, request.len - start, len);
-        region.readable = is_readable(request.parameters.protection);
-        region.place();
-        region.prepare_fast_paths();
-        Ok(region)
+        let mapping = Mapping::new(request)?;
+        let slot = fault::register(&mapping.info(request, file, start));
+        let readable = is_readable(request.parameters.protection);
+        Ok(Self {
+            // `start` is less than the mapping's length.
+            first: AtomicPtr::new(mapping.base().wrapping_add(start)),
+            mapping: Some(mapping),
+            start,
+            len: AtomicUsize::new(len),
+            capacity: request.len - start,
+            slot,
+            readable,
+            readable_len: AtomicUsize::new(if readable { len } else { 0 }),
+            fast_slot: slot.unwrap_or(&fault::UNGUARDED),
+            lent: AtomicBool::new(false),
+        })
     }
 
     #[inline]

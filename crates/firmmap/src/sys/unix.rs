@@ -52,6 +52,7 @@ pub(crate) fn granularity() -> usize {
 /// On Linux not fstat(2): whoever asks it (6.13) for the time of the last change makes the next write note a new and exact time,
 /// which on ext4 takes longer than the write itself. statx(2) can ask for less.
 #[allow(clippy::unnecessary_cast, clippy::useless_conversion, reason = "the numbers have another type on every system")]
+#[inline]
 pub(crate) fn file_info(source: Source<'_>) -> io::Result<FileInfo> {
     #[cfg(target_os = "linux")]
     {
@@ -90,6 +91,7 @@ pub(crate) fn file_info(source: Source<'_>) -> io::Result<FileInfo> {
 }
 
 #[allow(clippy::unnecessary_cast, clippy::useless_conversion, reason = "the numbers have another type on every system")]
+#[inline]
 fn info(source: Source<'_>, mode: u32, len: u64, block: usize, id: FileId) -> FileInfo {
     let regular = mode & u32::from(libc::S_IFMT) == u32::from(libc::S_IFREG);
     let granularity = huge_page_of(source, block).unwrap_or_else(page_size);
@@ -166,6 +168,7 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
+    #[inline]
     pub(crate) fn new(request: &Request<'_>) -> io::Result<Self> {
         let (mapped_len, unit) = mapped_len(request)?;
         Ok(Self { base: map(request, mapped_len)?, len: request.len, mapped_len, page_size: unit })
@@ -418,6 +421,7 @@ impl Drop for Mapping {
 }
 
 /// mmap(2).
+#[inline]
 fn map(request: &Request<'_>, mapped_len: usize) -> io::Result<NonNull<u8>> {
     #[cfg(not(linux_kernel))]
     use libc::{mmap, off_t};
