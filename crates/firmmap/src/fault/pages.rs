@@ -65,19 +65,24 @@ pub(crate) fn without_pages(mapping: &MappingInfo) -> usize {
 /// Maps zeros in place of a range, whose pages may have been moved aside; if the system refuses, they are moved back.
 fn replace(mapping: &MappingInfo, range: ZeroedRange) -> Option<ZeroedRange> {
     let zeros = reserve::with_areas(|| map_zeros(mapping, &range));
-    if zeros.is_some() || reserve::move_zeros(range.start, range.len, mapping.protection | libc::PROT_READ) {
+    if zeros.is_ok() || reserve::move_zeros(range.start, range.len, mapping.protection | libc::PROT_READ) {
         return Some(range);
     }
     move_back(&range);
     None
 }
 
-/// The system call that maps zeros in place of a range.
+/// Maps zeros in place of a range. Returns what the system call does.
 fn map_zeros(mapping: &MappingInfo, range: &ZeroedRange) -> *mut c_void {
     let protection = mapping.protection | libc::PROT_READ;
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_FIXED | NORESERVE;
-    // SAFETY: the range is in our mapping, whose slot is locked: it is still ours.
-    unsafe { libc::mmap(range.start as *mut c_void, range.len, protection, flags, -1, 0) }
+    let map = |kind| {
+        let flags = kind | libc::MAP_ANON | libc::MAP_FIXED | NORESERVE;
+        // SAFETY: the range is in our mapping, whose slot is locked: it is still ours.
+        unsafe { libc::mmap(range.start as *mut c_void, range.len, protection, flags, -1, 0) }
+    };
+    let zeros = map(libc::MAP_PRIVATE);
+    // What can be written to and is private counts as data, of which a process may have no more (`RLIMIT_DATA`).
+    if zeros == libc::MAP_FAILED { map(libc::MAP_SHARED) } else { zeros }
 }
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "netbsd", target_vendor = "apple"))]
@@ -117,7 +122,7 @@ fn move_away(mapping: &MappingInfo, range: ZeroedRange) -> Option<ZeroedRange> {
     let move_it = || unsafe { libc::mremap(start, range.len, range.len, flags, ptr::null_mut::<c_void>()) };
     // Where the pages can be mapped again, the rest of the reserve is better kept for the zeros.
     let stash = if mapping.fd < 0 { reserve::with_areas(move_it) } else { reserve::with_few_areas(move_it) };
-    stash.map(|stash| ZeroedRange { stash: stash as usize, ..range })
+    stash.ok().map(|stash| ZeroedRange { stash: stash as usize, ..range })
 }
 
 #[cfg(not(linux_kernel))]
@@ -142,7 +147,7 @@ fn move_to(from: *mut c_void, range: &ZeroedRange) -> bool {
     let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
     let start = range.start as *mut c_void;
     // SAFETY: what is at `from` is ours, and nobody else knows it; the range is in our mapping, whose slot is locked.
-    reserve::with_areas(|| unsafe { libc::mremap(from, range.len, range.len, flags, start) }).is_some()
+    reserve::with_areas(|| unsafe { libc::mremap(from, range.len, range.len, flags, start) }).is_ok()
 }
 
 /// Undoes [`zero_fill`]. `false` if the system refuses: the zeros are still there then.
@@ -175,26 +180,36 @@ fn map_again(mapping: &MappingInfo, range: &ZeroedRange) -> bool {
     if mapping.page_size == page_size() {
         // SAFETY: a new mapping replaces nothing; the descriptor is that of our mapping, whose slot is locked.
         let map = || unsafe { mmap(ptr::null_mut(), range.len, mapping.protection, flags, mapping.fd, offset as _) };
-        let Some(new) = reserve::with_areas(map) else { return false };
-        if move_to(new, range) {
-            return true;
+        match reserve::with_areas(map) {
+            Ok(new) if move_to(new, range) => return true,
+            // It can be mapped, but not moved (a filter of system calls): map it in place.
+            // SAFETY: nobody knows the new mapping yet.
+            Ok(new) => _ = unsafe { libc::munmap(new, range.len) },
+            // The process may have no more addresses, or locked memory: in place it has them already.
+            Err(libc::ENOMEM | libc::EAGAIN) => {}
+            Err(_) => return false,
         }
-        // SAFETY: nobody knows the new mapping yet.
-        unsafe { libc::munmap(new, range.len) };
-        // It can be mapped, but not moved (a filter of system calls): map it in place.
     }
     // A writable mapping of a file of huge pages would extend the file.
     let write = if mapping.page_size == page_size() { 0 } else { libc::PROT_WRITE };
     let (protection, flags) = (mapping.protection & !write, flags | libc::MAP_FIXED);
     // SAFETY: the range is in our mapping, whose slot is locked: it is still ours, and so is the descriptor.
     let map = || unsafe { mmap(start, range.len, protection, flags, mapping.fd, offset as _) };
-    if reserve::with_areas(map).is_none() {
-        // There may be a gap now.
-        replace(mapping, ZeroedRange { stash: 0, ..*range });
+    if reserve::with_areas(map).is_err() {
+        // There may be a gap now. If not, no zeros are to be taken from the reserve.
+        if !is_mapped(range) {
+            replace(mapping, ZeroedRange { stash: 0, ..*range });
+        }
         return false;
     }
     // SAFETY: as above.
     protection == mapping.protection || unsafe { libc::mprotect(start, range.len, mapping.protection) } == 0
+}
+
+/// Whether something is mapped everywhere in a range: msync(2), which does nothing else on Linux.
+fn is_mapped(range: &ZeroedRange) -> bool {
+    // SAFETY: the call does not change memory.
+    cfg!(linux_kernel) && unsafe { libc::msync(range.start as *mut c_void, range.len, libc::MS_ASYNC) } == 0
 }
 
 #[cfg(not(linux_kernel))]

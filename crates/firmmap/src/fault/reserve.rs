@@ -7,6 +7,9 @@
 //!
 //! Beyond the limit the kernel also refuses what needs no further area, such as zeros in place of a whole one. So there are a few areas more,
 //! one of which is unmapped for the moment in which that is done, and mapped again. Meanwhile no other thread asks for areas here.
+//!
+//! The same error stands for limits of addresses and of data (`RLIMIT_AS`, `RLIMIT_DATA`), against which areas do not help: which of them it
+//! was is found by splitting an area that is there for that alone.
 
 #[cfg(not(linux_kernel))]
 pub(super) use elsewhere::{move_zeros, with_areas, with_last_area};
@@ -47,6 +50,10 @@ mod linux {
 
     /// The addresses of the last areas, zero for those that are unmapped. One is enough, if no code of the program's takes it.
     static LAST: [AtomicUsize; 8] = [const { AtomicUsize::new(0) }; 8];
+    /// The address of an inaccessible area, parts of which can be made areas of their own; zero if there is none.
+    static PROBE: AtomicUsize = AtomicUsize::new(0);
+    /// Those parts, as numbers of pages. With each of them there are two areas more; no call above needs more than four.
+    const PARTS: [usize; 3] = [1, 3, 5];
     /// Whether a thread asks for areas.
     static ASKING: AtomicBool = AtomicBool::new(false);
     /// How often a thread lets others run, and tries again.
@@ -98,8 +105,10 @@ mod linux {
         if !turn.0 {
             return;
         }
-        map_last();
         let page = page_size();
+        // A page more than the last part, which so lies between two others.
+        map_area(&PROBE, (PARTS[PARTS.len() - 1] + 2) * page);
+        map_last();
         for place in RESERVE.iter().filter(|place| place.load(Ordering::Relaxed) == 0) {
             let flags = libc::MAP_PRIVATE | libc::MAP_ANON;
             // SAFETY: a new mapping replaces nothing.
@@ -120,6 +129,21 @@ mod linux {
         }
     }
 
+    /// Whether there are too few areas, or it is not known. It is this thread's turn.
+    fn are_areas_short() -> bool {
+        let (probe, page) = (PROBE.load(Ordering::Acquire), page_size());
+        let protect = |part: usize, protection| {
+            // SAFETY: the area is ours, and nobody uses its memory.
+            unsafe { libc::mprotect((probe + part * page) as *mut c_void, page, protection) == 0 }
+        };
+        // To change the protection of a part takes areas, and neither addresses nor memory.
+        let is_short = probe == 0 || !PARTS.iter().all(|&part| protect(part, libc::PROT_READ));
+        if probe != 0 {
+            PARTS.iter().for_each(|&part| _ = protect(part, libc::PROT_NONE));
+        }
+        is_short
+    }
+
     /// Takes a unit, if more than `kept` are left.
     fn take(kept: usize) -> Option<*mut c_void> {
         let less = |left: usize| (left > kept).then(|| left - 1);
@@ -128,58 +152,83 @@ mod linux {
         Some(unit as *mut c_void)
     }
 
-    /// Repeats a system call that maps memory until it succeeds, giving up units of the reserve while there are too few areas. Returns
-    /// its result, an address.
-    pub(crate) fn with_areas(map: impl Fn() -> *mut c_void) -> Option<*mut c_void> {
-        with(0, map)
-    }
-
-    /// As [`with_areas`], but keeps some of the reserve.
-    pub(crate) fn with_few_areas(map: impl Fn() -> *mut c_void) -> Option<*mut c_void> {
-        with(KEPT, map)
-    }
-
-    fn with(kept: usize, map: impl Fn() -> *mut c_void) -> Option<*mut c_void> {
-        let _turn = Turn::take();
-        loop {
-            let result = map();
-            if result != libc::MAP_FAILED {
-                return Some(result);
-            }
-            if errno() != libc::ENOMEM {
-                return None;
-            }
-            let unit = take(kept)?;
-            // SAFETY: the unit is ours, and nobody else has it now.
+    /// Gives a unit back that was taken, and is whole.
+    fn put_back(unit: *mut c_void) {
+        let is_free = |place: &&AtomicUsize| {
+            place.compare_exchange(0, unit as usize, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        };
+        if RESERVE.iter().find(is_free).is_some() {
+            LEFT.fetch_add(1, Ordering::AcqRel);
+        } else {
+            // SAFETY: the unit is ours, and nobody else has it.
             unsafe { libc::munmap(unit, 3 * page_size()) };
         }
     }
 
-    /// Maps the last areas, as far as the system allows. The kernel merges shared memory with no other area.
-    fn map_last() {
-        for place in LAST.iter().filter(|place| place.load(Ordering::Relaxed) == 0) {
-            let flags = libc::MAP_SHARED | libc::MAP_ANON;
-            // SAFETY: a new mapping replaces nothing.
-            let area = unsafe { libc::mmap(ptr::null_mut(), page_size(), libc::PROT_NONE, flags, -1, 0) };
-            if area == libc::MAP_FAILED {
-                return;
-            }
-            if place.compare_exchange(0, area as usize, Ordering::AcqRel, Ordering::Relaxed).is_err() {
-                // Another thread has mapped it, as this one has waited too long for its turn.
-                // SAFETY: the new mapping is ours, and nobody else knows it.
-                unsafe { libc::munmap(area, page_size()) };
+    /// Repeats a system call that maps memory until it succeeds, giving up units of the reserve while there are too few areas. Returns
+    /// its result, an address, or the number of its error.
+    pub(crate) fn with_areas(map: impl Fn() -> *mut c_void) -> Result<*mut c_void, c_int> {
+        with(0, map)
+    }
+
+    /// As [`with_areas`], but keeps some of the reserve.
+    pub(crate) fn with_few_areas(map: impl Fn() -> *mut c_void) -> Result<*mut c_void, c_int> {
+        with(KEPT, map)
+    }
+
+    fn with(kept: usize, map: impl Fn() -> *mut c_void) -> Result<*mut c_void, c_int> {
+        let _turn = Turn::take();
+        loop {
+            match result(map()) {
+                // Others may have given areas back meanwhile.
+                Err(libc::ENOMEM) if !are_areas_short() => return result(map()),
+                Err(libc::ENOMEM) => {
+                    let unit = take(kept).ok_or(libc::ENOMEM)?;
+                    // SAFETY: the unit is ours, and nobody else has it now.
+                    unsafe { libc::munmap(unit, 3 * page_size()) };
+                }
+                result => return result,
             }
         }
+    }
+
+    /// The result of a system call that maps memory, or the number of its error.
+    fn result(address: *mut c_void) -> Result<*mut c_void, c_int> {
+        if address == libc::MAP_FAILED { Err(errno()) } else { Ok(address) }
+    }
+
+    /// Maps the last areas, as far as the system allows.
+    fn map_last() {
+        LAST.iter().all(|place| map_area(place, page_size()));
+    }
+
+    /// Maps an inaccessible area, if `place` has none. The kernel merges shared memory with no other area. Returns whether there is one now.
+    fn map_area(place: &AtomicUsize, len: usize) -> bool {
+        if place.load(Ordering::Relaxed) != 0 {
+            return true;
+        }
+        let flags = libc::MAP_SHARED | libc::MAP_ANON;
+        // SAFETY: a new mapping replaces nothing.
+        let area = unsafe { libc::mmap(ptr::null_mut(), len, libc::PROT_NONE, flags, -1, 0) };
+        if area == libc::MAP_FAILED {
+            return false;
+        }
+        if place.compare_exchange(0, area as usize, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            // Another thread has mapped it, as this one has waited too long for its turn.
+            // SAFETY: the new mapping is ours, and nobody else knows it.
+            unsafe { libc::munmap(area, len) };
+        }
+        true
     }
 
     /// Makes a system call that replaces a whole area, with one of the last areas unmapped meanwhile, or more of them where code of the
     /// program's has taken that. Returns its result, an address.
     pub(crate) fn with_last_area(map: impl Fn() -> *mut c_void) -> Option<*mut c_void> {
         let _turn = Turn::take();
-        let result = (0..PATIENCE).find_map(|_| {
-            let result = map();
-            if result != libc::MAP_FAILED || errno() != libc::ENOMEM {
-                return Some(result);
+        let found = (0..PATIENCE).find_map(|_| {
+            match result(map()) {
+                Err(libc::ENOMEM) if are_areas_short() => {}
+                result => return Some(result),
             }
             match LAST.iter().map(|place| place.swap(0, Ordering::AcqRel)).find(|&area| area != 0) {
                 // SAFETY: the area is ours, and nobody else has it now.
@@ -189,29 +238,38 @@ mod linux {
             None
         });
         map_last();
-        result.filter(|&result| result != libc::MAP_FAILED)
+        found?.ok()
     }
 
     /// Replaces what is at `start` by zeros, without mapping memory.
     pub(crate) fn move_zeros(start: usize, len: usize, protection: c_int) -> bool {
         let _turn = Turn::take();
-        let Some(unit) = take(0) else { return false };
         let page = page_size();
-        let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+        // Units that are used up are no more than what can do without one page after another.
+        let Some(unit) = take(if len > page { KEPT } else { 0 }) else { return false };
         let (zeros, start) = (unit.wrapping_byte_add(page), start as *mut c_void);
-        // SAFETY: the page is ours, and so is what it replaces, which callers ensure.
-        let moved = unsafe { libc::mremap(zeros, page, len, flags, start) } != libc::MAP_FAILED;
+        let move_to_start = |flags| {
+            let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | flags;
+            // SAFETY: the page is ours, and so is what it replaces, which callers ensure.
+            unsafe { libc::mremap(zeros, page, len, flags, start) != libc::MAP_FAILED }
+        };
+        // One page can leave another one behind, where there may be one more: then the unit can be used again.
+        let leaves_one = len == page && move_to_start(libc::MREMAP_DONTUNMAP);
+        let moved = leaves_one || move_to_start(0);
         if moved && protection != libc::PROT_READ | libc::PROT_WRITE {
             // If that fails, the zeros only allow more than the pages did.
             // SAFETY: as above.
             unsafe { libc::mprotect(start, len, protection) };
         }
-        // SAFETY: the unit, or what is left of it, is ours.
-        unsafe { libc::munmap(unit, page) };
-        let rest = unit.wrapping_byte_add(if moved { 2 * page } else { page });
-        // SAFETY: as above.
-        unsafe { libc::munmap(rest, if moved { page } else { 2 * page }) };
-        moved
+        if leaves_one || !moved {
+            put_back(unit);
+            return moved;
+        }
+        for rest in [unit, unit.wrapping_byte_add(2 * page)] {
+            // SAFETY: what is left of the unit is ours.
+            unsafe { libc::munmap(rest, page) };
+        }
+        true
     }
 
     fn errno() -> c_int {
@@ -223,13 +281,14 @@ mod linux {
 mod elsewhere {
     use libc::{c_int, c_void};
 
-    pub(crate) fn with_areas(map: impl FnOnce() -> *mut c_void) -> Option<*mut c_void> {
+    pub(crate) fn with_areas(map: impl FnOnce() -> *mut c_void) -> Result<*mut c_void, c_int> {
         let result = map();
-        (result != libc::MAP_FAILED).then_some(result)
+        let error = || std::io::Error::last_os_error().raw_os_error().unwrap_or(0);
+        if result == libc::MAP_FAILED { Err(error()) } else { Ok(result) }
     }
 
     pub(crate) fn with_last_area(map: impl FnOnce() -> *mut c_void) -> Option<*mut c_void> {
-        with_areas(map)
+        with_areas(map).ok()
     }
 
     pub(crate) fn move_zeros(_start: usize, _len: usize, _protection: c_int) -> bool {

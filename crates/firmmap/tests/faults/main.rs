@@ -23,6 +23,8 @@ mod foreign_signals;
 mod fork;
 #[cfg(linux_kernel)]
 mod later_handlers;
+#[cfg(linux_kernel)]
+mod limits;
 #[cfg(unix)]
 mod operations;
 #[cfg(linux_kernel)]
