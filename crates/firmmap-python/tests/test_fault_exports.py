@@ -1429,30 +1429,6 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
         assert areas("victim") == 0
 
 
-def test_a_fault_in_a_trace_function_while_another_one_is_told() -> None:
-    """F3: told to the program, which goes on: CPython 3.11, tracing, waits for pending calls at one instruction."""
-    out, err = lives("""
-        import firmmap
-        file, m = mapped(firmmap)
-        view = memoryview(m)
-        file.truncate(0)
-
-        def trace(frame, event, argument):
-            view[PAGE]
-            return trace
-
-        sys.settrace(trace)
-        try:
-            (lambda: 1)()
-            int(3)
-        except firmmap.MapFaultError:
-            print("told")
-        finally:
-            sys.settrace(None)
-    """)
-    assert (out, err) == ("told\n", "")
-
-
 def test_code_that_clears_exceptions() -> None:
     """F3: a warning, or a file that closes itself, just after the access loses nobody's exception."""
     run_alone("cleared_faults.py")

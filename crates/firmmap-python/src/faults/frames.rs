@@ -8,7 +8,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use super::interpreter::{Interpreter, Kept};
+use super::interpreter::{self, Interpreter, Kept};
 use crate::args::{exact_int, python_uint};
 use crate::sys::exception::{Exception, PyResult};
 use crate::sys::objects::{attribute, call, new_string};
@@ -111,6 +111,9 @@ static ENTERED: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
 pub(super) fn place(py: Python<'_>) -> Place {
     let place = running(py).and_then(|frame| {
         let Some(frame) = frame else { return Ok(Place::Nowhere) };
+        if is_tracing(&frame)? {
+            return Ok(Place::Later);
+        }
         let [entered @ .., at] = ENTERED.each_ref().map(|number| number.load(Ordering::Relaxed));
         if entered[0] != 0 {
             let here = instruction(py);
@@ -218,6 +221,55 @@ fn place_from(mut frame: Bound<'_, PyAny>) -> PyResult<Place> {
             None if matches!(found, Place::Later | Place::Cleared | Place::Entered) => return Ok(Place::Afterwards),
             None => return Ok(Place::Nowhere),
         };
+    }
+}
+
+/// Whether a frame runs a function that traces or profiles the program (`sys.settrace`), or was called by one: CPython takes a function away
+/// that such an exception leaves, and debuggers and coverage.py go on without it.
+fn is_tracing(frame: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let Some(here) = interpreter::current(frame.py()) else { return Ok(false) };
+    let mut tracers = Vec::new();
+    for getter in [Kept::GetTrace, Kept::GetProfile] {
+        let tracer = here.get(frame.py(), getter).map(|getter| call(&getter, [])).transpose()?;
+        tracers.extend(tracer.filter(|tracer| !tracer.is_none()));
+    }
+    let mut frame = frame.clone();
+    while !tracers.is_empty() {
+        let Some(caller) = caller(&frame)? else { break };
+        let local = attribute(&caller, c"f_trace")?;
+        for tracer in tracers.iter().chain([&local]) {
+            if is_of(&frame, tracer)? {
+                return Ok(true);
+            }
+        }
+        frame = caller;
+    }
+    Ok(false)
+}
+
+/// Whether a frame runs `callable`, if that is a function or a bound method: its code would be told to audit hooks.
+fn is_of(frame: &Bound<'_, PyAny>, callable: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let Some(function) = function_of(callable) else { return Ok(false) };
+    let Ok(globals) = attribute(&function, c"__globals__") else { return Ok(false) };
+    if !globals.is(&attribute(frame, c"f_globals")?) {
+        return Ok(false);
+    }
+    let name = attribute(&function, c"__qualname__")?.cast_into::<PyString>()?;
+    let of_code = attribute(&code(frame), c"co_qualname")?.cast_into::<PyString>()?;
+    Ok(text(&name)? == text(&of_code)?)
+}
+
+/// The function of a bound method, or the callable itself; `None` if its class could be one of Python code.
+fn function_of<'py>(callable: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+    // SAFETY: alive, as a reference to it is.
+    let class = unsafe { ffi::Py_TYPE(callable.as_ptr()) };
+    // SAFETY: alive, as an instance of it is.
+    if unsafe { ffi::PyType_GetFlags(class) } & ffi::Py_TPFLAGS_HEAPTYPE != 0 {
+        return None;
+    }
+    match attribute(callable, c"__func__") {
+        Ok(function) => function_of(&function),
+        Err(_) => Some(callable.clone()),
     }
 }
 

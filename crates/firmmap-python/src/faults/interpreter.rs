@@ -27,9 +27,13 @@ pub(crate) enum Kept {
     MakeError,
     /// `sys._current_frames`.
     CurrentFrames,
+    /// `sys.gettrace`.
+    GetTrace,
+    /// `sys.getprofile`.
+    GetProfile,
 }
 
-const KEPT: usize = Kept::CurrentFrames as usize + 1;
+const KEPT: usize = Kept::GetProfile as usize + 1;
 
 /// How many threads of one interpreter can be recorded. A signal handler cannot allocate memory for more.
 pub(super) const THREADS: usize = 512;

@@ -318,6 +318,7 @@ fn raise(py: Python<'_>) -> PyResult<c_int> {
     }
     frames::forget_entered();
     POSTPONED.store(0, Ordering::Relaxed);
+    REPEATED.store(0, Ordering::Relaxed);
     REQUESTED.store(0, Ordering::SeqCst);
     let exception = match super::deliver(py) {
         Ok(None) => return Ok(0),

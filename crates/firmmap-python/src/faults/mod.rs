@@ -28,7 +28,12 @@ type Names<'a, 'py> = Option<&'a Bound<'py, PyDict>>;
 pub(crate) fn register(py: Python<'_>) -> PyResult<()> {
     let here = interpreter::register(py)?;
     here.keep(Kept::UnsupportedOperation, class(py.import("io")?.getattr("UnsupportedOperation")?)?);
-    here.keep(Kept::CurrentFrames, py.import("sys")?.getattr("_current_frames")?);
+    let sys = py.import("sys")?;
+    for (kept, name) in
+        [(Kept::CurrentFrames, "_current_frames"), (Kept::GetTrace, "gettrace"), (Kept::GetProfile, "getprofile")]
+    {
+        here.keep(kept, sys.getattr(name)?);
+    }
     Ok(())
 }
 

@@ -1,0 +1,108 @@
+"""F3: faults of programs that are traced, profiled or debugged."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+from fault_support import lives, only_linux
+
+pytestmark = only_linux
+
+# A function that reads a missing byte of a view, and whoever it is that watches it.
+WATCHED = """
+import firmmap
+
+file, m = mapped(firmmap)
+view = memoryview(m)
+file.truncate(PAGE)
+seen = []
+
+def watched(offset):
+    try:
+        view[offset]
+        seen.append("read")
+        int("3")
+        seen.append("not told")
+    except firmmap.MapFaultError as error:
+        seen.append(error.offset - offset)
+    seen.append("gone on")
+
+def helped(frame):
+    return frame.f_lineno
+
+def watch(frame, event, argument):
+    helped(frame)
+    return watch
+
+class Watch:
+    def watch(self, frame, event, argument):
+        helped(frame)
+        return self.watch
+"""
+
+
+@pytest.mark.parametrize("how", ["trace", "profile"])
+@pytest.mark.parametrize("watcher", ["watch", "Watch().watch", "lambda *_: watch"])
+def test_a_function_that_watches_the_program(how: str, watcher: str) -> None:
+    """F3: the program is told, and not the function, which CPython would take away."""
+    script = f"""
+    watcher = {watcher}
+    for _ in range(20):
+        sys.set{how}(watcher)
+        watched(2 * PAGE)
+        print(sys.get{how}() is watcher, *seen)
+        sys.set{how}(None)
+        seen.clear()
+    file.close()
+    """
+    out, err = lives(WATCHED + textwrap.dedent(script))
+    assert (out, err) == ("True read 0 gone on\n" * 20, "")
+
+
+def test_a_debugger() -> None:
+    """F3: it stops at the lines after that, which are those of a handler once the program is told."""
+    script = """
+    import bdb
+
+    class Debugger(bdb.Bdb):
+        def user_line(self, frame):
+            if frame.f_code is watched.__code__:
+                lines.append(frame.f_lineno - watched.__code__.co_firstlineno)
+            self.set_step()
+
+    for _ in range(5):
+        lines = []
+        Debugger().runcall(watched, 2 * PAGE)
+        print(*seen, lines[:2], lines[-3:])
+        seen.clear()
+    file.close()
+    """
+    out, err = lives(WATCHED + textwrap.dedent(script))
+    assert (out, err) == ("read 0 gone on [1, 2] [6, 7, 8]\n" * 5, "")
+
+
+def test_a_fault_in_a_trace_function_while_another_one_is_told() -> None:
+    """F3: told to the program, which goes on: CPython 3.11, tracing, waits for pending calls at one instruction."""
+    out, err = lives("""
+        import firmmap
+        file, m = mapped(firmmap)
+        view = memoryview(m)
+        file.truncate(0)
+
+        def trace(frame, event, argument):
+            if event == "call":
+                view[PAGE]
+            return trace
+
+        sys.settrace(trace)
+        try:
+            (lambda: 1)()
+            int(3)
+        except firmmap.MapFaultError:
+            print("told")
+        finally:
+            sys.settrace(None)
+        file.close()
+    """)
+    assert (out, err) == ("told\n", "")
