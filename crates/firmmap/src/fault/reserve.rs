@@ -242,26 +242,37 @@ mod linux {
     }
 
     /// Replaces what is at `start` by zeros, without mapping memory.
+    ///
+    /// In Linux 6.12, for one, a call that is refused for want of addresses or locked memory has unmapped what it was to replace. So what can be
+    /// refused is done elsewhere, and only what is there is moved to its place.
     pub(crate) fn move_zeros(start: usize, len: usize, protection: c_int) -> bool {
         let _turn = Turn::take();
         let page = page_size();
-        // Units that are used up are no more than what can do without one page after another.
+        // For more than a page the unit is spent. Some are kept for single pages, which leave another one behind.
         let Some(unit) = take(if len > page { KEPT } else { 0 }) else { return false };
         let (zeros, start) = (unit.wrapping_byte_add(page), start as *mut c_void);
-        let move_to_start = |flags| {
-            let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | flags;
-            // SAFETY: the page is ours, and so is what it replaces, which callers ensure.
-            unsafe { libc::mremap(zeros, page, len, flags, start) != libc::MAP_FAILED }
-        };
-        // One page can leave another one behind, where there may be one more: then the unit can be used again.
-        let leaves_one = len == page && move_to_start(libc::MREMAP_DONTUNMAP);
-        let moved = leaves_one || move_to_start(0);
+        let flags = libc::MREMAP_MAYMOVE | if len == page { libc::MREMAP_DONTUNMAP } else { 0 };
+        // SAFETY: the page is ours, and so is what it becomes.
+        let elsewhere = unsafe { libc::mremap(zeros, page, len, flags) };
+        let is_elsewhere = elsewhere != libc::MAP_FAILED;
+        if !is_elsewhere && len > page {
+            put_back(unit);
+            return false;
+        }
+        let from = if is_elsewhere { elsewhere } else { zeros };
+        let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+        // SAFETY: the pages are ours, and so is what they replace, which callers ensure.
+        let moved = unsafe { libc::mremap(from, len, len, flags, start) } != libc::MAP_FAILED;
         if moved && protection != libc::PROT_READ | libc::PROT_WRITE {
             // If that fails, the zeros only allow more than the pages did.
             // SAFETY: as above.
             unsafe { libc::mprotect(start, len, protection) };
         }
-        if leaves_one || !moved {
+        if is_elsewhere && !moved {
+            // SAFETY: nobody else knows these pages.
+            unsafe { libc::munmap(elsewhere, len) };
+        }
+        if len == page && (is_elsewhere || !moved) {
             put_back(unit);
             return moved;
         }
@@ -269,7 +280,7 @@ mod linux {
             // SAFETY: what is left of the unit is ours.
             unsafe { libc::munmap(rest, page) };
         }
-        true
+        moved
     }
 
     fn errno() -> c_int {
