@@ -82,6 +82,32 @@ def test_a_debugger() -> None:
     assert (out, err) == ("read 0 gone on [1, 2] [6, 7, 8]\n" * 5, "")
 
 
+def test_what_a_debugger_reads_itself() -> None:
+    """F3: an expression that is typed into it is its own, and so is the exception."""
+    script = """
+    import bdb
+
+    class Debugger(bdb.Bdb):
+        def user_line(self, frame):
+            if frame.f_code is watched.__code__ and not shown:
+                try:
+                    shown.append(eval("view[3 * PAGE]", frame.f_globals, frame.f_locals))
+                    int("3")
+                except firmmap.MapFaultError as error:
+                    shown.append(error.offset // PAGE)
+            self.set_step()
+
+    for _ in range(5):
+        shown = []
+        Debugger().runcall(watched, 2 * PAGE)
+        print(*shown, *seen)
+        seen.clear()
+    file.close()
+    """
+    out, err = lives(WATCHED + textwrap.dedent(script))
+    assert (out, err) == ("3 read 0 gone on\n" * 5, "")
+
+
 def test_a_fault_in_a_trace_function_while_another_one_is_told() -> None:
     """F3: told to the program, which goes on: CPython 3.11, tracing, waits for pending calls at one instruction."""
     out, err = lives("""

@@ -2,7 +2,7 @@
 //!
 //! Nothing here runs Python code but what is said: names are compared only where they are plain strings.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -106,21 +106,25 @@ fn may_be_cleared(function: &str) -> bool {
 /// what the function calls, too. Addresses, and no references: what the frame holds may be an object that is being freed. And the
 /// [`instruction`] at which that was found last: CPython asks many times at each.
 static ENTERED: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
+/// Whether that function traces the program.
+static TRACES: AtomicBool = AtomicBool::new(false);
 
 /// Who gets an exception that is raised in this thread, the main one, now. Runs no Python code.
 pub(super) fn place(py: Python<'_>) -> Place {
     let place = running(py).and_then(|frame| {
         let Some(frame) = frame else { return Ok(Place::Nowhere) };
-        if is_tracing(&frame)? {
-            return Ok(Place::Later);
-        }
         let [entered @ .., at] = ENTERED.each_ref().map(|number| number.load(Ordering::Relaxed));
         if entered[0] != 0 {
             let here = instruction(py);
             if here == at || is_among(&frame, entered)? {
                 ENTERED[2].store(here, Ordering::Relaxed);
-                return Ok(Place::Entered);
+                return Ok(if TRACES.load(Ordering::Relaxed) { Place::Later } else { Place::Entered });
             }
+        }
+        if is_tracer(&frame)? {
+            set_entered(addresses(&frame));
+            TRACES.store(true, Ordering::Relaxed);
+            return Ok(Place::Later);
         }
         let place = place_from(frame.clone())?;
         let is_inside = matches!(place, Place::Entered | Place::Afterwards) && is_entered(&frame)?;
@@ -136,6 +140,7 @@ pub(super) fn forget_entered() {
 }
 
 fn set_entered(addresses: [usize; 2]) {
+    TRACES.store(false, Ordering::Relaxed);
     for (place, number) in ENTERED.iter().zip(addresses.into_iter().chain([0])) {
         place.store(number, Ordering::Relaxed);
     }
@@ -165,8 +170,13 @@ fn is_entered(frame: &Bound<'_, PyAny>) -> PyResult<bool> {
     if !may_be_cleared(text(&function)?) || is_coroutine(&code)? {
         return Ok(false);
     }
+    is_at_first_line(frame, &code)
+}
+
+/// Whether a frame is at the first line of its code, where a function looks for pending calls before anything else.
+fn is_at_first_line(frame: &Bound<'_, PyAny>, code: &Bound<'_, PyAny>) -> PyResult<bool> {
     let line = |object: &Bound<'_, PyAny>, name| attribute(object, name).map(|line| exact_int(line.as_borrowed()));
-    Ok(line(frame, c"f_lineno")? == line(&code, c"co_firstlineno")?)
+    Ok(line(frame, c"f_lineno")? == line(code, c"co_firstlineno")?)
 }
 
 /// As [`place`], for an exception that is raised in the caller of the Python function that runs. CPython 3.15 also raises where there is none:
@@ -224,25 +234,25 @@ fn place_from(mut frame: Bound<'_, PyAny>) -> PyResult<Place> {
     }
 }
 
-/// Whether a frame runs a function that traces or profiles the program (`sys.settrace`), or was called by one: CPython takes a function away
-/// that such an exception leaves, and debuggers and coverage.py go on without it.
-fn is_tracing(frame: &Bound<'_, PyAny>) -> PyResult<bool> {
+/// Whether a frame has just begun to run a function that traces or profiles the program (`sys.settrace`). What it is told of, the program has
+/// met; and CPython takes a function away that such an exception leaves, so that debuggers and coverage.py go on without it.
+fn is_tracer(frame: &Bound<'_, PyAny>) -> PyResult<bool> {
     let Some(here) = interpreter::current(frame.py()) else { return Ok(false) };
     let mut tracers = Vec::new();
     for getter in [Kept::GetTrace, Kept::GetProfile] {
         let tracer = here.get(frame.py(), getter).map(|getter| call(&getter, [])).transpose()?;
         tracers.extend(tracer.filter(|tracer| !tracer.is_none()));
     }
-    let mut frame = frame.clone();
-    while !tracers.is_empty() {
-        let Some(caller) = caller(&frame)? else { break };
-        let local = attribute(&caller, c"f_trace")?;
-        for tracer in tracers.iter().chain([&local]) {
-            if is_of(&frame, tracer)? {
-                return Ok(true);
-            }
+    if tracers.is_empty() || !is_at_first_line(frame, &code(frame))? {
+        return Ok(false);
+    }
+    if let Some(caller) = caller(frame)? {
+        tracers.push(attribute(&caller, c"f_trace")?);
+    }
+    for tracer in tracers {
+        if is_of(frame, &tracer)? {
+            return Ok(true);
         }
-        frame = caller;
     }
     Ok(false)
 }
