@@ -35,26 +35,24 @@ pub(crate) fn zero_fill(
     let rest = file.as_ref().map_or(Some(page), |file| behind_the_file(mapping, file));
     let rest = rest.map(|start| start.max(low)).filter(|&start| start <= page && !is_write);
     let rest = rest.map(|start| ZeroedRange { start, len: high - start, stash: 0 });
-    // Parts of the mapping that were given different advice cannot be moved together.
-    let moved = rest.and_then(|rest| move_away(mapping, rest));
-    if let Some(range) = moved.and_then(|moved| replace(mapping, moved)) {
-        return Some(range);
-    }
-    // Zeros for all of the rest may be more than the system allows.
-    if let Some(range) = rest.filter(|_| mapping.fd >= 0).and_then(|rest| replace(mapping, rest)) {
-        return Some(range);
-    }
-    // A page that the disk has not provided.
-    if let Some(range) = move_away(mapping, one_page).and_then(|moved| replace(mapping, moved)) {
-        return Some(range);
-    }
-    if let Some(range) = replace(mapping, one_page) {
-        return Some(range);
+    // Zeros for all of that may be more than the system allows.
+    let piece = rest.filter(|_| mapping.page_size == page_size() && high - page > PIECE);
+    let piece = piece.map(|_| ZeroedRange { start: page, len: PIECE, stash: 0 });
+    // Or it is a page that the disk has not provided.
+    for range in [rest, piece, Some(one_page)].into_iter().flatten() {
+        // Parts of the mapping that were given different advice cannot be moved together.
+        let moved = move_away(mapping, range).and_then(|moved| replace(mapping, moved));
+        // What is not moved has to be mapped again.
+        let is_last = range.len == one_page.len;
+        let replaced = moved.or_else(|| if is_last || mapping.fd >= 0 { replace(mapping, range) } else { None });
+        if replaced.is_some() {
+            return replaced;
+        }
     }
     // At the limit of areas, with an empty reserve: replacing a whole area needs no further one. What is in the file can be restored in it;
     // what is in private pages is lost with it, as it would be with the process.
     let all = ZeroedRange { start: low, len: high - low, stash: without_pages(mapping) };
-    reserve::with_last_area(|| map_zeros(mapping, &all)).map(|_| all)
+    reserve::with_last_area(|| map_zeros(mapping, &all, libc::MAP_PRIVATE)).map(|_| all)
 }
 
 /// What a range has in place of the address of its pages, when even those that are there are not moved aside.
@@ -64,25 +62,30 @@ pub(crate) fn without_pages(mapping: &MappingInfo) -> usize {
 
 /// Maps zeros in place of a range, whose pages may have been moved aside; if the system refuses, they are moved back.
 fn replace(mapping: &MappingInfo, range: ZeroedRange) -> Option<ZeroedRange> {
-    let zeros = reserve::with_areas(|| map_zeros(mapping, &range));
-    if zeros.is_ok() || reserve::move_zeros(range.start, range.len, mapping.protection | libc::PROT_READ) {
+    let zeros = |kind| reserve::with_areas(|| map_zeros(mapping, &range, kind)).is_ok();
+    // What can be written to and is private counts as data, of which the process may have no more (`RLIMIT_DATA`). What a forked child
+    // changes in shared memory is the parent's too: so in place of private pages only where the process would die.
+    let is_shared = mapping.flags & libc::MAP_SHARED != 0;
+    if zeros(libc::MAP_PRIVATE)
+        || is_shared && range.len <= PIECE && zeros(libc::MAP_SHARED)
+        || reserve::move_zeros(range.start, range.len, mapping.protection | libc::PROT_READ)
+        || !is_shared && range.len <= mapping.page_size && zeros(libc::MAP_SHARED)
+    {
         return Some(range);
     }
     move_back(&range);
     None
 }
 
-/// Maps zeros in place of a range. Returns what the system call does.
-fn map_zeros(mapping: &MappingInfo, range: &ZeroedRange) -> *mut c_void {
+/// Shared zeros take memory where they are read, so that there are not more at a time for each fault.
+const PIECE: usize = 256 * 1024;
+
+/// The system call that maps zeros in place of a range.
+fn map_zeros(mapping: &MappingInfo, range: &ZeroedRange, kind: c_int) -> *mut c_void {
     let protection = mapping.protection | libc::PROT_READ;
-    let map = |kind| {
-        let flags = kind | libc::MAP_ANON | libc::MAP_FIXED | NORESERVE;
-        // SAFETY: the range is in our mapping, whose slot is locked: it is still ours.
-        unsafe { libc::mmap(range.start as *mut c_void, range.len, protection, flags, -1, 0) }
-    };
-    let zeros = map(libc::MAP_PRIVATE);
-    // What can be written to and is private counts as data, of which a process may have no more (`RLIMIT_DATA`).
-    if zeros == libc::MAP_FAILED { map(libc::MAP_SHARED) } else { zeros }
+    let flags = kind | libc::MAP_ANON | libc::MAP_FIXED | NORESERVE;
+    // SAFETY: the range is in our mapping, whose slot is locked: it is still ours.
+    unsafe { libc::mmap(range.start as *mut c_void, range.len, protection, flags, -1, 0) }
 }
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "netbsd", target_vendor = "apple"))]
@@ -185,8 +188,8 @@ fn map_again(mapping: &MappingInfo, range: &ZeroedRange) -> bool {
             // It can be mapped, but not moved (a filter of system calls): map it in place.
             // SAFETY: nobody knows the new mapping yet.
             Ok(new) => _ = unsafe { libc::munmap(new, range.len) },
-            // The process may have no more addresses, or locked memory: in place it has them already.
-            Err(libc::ENOMEM | libc::EAGAIN) => {}
+            // The process may have no more addresses: in place it has them already.
+            Err(libc::ENOMEM) => {}
             Err(_) => return false,
         }
     }

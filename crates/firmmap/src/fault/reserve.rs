@@ -253,7 +253,7 @@ mod linux {
         let (zeros, start) = (unit.wrapping_byte_add(page), start as *mut c_void);
         let flags = libc::MREMAP_MAYMOVE | if len == page { libc::MREMAP_DONTUNMAP } else { 0 };
         // SAFETY: the page is ours, and so is what it becomes.
-        let elsewhere = unsafe { libc::mremap(zeros, page, len, flags) };
+        let elsewhere = unsafe { libc::mremap(zeros, page, len, flags, ptr::null_mut::<c_void>()) };
         let is_elsewhere = elsewhere != libc::MAP_FAILED;
         if !is_elsewhere && len > page {
             put_back(unit);

@@ -104,10 +104,20 @@ fn no_more_addresses_for_other_pages() {
 
 /// Then private memory that can be written to cannot be mapped again.
 fn less_data_than_there_is() {
-    let mut maps = many_maps();
-    maps.retain(|(_, map)| map.access() != Access::Copy);
+    let (private, shared): (Vec<_>, Vec<_>) =
+        many_maps().into_iter().partition(|(_, map)| map.access() == Access::Copy);
     limit!(RLIMIT_DATA, 1 << 20);
-    all_are_told_and_restored(&maps);
+    all_are_told_and_restored(&shared);
+    for (pages, map) in &private {
+        pages.truncate(1);
+        assert_eq!(peek(map, 9 * page()), 0);
+    }
+    for (pages, map) in &private {
+        assert_fault(map.check(), 9 * page()..=9 * page());
+        pages.restore();
+        assert_fault(map.get(9 * page()), 9 * page()..=9 * page());
+        assert_eq!(map.get(0).unwrap(), byte(0));
+    }
 }
 
 /// Nothing can be mapped, only moved: there are as many pages of zeros as units in the reserve.
