@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 import pytest
-from fault_support import lives, only_linux
+from fault_support import lives, only_linux, run
 
 pytestmark = only_linux
 
@@ -132,3 +132,22 @@ def test_a_fault_in_a_trace_function_while_another_one_is_told() -> None:
         file.close()
     """)
     assert (out, err) == ("told\n", "")
+
+
+@pytest.mark.parametrize("how", ["trace", "profile"])
+@pytest.mark.parametrize("hook", ["sys.__unraisablehook__", "lambda argument: None"])
+def test_a_function_that_only_meets_faults(how: str, hook: str) -> None:
+    """F3: each is told, in the program or while it ends, which it does: what tells is not traced."""
+    script = f"""
+    def faulty(frame, event, argument):
+        view[3 * PAGE]
+        return faulty
+
+    sys.unraisablehook = {hook}
+    sys.set{how}(faulty)
+    for _ in range(3):
+        (lambda: 1)()
+    """
+    result = run(WATCHED + textwrap.dedent(script))
+    assert result.returncode == 1
+    assert "MapFaultError: [Errno 5] the mapped byte at 12288 is not there" in result.stderr

@@ -43,6 +43,8 @@ static SERVED: AtomicBool = AtomicBool::new(true);
 static MAIN: AtomicUsize = AtomicUsize::new(0);
 /// CPython's function that gives the state of the thread that is attached, or null.
 static ATTACHED: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
+/// CPython's functions that suspend the trace and profile functions of a thread, and resume them; or null.
+static TRACING: [AtomicPtr<c_void>; 2] = [const { AtomicPtr::new(ptr::null_mut()) }; 2];
 /// Whether that is the state of whichever thread is attached: up to CPython 3.11, where all interpreters have one GIL.
 static ATTACHED_IS_ANY: AtomicBool = AtomicBool::new(false);
 /// CPython's functions that give the interpreter that was made last, and the one that the process began with; or null.
@@ -82,6 +84,8 @@ pub(crate) fn connect(py: Python<'_>, here: &Interpreter, main: usize) {
     let function = names.into_iter().map(find).find(|function| !function.is_null());
     ATTACHED.store(function.unwrap_or(ptr::null_mut()), Ordering::Release);
     ATTACHED_IS_ANY.store(version(py) < (3, 12), Ordering::Release);
+    TRACING[0].store(find(c"PyThreadState_EnterTracing"), Ordering::Release);
+    TRACING[1].store(find(c"PyThreadState_LeaveTracing"), Ordering::Release);
     NEWEST.store(find(c"PyInterpreterState_Head"), Ordering::Release);
     OLDEST.store(find(c"PyInterpreterState_Main"), Ordering::Release);
     // From 3.13 on CPython says which it is. Before, it is known to the main interpreter, and if it is this one.
@@ -219,6 +223,37 @@ fn request() {
     }
 }
 
+/// While it lives, no function traces or profiles this thread: what is done to tell of a fault is not the program's, and a function that
+/// faults itself would have to be told of that, and so on.
+struct Untraced(*mut ffi::PyThreadState);
+
+impl Untraced {
+    fn new(_py: Python<'_>) -> Self {
+        // SAFETY: attached, as the token says.
+        let this = Self(unsafe { ffi::PyThreadState_Get() });
+        this.call(&TRACING[0]);
+        this
+    }
+
+    fn call(&self, function: &AtomicPtr<c_void>) {
+        let function = function.load(Ordering::Acquire);
+        if function.is_null() {
+            return;
+        }
+        // SAFETY: `connect` has found a function of this type.
+        let function =
+            unsafe { std::mem::transmute::<*mut c_void, unsafe extern "C" fn(*mut ffi::PyThreadState)>(function) };
+        // SAFETY: the state of this thread, which is attached: the value does not leave the function that has made it.
+        unsafe { function(self.0) }
+    }
+}
+
+impl Drop for Untraced {
+    fn drop(&mut self) {
+        self.call(&TRACING[1]);
+    }
+}
+
 /// Requests a pending call, if CPython has room for it.
 fn call_back() {
     // SAFETY: any thread may call this, attached or not; see above for the signal handler.
@@ -320,6 +355,7 @@ fn raise(py: Python<'_>) -> PyResult<c_int> {
     POSTPONED.store(0, Ordering::Relaxed);
     REPEATED.store(0, Ordering::Relaxed);
     REQUESTED.store(0, Ordering::SeqCst);
+    let _untraced = Untraced::new(py);
     let exception = match super::deliver(py) {
         Ok(None) => return Ok(0),
         Ok(Some(exception)) => {
