@@ -1,6 +1,5 @@
 //! What a map can be made of: [`MmapAsRawDesc`].
 
-#[cfg(not(any(unix, windows)))]
 use std::fs::File;
 use std::io;
 #[cfg(unix)]
@@ -92,6 +91,14 @@ impl MmapRawDescriptor {
     }
 }
 
+#[cfg(any(unix, windows))]
+impl MmapRawDescriptor {
+    /// A descriptor of our own for the file that the number is of now.
+    pub(crate) fn duplicate(&self) -> io::Result<File> {
+        self.borrow()?.try_clone_to_owned().map(File::from)
+    }
+}
+
 #[cfg(windows)]
 impl MmapRawDescriptor {
     /// The handle for the length of a call.
@@ -106,5 +113,10 @@ impl MmapRawDescriptor<'_> {
     /// The file.
     pub(crate) fn borrow(&self) -> io::Result<&File> {
         Ok(self.0)
+    }
+
+    /// Another one for it.
+    pub(crate) fn duplicate(&self) -> io::Result<File> {
+        self.0.try_clone()
     }
 }

@@ -149,11 +149,11 @@ impl MmapOptions {
     ///
     /// [`MapIfSafeError`] says which.
     pub fn map_if_safe<T: MmapAsRawDesc>(&self, file: T) -> Result<Mmap, MapIfSafeError> {
-        let descriptor = file.as_raw_desc();
-        let source = descriptor.borrow().map_err(MapIfSafeError::failed)?;
-        firmmap::check_immutable(&source).map_err(MapIfSafeError::refused)?;
+        // A number is another file's as soon as somebody closes it and opens that: a duplicate is checked and mapped.
+        let file = file.as_raw_desc().duplicate().map_err(MapIfSafeError::failed)?;
+        firmmap::check_immutable(&file).map_err(MapIfSafeError::refused)?;
         // What lies past its end can come.
-        let map = self.common().beyond_end(false).map(&source).map_err(|error| match error.kind() {
+        let map = self.common().beyond_end(false).map(&file).map_err(|error| match error.kind() {
             firmmap::ErrorKind::LengthBeyondEnd => MapIfSafeError::not_safe_as(io_error(error)),
             _ => MapIfSafeError::failed(io_error(error)),
         })?;
