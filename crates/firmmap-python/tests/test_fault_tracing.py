@@ -151,3 +151,24 @@ def test_a_function_that_only_meets_faults(how: str, hook: str) -> None:
     result = run(WATCHED + textwrap.dedent(script))
     assert result.returncode == 1
     assert "MapFaultError: [Errno 5] the mapped byte at 12288 is not there" in result.stderr
+
+
+def test_a_hook_that_meets_a_fault_each_time() -> None:
+    """F3: CPython 3.11, tracing, would call it for ever at one instruction of the event loop."""
+    script = """
+    import asyncio
+
+    async def watched():
+        view[2 * PAGE]
+
+    sys.unraisablehook = lambda argument: view[3 * PAGE]
+    sys.settrace(lambda *arguments: None)
+    try:
+        asyncio.run(watched())
+    except firmmap.MapFaultError:
+        pass
+    print("end")
+    file.close()
+    """
+    result = run(WATCHED + textwrap.dedent(script))
+    assert (result.returncode, result.stdout) == (0, "end\n")

@@ -30,6 +30,8 @@ static POSTPONED: AtomicU32 = AtomicU32::new(0);
 const MOST_POSTPONED: u32 = 1 << 20;
 /// For functions of the program's, which can take any time: CPython makes the call some 32 times at each instruction that looks for it.
 const MOST_ENTERED: u32 = 1 << 13;
+/// How often in turn the main thread has met a fault while it was told of one.
+static TOLD_AGAIN: AtomicU32 = AtomicU32::new(0);
 /// How often in turn it was made at one instruction, and at which: see [`is_stuck`].
 static REPEATED: AtomicU32 = AtomicU32::new(0);
 static REPEATED_AT: AtomicUsize = AtomicUsize::new(0);
@@ -373,9 +375,22 @@ fn raise(py: Python<'_>) -> PyResult<c_int> {
         Place::Here | Place::Later | Place::Entered | Place::Unseen => Err(exception),
         Place::Cleared | Place::Afterwards | Place::Dropped | Place::Nowhere => {
             exception.write_unraisable(py);
+            if !may_tell_again(py) {
+                REQUESTED.store(0, Ordering::SeqCst);
+            }
             Ok(0)
         }
     }
+}
+
+/// Whether what the main thread has met while it was told of a fault, in a hook of the program's, may be told at once. CPython 3.11, tracing,
+/// does not leave an instruction before there is no pending call: a hook that meets one each time would be called for ever. What is not told
+/// stays with its map.
+fn may_tell_again(py: Python<'_>) -> bool {
+    if REQUESTED.load(Ordering::SeqCst) == 0 {
+        TOLD_AGAIN.store(0, Ordering::Relaxed);
+    }
+    TOLD_AGAIN.fetch_add(1, Ordering::Relaxed) < MOST_REPEATED || version(py) >= (3, 12)
 }
 
 /// Whether the pending call may be made again, at the next bytecode that looks for one. Not if it was made too often: at its end CPython
