@@ -52,7 +52,12 @@ pub(crate) fn zero_fill(
     // At the limit of areas, with an empty reserve: replacing a whole area needs no further one. What is in the file can be restored in it;
     // what is in private pages is lost with it, as it would be with the process.
     let all = ZeroedRange { start: low, len: high - low, stash: without_pages(mapping) };
-    reserve::with_last_area(|| map_zeros(mapping, &all, libc::MAP_PRIVATE)).map(|_| all)
+    let zeros = reserve::with_last_area(|| {
+        let zeros = map_zeros(mapping, &all, libc::MAP_PRIVATE);
+        // At the limit of data as well.
+        if zeros == libc::MAP_FAILED { map_zeros(mapping, &all, libc::MAP_SHARED) } else { zeros }
+    });
+    zeros.map(|_| all)
 }
 
 /// What a range has in place of the address of its pages, when even those that are there are not moved aside.

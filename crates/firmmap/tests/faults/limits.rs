@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use crate::process::*;
+use crate::recovery::AllAreas;
 use crate::skipped::skipped;
 use firmmap::{Access, Mmap};
 
@@ -12,6 +13,7 @@ crate::scenarios! {
         no_more_addresses,
         no_more_addresses_for_other_pages,
         less_data_than_there_is,
+        no_more_data_and_no_more_areas,
         fewer_addresses_than_there_are,
         no_more_locked_memory;
     dies:;
@@ -58,6 +60,11 @@ fn many_maps() -> Vec<(Pages, Mmap)> {
 
 /// All are missing at a time, are told, and come back.
 fn all_are_told_and_restored(maps: &[(Pages, Mmap)]) {
+    touch_all(maps);
+    check_all(maps);
+}
+
+fn touch_all(maps: &[(Pages, Mmap)]) {
     for (index, (pages, map)) in maps.iter().enumerate() {
         pages.truncate(1);
         if map.access() == Access::Read || index % 2 == 0 {
@@ -66,6 +73,9 @@ fn all_are_told_and_restored(maps: &[(Pages, Mmap)]) {
             poke(map, 9 * page(), 7);
         }
     }
+}
+
+fn check_all(maps: &[(Pages, Mmap)]) {
     for (pages, map) in maps {
         assert_fault(map.check(), 9 * page()..=9 * page());
         pages.restore();
@@ -118,6 +128,17 @@ fn less_data_than_there_is() {
         assert_fault(map.get(9 * page()), 9 * page()..=9 * page());
         assert_eq!(map.get(0).unwrap(), byte(0));
     }
+}
+
+/// The zeros in place of whole maps, too, are no data.
+fn no_more_data_and_no_more_areas() {
+    let mut maps = many_maps();
+    maps.retain(|(_, map)| map.access() != Access::Copy);
+    let all = AllAreas::use_up();
+    limit!(RLIMIT_DATA, used(DATA));
+    touch_all(&maps);
+    drop(all);
+    check_all(&maps);
 }
 
 /// Nothing can be mapped, only moved: there are as many pages of zeros as units in the reserve.

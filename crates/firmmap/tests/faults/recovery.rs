@@ -268,10 +268,10 @@ fn without_either_after_the_fault() {
 }
 
 /// As many areas of memory as the process may have: each has other permissions than the one before it.
-struct AllAreas(Vec<*mut libc::c_void>);
+pub struct AllAreas(Vec<*mut libc::c_void>);
 
 impl AllAreas {
-    fn use_up() -> Self {
+    pub fn use_up() -> Self {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
         // There will be none for a longer list.
         let mut areas = Vec::with_capacity(1 << 17);
