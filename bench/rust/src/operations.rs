@@ -185,6 +185,8 @@ fn system_calls(file: &File) {
     }
 }
 
+type Table = Mutex<BTreeMap<usize, usize>>;
+
 /// What is mapped, and by which options: a value as large as a map of firmmap's.
 struct Mapped {
     memory: *mut libc::c_void,
@@ -207,8 +209,6 @@ fn unmapped(mapped: Mapped, table: &Table) {
     // SAFETY: a new mapping, which ends here.
     unsafe { libc::munmap(mapped.memory, 4 * KIB) };
 }
-
-type Table = Mutex<BTreeMap<usize, usize>>;
 
 /// Offsets all over a piece that stays in the processor's cache.
 fn offsets() -> impl FnMut() -> usize {

@@ -60,51 +60,46 @@ def test_a_function_that_watches_the_program(how: str, watcher: str) -> None:
     assert (out, err) == ("True read 0 gone on\n" * 20, "")
 
 
-def test_a_debugger() -> None:
-    """F3: it stops at the lines after that, which are those of a handler once the program is told."""
-    script = """
+def debugged(stop: str, printed: str) -> tuple[str, str]:
+    """Runs `watched` five times in a debugger that does `stop` at each line of it, printing after each."""
+    script = f"""
     import bdb
 
     class Debugger(bdb.Bdb):
         def user_line(self, frame):
             if frame.f_code is watched.__code__:
-                lines.append(frame.f_lineno - watched.__code__.co_firstlineno)
+                stop(frame)
             self.set_step()
 
+    def stop(frame):
+        {stop}
+
     for _ in range(5):
-        lines = []
+        stops = []
         Debugger().runcall(watched, 2 * PAGE)
-        print(*seen, lines[:2], lines[-3:])
+        print({printed})
         seen.clear()
     file.close()
     """
-    out, err = lives(WATCHED + textwrap.dedent(script))
+    return lives(WATCHED + textwrap.dedent(script))
+
+
+def test_a_debugger() -> None:
+    """F3: it stops at the lines after that, which are those of a handler once the program is told."""
+    stop = "stops.append(frame.f_lineno - watched.__code__.co_firstlineno)"
+    out, err = debugged(stop, "*seen, stops[:2], stops[-3:]")
     assert (out, err) == ("read 0 gone on [1, 2] [6, 7, 8]\n" * 5, "")
 
 
 def test_what_a_debugger_reads_itself() -> None:
     """F3: an expression that is typed into it is its own, and so is the exception."""
-    script = """
-    import bdb
-
-    class Debugger(bdb.Bdb):
-        def user_line(self, frame):
-            if frame.f_code is watched.__code__ and not shown:
-                try:
-                    shown.append(eval("view[3 * PAGE]", frame.f_globals, frame.f_locals))
-                    int("3")
-                except firmmap.MapFaultError as error:
-                    shown.append(error.offset // PAGE)
-            self.set_step()
-
-    for _ in range(5):
-        shown = []
-        Debugger().runcall(watched, 2 * PAGE)
-        print(*shown, *seen)
-        seen.clear()
-    file.close()
-    """
-    out, err = lives(WATCHED + textwrap.dedent(script))
+    stop = """if not stops:
+            try:
+                stops.append(eval("view[3 * PAGE]", frame.f_globals, frame.f_locals))
+                int("3")
+            except firmmap.MapFaultError as error:
+                stops.append(error.offset // PAGE)"""
+    out, err = debugged(stop, "*stops, *seen")
     assert (out, err) == ("3 read 0 gone on\n" * 5, "")
 
 

@@ -52,7 +52,7 @@ mod linux {
     static LAST: [AtomicUsize; 8] = [const { AtomicUsize::new(0) }; 8];
     /// The address of an inaccessible area, parts of which can be made areas of their own; zero if there is none.
     static PROBE: AtomicUsize = AtomicUsize::new(0);
-    /// Those parts, as numbers of pages. With each of them there are two areas more; no call above needs more than four.
+    /// Those parts, as numbers of pages. With each of them there are two areas more; no call here needs more than four.
     const PARTS: [usize; 3] = [1, 3, 5];
     /// Whether a thread asks for areas.
     static ASKING: AtomicBool = AtomicBool::new(false);

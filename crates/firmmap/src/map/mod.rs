@@ -198,6 +198,7 @@ impl Mmap {
         } else {
             let (aligned, start, total) = range::aligned(offset, capacity, origin.parameters.granularity)?;
             let file = source.borrowed();
+            // Not `map_err`, which copies the region once more.
             match Region::map(&origin.request(file, aligned, total), start, len, source.tracked()) {
                 Ok(region) => region,
                 Err(error) => return Err(refused(file, error)),
