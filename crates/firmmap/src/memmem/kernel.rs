@@ -347,6 +347,65 @@ impl<S: FnMut(usize) -> Option<usize>> Verifier<'_, S> {
     }
 }
 
+/// Goes on to the next four vectors of positions that have a candidate, and returns their masks; or, if none have, to the last few
+/// positions, with masks of zero. (No `Option`: with one the code is longer.)
+///
+/// There is no call in the loop, so that all vectors stay in registers. When candidates were compared in the same loop, each turn spilled
+/// vectors to the stack, and where a spill lay across two pages, a search took two to four times as long.
+///
+/// # Safety
+///
+/// - As [`scan_with`], and `4 * V::LEN` positions are not done.
+#[inline(always)]
+unsafe fn next_candidates<V: Vector, const N: usize, const REVERSE: bool>(
+    haystack: &[u8],
+    needle: &[u8],
+    rare: &RareBytes,
+    positions: usize,
+    done: &mut usize,
+) -> [u64; 4] {
+    let base = haystack.as_ptr();
+    // SAFETY: the caller's promise.
+    let splats = unsafe { Splats::<V, N>::new(needle, rare) };
+    let mut now = *done;
+    loop {
+        let start = if REVERSE { positions - now - 4 * V::LEN } else { now };
+        let address = base.wrapping_add(start);
+        // SAFETY: V::LEN of the positions where the needle could start are there.
+        let first = unsafe { splats.candidates(address) };
+        // SAFETY: as many again, of the four times as many that were asked for.
+        let second = unsafe { splats.candidates(address.wrapping_add(V::LEN)) };
+        // SAFETY: as many again, for the third time.
+        let third = unsafe { splats.candidates(address.wrapping_add(2 * V::LEN)) };
+        // SAFETY: as many again, for the fourth time.
+        let fourth = unsafe { splats.candidates(address.wrapping_add(3 * V::LEN)) };
+        // SAFETY: the caller's promise.
+        let low = unsafe { first.or(second) };
+        // SAFETY: the caller's promise.
+        let high = unsafe { third.or(fourth) };
+        // SAFETY: the caller's promise.
+        let any = unsafe { low.or(high) };
+        // SAFETY: the caller's promise.
+        if unsafe { any.mask() } != 0 {
+            // SAFETY: the caller's promise.
+            let first = unsafe { first.mask() };
+            // SAFETY: the caller's promise.
+            let second = unsafe { second.mask() };
+            // SAFETY: the caller's promise.
+            let third = unsafe { third.mask() };
+            // SAFETY: the caller's promise.
+            let fourth = unsafe { fourth.mask() };
+            *done = now;
+            return [first, second, third, fourth];
+        }
+        now += 4 * V::LEN;
+        if positions - now < 4 * V::LEN {
+            *done = now;
+            return [0; 4];
+        }
+    }
+}
+
 /// A mask of all positions of a vector.
 const fn all_bits<V: Vector>() -> u64 {
     u64::MAX >> (64 - (V::LEN << V::SHIFT))
@@ -365,70 +424,50 @@ unsafe fn scan_offsets<V: Vector, const N: usize, const REVERSE: bool>(
     let positions = haystack.len() - needle.len() + 1;
     let base = haystack.as_ptr();
     let is_exact = needle.len() == 1 || (N == 2 && needle.len() == 2 && rare.offsets[0] != rare.offsets[1]);
-    // SAFETY: the caller's promise.
-    let splats = unsafe { Splats::<V, N>::new(needle, rare) };
     let mut verifier = Verifier { haystack, needle, is_exact, sink, floor: 0, spent: 0 };
     // The number of positions that are done, from either end.
     let mut done = 0;
     // Four vectors at a time, with one branch. Each `start` leaves V::LEN positions from there on, and so from the three others.
     while positions - done >= 4 * V::LEN {
+        // SAFETY: the caller's promise, and four times V::LEN of the positions are left.
+        let masks = unsafe { next_candidates::<V, N, REVERSE>(haystack, needle, rare, positions, &mut done) };
+        let [first, second, third, fourth] = masks;
+        if first | second | third | fourth == 0 {
+            break;
+        }
         let start = if REVERSE { positions - done - 4 * V::LEN } else { done };
-        let address = base.wrapping_add(start);
-        // SAFETY: V::LEN of the positions where the needle could start are there.
-        let first = unsafe { splats.candidates(address) };
-        // SAFETY: as many again, of the four times as many that were asked for.
-        let second = unsafe { splats.candidates(address.wrapping_add(V::LEN)) };
-        // SAFETY: as many again, for the third time.
-        let third = unsafe { splats.candidates(address.wrapping_add(2 * V::LEN)) };
-        // SAFETY: as many again, for the fourth time.
-        let fourth = unsafe { splats.candidates(address.wrapping_add(3 * V::LEN)) };
-        // SAFETY: the caller's promise.
-        let low = unsafe { first.or(second) };
-        // SAFETY: the caller's promise.
-        let high = unsafe { third.or(fourth) };
-        // SAFETY: the caller's promise.
-        let any = unsafe { low.or(high) };
-        // SAFETY: the caller's promise.
-        if unsafe { any.mask() } != 0 {
-            let limit = rare.budget.after(done);
-            // SAFETY: the caller's promise.
-            let first = unsafe { first.mask() };
-            // SAFETY: the caller's promise.
-            let second = unsafe { second.mask() };
-            // SAFETY: the caller's promise.
-            let third = unsafe { third.mask() };
-            // SAFETY: the caller's promise.
-            let fourth = unsafe { fourth.mask() };
-            // The masks are merged into as few words as possible: where matches are frequent, the unpredictable ends of the loops
-            // over their bits dominate.
-            let most = limit.saturating_add(BLOCK_SLACK);
-            let ended = match V::LEN << V::SHIFT {
-                16 => {
-                    let word = first | second << 16 | third << 32 | fourth << 48;
-                    verifier.verify::<V, REVERSE>(word, start, most)
-                }
-                32 => verifier.verify_pair::<V, REVERSE>(
-                    (first | second << 32, start),
-                    (third | fourth << 32, start + 2 * V::LEN),
-                    most,
-                ),
-                _ => {
-                    let low = ((first, start), (second, start + V::LEN));
-                    let high = ((third, start + 2 * V::LEN), (fourth, start + 3 * V::LEN));
-                    let (near, far) = if REVERSE { (high, low) } else { (low, high) };
-                    let ended = verifier.verify_pair::<V, REVERSE>(near.0, near.1, most);
-                    if ended.is_some() { ended } else { verifier.verify_pair::<V, REVERSE>(far.0, far.1, most) }
-                }
-            };
-            if let Some(ended) = ended {
-                return ended;
+        let limit = rare.budget.after(done);
+        // The masks are merged into as few words as possible: where matches are frequent, the unpredictable ends of the loops
+        // over their bits dominate.
+        let most = limit.saturating_add(BLOCK_SLACK);
+        let ended = match V::LEN << V::SHIFT {
+            16 => {
+                let word = first | second << 16 | third << 32 | fourth << 48;
+                verifier.verify::<V, REVERSE>(word, start, most)
             }
-            if verifier.spent > limit {
-                return Scan::TooManyCandidates(positions - done - 4 * V::LEN);
+            32 => verifier.verify_pair::<V, REVERSE>(
+                (first | second << 32, start),
+                (third | fourth << 32, start + 2 * V::LEN),
+                most,
+            ),
+            _ => {
+                let low = ((first, start), (second, start + V::LEN));
+                let high = ((third, start + 2 * V::LEN), (fourth, start + 3 * V::LEN));
+                let (near, far) = if REVERSE { (high, low) } else { (low, high) };
+                let ended = verifier.verify_pair::<V, REVERSE>(near.0, near.1, most);
+                if ended.is_some() { ended } else { verifier.verify_pair::<V, REVERSE>(far.0, far.1, most) }
             }
+        };
+        if let Some(ended) = ended {
+            return ended;
+        }
+        if verifier.spent > limit {
+            return Scan::TooManyCandidates(positions - done - 4 * V::LEN);
         }
         done += 4 * V::LEN;
     }
+    // SAFETY: the caller's promise.
+    let splats = unsafe { Splats::<V, N>::new(needle, rare) };
     while done < positions {
         // The last vector overlaps positions that are done.
         let again = (done + V::LEN).saturating_sub(positions);

@@ -72,10 +72,11 @@ fn cases() -> Vec<Case> {
         (0..LEN - 8).step_by(7).map(black_box)
     }
     let mut cases = Vec::new();
-    cases.extend(absent!("!~", 0.6, 0.04));
-    cases.extend(absent!("vz", 0.85, 0.06));
-    cases.extend(absent!("the lazy cat", 0.5, 0.15));
-    cases.extend(absent!("the quick brown fox jumps over the crazy dog, and then once more", 1.05, 1.6));
+    // Each turn of the loop that looks for candidates has the fewest instructions there can be: a vector that is spilled is too many.
+    cases.extend(absent!("!~", 0.48, 0.03));
+    cases.extend(absent!("vz", 0.72, 0.05));
+    cases.extend(absent!("the lazy cat", 0.3, 0.12));
+    cases.extend(absent!("the quick brown fox jumps over the crazy dog, and then once more", 0.85, 1.3));
     cases.extend([
         case!(
             "find, from hit to hit",
