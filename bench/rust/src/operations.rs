@@ -69,7 +69,8 @@ impl Text {
     fn new(folder: &Path, len: usize) -> Self {
         let path = folder.join(len.to_string());
         let mut file = File::create_new(&path).unwrap();
-        let block = words(len.min(MIB));
+        // Not one short block again and again: the processor would learn where its words are, as it cannot in anybody's file.
+        let block = words(len.min(256 * MIB));
         for _ in 0..len / block.len() {
             file.write_all(&block).unwrap();
         }
