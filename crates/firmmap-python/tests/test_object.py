@@ -183,6 +183,58 @@ def test_buffer_of_a_read_only_map(mmap: ModuleType, make_file: MakeFile) -> Non
     m.close()
 
 
+class View(ctypes.Structure):
+    """A Py_buffer."""
+
+    _fields_ = [  # noqa: RUF012
+        ("buf", ctypes.c_void_p),
+        ("obj", ctypes.py_object),
+        ("len", ctypes.c_ssize_t),
+        ("itemsize", ctypes.c_ssize_t),
+        ("readonly", ctypes.c_int),
+        ("ndim", ctypes.c_int),
+        ("format", ctypes.c_char_p),
+        ("shape", ctypes.POINTER(ctypes.c_ssize_t)),
+        ("strides", ctypes.POINTER(ctypes.c_ssize_t)),
+        ("suboffsets", ctypes.POINTER(ctypes.c_ssize_t)),
+        ("internal", ctypes.c_void_p),
+    ]
+
+
+def test_every_request_for_a_buffer() -> None:
+    """A2: whatever a C extension asks of a buffer, it gets the same, and a reference that it gives back."""
+
+    def view(access: str, flags: int) -> Callable[[ModuleType], object]:
+        def get(mmap: ModuleType) -> object:
+            with mmap.mmap(-1, 100, access=getattr(mmap, access)) as m:
+                # Without `assert`, which would hold what it looks at.
+                counts = [sys.getrefcount(m)]
+                it = View()
+                ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(m), ctypes.byref(it), flags)
+                counts.append(sys.getrefcount(m))
+                is_closed = outcome(m.close)[0] == "returned"
+                owner = id(it.obj) == id(m)
+                shape, strides = (p[0] if p else None for p in (it.shape, it.strides))
+                got = (it.len, it.itemsize, it.readonly, it.ndim, it.format, shape, strides)
+                rest = (bool(it.buf), bool(it.suboffsets), it.internal)
+                ctypes.pythonapi.PyBuffer_Release(ctypes.byref(it))
+                counts.append(sys.getrefcount(m))
+            assert [count - counts[0] for count in counts] == [0, 1, 0]
+            assert (is_closed, owner, rest) == (False, True, (True, False, None))
+            return got
+
+        return get
+
+    kinds = set()
+    for access in ("ACCESS_READ", "ACCESS_WRITE", "ACCESS_COPY"):
+        for flags in range(0x400):
+            result = same(view(access, flags))
+            kinds.add((result[0], result[2] if result[0] == "returned" else result[1]))
+    # Read-only or not, with or without a format, a shape and strides.
+    assert sum(kind == "returned" for kind, _ in kinds) == 2 * 2 * 3, kinds
+    assert ("raised", BufferError) in kinds
+
+
 def test_buffer_consumers(mmap: ModuleType) -> None:
     """A2: re, struct, hashlib, zlib, int, bytes, bytearray, array and files take a map."""
     m = filled(mmap)

@@ -9,16 +9,22 @@ use crate::faults;
 use crate::sys::buffer::Export;
 use crate::sys::exception::{PyBufferError, PyResult};
 
+/// Whether views cannot be written to.
+#[inline(always)]
+pub(crate) fn is_readonly(this: This<'_>) -> bool {
+    this.access == ACCESS_READ
+}
+
 /// As [`export`], on a map that is ready for it.
 #[inline(always)]
 pub(crate) fn try_export(this: This<'_>) -> Option<Export> {
     let (start, len) = leaf::view(&*this, this.py)?;
-    Some(Export { start, len, readonly: this.access == ACCESS_READ })
+    Some(Export { start, len, readonly: is_readonly(this) })
 }
 
 /// Counts a view, which keeps the memory mapped, and returns what it shows.
 pub(crate) fn export(this: This<'_>) -> PyResult<Export> {
-    let readonly = this.access == ACCESS_READ;
+    let readonly = is_readonly(this);
     this.open(this.py, |file| {
         if !file.is_accessible() {
             return Err(PyBufferError::new_err("mmap is not readable"));

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
+use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::exception::{Exception, PyResult};
@@ -264,37 +265,65 @@ pub(crate) struct Export {
     pub readonly: bool,
 }
 
-/// Fills in a view, whose owner is `object`. Returns what a slot has to: 0, or -1 with an exception set.
+/// Whether [`fill_granted`] can fill a view in. CPython refuses one to write to what is read-only, and two flags that are not for views.
+#[inline(always)]
+pub(crate) fn is_granted(flags: c_int, readonly: bool) -> bool {
+    let is_request = flags != ffi::PyBUF_READ && flags != ffi::PyBUF_WRITE;
+    is_request && !(readonly && flags & ffi::PyBUF_WRITABLE != 0)
+}
+
+/// As [`fill`], of a view that [`is_granted`], without a call: what `PyBuffer_FillInfo` does, by the table in
+/// <https://docs.python.org/3/c-api/buffer.html>.
+///
+/// # Safety
+///
+/// As [`fill`].
+#[inline(always)]
+pub(crate) unsafe fn fill_granted(
+    object: *mut ffi::PyObject,
+    view: *mut ffi::Py_buffer,
+    export: &Export,
+    flags: c_int,
+) {
+    let has = |wanted| flags & wanted == wanted;
+    // SAFETY: the view is there.
+    let len = unsafe { &raw mut (*view).len };
+    // SAFETY: the view is there.
+    let itemsize = unsafe { &raw mut (*view).itemsize };
+    let filled = ffi::Py_buffer {
+        buf: export.start.cast(),
+        obj: object,
+        len: export.len as isize,
+        itemsize: 1,
+        readonly: c_int::from(export.readonly),
+        ndim: 1,
+        format: if has(ffi::PyBUF_FORMAT) { c"B".as_ptr().cast_mut() } else { ptr::null_mut() },
+        shape: if has(ffi::PyBUF_ND) { len } else { ptr::null_mut() },
+        strides: if has(ffi::PyBUF_STRIDES) { itemsize } else { ptr::null_mut() },
+        suboffsets: ptr::null_mut(),
+        internal: ptr::null_mut(),
+    };
+    // SAFETY: the view is there, and nobody else has it yet.
+    unsafe { view.write(filled) };
+    // SAFETY: the object is alive; the view holds it until it is released.
+    unsafe { ffi::Py_INCREF(object) };
+}
+
+/// Fills in a view, whose owner is `object`, or refuses it with CPython's words.
 ///
 /// # Safety
 ///
 /// - `object` is a live Python object and `view` a buffer that CPython wants filled; the thread is attached;
 /// - the memory of `export` stays until the view is released.
-#[inline(always)]
-pub(crate) unsafe fn try_fill(
-    object: *mut ffi::PyObject,
-    view: *mut ffi::Py_buffer,
-    export: &Export,
-    flags: c_int,
-) -> c_int {
-    let (start, len) = (export.start.cast(), export.len as isize);
-    // SAFETY: the caller's promise.
-    unsafe { ffi::PyBuffer_FillInfo(view, object, start, len, c_int::from(export.readonly), flags) }
-}
-
-/// As [`try_fill`].
-///
-/// # Safety
-///
-/// As [`try_fill`].
 pub(crate) unsafe fn fill(
     object: *mut ffi::PyObject,
     view: *mut ffi::Py_buffer,
     export: &Export,
     flags: c_int,
 ) -> PyResult<()> {
+    let (start, len, readonly) = (export.start.cast(), export.len as isize, c_int::from(export.readonly));
     // SAFETY: the caller's promise.
-    if unsafe { try_fill(object, view, export, flags) } < 0 {
+    if unsafe { ffi::PyBuffer_FillInfo(view, object, start, len, readonly, flags) } < 0 {
         // SAFETY: our caller is attached, as CPython has called it.
         return Err(Exception::fetch(unsafe { Python::assume_attached() }));
     }
