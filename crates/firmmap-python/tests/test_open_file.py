@@ -209,6 +209,18 @@ def test_writelines(path: Path) -> None:
         both(files, lambda f: f.tell())
 
 
+def test_writelines_of_a_file_that_is_read(path: Path) -> None:
+    """G3: nothing can be written to it, and so no line."""
+    with pair(path) as files:
+        assert both(files, lambda f: f.writelines([])) is None
+        assert both(files, lambda f: f.writelines(iter([]))) is None
+        assert outcome(lambda: files[0].writelines([]))[0] == "returned"
+        for lines in ([b"a"], (b"a", b"b"), iter([b"a"])):
+            assert outcome(lambda lines=lines: files[0].writelines(lines))[1] is io.UnsupportedOperation
+        both(files, lambda f: f.writelines([b"a"]))
+        both(files, lambda f: f.read())
+
+
 def test_truncate(path: Path) -> None:
     """G3: to a size or to the position, which stays."""
     with pair(path, "r+") as files:

@@ -96,7 +96,6 @@ fn write_all(this: &MappedFile, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
                     Some(position) => map.write_growing_at(bytes, position).map(|()| position),
                     None => map.append(bytes),
                 });
-                drop(map);
                 let is_done = this.open_now(py, |open| {
                     open.file.appending = false;
                     open.changes += 1;
@@ -110,8 +109,10 @@ fn write_all(this: &MappedFile, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
                         open.move_to(start + bytes.len());
                     }
                     Ok(true)
-                })?;
-                if is_done {
+                });
+                // Not before: without the reference the thread does not count as appending, and others would write at the old position.
+                drop(map);
+                if is_done? {
                     return Ok(());
                 }
             }
@@ -136,13 +137,14 @@ pub(crate) fn writelines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py>
     let py = this.py;
     args.check("writelines", 1, 1)?;
     this.check_open(py)?;
-    this.check_writable("writelines")?;
     let Some(lines) = args.get(0) else { unreachable!("the number of arguments was checked") };
     let mut iterator = lines.try_iter()?;
     let gathers = lines.is_exact_instance_of::<PyList>() || lines.is_exact_instance_of::<PyTuple>();
     let mut gathered = Vec::new();
     let result = loop {
         let added = match iterator.next().transpose() {
+            // No lines can be written to any file.
+            Ok(Some(_)) if !this.is_writable() => this.check_writable("writelines"),
             Ok(Some(line)) if gathers && line.is_exact_instance_of::<PyBytes>() => {
                 Argument::new(line.as_borrowed()).and_then(|line| add(&this, py, &mut gathered, line.bytes()))
             }
