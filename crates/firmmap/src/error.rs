@@ -354,7 +354,7 @@ impl fmt::Display for Error {
                 write!(f, "length {len} from offset {offset} reaches behind the end of the file of {file_len} bytes")
             }
             Detail::UnknownLength => {
-                f.write_str("the file is not a regular one, so its length is not known: a length must be given")
+                f.write_str("the file is not a regular one, so its length is not known: a length above 0 must be given")
             }
             Detail::PseudoFile => f.write_str(
                 "the length of the file says nothing about its bytes, as in /proc and /sys: it can be read, but not mapped",

@@ -29,7 +29,7 @@ def printable(name: str) -> str:
 
 
 # With these, a message goes on to arguments of firmmap.open(), which the command does not have.
-ADVICE = ("; load=True", ": a length must be given")
+ADVICE = ("; load=True", ": a length above 0 must be given")
 
 
 def reason(error: BaseException) -> str:

@@ -69,14 +69,19 @@ fn write_all(bytes: &[u8], mut write: impl FnMut(&[u8], usize) -> io::Result<usi
     Ok(())
 }
 
+/// Whether the system does not know pwritev2(2) with `RWF_NOAPPEND`.
+#[cfg(linux_kernel)]
+static IS_UNKNOWN: AtomicBool = AtomicBool::new(false);
+
 /// pwrite(2) at `offset`. With `O_APPEND` Linux would write to the end, unless pwritev2(2) is told not to (Linux 6.9).
 /// [`Unsupported`](io::ErrorKind::Unsupported) if the file's flags rule it out.
 fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
     #[cfg(linux_kernel)]
+    let mut is_unknown = false;
+    #[cfg(linux_kernel)]
     {
         /// `RWF_NOAPPEND`, which the libc crate does not have for every C library.
         const NO_APPEND: libc::c_int = 0x20;
-        static IS_UNKNOWN: AtomicBool = AtomicBool::new(false);
         if !IS_UNKNOWN.load(Ordering::Relaxed) {
             let buffer = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
             // The offset in two halves; on 64 bits the first is the whole.
@@ -89,15 +94,22 @@ fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
             }
             let error = io::Error::last_os_error();
             match error.raw_os_error() {
-                // An older system, or a sandbox that does not know the call.
-                Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EPERM) => IS_UNKNOWN.store(true, Ordering::Relaxed),
+                // An older system, or a sandbox that does not know the call; unless the file itself refuses, as a sealed one does.
+                Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EPERM) => is_unknown = true,
                 Some(libc::EINVAL) => {}
                 _ => return Err(error),
             }
         }
     }
     match appending(file) {
-        Appending::AtOffset => file.write_at(bytes, offset),
+        Appending::AtOffset => {
+            let written = file.write_at(bytes, offset)?;
+            #[cfg(linux_kernel)]
+            if is_unknown {
+                IS_UNKNOWN.store(true, Ordering::Relaxed);
+            }
+            Ok(written)
+        }
         Appending::AtEnd | Appending::Copied => Err(io::ErrorKind::Unsupported.into()),
     }
 }
@@ -515,4 +527,26 @@ pub(crate) fn generation() -> u32 {
     // Called twice, it adds two.
     super::fork::register(&DONE, None, None, Some(in_the_child));
     GENERATION.load(Ordering::Relaxed)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::os::fd::FromRawFd;
+
+    use super::*;
+
+    #[test]
+    fn what_one_file_refuses_is_asked_of_others() {
+        // SAFETY: the name ends in a zero byte.
+        let fd = unsafe { libc::memfd_create(c"sealed".as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) };
+        assert!(fd >= 0);
+        // SAFETY: a new descriptor, which nobody else has.
+        let file = unsafe { File::from_raw_fd(fd) };
+        file.set_len(5).unwrap();
+        // SAFETY: the descriptor is open.
+        assert_eq!(unsafe { libc::fcntl(fd, libc::F_ADD_SEALS, libc::F_SEAL_GROW) }, 0);
+        let refused = write_all_at(&file, b"more", 5).unwrap_err();
+        assert_eq!((refused.written, refused.error.raw_os_error()), (0, Some(libc::EPERM)));
+        assert!(!IS_UNKNOWN.load(Ordering::Relaxed), "the system knows the call, as far as this tells");
+    }
 }

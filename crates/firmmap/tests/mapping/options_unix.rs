@@ -212,7 +212,7 @@ fn shared_validate_is_shared() {
 #[test]
 fn a_device_without_a_length() {
     let file = File::options().read(true).write(true).open("/dev/zero").unwrap();
-    let words = "the file is not a regular one, so its length is not known: a length must be given";
+    let words = "the file is not a regular one, so its length is not known: a length above 0 must be given";
     refused(MmapOptions::new().map(&file), ErrorKind::UnknownLength, words);
     refused(MmapOptions::new().offset(5).map(&file), ErrorKind::UnknownLength, words);
     let mut map = MmapOptions::new().access(Access::Write).len(page() + 1).map(&file).unwrap();
