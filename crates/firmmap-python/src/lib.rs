@@ -65,6 +65,7 @@ fn functions() -> Vec<ffi::PyMethodDef> {
         noargs_function!(c"_faults_after_fork", faults::after_fork, PRIVATE),
         noargs_function!(c"_claim_faults", faults::claim, PRIVATE),
         function!(c"_faults_are_told", faults::told, PRIVATE),
+        noargs_function!(c"_fault_is_finalized", faults::finalized, PRIVATE),
         noargs_function!(c"_fault_handler", faults::handler, PRIVATE),
         function!(c"_forget_fault_handler", faults::forget_handler, PRIVATE),
         ffi::PyMethodDef::zeroed(),

@@ -167,3 +167,69 @@ def test_a_hook_that_meets_a_fault_each_time() -> None:
     """
     result = run(WATCHED + textwrap.dedent(script))
     assert (result.returncode, result.stdout) == (0, "end\n")
+
+
+# The exception for each fault of such a hook is raised in the finalizer of the one before.
+THREADS = {
+    "thread": "lambda: view[2 * PAGE]",
+    "excepthook": "lambda: 1 / 0",
+}
+HOOK = """
+import threading
+
+calls = 0
+
+def hook(argument):
+    global calls
+    calls += 1
+    view[3 * PAGE]
+
+sys.unraisablehook = hook
+"""
+
+
+@pytest.mark.parametrize("how", THREADS)
+def test_a_hook_that_meets_a_fault_whenever_it_is_told_of_one(how: str) -> None:
+    """F3: it is not called for ever, and the next thread is told as ever."""
+    script = f"""
+    threading.excepthook = lambda argument: view[2 * PAGE]
+    thread = threading.Thread(target={THREADS[how]})
+    thread.start()
+    thread.join()
+    print(calls > 0)
+    sys.unraisablehook = sys.__unraisablehook__
+
+    def told(read):
+        try:
+            read()
+            [int("3") for _ in range(10)]
+            print("not told")
+        except firmmap.MapFaultError as error:
+            print(error.offset // PAGE)
+
+    # What was left with the map.
+    try:
+        m[2 * PAGE]
+    except firmmap.MapFaultError:
+        pass
+    for offset in 2 * PAGE, 3 * PAGE:
+        thread = threading.Thread(target=told, args=(lambda: view[offset],))
+        thread.start()
+        thread.join()
+    file.close()
+    """
+    result = run(WATCHED + HOOK + textwrap.dedent(script), timeout=60)
+    assert (result.returncode, result.stdout.split()) == (0, ["True", "2", "3"]), result
+
+
+def test_a_hook_that_meets_a_fault_at_the_end_of_the_program() -> None:
+    """F3: there CPython makes pending calls until there is none."""
+    script = """
+    import atexit
+
+    atexit.register(lambda: print(0 < calls < 100))
+    sys.excepthook = lambda *arguments: view[2 * PAGE]
+    1 / 0
+    """
+    result = run(WATCHED + HOOK + textwrap.dedent(script), timeout=60)
+    assert (result.returncode, result.stdout) == (1, "True\n"), result

@@ -22,10 +22,13 @@ class MapFaultError(OSError):
     in the map. Once the file is whole again, the map works again.
     """
 
+    # At the end of the interpreter the module may have lost it.
+    _EIO = errno.EIO
+
     def __init__(self, offset=None, filename=None):
         where = "" if offset is None else f" at {offset}"
         super().__init__(
-            errno.EIO,
+            self._EIO,
             f"the mapped byte{where} is not there: its file was truncated, or its disk failed or is full",
         )
         self.offset = offset
@@ -46,6 +49,7 @@ class _LateFault(MapFaultError):
     """MapFaultError, raised in another thread: only a class can be, so it finds the offset itself."""
 
     __slots__ = ("_untold",)
+    _is_finalized = _firmmap._fault_is_finalized
 
     @property
     def __traceback__(self):
@@ -71,6 +75,7 @@ class _LateFault(MapFaultError):
     def __del__(self):
         # No code of Python's has seen it. Up to CPython 3.11 it can be C code that makes it of the
         # class, and then clears it; from 3.15 on it is also raised where C code asks for signals.
+        self._is_finalized()
         if self.__traceback__ is None and getattr(self, "_untold", []):
             raise _make_error(self._untold)
 

@@ -187,6 +187,17 @@ pub(super) fn place_of_caller(py: Python<'_>) -> Place {
     place.unwrap_or(Place::Here)
 }
 
+/// Whether an exception is raised in the caller of the Python function that runs, and that is the finalizer of [`Kept::LateFault`].
+pub(super) fn is_caller_finalizer(py: Python<'_>) -> bool {
+    let is_finalizer = || -> PyResult<bool> {
+        let Some(frame) = running(py)?.map_or(Ok(None), |frame| caller(&frame))? else { return Ok(false) };
+        let function = attribute(&code(&frame), c"co_name")?.cast_into::<PyString>()?;
+        let module = module(&frame)?;
+        Ok(text(&function)? == "__del__" && module.as_ref().map(text).transpose()? == Some("firmmap._faults"))
+    };
+    is_finalizer().unwrap_or(false)
+}
+
 fn place_from(mut frame: Bound<'_, PyAny>) -> PyResult<Place> {
     let mut found = Place::Here;
     // Whether all so far is a function, and none a coroutine, that an event loop in C can have called, which has no frames (uvloop). It
@@ -321,11 +332,18 @@ pub(super) fn has_moved_on(py: Python<'_>, here: &Interpreter, thread: usize) ->
 
 /// A number for the instruction that this thread is at; 0 without one.
 pub(super) fn instruction(py: Python<'_>) -> usize {
-    let number = |frame: Bound<'_, PyAny>| -> PyResult<usize> {
-        let index = exact_int(attribute(&frame, c"f_lasti")?.as_borrowed()).unwrap_or(0);
-        Ok((frame.as_ptr() as usize).wrapping_mul(31).wrapping_add_signed(index))
-    };
-    running(py).and_then(|frame| frame.map_or(Ok(0), number)).unwrap_or(0)
+    running(py).and_then(|frame| frame.map_or(Ok(0), |frame| number(&frame))).unwrap_or(0)
+}
+
+/// The same for the caller of the Python function that runs.
+pub(super) fn instruction_of_caller(py: Python<'_>) -> usize {
+    let caller = running(py).and_then(|frame| frame.map_or(Ok(None), |frame| caller(&frame)));
+    caller.and_then(|frame| frame.map_or(Ok(0), |frame| number(&frame))).unwrap_or(0)
+}
+
+fn number(frame: &Bound<'_, PyAny>) -> PyResult<usize> {
+    let index = exact_int(attribute(frame, c"f_lasti")?.as_borrowed()).unwrap_or(0);
+    Ok((frame.as_ptr() as usize).wrapping_mul(31).wrapping_add_signed(index))
 }
 
 /// Whether Python code runs in this thread: not at the end of the program, say.

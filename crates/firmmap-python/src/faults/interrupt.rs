@@ -8,6 +8,7 @@
 //! one: it wakes the thread that was the main one in the parent. There a detached thread is recorded, and the exception requested when
 //! it releases the view that it has used.
 
+use std::cell::Cell;
 use std::ffi::{c_int, c_long, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
@@ -32,6 +33,8 @@ const MOST_POSTPONED: u32 = 1 << 20;
 const MOST_ENTERED: u32 = 1 << 13;
 /// How often in turn the main thread has met a fault while it was told of one.
 static TOLD_AGAIN: AtomicU32 = AtomicU32::new(0);
+/// At its end CPython makes 32 pending calls in turn before it looks whether they become fewer, which debug builds assert.
+const MOST_TOLD_AGAIN: u32 = 16;
 /// How often in turn it was made at one instruction, and at which: see [`is_stuck`].
 static REPEATED: AtomicU32 = AtomicU32::new(0);
 static REPEATED_AT: AtomicUsize = AtomicUsize::new(0);
@@ -55,6 +58,11 @@ static OLDEST: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
 /// The threads for whose faults the pending call has been requested.
 static CALLED: ThreadSet = ThreadSet::new(&CALLS);
 static CALLS: AtomicUsize = AtomicUsize::new(0);
+/// How many exceptions in turn are made at one instruction of a thread, none of which was finalized.
+const MOST_MADE: u32 = 1 << 14;
+/// The threads for which no exception is requested: see [`count_in_finalizer`].
+static MUTED: ThreadSet = ThreadSet::new(&MUTES);
+static MUTES: AtomicUsize = AtomicUsize::new(0);
 /// The process that pending calls are made in: see [`after_fork`].
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 /// How many threads are recorded as deferred, in all interpreters.
@@ -140,6 +148,7 @@ pub(crate) fn after_fork(py: Python<'_>) {
         here.untold.with(py, Vec::clear);
     }
     CALLED.clear();
+    MUTED.clear();
 }
 
 /// The calling thread, as CPython and the library number them.
@@ -203,6 +212,9 @@ fn request() {
     };
     let has_callback = SERVED.load(Ordering::Acquire) && !elsewhere && (own.is_null() || is_of_main(own));
     let is_attached = !attached.is_null() && attached == own;
+    if is_attached && MUTES.load(Ordering::Acquire) > 0 && MUTED.contains(key) {
+        return;
+    }
     let can_raise_here = is_attached && !(has_callback && is_main);
     if can_raise_here && here.is_some_and(|here| raise_in_thread(here, thread, key)) {
         return;
@@ -375,7 +387,7 @@ fn raise(py: Python<'_>) -> PyResult<c_int> {
         Place::Here | Place::Later | Place::Entered | Place::Unseen => Err(exception),
         Place::Cleared | Place::Afterwards | Place::Dropped | Place::Nowhere => {
             exception.write_unraisable(py);
-            if !may_tell_again(py) {
+            if !may_tell_again() {
                 REQUESTED.store(0, Ordering::SeqCst);
             }
             Ok(0)
@@ -383,14 +395,14 @@ fn raise(py: Python<'_>) -> PyResult<c_int> {
     }
 }
 
-/// Whether what the main thread has met while it was told of a fault, in a hook of the program's, may be told at once. CPython 3.11, tracing,
-/// does not leave an instruction before there is no pending call: a hook that meets one each time would be called for ever. What is not told
-/// stays with its map.
-fn may_tell_again(py: Python<'_>) -> bool {
+/// Whether what the main thread has met while it was told of a fault, in a hook of the program's, may be told at once. A hook that meets one
+/// each time would be called for ever: CPython 3.11, tracing, does not leave an instruction before there is no pending call, and 3.13 does not
+/// end before. What is not told stays with its map.
+fn may_tell_again() -> bool {
     if REQUESTED.load(Ordering::SeqCst) == 0 {
         TOLD_AGAIN.store(0, Ordering::Relaxed);
     }
-    TOLD_AGAIN.fetch_add(1, Ordering::Relaxed) < MOST_REPEATED || version(py) >= (3, 12)
+    TOLD_AGAIN.fetch_add(1, Ordering::Relaxed) < MOST_TOLD_AGAIN
 }
 
 /// Whether the pending call may be made again, at the next bytecode that looks for one. Not if it was made too often: at its end CPython
@@ -409,6 +421,39 @@ fn is_stuck(py: Python<'_>) -> bool {
         REPEATED.store(0, Ordering::Relaxed);
     }
     REPEATED.fetch_add(1, Ordering::Relaxed) >= MOST_REPEATED
+}
+
+thread_local! {
+    /// How often in turn this thread was told of a fault in the finalizer of the exception for the one before, and where it was then.
+    static IN_FINALIZER: Cell<(u32, usize)> = const { Cell::new((0, 0)) };
+}
+
+/// An exception is being made in this thread. In the finalizer of another one nobody gets it, and CPython passes it to
+/// `sys.unraisablehook`. A hook that meets a missing byte each time would be called for ever: the next exception is raised in the
+/// finalizer of this one. From some number on none is requested, and the faults stay with their maps; until the hook has returned.
+pub(crate) fn count_in_finalizer(py: Python<'_>) {
+    let (before, there) = IN_FINALIZER.get();
+    // CPython 3.11 makes it when the finalizer is left: what can be seen is that its caller does not go on. So it is for a program that
+    // collects such exceptions in a loop, which is let alone for longer.
+    let (is_again, here, most) = if version(py) >= (3, 12) {
+        (frames::is_caller_finalizer(py), 0, MOST_TOLD_AGAIN)
+    } else {
+        let here = frames::instruction_of_caller(py);
+        (here == there, here, MOST_MADE)
+    };
+    let in_turn = if is_again { before + 1 } else { 0 };
+    IN_FINALIZER.set((in_turn, here));
+    if in_turn >= most {
+        MUTED.insert(thread_key());
+    }
+}
+
+/// The finalizer has run undisturbed.
+pub(crate) fn finalized() {
+    IN_FINALIZER.set((0, 0));
+    if MUTES.load(Ordering::Acquire) > 0 {
+        MUTED.remove(thread_key());
+    }
 }
 
 /// Requests an exception in a thread of the interpreter that runs us, at the thread's next bytecode. `false` if the interpreter has no

@@ -159,6 +159,7 @@ pub(crate) fn forget_handler<'py>(
 pub(crate) fn claim(py: Python<'_>) -> Returned<'_> {
     let own = own_faults();
     interrupt::begin_claim(py, !own.is_empty());
+    interrupt::count_in_finalizer(py);
     let place = frames::place_of_caller(py);
     let is_dropped = matches!(place, Place::Entered | Place::Cleared | Place::Afterwards | Place::Dropped);
     let here = interpreter::current(py).filter(|_| is_dropped && !own.is_empty());
@@ -181,6 +182,12 @@ pub(crate) fn told<'py>(module: Module<'_, 'py>, args: Arguments<'_, 'py>, names
     args.finish()?;
     forget_told(numbers.chunks_exact(2).map(|pair| (pair[0], pair[1])));
     interrupt::end_claim(py, is_own_waiting);
+    Ok(none(py))
+}
+
+/// `_fault_is_finalized()`: the finalizer of the exception of `_claim_faults()` runs, and was not interrupted by another one.
+pub(crate) fn finalized(py: Python<'_>) -> Returned<'_> {
+    interrupt::finalized();
     Ok(none(py))
 }
 
