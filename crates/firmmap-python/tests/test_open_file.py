@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -215,8 +216,9 @@ def test_writelines_of_a_file_that_is_read(path: Path) -> None:
         assert both(files, lambda f: f.writelines([])) is None
         assert both(files, lambda f: f.writelines(iter([]))) is None
         assert outcome(lambda: files[0].writelines([]))[0] == "returned"
+        lines: Any
         for lines in ([b"a"], (b"a", b"b"), iter([b"a"])):
-            assert outcome(lambda lines=lines: files[0].writelines(lines))[1] is io.UnsupportedOperation
+            assert outcome(partial(files[0].writelines, lines))[1] is io.UnsupportedOperation
         both(files, lambda f: f.writelines([b"a"]))
         both(files, lambda f: f.read())
 
