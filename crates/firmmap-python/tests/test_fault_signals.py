@@ -739,3 +739,44 @@ SMALL_STACKS = """if True:
 def test_small_stacks() -> None:
     """F4, F5: the first fault of a process, on a signal stack of any size, writes to nothing below it."""
     assert run(SMALL_STACKS).stdout == "some live: True\n"
+
+
+FIRST_FAULT = """if True:
+    import ctypes, mmap, sys, tempfile
+    import firmmap
+
+    class Stack(ctypes.Structure):
+        _fields_ = [("start", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)]
+
+    BELOW, size = 1 << 16, int(sys.argv[1])
+    area = mmap.mmap(-1, 2 * BELOW)
+    area[:] = b"x" * len(area)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(area)) + BELOW
+    libc = ctypes.CDLL(None)
+    file = tempfile.TemporaryFile()
+    file.truncate(40960)
+    m = firmmap.mmap(file.fileno(), 40960)
+    place = ctypes.addressof(ctypes.c_char.from_buffer(m)) + 20000
+    file.truncate(0)
+    libc.sigaltstack(ctypes.byref(Stack(start, 0, size)), None)
+    try:
+        # With or without the GIL.
+        m[20000] if sys.argv[2] == "attached" else libc.memset(ctypes.c_void_p(place), 0, 1)
+        int("3")
+        [None for _ in range(10)]
+        print("not told")
+    except firmmap.MapFaultError:
+        print("told", area[:BELOW] == b"x" * BELOW)
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="elsewhere a frame has another size")
+@pytest.mark.parametrize("attached", ["attached", "detached"])
+@pytest.mark.parametrize("size", [6144, 7168, 8192])
+def test_a_first_fault_on_a_small_stack(size: int, attached: str) -> None:
+    """F4, F5: what CPython calls then was bound before, not only by a fork: nothing below the stack is written to."""
+    command = [sys.executable, "-c", FIRST_FAULT, str(size), attached]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    if result.returncode in (-7, -11):
+        pytest.skip(f"a frame of a signal does not fit into {size} bytes here")
+    assert (result.returncode, result.stdout) == (0, "told True\n"), result

@@ -19,6 +19,7 @@ use pyo3::prelude::*;
 
 use super::frames::{self, Place};
 use super::interpreter::{self, Interpreter, Kept, THREADS, ThreadSet};
+use crate::sys::detach::detached;
 use crate::sys::exception::{Exception, PyResult};
 use crate::sys::module::version;
 use crate::sys::trampoline::enter;
@@ -109,21 +110,32 @@ pub(crate) fn connect(py: Python<'_>, here: &Interpreter, main: usize) {
     };
     MAIN.store(main, Ordering::Release);
     GENERATION.store(firmmap::fork_generation(), Ordering::Release);
-    bind();
+    bind(py);
     // SAFETY: atomics, and functions of CPython's whose locks no thread holds that accesses mapped memory. It does not unwind.
     unsafe { firmmap::fault::on_fault(request) };
 }
 
 /// Calls what [`request`] calls, without effect: where CPython's functions of the C library are bound by the first call (ld.so(8),
 /// `LD_BIND_NOW`), that takes 1 KiB of stack and more, which a signal handler may not have.
-fn bind() {
+fn bind(py: Python<'_>) {
     extern "C" fn nothing(_: *mut c_void) -> c_int {
         0
     }
+    // SAFETY: always works.
+    unsafe { ffi::Py_IsInitialized() };
+    // SAFETY: the function only reads a variable of the thread.
+    let own = unsafe { ffi::PyGILState_GetThisThreadState() };
+    for thread in [own, attached()] {
+        let _ = !thread.is_null() && is_of_main(thread);
+    }
+    has_several();
     // SAFETY: attached; no thread has this number.
     unsafe { ffi::PyThreadState_SetAsyncExc(1, ptr::null_mut()) };
     // SAFETY: any thread may call this. If there is no room for it, it was bound all the same.
-    unsafe { ffi::Py_AddPendingCall(Some(nothing), ptr::null_mut()) };
+    let call_back = || unsafe { ffi::Py_AddPendingCall(Some(nothing), ptr::null_mut()) };
+    call_back();
+    // CPython 3.11 then calls more.
+    detached(py, call_back);
 }
 
 /// After fork(2), in the child, where this thread is the main one.
