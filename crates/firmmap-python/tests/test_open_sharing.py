@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import gc
 import io
 import os
 import pickle
@@ -577,3 +578,100 @@ def test_locks_of_the_process(tmp_path: Path, mode: Any, capacity: int | None) -
             assert state() == "locked"
         # As every file of Python's does when it is closed.
         assert state() == "free"
+
+
+def test_truncate_keeps_what_was_appended_after_it(tmp_path: Path) -> None:
+    """G6, G10: a thread that sees the new length appends to it."""
+    path, length = tmp_path / "grown", 4 << 20
+    for _ in range(20):
+        path.write_bytes(b"x" * 1000)
+        with firmmap.open(path, "r+", capacity=32 << 20) as m:
+
+            def append(m: Any = m) -> None:
+                while len(m) < length:
+                    pass
+                if m.seek(0, 2) == length:
+                    m.write(b"data")
+
+            thread = threading.Thread(target=append)
+            thread.start()
+            m.truncate(length)
+            thread.join()
+            assert len(m) == length + 4
+        assert path.stat().st_size == length + 4
+
+
+def test_truncate_to_the_position_decides_once(tmp_path: Path) -> None:
+    """G6: whoever moves the position when the file has its new length does not change that."""
+    path, length = tmp_path / "grown", 4 << 20
+    for _ in range(20):
+        path.write_bytes(b"x" * 1000)
+        with firmmap.open(path, "r+", capacity=32 << 20) as m:
+
+            def rewind(m: Any = m) -> None:
+                while len(m) < length:
+                    pass
+                m.seek(0)
+
+            thread = threading.Thread(target=rewind)
+            m.seek(length)
+            thread.start()
+            assert m.truncate() == length
+            thread.join()
+            assert len(m) == length
+
+
+def test_numbered_lines_while_the_collector_is_asked_for_all_objects(tmp_path: Path) -> None:
+    """G5: nobody else gets the pair of a line that is still searched for."""
+    path = tmp_path / "lines"
+    path.write_bytes((b"y" * 1_000_000 + b"\n" + b"needle\n") * 20)
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            gc.get_objects()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        with firmmap.open(path) as m:
+            for _ in range(3):
+                pairs = list(m.lines(containing=b"needle", numbered=True))
+                assert pairs == [(number, b"needle\n") for number in range(2, 41, 2)]
+                assert all(gc.is_tracked(pair) for pair in pairs)
+    finally:
+        done.set()
+        thread.join()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a mapped file cannot be truncated")
+@pytest.mark.parametrize("how", ["write", "slice"])
+def test_a_flush_during_a_large_write_forgets_nothing(tmp_path: Path, how: str) -> None:
+    """F2: what is written after it, into the last page of a file that others cut off there, is told of."""
+    path, length = tmp_path / "large", (64 << 20) + 2000
+    data = b"1" * length
+    for _ in range(3):
+        with path.open("wb") as file:
+            file.truncate(length)
+        m = firmmap.open(path, "r+")
+
+        def write(m: Any = m) -> None:
+            if how == "write":
+                m.write(data)
+            else:
+                m[:] = data
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        while m[0] != b"1"[0]:
+            pass
+        m.flush(0, 0)
+        os.truncate(path, length - 1000)
+        was_writing = m[length // 2] == 0
+        thread.join()
+        if was_writing:
+            with pytest.raises(firmmap.MapFaultError):
+                m.close()
+        else:
+            with contextlib.suppress(firmmap.MapFaultError):
+                m.close()

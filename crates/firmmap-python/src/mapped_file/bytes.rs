@@ -1,6 +1,6 @@
 //! The bytes as items: `m[i]`, `m[i:j]`, assignment to both, `move()`.
 
-use super::write::write_failed;
+use super::write::{note_again, write_failed};
 use super::{Open, This, error, none};
 use crate::args::{self, Args, Argument, Slice};
 use crate::common::{self, DETACHED_COPY, Job, Mapped, Object, Returned, scatter};
@@ -127,16 +127,16 @@ fn assign_any_slice<'py>(this: This<'py>, slice: Slice, value: Object<'_, 'py>) 
         };
         if count > DETACHED_COPY && copy.is_none() {
             open.file.note_write(first, len);
-            return Ok(Job::Large(open.file.to_arc(), (start, step)));
+            return Ok(Job::Large(open.file.to_arc(), (start, step, first, len)));
         }
         scatter(&open.file, copy.as_deref().unwrap_or(bytes), start, step).map_err(error)?;
         open.file.note_write(first, len);
         Ok(Job::Done(()))
     })?;
-    if let Job::Large(map, (start, step)) = job {
+    if let Job::Large(map, (start, step, first, len)) = job {
         let result = detached(py, || scatter(&map, bytes, start, step));
+        note_again(&this, py, first, len);
         drop(map);
-        this.changed(py);
         result.map_err(|failed| write_failed(&this, py, failed))?;
     }
     Ok(())

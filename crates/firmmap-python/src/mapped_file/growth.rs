@@ -143,15 +143,22 @@ enum ResizeStep {
 fn set_len(this: This<'_>, size: Option<isize>) -> PyResult<usize> {
     let py = this.py;
     let mut guard = None;
+    // The length that the map was given without the GIL.
+    let mut grown_to = None;
     loop {
         let done = this.open_now(py, |open| {
+            // What others have done after that stays.
+            if let Some(len) = grown_to.filter(|&len| open.file.len() != len) {
+                return Ok(ResizeStep::Done(len));
+            }
             if size.is_none() {
                 // The descriptor's position is ours.
                 open.sync_from_descriptor()?;
             }
-            let len = match size {
-                None => open.file.position(),
-                Some(size) => {
+            let len = match (grown_to, size) {
+                (Some(len), _) => len,
+                (None, None) => open.file.position(),
+                (None, Some(size)) => {
                     usize::try_from(size).map_err(|_| PyValueError::new_err(format!("length {size} is negative")))?
                 }
             };
@@ -177,7 +184,8 @@ fn set_len(this: This<'_>, size: Option<isize>) -> PyResult<usize> {
             ResizeStep::Grow(map, len) => match detached(py, || map.grow(len)) {
                 // Another thread has made it longer than that, so that it becomes shorter now.
                 Err(failed) if failed.kind() != ErrorKind::InvalidInput => return Err(error(failed)),
-                _ => {}
+                Err(_) => {}
+                Ok(_) => grown_to = Some(len),
             },
             ResizeStep::Busy => ResizeGuard::wait(&mut guard, &*this, py)?,
         }

@@ -82,8 +82,8 @@ fn write_all(this: &MappedFile, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
             WriteStep::Done => return Ok(()),
             WriteStep::Large(map, position) => {
                 let result = detached(py, || map.write_all_at(bytes, position));
+                note_again(this, py, position, bytes.len());
                 drop(map);
-                this.changed(py);
                 if let Err(failed) = result {
                     let failed = write_failed(this, py, failed);
                     this.set_position(py, position)?;
@@ -119,6 +119,18 @@ fn write_all(this: &MappedFile, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
             WriteStep::Busy => ResizeGuard::wait(&mut guard, this, py)?,
         }
     }
+}
+
+/// After a write that was noted before it was made without the GIL: a `flush()` of another thread may have been satisfied meanwhile with what
+/// was not written yet.
+pub(super) fn note_again(this: &MappedFile, py: Python<'_>, start: usize, len: usize) {
+    this.state.with(py, |state| {
+        if let Some(open) = state {
+            // What was read ahead is discarded.
+            open.changes += 1;
+            open.file.note_write(start, len);
+        }
+    });
 }
 
 /// The error of a write that was noted before it was made.

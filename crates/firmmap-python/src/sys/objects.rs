@@ -76,7 +76,7 @@ pub(crate) fn new_list(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
 }
 
 /// A tuple that is not filled yet. Making it can start the garbage collector, and with it Python code (up to CPython 3.11); filling it runs
-/// none.
+/// none. Until then the collector does not know it: `gc.get_objects()` would give it to others, and then it could not be filled.
 pub(crate) struct EmptyTuple<'py, const N: usize>(Bound<'py, PyAny>);
 
 impl<'py, const N: usize> EmptyTuple<'py, N> {
@@ -84,13 +84,23 @@ impl<'py, const N: usize> EmptyTuple<'py, N> {
         // SAFETY: attached, as the token says.
         let tuple = unsafe { ffi::PyTuple_New(N as isize) };
         // SAFETY: a new reference, or null with an exception set.
-        unsafe { Bound::from_owned_ptr_or_opt(py, tuple) }.map(Self).ok_or_else(|| Exception::fetch(py))
+        let tuple = unsafe { Bound::from_owned_ptr_or_opt(py, tuple) }.ok_or_else(|| Exception::fetch(py))?;
+        // There is one tuple without items, which is everybody's.
+        if N > 0 {
+            // SAFETY: a new tuple, which the collector knows.
+            unsafe { ffi::PyObject_GC_UnTrack(tuple.as_ptr().cast()) };
+        }
+        Ok(Self(tuple))
     }
 
     pub(crate) fn fill(self, items: [Bound<'py, PyAny>; N]) -> Bound<'py, PyTuple> {
         for (index, item) in items.into_iter().enumerate() {
             // SAFETY: the tuple is new and has a place for each; the function takes the reference over.
             unsafe { ffi::PyTuple_SetItem(self.0.as_ptr(), index as isize, item.into_ptr()) };
+        }
+        if N > 0 {
+            // SAFETY: a tuple that the collector does not know since `new`; all of its items are there.
+            unsafe { ffi::PyObject_GC_Track(self.0.as_ptr().cast()) };
         }
         // SAFETY: it was made as a tuple.
         unsafe { self.0.cast_into_unchecked() }
