@@ -580,47 +580,47 @@ def test_locks_of_the_process(tmp_path: Path, mode: Any, capacity: int | None) -
         assert state() == "free"
 
 
+LENGTH = 4 << 20
+
+
+def grown_beside(path: Path, truncate: Callable[[Any], object], then: Callable[[Any], object]) -> int:
+    """Has a map made longer, while another thread does something as soon as it sees that; returns its length then."""
+    path.write_bytes(b"x" * 1000)
+    with firmmap.open(path, "r+", capacity=32 << 20) as m:
+
+        def see() -> None:
+            while len(m) < LENGTH:
+                pass
+            then(m)
+
+        thread = threading.Thread(target=see)
+        m.seek(LENGTH)
+        thread.start()
+        truncate(m)
+        thread.join()
+        return len(m)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="maps have no capacity there")
 def test_truncate_keeps_what_was_appended_after_it(tmp_path: Path) -> None:
     """G6, G10: a thread that sees the new length appends to it."""
-    path, length = tmp_path / "grown", 4 << 20
+
+    def append(m: Any) -> None:
+        if m.seek(0, 2) == LENGTH:
+            m.write(b"data")
+
     for _ in range(20):
-        path.write_bytes(b"x" * 1000)
-        with firmmap.open(path, "r+", capacity=32 << 20) as m:
-
-            def append(m: Any = m) -> None:
-                while len(m) < length:
-                    pass
-                if m.seek(0, 2) == length:
-                    m.write(b"data")
-
-            thread = threading.Thread(target=append)
-            thread.start()
-            m.truncate(length)
-            thread.join()
-            assert len(m) == length + 4
-        assert path.stat().st_size == length + 4
+        assert grown_beside(tmp_path / "grown", lambda m: m.truncate(LENGTH), append) == LENGTH + 4
+        assert (tmp_path / "grown").stat().st_size == LENGTH + 4
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="maps have no capacity there")
 def test_truncate_to_the_position_decides_once(tmp_path: Path) -> None:
     """G6: whoever moves the position when the file has its new length does not change that."""
-    path, length = tmp_path / "grown", 4 << 20
+    results: list[int] = []
     for _ in range(20):
-        path.write_bytes(b"x" * 1000)
-        with firmmap.open(path, "r+", capacity=32 << 20) as m:
-
-            def rewind(m: Any = m) -> None:
-                while len(m) < length:
-                    pass
-                m.seek(0)
-
-            thread = threading.Thread(target=rewind)
-            m.seek(length)
-            thread.start()
-            assert m.truncate() == length
-            thread.join()
-            assert len(m) == length
+        length = grown_beside(tmp_path / "grown", lambda m: results.append(m.truncate()), lambda m: m.seek(0))
+        assert (length, results.pop()) == (LENGTH, LENGTH)
 
 
 def test_numbered_lines_while_the_collector_is_asked_for_all_objects(tmp_path: Path) -> None:

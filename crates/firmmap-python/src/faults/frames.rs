@@ -182,15 +182,14 @@ fn is_at_first_line(frame: &Bound<'_, PyAny>, code: &Bound<'_, PyAny>) -> PyResu
 /// As [`place`], for an exception that is raised in the caller of the Python function that runs. CPython 3.15 also raises where there is none:
 /// while it writes on `sys.stderr`, for one.
 pub(super) fn place_of_caller(py: Python<'_>) -> Place {
-    let caller = running(py).and_then(|frame| frame.map_or(Ok(None), |frame| caller(&frame)));
-    let place = caller.and_then(|frame| frame.map_or(Ok(Place::Dropped), place_from));
+    let place = running_caller(py).and_then(|frame| frame.map_or(Ok(Place::Dropped), place_from));
     place.unwrap_or(Place::Here)
 }
 
 /// Whether an exception is raised in the caller of the Python function that runs, and that is the finalizer of [`Kept::LateFault`].
 pub(super) fn is_caller_finalizer(py: Python<'_>) -> bool {
     let is_finalizer = || -> PyResult<bool> {
-        let Some(frame) = running(py)?.map_or(Ok(None), |frame| caller(&frame))? else { return Ok(false) };
+        let Some(frame) = running_caller(py)? else { return Ok(false) };
         let function = attribute(&code(&frame), c"co_name")?.cast_into::<PyString>()?;
         let module = module(&frame)?;
         Ok(text(&function)? == "__del__" && module.as_ref().map(text).transpose()? == Some("firmmap._faults"))
@@ -337,8 +336,7 @@ pub(super) fn instruction(py: Python<'_>) -> usize {
 
 /// The same for the caller of the Python function that runs.
 pub(super) fn instruction_of_caller(py: Python<'_>) -> usize {
-    let caller = running(py).and_then(|frame| frame.map_or(Ok(None), |frame| caller(&frame)));
-    caller.and_then(|frame| frame.map_or(Ok(0), |frame| number(&frame))).unwrap_or(0)
+    running_caller(py).and_then(|frame| frame.map_or(Ok(0), |frame| number(&frame))).unwrap_or(0)
 }
 
 fn number(frame: &Bound<'_, PyAny>) -> PyResult<usize> {
@@ -362,6 +360,11 @@ fn running(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     // SAFETY: a borrowed reference, or null where there is no memory for the object.
     let frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, frame.cast()) };
     frame.map(Some).ok_or_else(Exception::no_memory)
+}
+
+/// The frame that has called the Python code that runs in this thread.
+fn running_caller(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
+    running(py)?.map_or(Ok(None), |frame| caller(&frame))
 }
 
 /// The frame that has called this one.
