@@ -165,7 +165,7 @@ STATE_MUTEX := $(TARGET)/state-mutex
 .PHONY: test-state-mutex
 test-state-mutex: $(WHEEL) ## run the Python tests with the lock that the state has in builds without the GIL, under every CPython (Linux)
 	@RUSTFLAGS='--cfg firmmap_state_mutex' CARGO_TARGET_DIR=$(STATE_MUTEX) cargo build --quiet --release --locked \
-		--config profile.release.lto=false --config profile.release.codegen-units=16 -p firmmap-python
+		--config profile.release.lto=false --config profile.release.codegen-units=16 --config profile.release.debug-assertions=true -p firmmap-python
 	@rm -rf $(STATE_MUTEX)/site && mkdir $(STATE_MUTEX)/site && cp -r $(PACKAGE)/python/firmmap $(STATE_MUTEX)/site
 	@cp $(STATE_MUTEX)/release/lib_firmmap.so $(STATE_MUTEX)/site/firmmap/_firmmap.abi3.so
 	@PYTHONPATH=$(STATE_MUTEX)/site $(LOGGED) state-mutex scripts/each-python.sh --together -m pytest -q

@@ -86,7 +86,9 @@ pub(crate) trait Mapped: Body {
     /// Whether the class lets its map be written to; the map itself may refuse it all the same.
     fn is_writable(&self) -> bool;
 
-    fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()>;
+    /// Moves the position back after large work that has failed. Whatever is wrong with the map by now (another thread has closed it),
+    /// what failed is the error to report.
+    fn move_back(&self, py: Python<'_>, position: usize);
 
     /// The exception that this class raises for an error of the library.
     fn error(error: firmmap::Error) -> Exception;

@@ -113,7 +113,7 @@ pub(crate) fn read_bytes<M: Mapped>(this: Receiver<'_, M>, count: Option<usize>)
     });
     drop(map);
     if result.is_err() {
-        this.set_position(py, position)?;
+        this.move_back(py, position);
     }
     result.map(NewBytes::finish)
 }

@@ -20,7 +20,7 @@ pub(crate) struct SharedFile {
     follows: bool,
     /// How many views (`Py_buffer`) exist.
     pub(crate) exports: usize,
-    /// Whether a thread is appending without the GIL: other writes at the position, and resizes, wait for it.
+    /// Whether a thread is appending or growing the map without the GIL: other writes at the position, and resizes, wait for it.
     pub(crate) appending: bool,
     /// How many threads wait to resize or move the map: they go before any other use of it.
     pub(crate) pending_writers: usize,
@@ -168,7 +168,7 @@ impl SharedFile {
         self.file.set_lent(self.exports > 0);
     }
 
-    /// Whether another thread is appending. Such a thread has a reference: if there is none, it was a thread of the parent process.
+    /// Whether another thread is appending or growing the map. Such a thread has a reference: if there is none, it was a thread of the parent process.
     pub(crate) fn is_appended_to(&mut self) -> bool {
         self.appending = self.appending && self.is_shared();
         self.appending

@@ -227,8 +227,9 @@ impl Interpreter {
     /// Keeps an object, unless one is kept already.
     pub(crate) fn keep(&self, which: Kept, object: Bound<'_, PyAny>) {
         let place = &self.objects[which as usize];
-        if place.load(Ordering::Acquire).is_null() {
-            place.store(object.into_ptr(), Ordering::Release);
+        if place.compare_exchange(ptr::null_mut(), object.as_ptr(), Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            // The reference is the entry's now.
+            std::mem::forget(object);
         }
     }
 

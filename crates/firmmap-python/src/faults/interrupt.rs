@@ -510,13 +510,20 @@ pub(crate) fn begin_claim(py: Python<'_>, is_for_faults: bool) {
 }
 
 /// The exception is made. What the thread has met meanwhile is told next.
-pub(crate) fn end_claim(py: Python<'_>, is_still_waiting: impl FnOnce() -> bool) {
+pub(crate) fn end_claim(py: Python<'_>, is_still_waiting: impl Fn() -> bool) {
     let Some(here) = interpreter::current(py) else { return };
     let key = thread_key();
     here.deferred.remove(key);
+    request_while(here, key, is_still_waiting);
+}
+
+/// Requests an exception in this thread if its faults are still to be told, and withdraws the one that was requested if they are not. Looks
+/// again afterwards: another thread may report them at any moment, without the GIL even between the two.
+fn request_while(here: &Interpreter, key: usize, is_still_waiting: impl Fn() -> bool) {
     if is_still_waiting() {
         raise_in_thread(here, thread(), key);
-    } else {
+    }
+    if !is_still_waiting() {
         cancel(here, key);
     }
 }
@@ -576,10 +583,10 @@ pub(crate) fn has_deferred() -> bool {
 
 /// Requests an exception in this thread, if that was deferred until it is attached again.
 #[cold]
-pub(crate) fn request_if_deferred(py: Python<'_>, is_still_waiting: impl FnOnce() -> bool) {
+pub(crate) fn request_if_deferred(py: Python<'_>, is_still_waiting: impl Fn() -> bool) {
     let Some(here) = interpreter::current(py) else { return };
     let key = thread_key();
     if here.deferred.remove(key) && is_still_waiting() {
-        raise_in_thread(here, thread(), key);
+        request_while(here, key, is_still_waiting);
     }
 }

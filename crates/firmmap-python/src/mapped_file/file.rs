@@ -2,7 +2,7 @@
 
 use pyo3::prelude::*;
 
-use super::{MappedFile, This, boolean, error};
+use super::{MappedFile, Open, This, boolean, error};
 use crate::args::{self, Args};
 use crate::common::{self, DETACHED_COPY, Job, Mapped, ResizeGuard, Returned, bytes_at};
 use crate::errors::{INVALID_ARGUMENT, NO_SUCH_ADDRESS, os_error};
@@ -114,7 +114,7 @@ fn fill<'py>(this: This<'py>, args: Args<'py>, function: &str) -> Returned<'py> 
                 result.and_then(|()| if is_at_end { map.check_in_file(position, position + count) } else { Ok(()) });
             drop(map);
             if let Err(failed) = result {
-                this.set_position(py, position)?;
+                this.move_back(py, position);
                 return Err(error(failed));
             }
             count
@@ -188,12 +188,11 @@ pub(crate) fn seek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
         return seek_sparse(this, distance, kind);
     }
     let mut guard = None;
-    // The end is not known before a thread that is appending has finished.
-    while whence == 2 && this.open_now(py, |open| Ok(open.file.is_appended_to()))? {
-        ResizeGuard::wait(&mut guard, &*this, py)?;
-    }
-    drop(guard);
-    let position = this.open(py, |open| {
+    let seek = |open: &mut Open| {
+        // The end is not known before a thread that is appending has finished.
+        if whence == 2 && open.file.is_appended_to() {
+            return Ok(None);
+        }
         // Where the position was does not matter to what counts from the start.
         if whence != 0 {
             open.sync_from_descriptor()?;
@@ -210,9 +209,14 @@ pub(crate) fn seek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
             PyOSError::new_err((INVALID_ARGUMENT, message))
         })?;
         open.seek_to(target)?;
-        Ok(target)
-    })?;
-    args::python_int(py, position as isize)
+        Ok(Some(target))
+    };
+    let mut sought = this.open(py, seek)?;
+    while sought.is_none() {
+        ResizeGuard::wait(&mut guard, &*this, py)?;
+        sought = this.open_now(py, seek)?;
+    }
+    args::python_int(py, sought.unwrap_or_default() as isize)
 }
 
 /// What `seek()` takes as its second argument.

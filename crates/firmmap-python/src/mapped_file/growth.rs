@@ -169,6 +169,7 @@ fn set_len(this: This<'_>, size: Option<isize>) -> PyResult<usize> {
             }
             open.changes += 1;
             if len <= open.file.capacity() && len > open.file.len().saturating_add(DETACHED_COPY) {
+                open.file.appending = true;
                 return Ok(ResizeStep::Grow(open.file.to_arc(), len));
             }
             // While there is another reference, the map does not move. On Windows it would, even for the length that it has.
@@ -181,12 +182,16 @@ fn set_len(this: This<'_>, size: Option<isize>) -> PyResult<usize> {
         })?;
         match done {
             ResizeStep::Done(len) => return Ok(len),
-            ResizeStep::Grow(map, len) => match detached(py, || map.grow(len)) {
-                // Another thread has made it longer than that, so that it becomes shorter now.
-                Err(failed) if failed.kind() != ErrorKind::InvalidInput => return Err(error(failed)),
-                Err(_) => {}
-                Ok(_) => grown_to = Some(len),
-            },
+            ResizeStep::Grow(map, len) => {
+                let result = detached(py, || map.grow(len));
+                this.state.with(py, |state| state.as_mut().map(|open| open.file.appending = false));
+                match result {
+                    // Another thread has made it longer than that, so that it becomes shorter now.
+                    Err(failed) if failed.kind() != ErrorKind::InvalidInput => return Err(error(failed)),
+                    Err(_) => {}
+                    Ok(_) => grown_to = Some(len),
+                }
+            }
             ResizeStep::Busy => ResizeGuard::wait(&mut guard, &*this, py)?,
         }
     }
@@ -219,6 +224,10 @@ pub(crate) fn refresh(this: This<'_>) -> Returned<'_> {
 }
 
 pub(super) fn refresh_open(open: &mut Open) -> PyResult<Grown> {
+    // The length is known when a thread that is appending has finished.
+    if open.file.is_appended_to() {
+        return Ok(Grown::Busy);
+    }
     open.changes += 1;
     // References of the parent process do not count.
     open.file.release_parent_references();

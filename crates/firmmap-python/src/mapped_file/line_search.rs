@@ -258,11 +258,11 @@ pub(super) fn next<'py>(lines: Receiver<'py, Lines>) -> PyResult<Option<Bound<'p
     let mut ends_here = None;
     let mut is_first = true;
     loop {
-        let step = with_search(lines, |search, open| {
+        let step = |search: &mut Search, open: &mut Open| {
             let ends_here = ends_here.get_or_insert(!search.follows);
             search.step(py, open, ends_here, is_first, &mut pair)
-        })?;
-        let step = step.unwrap_or(Step::End);
+        };
+        let step = with_search_or_end(lines, step, |step| matches!(step, Step::End))?.unwrap_or(Step::End);
         let is_end = ends_here.unwrap_or(true);
         is_first = false;
         match step {
@@ -275,8 +275,8 @@ pub(super) fn next<'py>(lines: Receiver<'py, Lines>) -> PyResult<Option<Bound<'p
                         ends_here = Some(follow(lines)?);
                     } else if is_moved {
                         // A step with a limit does not get there by itself if a needle is longer than that.
-                        with_search(lines, |search, open| search.check_searched(open))?;
-                        return Ok(end(lines));
+                        with_search_or_end(lines, |search, open| search.check_searched(open), |()| true)?;
+                        return Ok(None);
                     }
                 }
             }
@@ -292,16 +292,9 @@ pub(super) fn next<'py>(lines: Receiver<'py, Lines>) -> PyResult<Option<Bound<'p
                     Ok(())
                 })?;
             }
-            Step::End => return Ok(end(lines)),
+            Step::End => return Ok(None),
         }
     }
-}
-
-/// Exhausted for good, even if the file grows, as the iterator protocol demands.
-fn end<'py>(lines: Receiver<'py, Lines>) -> Option<Bound<'py, PyAny>> {
-    let file = lines.state.with(lines.py, |cursor| cursor.file.take());
-    drop(file);
-    None
 }
 
 /// Runs `work` on the position and its file; `None` if another thread has ended the iterator.
@@ -309,14 +302,28 @@ fn with_search<R>(
     lines: Receiver<'_, Lines>,
     work: impl FnOnce(&mut Search, &mut Open) -> PyResult<R>,
 ) -> PyResult<Option<R>> {
+    with_search_or_end(lines, work, |_| false)
+}
+
+/// As [`with_search`]. Where the result is the end, the iterator is exhausted for good, even if the file grows, as the iterator protocol
+/// demands; no other thread gets at it between the two.
+fn with_search_or_end<R>(
+    lines: Receiver<'_, Lines>,
+    work: impl FnOnce(&mut Search, &mut Open) -> PyResult<R>,
+    is_end: impl FnOnce(&R) -> bool,
+) -> PyResult<Option<R>> {
     let py = lines.py;
-    lines.state.with(py, |cursor| {
-        let (Some(file), Some(search)) = (&cursor.file, &mut cursor.search) else { return Ok(None) };
-        file.receiver(py).state.with(py, |state| {
+    let (result, held) = lines.state.with(py, |cursor| -> PyResult<_> {
+        let (Some(file), Some(search)) = (&cursor.file, &mut cursor.search) else { return Ok((None, None)) };
+        let result = file.receiver(py).state.with(py, |state| {
             let open = state.as_mut().ok_or_else(closed_error)?;
-            work(search, open).map(Some)
-        })
-    })
+            work(search, open)
+        })?;
+        let held = if is_end(&result) { cursor.file.take() } else { None };
+        Ok((Some(result), held))
+    })?;
+    drop(held);
+    Ok(result)
 }
 
 /// Looks for what others have appended, and returns whether there is nothing.

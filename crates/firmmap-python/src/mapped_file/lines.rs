@@ -300,7 +300,9 @@ pub(crate) fn lines<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
 }
 
 enum LineStep<'py> {
-    Done(Option<Bound<'py, PyAny>>),
+    Done(Bound<'py, PyAny>),
+    /// Exhausted for good, even if the file grows, as the iterator protocol demands: the file that was held.
+    End(Option<InstanceRef<MappedFile>>),
     /// From that position on, to where reads end.
     Far(Arc<firmmap::Mmap>, usize, usize),
 }
@@ -342,27 +344,21 @@ pub(crate) fn next_line(lines: Receiver<'_, Lines>) -> PyResult<Option<Bound<'_,
     }
     loop {
         let step = lines.state.with(py, |cursor| -> PyResult<LineStep<'_>> {
-            let Some(file) = &cursor.file else { return Ok(LineStep::Done(None)) };
-            let this = file.receiver(py);
-            this.state.with(py, |state| {
+            let Cursor { file: Some(file), block, position, .. } = cursor else { return Ok(LineStep::End(None)) };
+            let step = file.receiver(py).state.with(py, |state| -> PyResult<_> {
                 let open = state.as_mut().ok_or_else(closed_error)?;
                 let has_writable_views = open.has_writable_views();
-                let Cursor { block, position, .. } = cursor;
-                match cut_to_end(py, &mut open.file, open.changes, has_writable_views, block, position)? {
-                    Line::Found(line) => Ok(LineStep::Done(Some(line))),
-                    Line::End => Ok(LineStep::Done(None)),
-                    Line::Far => Ok(LineStep::Far(open.file.to_arc(), *position, open.file.read_end())),
-                }
-            })
+                Ok(Some(match cut_to_end(py, &mut open.file, open.changes, has_writable_views, block, position)? {
+                    Line::Found(line) => LineStep::Done(line),
+                    Line::End => return Ok(None),
+                    Line::Far => LineStep::Far(open.file.to_arc(), *position, open.file.read_end()),
+                }))
+            })?;
+            Ok(step.unwrap_or_else(|| LineStep::End(cursor.file.take())))
         })?;
         let (map, position, end) = match step {
-            LineStep::Done(Some(line)) => return Ok(Some(line)),
-            LineStep::Done(None) => {
-                // Exhausted for good, even if the file grows, as the iterator protocol demands.
-                let file = lines.state.with(py, |cursor| cursor.file.take());
-                drop(file);
-                return Ok(None);
-            }
+            LineStep::Done(line) => return Ok(Some(line)),
+            LineStep::End(_held) => return Ok(None),
             LineStep::Far(map, position, end) => (map, position, end),
         };
         let (bytes, ended) = far_line::<MappedFile>(py, &map, position, end)?;

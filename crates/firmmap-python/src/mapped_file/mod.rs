@@ -192,11 +192,13 @@ impl Mapped for MappedFile {
         &self.state
     }
 
-    fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()> {
-        self.open_at_position(py, |open| {
-            open.file.set_position(position);
-            Ok(())
-        })
+    fn move_back(&self, py: Python<'_>, position: usize) {
+        let _ = self.open_now(py, |open| {
+            open.at_position(|open| {
+                open.file.set_position(position);
+                Ok(())
+            })
+        });
     }
 
     fn error(failed: firmmap::Error) -> Exception {

@@ -438,10 +438,12 @@ impl Several {
 fn next_of_several(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let py = matches.py;
     let mut is_first = true;
-    let found = loop {
-        let job = matches.state.with(py, |cursor| -> PyResult<_> {
-            let (Some(file), Some(several)) = (&cursor.file, &mut cursor.several) else { return Ok(Job::Done(None)) };
-            file.receiver(py).state.with(py, |state| {
+    loop {
+        let (job, ended) = matches.state.with(py, |cursor| -> PyResult<_> {
+            let (Some(file), Some(several)) = (&cursor.file, &mut cursor.several) else {
+                return Ok((Job::Done(None), None));
+            };
+            let job = file.receiver(py).state.with(py, |state| -> PyResult<_> {
                 let open = state.as_mut().ok_or_else(closed_error)?;
                 several.has_views = open.has_writable_views();
                 let has_changed = several.changes != open.changes;
@@ -464,10 +466,14 @@ fn next_of_several(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'_, 
                     return Ok(Job::Done(found));
                 }
                 Ok(Job::Large(open.file.to_arc(), (several.cursor.to_search(), Arc::clone(&several.needles))))
-            })
+            })?;
+            // Exhausted for good, even if the file grows, as the iterator protocol demands.
+            let ended = if matches!(job, Job::Done(None)) { cursor.file.take() } else { None };
+            Ok((job, ended))
         })?;
+        drop(ended);
         let (map, (mut moved, needles)) = match job {
-            Job::Done(found) => break found,
+            Job::Done(found) => return Ok(found),
             Job::Large(map, far) => (map, far),
         };
         let before = moved.position();
@@ -481,10 +487,7 @@ fn next_of_several(matches: Receiver<'_, Matches>) -> PyResult<Option<Bound<'_, 
         });
         result.map_err(error)?;
         is_first = false;
-    };
-    let ended = if found.is_none() { matches.state.with(py, |cursor| cursor.file.take()) } else { None };
-    drop(ended);
-    Ok(found)
+    }
 }
 
 /// `m._boundary_end(boundary, goal)`: the end of the first boundary that ends at the goal or after it, for `firmmap.split()`.

@@ -86,7 +86,7 @@ fn write_all(this: &MappedFile, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
                 drop(map);
                 if let Err(failed) = result {
                     let failed = write_failed(this, py, failed);
-                    this.set_position(py, position)?;
+                    this.move_back(py, position);
                     return Err(failed);
                 }
                 return Ok(());

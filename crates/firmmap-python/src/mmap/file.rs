@@ -71,7 +71,7 @@ pub(crate) fn write<'py>(this: This<'py>, data: Object<'_, 'py>) -> Returned<'py
     })?;
     if let Job::Large(map, position) = job {
         if let Err(error) = detached(py, || map.write_all_at(bytes, position)) {
-            this.set_position(py, position)?;
+            this.move_back(py, position);
             return Err(exception(error));
         }
     }

@@ -104,11 +104,12 @@ impl Mapped for Mmap {
         self.access != ACCESS_READ
     }
 
-    fn set_position(&self, py: Python<'_>, position: usize) -> PyResult<()> {
-        self.open(py, |file| {
-            file.set_position(position);
-            Ok(())
-        })
+    fn move_back(&self, py: Python<'_>, position: usize) {
+        self.state.with(py, |state| {
+            if let Some(file) = state {
+                file.set_position(position);
+            }
+        });
     }
 
     fn error(error: firmmap::Error) -> Exception {

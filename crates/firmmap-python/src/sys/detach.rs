@@ -11,11 +11,12 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 /// Takes the GIL again when it is dropped, in a panic too.
-pub(crate) struct Detached(*mut ffi::PyThreadState);
+struct Detached(*mut ffi::PyThreadState);
 
 impl Detached {
     /// Releases the GIL. Until the value is dropped the thread must not touch Python, `py` or not.
-    pub(crate) fn new(_py: Python<'_>) -> Self {
+    fn new(_py: Python<'_>) -> Self {
+        super::state_lock::check_none_owned();
         // SAFETY: attached, as the token says.
         Self(unsafe { ffi::PyEval_SaveThread() })
     }

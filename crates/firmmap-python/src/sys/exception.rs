@@ -117,6 +117,7 @@ impl Exception {
     #[inline(never)]
     #[allow(deprecated, reason = "what replaces the function is newer than CPython 3.11")]
     pub(crate) fn set(self, py: Python<'_>) {
+        super::state_lock::check_none_owned();
         match self.state.map(|state| *state) {
             None => {
                 // SAFETY: attached, as the token says.

@@ -65,7 +65,8 @@ impl<T> StateLock<T> {
         self.0.value.get()
     }
 
-    /// As [`try_with`](Self::try_with), for the garbage collector, which must not wait for another thread.
+    /// As [`try_with`](Self::try_with), for the garbage collector: while it looks at objects no other thread is in here, and `None` says, each
+    /// time of that collection, that its own thread is.
     pub(crate) fn try_read<R>(&self, py: Python<'_>, work: impl FnOnce(&T) -> R) -> Option<R> {
         #[cfg(not(state_mutex))]
         return self.try_with(py, |value| work(value));
@@ -83,10 +84,17 @@ impl<T> StateLock<T> {
         Some(self.with(py, work))
     }
 
-    /// Runs `work` with the state. `work` must not call into Python, which could come back here.
+    /// Runs `work` with the state. `work` must not call into Python, which could come back here or detach.
     #[inline]
     #[cfg(state_mutex)]
-    pub(crate) fn with<R>(&self, py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> R {
-        self.0.with(|| crate::sys::detach::Detached::new(py), work)
+    pub(crate) fn with<R>(&self, _py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> R {
+        self.0.with(work)
     }
+}
+
+/// That this thread has the state of no object, as it is about to detach or to run Python code: a check of debug builds, with the mutex.
+#[inline(always)]
+pub(super) fn check_none_owned() {
+    #[cfg(all(state_mutex, debug_assertions))]
+    super::state_mutex::owned::check_none();
 }
