@@ -40,6 +40,7 @@ fn fill(module: &Bound<'_, PyModule>) -> sys::exception::PyResult<()> {
     sys::exception::prepare(py);
     sys::buffer::find_data(py)?;
     faults::register(py)?;
+    faults::add_words(module)?;
     args::find_small_ints(py)?;
     module.setattr("mmap", mmap::type_object::create(module)?)?;
     module.setattr("MappedFile", mapped_file::type_object::create(module)?)?;
@@ -63,11 +64,10 @@ fn functions() -> Vec<ffi::PyMethodDef> {
         function!(c"_connect_faults", faults::connect, PRIVATE),
         noargs_function!(c"_tell_faults", faults::tell, PRIVATE),
         noargs_function!(c"_faults_after_fork", faults::after_fork, PRIVATE),
-        noargs_function!(c"_claim_faults", faults::claim, PRIVATE),
-        function!(c"_faults_are_told", faults::told, PRIVATE),
-        noargs_function!(c"_fault_is_finalized", faults::finalized, PRIVATE),
-        noargs_function!(c"_fault_handler", faults::handler, PRIVATE),
-        function!(c"_forget_fault_handler", faults::forget_handler, PRIVATE),
+        function!(c"_make_late_fault", faults::make_late, PRIVATE),
+        noargs_function!(c"_late_fault_is_made", faults::late_is_made, PRIVATE),
+        noargs_function!(c"_late_fault_is_finalized", faults::late_is_finalized, PRIVATE),
+        function!(c"_call_renewing", faults::call_renewing, PRIVATE),
         ffi::PyMethodDef::zeroed(),
     ]
 }

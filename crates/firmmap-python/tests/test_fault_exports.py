@@ -828,14 +828,14 @@ def test_operation_in_another_thread_does_not_take_the_report_away(one: Victim) 
     one.map.close()
 
 
-def fail_once(monkeypatch: pytest.MonkeyPatch, name: str, error: type[BaseException]) -> None:
+def fail_once(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, error: type[BaseException]) -> None:
     """Has what makes the exception for a fault end in another one."""
 
     def interrupted(*_: object) -> None:
         monkeypatch.undo()
         raise error
 
-    monkeypatch.setattr(firmmap._faults, name, interrupted)
+    monkeypatch.setattr(owner, name, interrupted)
 
 
 @pytest.mark.parametrize("way", ["next", "fork"])
@@ -855,7 +855,7 @@ def test_another_exception_while_that_of_the_fault_is_made(
             chance()
 
     view = memoryview(one.map)
-    fail_once(monkeypatch, "MapFaultError", KeyboardInterrupt)
+    fail_once(monkeypatch, firmmap._faults, "MapFaultError", KeyboardInterrupt)
     with pytest.raises(MapFaultError) as caught:
         work()
     assert caught.value.offset == LOST
@@ -891,7 +891,7 @@ def test_another_exception_while_that_of_a_thread_is_made(
         chance()
         return seen
 
-    fail_once(monkeypatch, "_note", RecursionError)
+    fail_once(monkeypatch, firmmap._faults._LateFault, "__init__", RecursionError)
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(work).result() == ["interrupted", f"told of {LOST}"]
     one.map.flush()

@@ -160,6 +160,42 @@ def test_python_handler_set_while_a_map_is_there_does_not_take_its_faults() -> N
     assert out == "alive\n"
 
 
+@pytest.mark.parametrize(
+    "install",
+    [
+        "signal.signal(signal.SIGBUS, lambda *_: sent.append(1))",
+        "signal.signal(signal.SIGBUS, signal.SIG_DFL)",
+        "faulthandler.enable(out); faulthandler.disable()",
+    ],
+)
+def test_handlers_set_while_another_thread_meets_faults(install: str) -> None:
+    """F4, F7: no Python code runs between a handler that is installed and the guard, which is the first one again."""
+    out, err = lives(f"""
+        import threading, faulthandler
+        import firmmap
+        file, m = mapped(firmmap)
+        file.truncate(0)
+        out = open(os.devnull, "w")
+        sent, met = [], 0
+        sys.setswitchinterval(1e-6)
+
+        def work():
+            global met
+            while met < 5_000:
+                try:
+                    m[PAGE]
+                except firmmap.MapFaultError:
+                    met += 1
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        while thread.is_alive():
+            {install}
+        print(met, sent)
+        """)
+    assert (out, err) == ("5000 []\n", "")
+
+
 @pytest.mark.parametrize("what", ["SIG_DFL", "SIG_IGN"])
 def test_default_and_ignored_signal(what: str) -> None:
     """F4: as without, before and after."""

@@ -130,6 +130,47 @@ def test_a_fault_in_a_trace_function_while_another_one_is_told() -> None:
 
 
 @pytest.mark.parametrize("how", ["trace", "profile"])
+def test_a_function_that_only_meets_faults_in_a_thread(how: str) -> None:
+    """F3: it is taken away when it is told, the thread goes on, and so does the program."""
+    out, _ = lives(
+        WATCHED
+        + textwrap.dedent(f"""
+        import threading
+
+        def faulty(frame, event, argument):
+            view[3 * PAGE]
+            return faulty
+
+        def called():
+            for i in range(100):
+                str(i)
+
+        def work():
+            for _ in range(20):
+                try:
+                    sys.set{how}(faulty)
+                    called()
+                except firmmap.MapFaultError as error:
+                    seen.append(error.offset // PAGE)
+
+        def ended():
+            while len(seen) < 10:
+                try:
+                    work()
+                except firmmap.MapFaultError as error:
+                    seen.append(error.offset // PAGE)
+
+        thread = threading.Thread(target=ended)
+        thread.start()
+        thread.join()
+        print(set(seen))
+        file.close()
+        """)
+    )
+    assert out == "{3}\n"
+
+
+@pytest.mark.parametrize("how", ["trace", "profile"])
 @pytest.mark.parametrize("hook", ["sys.__unraisablehook__", "lambda argument: None"])
 def test_a_function_that_only_meets_faults(how: str, hook: str) -> None:
     """F3: each is told, in the program or while it ends, which it does: what tells is not traced."""

@@ -655,9 +655,8 @@ def test_exception_without_arguments() -> None:
 def late_fault(offset: int) -> Any:
     """As it is raised in other threads: of a class that has found the place itself."""
     faults = sys.modules["firmmap._faults"]
-    late = vars(faults)["_LateFault"]
-    error = late.__new__(late)
-    MapFaultError.__init__(error, offset)
+    error = vars(faults)["_LateFault"]()
+    error.offset, error.args = offset, MapFaultError(offset).args
     return error
 
 

@@ -469,9 +469,9 @@ def test_new_import_leaves_nothing_of_the_old_one() -> None:
     out, err = lives(
         ANEW
         + """
-import faulthandler, gc, signal, weakref
+import _signal, faulthandler, gc, weakref
 import firmmap
-wrapped = signal.signal, faulthandler.enable, faulthandler.disable
+wrapped = _signal.signal, faulthandler.enable, faulthandler.disable
 firmmap = anew()
 old = [weakref.ref(firmmap._firmmap), *map(weakref.ref, (firmmap.mmap, firmmap.MappedFile, firmmap.Residency))]
 m = firmmap.mmap(-1, 10)
@@ -481,7 +481,7 @@ assert m[:] == bytes(10) and old[1]() is type(m)
 del m
 gc.collect()
 print([reference() for reference in old])
-assert (signal.signal, faulthandler.enable, faulthandler.disable) == wrapped
+assert (_signal.signal, faulthandler.enable, faulthandler.disable) == wrapped
 """
     )
     assert (out, err) == ("[None, None, None, None]\n", "")

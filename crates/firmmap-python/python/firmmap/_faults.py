@@ -1,10 +1,10 @@
 """MapFaultError, and how the guard coexists with other handlers of its signal."""
 
+import _signal
 import _thread
 import errno
 import functools
 import os
-import signal
 import sys
 
 from . import _firmmap
@@ -22,15 +22,13 @@ class MapFaultError(OSError):
     in the map. Once the file is whole again, the map works again.
     """
 
-    # At the end of the interpreter the module may have lost it.
+    # At the end of the interpreter the module may have lost them.
     _EIO = errno.EIO
+    _MESSAGE = _firmmap._FAULT_MESSAGE
 
     def __init__(self, offset=None, filename=None):
         where = "" if offset is None else f" at {offset}"
-        super().__init__(
-            self._EIO,
-            f"the mapped byte{where} is not there: its file was truncated, or its disk failed or is full",
-        )
+        super().__init__(self._EIO, self._MESSAGE.format(where))
         self.offset = offset
         # OSError shows a filename of None as well.
         if filename is not None:
@@ -49,7 +47,10 @@ class _LateFault(MapFaultError):
     """MapFaultError, raised in another thread: only a class can be, so it finds the offset itself."""
 
     __slots__ = ("_untold",)
-    _is_finalized = _firmmap._fault_is_finalized
+    __new__ = _firmmap._make_late_fault
+    # Gets no argument, as it is no function of Python's.
+    __init__ = _firmmap._late_fault_is_made
+    _is_finalized = _firmmap._late_fault_is_finalized
 
     @property
     def __traceback__(self):
@@ -65,18 +66,11 @@ class _LateFault(MapFaultError):
         self.__traceback__ = traceback
         return self
 
-    def __init__(self):
-        offsets, numbers, is_told = _firmmap._claim_faults()
-        super().__init__(*offsets[:1])
-        _note(self, offsets[1:])
-        self._untold = [] if is_told else offsets
-        _firmmap._faults_are_told(numbers)
-
     def __del__(self):
         # No code of Python's has seen it. Up to CPython 3.11 it can be C code that makes it of the
         # class, and then clears it; from 3.15 on it is also raised where C code asks for signals.
-        self._is_finalized()
-        if self.__traceback__ is None and getattr(self, "_untold", []):
+        is_made = self._is_finalized()
+        if is_made and self.__traceback__ is None and getattr(self, "_untold", []):
             raise _make_error(self._untold)
 
 
@@ -97,10 +91,7 @@ def _make_error(offsets):
 
 def _note(error, offsets):
     for offset in offsets:
-        error.add_note(f"The mapped byte at {offset}, perhaps of another map, was not there either.")
-
-
-_handlers_of_faulthandler = set()
+        error.add_note(_firmmap._FAULT_NOTE.format(offset))
 
 
 def _main_thread():
@@ -135,18 +126,8 @@ def _telling(fork):
 def _renewing(function):
     @functools.wraps(function)
     def wrapper(*args, **kwargs):
-        before = _firmmap._fault_handler()
-        try:
-            return function(*args, **kwargs)
-        finally:
-            if function.__name__ == "enable" and _firmmap._fault_handler() != before:
-                _handlers_of_faulthandler.add(_firmmap._fault_handler())
-            if function.__name__ == "disable":
-                # It has reinstalled the handler before it, which may have been the guard. To the
-                # guard, faulthandler's was the previous handler.
-                for handler in _handlers_of_faulthandler:
-                    _firmmap._forget_fault_handler(handler)
-            _firmmap.renew_fault_guard()
+        # In one call, within which no other thread runs Python code.
+        return _firmmap._call_renewing(function, function.__name__, args, kwargs)
 
     wrapper._renews_fault_guard = True
     return wrapper
@@ -168,7 +149,8 @@ def connect():
         (os, "forkpty", _telling, "_tells_faults"),
         (faulthandler, "enable", _renewing, "_renews_fault_guard"),
         (faulthandler, "disable", _renewing, "_renews_fault_guard"),
-        (signal, "signal", _renewing, "_renews_fault_guard"),
+        # What signal.signal() calls, which is a function of Python's.
+        (_signal, "signal", _renewing, "_renews_fault_guard"),
     ):
         function = getattr(module, name, None)
         if function is not None and not hasattr(function, mark):

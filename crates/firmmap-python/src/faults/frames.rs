@@ -179,17 +179,17 @@ fn is_at_first_line(frame: &Bound<'_, PyAny>, code: &Bound<'_, PyAny>) -> PyResu
     Ok(line(frame, c"f_lineno")? == line(code, c"co_firstlineno")?)
 }
 
-/// As [`place`], for an exception that is raised in the caller of the Python function that runs. CPython 3.15 also raises where there is none:
-/// while it writes on `sys.stderr`, for one.
-pub(super) fn place_of_caller(py: Python<'_>) -> Place {
-    let place = running_caller(py).and_then(|frame| frame.map_or(Ok(Place::Dropped), place_from));
+/// As [`place`], for an exception that was requested in this thread, whichever it is, and is being made. CPython 3.15 also raises where no
+/// Python code runs: while it writes on `sys.stderr`, for one.
+pub(super) fn place_of_requested(py: Python<'_>) -> Place {
+    let place = running(py).and_then(|frame| frame.map_or(Ok(Place::Dropped), place_from));
     place.unwrap_or(Place::Here)
 }
 
-/// Whether an exception is raised in the caller of the Python function that runs, and that is the finalizer of [`Kept::LateFault`].
-pub(super) fn is_caller_finalizer(py: Python<'_>) -> bool {
+/// Whether what runs is the finalizer of [`Kept::LateFault`].
+pub(super) fn is_in_finalizer(py: Python<'_>) -> bool {
     let is_finalizer = || -> PyResult<bool> {
-        let Some(frame) = running_caller(py)? else { return Ok(false) };
+        let Some(frame) = running(py)? else { return Ok(false) };
         let function = attribute(&code(&frame), c"co_name")?.cast_into::<PyString>()?;
         let module = module(&frame)?;
         Ok(text(&function)? == "__del__" && module.as_ref().map(text).transpose()? == Some("firmmap._faults"))
@@ -334,11 +334,6 @@ pub(super) fn instruction(py: Python<'_>) -> usize {
     running(py).and_then(|frame| frame.map_or(Ok(0), |frame| number(&frame))).unwrap_or(0)
 }
 
-/// The same for the caller of the Python function that runs.
-pub(super) fn instruction_of_caller(py: Python<'_>) -> usize {
-    running_caller(py).and_then(|frame| frame.map_or(Ok(0), |frame| number(&frame))).unwrap_or(0)
-}
-
 fn number(frame: &Bound<'_, PyAny>) -> PyResult<usize> {
     let index = exact_int(attribute(frame, c"f_lasti")?.as_borrowed()).unwrap_or(0);
     Ok((frame.as_ptr() as usize).wrapping_mul(31).wrapping_add_signed(index))
@@ -360,11 +355,6 @@ fn running(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     // SAFETY: a borrowed reference, or null where there is no memory for the object.
     let frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, frame.cast()) };
     frame.map(Some).ok_or_else(Exception::no_memory)
-}
-
-/// The frame that has called the Python code that runs in this thread.
-fn running_caller(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
-    running(py)?.map_or(Ok(None), |frame| caller(&frame))
 }
 
 /// The frame that has called this one.

@@ -251,10 +251,10 @@ fn request() {
 
 /// While it lives, no function traces or profiles this thread: what is done to tell of a fault is not the program's, and a function that
 /// faults itself would have to be told of that, and so on.
-struct Untraced(*mut ffi::PyThreadState);
+pub(super) struct Untraced(*mut ffi::PyThreadState);
 
 impl Untraced {
-    fn new(_py: Python<'_>) -> Self {
+    pub(super) fn new(_py: Python<'_>) -> Self {
         // SAFETY: attached, as the token says.
         let this = Self(unsafe { ffi::PyThreadState_Get() });
         this.call(&TRACING[0]);
@@ -445,15 +445,15 @@ thread_local! {
 /// finalizer of this one. From some number on none is requested, and the faults stay with their maps; until the hook has returned.
 pub(crate) fn count_in_finalizer(py: Python<'_>) {
     let (before, there) = IN_FINALIZER.get();
-    // CPython 3.11 makes it when the finalizer is left: what can be seen is that its caller does not go on. So it is for a program that
-    // collects such exceptions in a loop, which is let alone for longer.
-    let (is_again, here, most) = if version(py) >= (3, 12) {
-        (frames::is_caller_finalizer(py), 0, MOST_TOLD_AGAIN)
+    // What shows an exception can make others, where Python code of it is traced: they do not count, and end no turn.
+    let (in_turn, here, most) = if version(py) >= (3, 12) {
+        (before + u32::from(frames::is_in_finalizer(py)), 0, MOST_TOLD_AGAIN)
     } else {
-        let here = frames::instruction_of_caller(py);
-        (here == there, here, MOST_MADE)
+        // CPython 3.11 makes it when the finalizer is left: what can be seen is that its caller does not go on. So it is for a program that
+        // collects such exceptions in a loop, which is let alone for longer.
+        let here = frames::instruction(py);
+        (if here == there { before + 1 } else { 0 }, here, MOST_MADE)
     };
-    let in_turn = if is_again { before + 1 } else { 0 };
     IN_FINALIZER.set((in_turn, here));
     if in_turn >= most {
         MUTED.insert(thread_key());

@@ -7,18 +7,23 @@ pub(crate) mod interpreter;
 #[allow(unsafe_code)]
 mod interrupt;
 
+use std::cell::Cell;
 use std::ffi::CStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use firmmap::fault::{UnreportedFault, take_fault_of, take_own_fault_if, taken_back, waiting_faults};
-use pyo3::exceptions::PyException;
+use pyo3::exceptions::{PyException, PyOSError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyModule, PyTuple, PyType};
+use pyo3::types::{PyBool, PyDict, PyModule, PyString, PyTuple, PyType};
 
-use crate::args::{ArgParser, python_int, python_uint};
+use crate::args::{ArgParser, python_int};
 use crate::sys::exception::{Exception, PyResult, PyTypeError};
-use crate::sys::objects::{Returned, boolean, call, call_method, class_name, new_list, new_tuple, none};
+use crate::sys::objects::{
+    Returned, attribute, boolean, call, call_method, call_with, class_name, new_list, new_string, none, set_attribute,
+};
 use frames::Place;
 use interpreter::{Interpreter, Kept};
+use interrupt::Untraced;
 
 type Module<'a, 'py> = &'a Bound<'py, PyModule>;
 type Arguments<'a, 'py> = &'a Bound<'py, PyTuple>;
@@ -136,59 +141,107 @@ fn forget_told(numbers: impl Iterator<Item = (usize, usize)> + Clone) -> bool {
     is_any
 }
 
-/// `_fault_handler()`: the signal handler that would be called now.
-pub(crate) fn handler(py: Python<'_>) -> Returned<'_> {
-    python_uint(py, firmmap::fault::fault_handler() as u64)
-}
-
-/// `_forget_fault_handler(handler)` removes a handler that was disabled from the chain.
-pub(crate) fn forget_handler<'py>(
+/// `_call_renewing(function, name, args, kwargs)`: calls what installs handlers of signals, and makes the guard the first one again before any other
+/// thread runs Python code. `name` is that of the function.
+pub(crate) fn call_renewing<'py>(
     module: Module<'_, 'py>,
     args: Arguments<'_, 'py>,
     names: Names<'_, 'py>,
 ) -> Returned<'py> {
-    let mut args = ArgParser::new(args, names, 1, 1)?;
-    let handler = args.required("handler")?.extract()?;
+    let _ = module;
+    let mut args = ArgParser::new(args, names, 4, 4)?;
+    let (function, name) = (args.required("function")?, args.required("name")?);
+    let (positional, named) = (args.required("args")?, args.required("kwargs")?);
     args.finish()?;
-    firmmap::fault::forget_fault_handler(handler);
-    Ok(none(module.py()))
+    let is = |other: &str| name.cast::<PyString>().is_ok_and(|name| name.to_str().is_ok_and(|name| name == other));
+    let (enables, disables) = (is("enable"), is("disable"));
+    let before = firmmap::fault::fault_handler();
+    let result = call_with(&function, positional.cast_into()?, named.cast_into()?);
+    let now = firmmap::fault::fault_handler();
+    if enables && now != before {
+        FAULTHANDLER.store(now, Ordering::Relaxed);
+    } else if disables {
+        // It has reinstalled the handler before its own, which may have been the guard. To the guard, its own was the previous one.
+        firmmap::fault::forget_fault_handler(FAULTHANDLER.load(Ordering::Relaxed));
+    }
+    firmmap::fault::renew_fault_guard();
+    result
 }
 
-/// `_claim_faults()`: the offsets and the numbers of the faults for which an exception is just being raised in this thread, and whether they
-/// were shown, as it will be dropped. They stay with their maps until [`told`] is called.
-pub(crate) fn claim(py: Python<'_>) -> Returned<'_> {
+/// The handler of the module `faulthandler`, once that has installed it.
+static FAULTHANDLER: AtomicUsize = AtomicUsize::new(0);
+
+/// `_LateFault.__new__`: the exception for the faults of this thread, which CPython makes of the class where one was requested. They stay with
+/// their maps until [`late_is_made`] is called: without memory for it, or at the recursion limit, the thread is told when it releases a view,
+/// or by its next operation on the map.
+///
+/// No Python code runs: it could be traced by a function that meets a fault itself, which would be told of in the same way, and so on; a signal
+/// handler could raise in it, and other threads could run. But where nobody would get the exception, the program shows it.
+pub(crate) fn make_late<'py>(
+    module: Module<'_, 'py>,
+    args: Arguments<'_, 'py>,
+    names: Names<'_, 'py>,
+) -> Returned<'py> {
+    let py = module.py();
+    let mut args = ArgParser::new(args, names, 1, 1)?;
+    let class = args.required("cls")?;
+    args.finish()?;
     let own = own_faults();
     interrupt::begin_claim(py, !own.is_empty());
     interrupt::count_in_finalizer(py);
-    let place = frames::place_of_caller(py);
+    let place = frames::place_of_requested(py);
     let is_dropped = matches!(place, Place::Entered | Place::Cleared | Place::Afterwards | Place::Dropped);
-    let here = interpreter::current(py).filter(|_| is_dropped && !own.is_empty());
-    let offsets = list(py, own.iter().map(|fault| fault.offset))?;
-    let numbers = list(py, own.iter().map(UnreportedFault::number).flat_map(|(record, latest)| [record, latest]))?;
-    if let Some(here) = here
-        && let Some(error) = make_error(py, here, &own, &[])?
-    {
-        Exception::made(error).write_unraisable(py);
+    let shown_by = interpreter::current(py).filter(|_| is_dropped && !own.is_empty());
+    if let Some(here) = shown_by {
+        let _untraced = Untraced::new(py);
+        if let Some(error) = make_error(py, here, &own, &[])? {
+            Exception::made(error).write_unraisable(py);
+        }
     }
-    Ok(new_tuple(py, [offsets, numbers, boolean(py, here.is_some())])?.into_any())
+    let offsets = |from: usize| own.iter().skip(from).map(|fault| fault.offset);
+    let first = offsets(0).next();
+    let place = first.map_or_else(String::new, |offset| format!(" at {offset}"));
+    let message = new_string(py, &MESSAGE.replace("{}", &place))?;
+    let new = attribute(py.get_type::<PyOSError>().as_any(), c"__new__")?;
+    let error = call(&new, [class, python_int(py, EIO)?, message])?;
+    set_attribute(&error, c"offset", first.map_or_else(|| Ok(none(py)), |offset| python_int(py, offset as isize))?)?;
+    for offset in offsets(1) {
+        call_method(&error, c"add_note", [new_string(py, &NOTE.replace("{}", &offset.to_string()))?])?;
+    }
+    set_attribute(&error, c"_untold", list(py, offsets(if is_dropped { own.len() } else { 0 }))?)?;
+    CLAIMED.set(own.iter().map(UnreportedFault::number).collect());
+    Ok(error)
 }
 
-/// `_faults_are_told(numbers)`: the exception that `_claim_faults()` was called for is made. Without this call, as another one was raised
-/// meanwhile, the thread is told when it releases a view, or by its next operation on the map.
-pub(crate) fn told<'py>(module: Module<'_, 'py>, args: Arguments<'_, 'py>, names: Names<'_, 'py>) -> Returned<'py> {
-    let py = module.py();
-    let mut args = ArgParser::new(args, names, 1, 1)?;
-    let numbers: Vec<usize> = args.required("numbers")?.extract()?;
-    args.finish()?;
-    forget_told(numbers.chunks_exact(2).map(|pair| (pair[0], pair[1])));
+thread_local! {
+    /// The numbers of the faults for which this thread makes an exception.
+    static CLAIMED: Cell<Vec<(usize, usize)>> = const { Cell::new(Vec::new()) };
+}
+
+/// `_LateFault.__init__`, which gets no arguments: the exception is made, and raised.
+pub(crate) fn late_is_made(py: Python<'_>) -> Returned<'_> {
+    forget_told(CLAIMED.take().into_iter());
     interrupt::end_claim(py, is_own_waiting);
     Ok(none(py))
 }
 
-/// `_fault_is_finalized()`: the finalizer of the exception of `_claim_faults()` runs, and was not interrupted by another one.
-pub(crate) fn finalized(py: Python<'_>) -> Returned<'_> {
+/// The errno of a fault.
+const EIO: isize = 5;
+
+/// The message of a `MapFaultError`, with a place for where the byte is; and the note of one about a further fault, with a place for the offset.
+const MESSAGE: &str = "the mapped byte{} is not there: its file was truncated, or its disk failed or is full";
+const NOTE: &str = "The mapped byte at {}, perhaps of another map, was not there either.";
+
+/// The words for `_faults.py`.
+pub(crate) fn add_words(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    Ok(module.setattr("_FAULT_MESSAGE", MESSAGE).and_then(|()| module.setattr("_FAULT_NOTE", NOTE))?)
+}
+
+/// `_late_fault_is_finalized()`: the finalizer of a `_LateFault` runs, and was not interrupted by another one. Whether [`late_is_made`] was
+/// called for it: if not, its faults are told in another way.
+pub(crate) fn late_is_finalized(py: Python<'_>) -> Returned<'_> {
     interrupt::finalized();
-    Ok(none(py))
+    Ok(boolean(py, CLAIMED.take().is_empty()))
 }
 
 /// A list of numbers. PyO3's functions panic, or wait for themselves, where there is no memory.

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyList, PyString, PyTuple};
 use pyo3::{Borrowed, ffi};
 
 use super::exception::{Exception, PyResult};
@@ -146,6 +146,15 @@ pub(crate) fn call_method<'py, const N: usize>(
     call(&attribute(object, name)?, arguments)
 }
 
+/// Sets an attribute.
+pub(crate) fn set_attribute(object: &Bound<'_, PyAny>, name: &CStr, value: Bound<'_, PyAny>) -> PyResult<()> {
+    // SAFETY: both are alive; the name ends in a zero byte.
+    match unsafe { ffi::PyObject_SetAttrString(object.as_ptr(), name.as_ptr(), value.as_ptr()) } {
+        0 => Ok(()),
+        _ => Err(Exception::fetch(object.py())),
+    }
+}
+
 /// Calls an object.
 pub(crate) fn call<'py, const N: usize>(
     function: &Bound<'py, PyAny>,
@@ -154,6 +163,18 @@ pub(crate) fn call<'py, const N: usize>(
     let arguments = new_tuple(function.py(), arguments)?;
     // SAFETY: both are alive.
     let result = unsafe { ffi::PyObject_CallObject(function.as_ptr(), arguments.as_ptr()) };
+    // SAFETY: a new reference, or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_opt(function.py(), result) }.ok_or_else(|| Exception::fetch(function.py()))
+}
+
+/// Calls an object with these arguments.
+pub(crate) fn call_with<'py>(
+    function: &Bound<'py, PyAny>,
+    positional: Bound<'py, PyTuple>,
+    named: Bound<'py, PyDict>,
+) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: all are alive.
+    let result = unsafe { ffi::PyObject_Call(function.as_ptr(), positional.as_ptr(), named.as_ptr()) };
     // SAFETY: a new reference, or null with an exception set.
     unsafe { Bound::from_owned_ptr_or_opt(function.py(), result) }.ok_or_else(|| Exception::fetch(function.py()))
 }
