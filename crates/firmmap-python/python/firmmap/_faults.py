@@ -1,6 +1,6 @@
 """MapFaultError, and how the guard coexists with other handlers of its signal."""
 
-import _signal
+import _signal  # type: ignore[import-not-found]  # typeshed does not know it
 import _thread
 import errno
 import functools
