@@ -7,6 +7,7 @@ import copy
 import functools
 import gc
 import io
+import itertools
 import os
 import pickle
 import re
@@ -621,6 +622,24 @@ def test_truncate_to_the_position_decides_once(tmp_path: Path) -> None:
     for _ in range(20):
         length = grown_beside(tmp_path / "grown", lambda m: results.append(m.truncate()), lambda m: m.seek(0))
         assert (length, results.pop()) == (LENGTH, LENGTH)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="maps have no capacity there")
+def test_what_others_have_appended_while_a_thread_makes_the_map_longer(tmp_path: Path) -> None:
+    """G10, N3: it is read as ever, and no iterator ends before it."""
+    path = tmp_path / "grown"
+    appended = [b"%d\n" % number for number in range(10)]
+    for _ in range(20):
+        path.write_bytes(b"first\n")
+        with firmmap.open(path, "r+", capacity=64 << 20) as m, path.open("ab") as other:
+            other.writelines(appended)
+            other.flush()
+            thread = threading.Thread(target=m.truncate, args=(64 << 20,))
+            thread.start()
+            assert list(itertools.islice(m.lines(), 11)) == [b"first\n", *appended]
+            m.seek(6)
+            assert m.read(20) == b"".join(appended)
+            thread.join()
 
 
 def test_numbered_lines_while_the_collector_is_asked_for_all_objects(tmp_path: Path) -> None:

@@ -20,8 +20,10 @@ pub(crate) struct SharedFile {
     follows: bool,
     /// How many views (`Py_buffer`) exist.
     pub(crate) exports: usize,
-    /// Whether a thread is appending or growing the map without the GIL: other writes at the position, and resizes, wait for it.
+    /// Whether a thread is appending without the GIL: other writes at the position, and resizes, wait for it.
     pub(crate) appending: bool,
+    /// Whether a thread is making the map longer without the GIL: they wait for that as well. Who reads goes on.
+    pub(crate) growing: bool,
     /// How many threads wait to resize or move the map: they go before any other use of it.
     pub(crate) pending_writers: usize,
     /// Mappings that were replaced by longer ones, kept for the views that still show them.
@@ -36,6 +38,7 @@ impl SharedFile {
             follows: false,
             exports: 0,
             appending: false,
+            growing: false,
             pending_writers: 0,
             retired: Vec::new(),
         }
@@ -53,8 +56,13 @@ impl SharedFile {
 
     /// Extends the map by what other programs have appended, and returns whether there was anything.
     pub(crate) fn follow_end(&mut self) -> firmmap::Result<bool> {
-        // What a thread of this process is appending becomes part of the map when it is done.
-        if !self.follows || self.is_appended_to() {
+        if !self.follows {
+            return Ok(false);
+        }
+        if self.is_appended_to() {
+            // What a thread of this process is appending becomes part of the map when it is done.
+            let end = self.file.end_in_file()?;
+            self.file.note_end(end);
             return Ok(false);
         }
         self.keep_views(firmmap::MappedFile::follow_end)
@@ -168,10 +176,16 @@ impl SharedFile {
         self.file.set_lent(self.exports > 0);
     }
 
-    /// Whether another thread is appending or growing the map. Such a thread has a reference: if there is none, it was a thread of the parent process.
+    /// Whether another thread is appending. Such a thread has a reference: if there is none, it was a thread of the parent process.
     pub(crate) fn is_appended_to(&mut self) -> bool {
         self.appending = self.appending && self.is_shared();
         self.appending
+    }
+
+    /// Whether another thread is appending or making the map longer.
+    pub(crate) fn is_extended(&mut self) -> bool {
+        self.growing = self.growing && self.is_shared();
+        self.is_appended_to() || self.growing
     }
 
     /// A reference to the mapping. It must be dropped before Python code runs again, as that may call fork(2).

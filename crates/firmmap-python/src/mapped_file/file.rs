@@ -189,8 +189,8 @@ pub(crate) fn seek<'py>(this: This<'py>, args: Args<'py>) -> Returned<'py> {
     }
     let mut guard = None;
     let seek = |open: &mut Open| {
-        // The end is not known before a thread that is appending has finished.
-        if whence == 2 && open.file.is_appended_to() {
+        // The end is not known before a thread that moves it has finished.
+        if whence == 2 && open.file.is_extended() {
             return Ok(None);
         }
         // Where the position was does not matter to what counts from the start.

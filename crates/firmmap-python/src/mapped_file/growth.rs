@@ -164,12 +164,12 @@ fn set_len(this: This<'_>, size: Option<isize>) -> PyResult<usize> {
             };
             check_regular(open, "truncate")?;
             check_exports(open, len)?;
-            if open.file.is_appended_to() {
+            if open.file.is_extended() {
                 return Ok(ResizeStep::Busy);
             }
             open.changes += 1;
             if len <= open.file.capacity() && len > open.file.len().saturating_add(DETACHED_COPY) {
-                open.file.appending = true;
+                open.file.growing = true;
                 return Ok(ResizeStep::Grow(open.file.to_arc(), len));
             }
             // While there is another reference, the map does not move. On Windows it would, even for the length that it has.
@@ -184,7 +184,7 @@ fn set_len(this: This<'_>, size: Option<isize>) -> PyResult<usize> {
             ResizeStep::Done(len) => return Ok(len),
             ResizeStep::Grow(map, len) => {
                 let result = detached(py, || map.grow(len));
-                this.state.with(py, |state| state.as_mut().map(|open| open.file.appending = false));
+                this.state.with(py, |state| state.as_mut().map(|open| open.file.growing = false));
                 match result {
                     // Another thread has made it longer than that, so that it becomes shorter now.
                     Err(failed) if failed.kind() != ErrorKind::InvalidInput => return Err(error(failed)),
@@ -216,7 +216,11 @@ impl Open {
 pub(crate) fn refresh(this: This<'_>) -> Returned<'_> {
     let py = this.py;
     let mut guard = None;
-    while !matches!(this.open_now(py, refresh_open)?, Grown::Done) {
+    let refresh = |open: &mut Open| {
+        // The length is known when a thread that changes it has finished.
+        if open.file.is_extended() { Ok(Grown::Busy) } else { refresh_open(open) }
+    };
+    while !matches!(this.open_now(py, refresh)?, Grown::Done) {
         ResizeGuard::wait(&mut guard, &*this, py)?;
     }
     drop(guard);
@@ -224,10 +228,6 @@ pub(crate) fn refresh(this: This<'_>) -> Returned<'_> {
 }
 
 pub(super) fn refresh_open(open: &mut Open) -> PyResult<Grown> {
-    // The length is known when a thread that is appending has finished.
-    if open.file.is_appended_to() {
-        return Ok(Grown::Busy);
-    }
     open.changes += 1;
     // References of the parent process do not count.
     open.file.release_parent_references();

@@ -243,6 +243,9 @@ enum Step<'py> {
     End,
 }
 
+/// What identifies a position.
+type Place = (usize, usize, usize, usize);
+
 /// A copy of the position, for work without the GIL.
 struct Far {
     map: Arc<firmmap::Mmap>,
@@ -269,14 +272,20 @@ pub(super) fn next<'py>(lines: Receiver<'py, Lines>) -> PyResult<Option<Bound<'p
             Step::Line(line) => return Ok(Some(line)),
             Step::Again => {}
             Step::Far(far) => {
-                let (step, is_moved) = search_far(lines, far, is_end)?;
+                let (step, moved_to) = search_far(lines, far, is_end)?;
                 if matches!(step, LineStep::Cut | LineStep::Done) {
                     if !is_end {
                         ends_here = Some(follow(lines)?);
-                    } else if is_moved {
+                    } else if moved_to.is_some() {
                         // A step with a limit does not get there by itself if a needle is longer than that.
-                        with_search_or_end(lines, |search, open| search.check_searched(open), |()| true)?;
-                        return Ok(None);
+                        let check = |search: &mut Search, open: &mut Open| {
+                            // Without the GIL, another thread may have gone on from there.
+                            let is_there = Some(search.cursor.position()) == moved_to;
+                            if is_there { search.check_searched(open).map(|()| true) } else { Ok(false) }
+                        };
+                        if with_search_or_end(lines, check, |&is_there| is_there)?.unwrap_or(true) {
+                            return Ok(None);
+                        }
                     }
                 }
             }
@@ -337,16 +346,17 @@ fn follow(lines: Receiver<'_, Lines>) -> PyResult<bool> {
 }
 
 /// Searches with a copy of the position without the GIL, and moves the position to where it has led, unless another thread has moved it;
-/// after an error too, as that leads back. Returns what the search has come to, and whether the position was moved.
-fn search_far(lines: Receiver<'_, Lines>, mut far: Far, ends_here: bool) -> PyResult<(LineStep, bool)> {
+/// after an error too, as that leads back. Returns what the search has come to, and the position that it was moved to, if it was.
+fn search_far(lines: Receiver<'_, Lines>, mut far: Far, ends_here: bool) -> PyResult<(LineStep, Option<Place>)> {
     let py = lines.py;
     let before = far.cursor.position();
     let result = far_search(py, &far.map, |map| far.cursor.step(map, &far.needles, usize::MAX, ends_here));
     let Far { map, cursor: moved, .. } = far;
     drop(map);
-    let is_moved = lines.state.with(py, |cursor| {
-        let search = cursor.search.as_mut().filter(|search| search.cursor.position() == before);
-        search.map(|search| (search.cursor, search.is_checked, search.ready) = (moved, false, 0)).is_some()
+    let moved_to = lines.state.with(py, |cursor| {
+        let search = cursor.search.as_mut().filter(|search| search.cursor.position() == before)?;
+        (search.cursor, search.is_checked, search.ready) = (moved, false, 0);
+        Some(search.cursor.position())
     });
-    Ok((result.map_err(error)?, is_moved))
+    Ok((result.map_err(error)?, moved_to))
 }

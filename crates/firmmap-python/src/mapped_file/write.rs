@@ -47,7 +47,7 @@ fn write_all(this: &MappedFile, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
             if bytes.is_empty() {
                 return Ok(WriteStep::Done);
             }
-            if open.file.is_appended_to() {
+            if open.file.is_extended() {
                 return Ok(WriteStep::Busy);
             }
             // What was written through the descriptor must not be overwritten.
