@@ -64,9 +64,7 @@ fn functions() -> Vec<ffi::PyMethodDef> {
         function!(c"_connect_faults", faults::connect, PRIVATE),
         noargs_function!(c"_tell_faults", faults::tell, PRIVATE),
         noargs_function!(c"_faults_after_fork", faults::after_fork, PRIVATE),
-        function!(c"_make_late_fault", faults::make_late, PRIVATE),
-        noargs_function!(c"_late_fault_is_made", faults::late_is_made, PRIVATE),
-        noargs_function!(c"_late_fault_is_finalized", faults::late_is_finalized, PRIVATE),
+        function!(c"_make_late_fault", faults::late::make, PRIVATE),
         function!(c"_call_renewing", faults::call_renewing, PRIVATE),
         ffi::PyMethodDef::zeroed(),
     ]

@@ -898,6 +898,43 @@ def test_another_exception_while_that_of_a_thread_is_made(
     one.map.close()
 
 
+def test_a_hook_that_keeps_exceptions() -> None:
+    """F3: the thread is told of each fault, also of one just before the exception for another one is dropped."""
+    out, err = lives("""
+        import firmmap, threading
+        kept, told, maps = [], [], []
+        sys.unraisablehook = lambda unraisable: kept.append(unraisable.exc_value)
+
+        def missing():
+            file, m = mapped(firmmap)
+            file.truncate(0)
+            maps.append((file, m))
+            return memoryview(m)
+
+        def meet_two(first, second):
+            try:
+                first[0]
+                int("3")
+            except firmmap.MapFaultError as error:
+                told.append(error.offset)
+                second[PAGE]
+
+        def work():
+            for _ in range(40):
+                try:
+                    meet_two(missing(), missing())
+                    int("3")
+                except firmmap.MapFaultError as error:
+                    kept.append(error)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        print(told == [0] * 40, [error.offset == PAGE for error in kept] == [True] * 40)
+        """)
+    assert (out, err) == ("True True\n", "")
+
+
 @pytest.mark.parametrize("what", ["other map", "other byte", "reported"])
 def test_what_happens_while_the_exception_is_made(
     one: Victim, tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch

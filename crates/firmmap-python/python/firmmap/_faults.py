@@ -44,13 +44,13 @@ MapFaultError.__module__ = "firmmap"
 
 
 class _LateFault(MapFaultError):
-    """MapFaultError, raised in another thread: only a class can be, so it finds the offset itself."""
+    """MapFaultError, raised in another thread: only a class can be, so it finds the offset itself.
 
-    __slots__ = ("_untold",)
+    _keep_fault_classes() gives it __init__ and __del__.
+    """
+
+    __slots__ = ("_numbers", "_untold")
     __new__ = _firmmap._make_late_fault
-    # Gets no argument, as it is no function of Python's.
-    __init__ = _firmmap._late_fault_is_made
-    _is_finalized = _firmmap._late_fault_is_finalized
 
     @property
     def __traceback__(self):
@@ -65,13 +65,6 @@ class _LateFault(MapFaultError):
     def with_traceback(self, traceback):
         self.__traceback__ = traceback
         return self
-
-    def __del__(self):
-        # No code of Python's has seen it. Up to CPython 3.11 it can be C code that makes it of the
-        # class, and then clears it; from 3.15 on it is also raised where C code asks for signals.
-        is_made = self._is_finalized()
-        if is_made and self.__traceback__ is None and getattr(self, "_untold", []):
-            raise _make_error(self._untold)
 
 
 _LateFault.__name__ = _LateFault.__qualname__ = "MapFaultError"

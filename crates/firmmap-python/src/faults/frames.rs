@@ -186,17 +186,6 @@ pub(super) fn place_of_requested(py: Python<'_>) -> Place {
     place.unwrap_or(Place::Here)
 }
 
-/// Whether what runs is the finalizer of [`Kept::LateFault`].
-pub(super) fn is_in_finalizer(py: Python<'_>) -> bool {
-    let is_finalizer = || -> PyResult<bool> {
-        let Some(frame) = running(py)? else { return Ok(false) };
-        let function = attribute(&code(&frame), c"co_name")?.cast_into::<PyString>()?;
-        let module = module(&frame)?;
-        Ok(text(&function)? == "__del__" && module.as_ref().map(text).transpose()? == Some("firmmap._faults"))
-    };
-    is_finalizer().unwrap_or(false)
-}
-
 fn place_from(mut frame: Bound<'_, PyAny>) -> PyResult<Place> {
     let mut found = Place::Here;
     // Whether all so far is a function, and none a coroutine, that an event loop in C can have called, which has no frames (uvloop). It

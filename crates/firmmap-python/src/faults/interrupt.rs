@@ -59,9 +59,9 @@ static OLDEST: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
 /// The threads for whose faults the pending call has been requested.
 static CALLED: ThreadSet = ThreadSet::new(&CALLS);
 static CALLS: AtomicUsize = AtomicUsize::new(0);
-/// How many exceptions in turn are made at one instruction of a thread, none of which was finalized.
+/// How many exceptions in turn are made at one instruction of a thread.
 const MOST_MADE: u32 = 1 << 14;
-/// The threads for which no exception is requested: see [`count_in_finalizer`].
+/// The threads for which no exception is requested: see [`count_made`].
 static MUTED: ThreadSet = ThreadSet::new(&MUTES);
 static MUTES: AtomicUsize = AtomicUsize::new(0);
 /// The process that pending calls are made in: see [`after_fork`].
@@ -436,35 +436,33 @@ fn is_stuck(py: Python<'_>) -> bool {
 }
 
 thread_local! {
-    /// How often in turn this thread was told of a fault in the finalizer of the exception for the one before, and where it was then.
-    static IN_FINALIZER: Cell<(u32, usize)> = const { Cell::new((0, 0)) };
+    /// How many exceptions in turn were made at one instruction of this thread, and which that is.
+    static MADE: Cell<(u32, usize)> = const { Cell::new((0, 0)) };
 }
 
-/// An exception is being made in this thread. In the finalizer of another one nobody gets it, and CPython passes it to
-/// `sys.unraisablehook`. A hook that meets a missing byte each time would be called for ever: the next exception is raised in the
-/// finalizer of this one. From some number on none is requested, and the faults stay with their maps; until the hook has returned.
-pub(crate) fn count_in_finalizer(py: Python<'_>) {
-    let (before, there) = IN_FINALIZER.get();
-    // What shows an exception can make others, where Python code of it is traced: they do not count, and end no turn.
-    let (in_turn, here, most) = if version(py) >= (3, 12) {
-        (before + u32::from(frames::is_in_finalizer(py)), 0, MOST_TOLD_AGAIN)
-    } else {
-        // CPython 3.11 makes it when the finalizer is left: what can be seen is that its caller does not go on. So it is for a program that
-        // collects such exceptions in a loop, which is let alone for longer.
-        let here = frames::instruction(py);
-        (if here == there { before + 1 } else { 0 }, here, MOST_MADE)
-    };
-    IN_FINALIZER.set((in_turn, here));
-    if in_turn >= most {
+/// An exception is being made in this thread. A hook of the program's that shows exceptions and meets a missing byte each time could be
+/// called for ever: CPython 3.12, for one, takes an exception after an `except` clause for one of its `try`. So after some at one instruction
+/// no more are requested, and the faults stay with their maps, until one is finalized undisturbed. A program that collects such exceptions in a
+/// loop does the same, and is let alone for as long.
+pub(super) fn count_made(py: Python<'_>) {
+    let (before, there) = MADE.get();
+    let here = frames::instruction(py);
+    let in_turn = if here == there { before + 1 } else { 0 };
+    MADE.set((in_turn, here));
+    if in_turn >= MOST_MADE {
         MUTED.insert(thread_key());
     }
 }
 
-/// The finalizer has run undisturbed.
-pub(crate) fn finalized() {
-    IN_FINALIZER.set((0, 0));
+/// An exception is finalized in this thread. It is disturbed if another one is requested.
+pub(super) fn finalized(py: Python<'_>) {
+    let key = thread_key();
+    if interpreter::current(py).is_some_and(|here| here.requested.contains(key)) {
+        return;
+    }
+    MADE.set((0, 0));
     if MUTES.load(Ordering::Acquire) > 0 {
-        MUTED.remove(thread_key());
+        MUTED.remove(key);
     }
 }
 

@@ -6,24 +6,21 @@ mod frames;
 pub(crate) mod interpreter;
 #[allow(unsafe_code)]
 mod interrupt;
+#[allow(unsafe_code)]
+pub(crate) mod late;
 
-use std::cell::Cell;
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use firmmap::fault::{UnreportedFault, take_fault_of, take_own_fault_if, taken_back, waiting_faults};
-use pyo3::exceptions::{PyException, PyOSError};
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyModule, PyString, PyTuple, PyType};
 
 use crate::args::{ArgParser, python_int};
 use crate::sys::exception::{Exception, PyResult, PyTypeError};
-use crate::sys::objects::{
-    Returned, attribute, boolean, call, call_method, call_with, class_name, new_list, new_string, none, set_attribute,
-};
-use frames::Place;
+use crate::sys::objects::{Returned, boolean, call, call_method, call_with, class_name, new_list, none};
 use interpreter::{Interpreter, Kept};
-use interrupt::Untraced;
 
 type Module<'a, 'py> = &'a Bound<'py, PyModule>;
 type Arguments<'a, 'py> = &'a Bound<'py, PyTuple>;
@@ -61,12 +58,11 @@ pub(crate) fn keep_classes<'py>(
     let given = (class(args.required("error")?)?, class(args.required("late")?)?);
     args.finish()?;
     let here = interpreter::register(py)?;
-    if let (Some(error), Some(late)) = (here.get(py, Kept::FaultError), here.get(py, Kept::LateFault)) {
-        return Ok((error, late).into_pyobject(py)?.into_any());
-    }
+    late::add_methods(given.1.cast()?)?;
     here.keep(Kept::FaultError, given.0.clone());
     here.keep(Kept::LateFault, given.1.clone());
-    Ok(given.into_pyobject(py)?.into_any())
+    let kept = |which, given| here.get(py, which).unwrap_or(given);
+    Ok((kept(Kept::FaultError, given.0), kept(Kept::LateFault, given.1)).into_pyobject(py)?.into_any())
 }
 
 /// `_connect_faults(make_error, main)` connects the library's faults to the interpreter, and returns whether that is done for
@@ -171,60 +167,6 @@ pub(crate) fn call_renewing<'py>(
 /// The handler of the module `faulthandler`, once that has installed it.
 static FAULTHANDLER: AtomicUsize = AtomicUsize::new(0);
 
-/// `_LateFault.__new__`: the exception for the faults of this thread, which CPython makes of the class where one was requested. They stay with
-/// their maps until [`late_is_made`] is called: without memory for it, or at the recursion limit, the thread is told when it releases a view,
-/// or by its next operation on the map.
-///
-/// No Python code runs: it could be traced by a function that meets a fault itself, which would be told of in the same way, and so on; a signal
-/// handler could raise in it, and other threads could run. But where nobody would get the exception, the program shows it.
-pub(crate) fn make_late<'py>(
-    module: Module<'_, 'py>,
-    args: Arguments<'_, 'py>,
-    names: Names<'_, 'py>,
-) -> Returned<'py> {
-    let py = module.py();
-    let mut args = ArgParser::new(args, names, 1, 1)?;
-    let class = args.required("cls")?;
-    args.finish()?;
-    let own = own_faults();
-    interrupt::begin_claim(py, !own.is_empty());
-    interrupt::count_in_finalizer(py);
-    let place = frames::place_of_requested(py);
-    let is_dropped = matches!(place, Place::Entered | Place::Cleared | Place::Afterwards | Place::Dropped);
-    let shown_by = interpreter::current(py).filter(|_| is_dropped && !own.is_empty());
-    if let Some(here) = shown_by {
-        let _untraced = Untraced::new(py);
-        if let Some(error) = make_error(py, here, &own, &[])? {
-            Exception::made(error).write_unraisable(py);
-        }
-    }
-    let offsets = |from: usize| own.iter().skip(from).map(|fault| fault.offset);
-    let first = offsets(0).next();
-    let place = first.map_or_else(String::new, |offset| format!(" at {offset}"));
-    let message = new_string(py, &MESSAGE.replace("{}", &place))?;
-    let new = attribute(py.get_type::<PyOSError>().as_any(), c"__new__")?;
-    let error = call(&new, [class, python_int(py, EIO)?, message])?;
-    set_attribute(&error, c"offset", first.map_or_else(|| Ok(none(py)), |offset| python_int(py, offset as isize))?)?;
-    for offset in offsets(1) {
-        call_method(&error, c"add_note", [new_string(py, &NOTE.replace("{}", &offset.to_string()))?])?;
-    }
-    set_attribute(&error, c"_untold", list(py, offsets(if is_dropped { own.len() } else { 0 }))?)?;
-    CLAIMED.set(own.iter().map(UnreportedFault::number).collect());
-    Ok(error)
-}
-
-thread_local! {
-    /// The numbers of the faults for which this thread makes an exception.
-    static CLAIMED: Cell<Vec<(usize, usize)>> = const { Cell::new(Vec::new()) };
-}
-
-/// `_LateFault.__init__`, which gets no arguments: the exception is made, and raised.
-pub(crate) fn late_is_made(py: Python<'_>) -> Returned<'_> {
-    forget_told(CLAIMED.take().into_iter());
-    interrupt::end_claim(py, is_own_waiting);
-    Ok(none(py))
-}
-
 /// The errno of a fault.
 const EIO: isize = 5;
 
@@ -235,13 +177,6 @@ const NOTE: &str = "The mapped byte at {}, perhaps of another map, was not there
 /// The words for `_faults.py`.
 pub(crate) fn add_words(module: &Bound<'_, PyModule>) -> PyResult<()> {
     Ok(module.setattr("_FAULT_MESSAGE", MESSAGE).and_then(|()| module.setattr("_FAULT_NOTE", NOTE))?)
-}
-
-/// `_late_fault_is_finalized()`: the finalizer of a `_LateFault` runs, and was not interrupted by another one. Whether [`late_is_made`] was
-/// called for it: if not, its faults are told in another way.
-pub(crate) fn late_is_finalized(py: Python<'_>) -> Returned<'_> {
-    interrupt::finalized();
-    Ok(boolean(py, CLAIMED.take().is_empty()))
 }
 
 /// A list of numbers. PyO3's functions panic, or wait for themselves, where there is no memory.

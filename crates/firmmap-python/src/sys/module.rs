@@ -13,6 +13,7 @@ use pyo3::types::{PyDict, PyTuple, PyType};
 
 use super::exception::{Exception, PyResult, PyRuntimeError};
 use super::hang;
+use super::objects::set_attribute;
 use super::trampoline::enter;
 use super::typeobject::{Receiver, Table, has_methods};
 
@@ -269,4 +270,45 @@ macro_rules! noargs_function {
     }};
 }
 
-pub(crate) use {function, noargs_function};
+/// A method without arguments for a class of Python's: see [`set_method`].
+macro_rules! native_method {
+    ($name:literal, $function:path) => {{
+        unsafe extern "C" fn entry(this: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
+            let call = |py| {
+                // SAFETY: the instance for which CPython calls this, and holds.
+                let this = unsafe { Bound::from_borrowed_ptr(py, this) };
+                $function(&this).map(Bound::into_ptr)
+            };
+            // SAFETY: CPython calls this while attached.
+            unsafe { $crate::sys::trampoline::enter(std::ptr::null_mut(), call) }
+        }
+        static METHOD: $crate::sys::module::NativeMethod = $crate::sys::module::NativeMethod(ffi::PyMethodDef {
+            ml_name: $name.as_ptr(),
+            ml_meth: ffi::PyMethodDefPointer { PyCFunction: entry },
+            ml_flags: ffi::METH_NOARGS,
+            ml_doc: c"".as_ptr(),
+        });
+        &METHOD
+    }};
+}
+
+/// What a native method is made of.
+pub(crate) struct NativeMethod(pub(crate) ffi::PyMethodDef);
+
+// SAFETY: pointers to statics, which nobody changes.
+unsafe impl Sync for NativeMethod {}
+
+/// Gives a class of Python's a method that is none: no function of the program's traces it, and no signal handler interrupts it.
+pub(crate) fn set_method(class: &Bound<'_, PyType>, method: &'static NativeMethod) -> PyResult<()> {
+    let definition = std::ptr::from_ref(&method.0).cast_mut();
+    // SAFETY: a class, and a definition that lives for ever, which CPython does not change.
+    let descriptor = unsafe { ffi::PyDescr_NewMethod(class.as_ptr().cast(), definition) };
+    // SAFETY: a new reference, or null with an exception set.
+    let descriptor = unsafe { Bound::from_owned_ptr_or_opt(class.py(), descriptor) };
+    let descriptor = descriptor.ok_or_else(|| Exception::fetch(class.py()))?;
+    // SAFETY: a string that ends in a zero byte.
+    let name = unsafe { CStr::from_ptr(method.0.ml_name) };
+    set_attribute(class.as_any(), name, descriptor)
+}
+
+pub(crate) use {function, native_method, noargs_function};
