@@ -210,7 +210,7 @@ def test_a_hook_that_meets_a_fault_each_time() -> None:
     assert (result.returncode, result.stdout) == (0, "end\n")
 
 
-# The exception for each fault of such a hook is raised in the finalizer of the one before.
+# What such a hook meets, it is told next.
 THREADS = {
     "thread": "lambda: view[2 * PAGE]",
     "excepthook": "lambda: 1 / 0",
@@ -233,11 +233,17 @@ sys.unraisablehook = hook
 def test_a_hook_that_meets_a_fault_whenever_it_is_told_of_one(how: str) -> None:
     """F3: it is not called for ever, and the next thread is told as ever."""
     script = f"""
-    threading.excepthook = lambda argument: view[2 * PAGE]
+    def excepthook(argument):
+        global calls
+        calls += 1
+        view[2 * PAGE]
+
+    threading.excepthook = excepthook
     thread = threading.Thread(target={THREADS[how]})
     thread.start()
     thread.join()
-    print(calls > 0)
+    # CPython 3.12 calls the hook for threads again.
+    print(calls > {int(how == "excepthook")})
     sys.unraisablehook = sys.__unraisablehook__
 
     def told(read):
