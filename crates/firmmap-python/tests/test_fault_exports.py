@@ -935,6 +935,38 @@ def test_a_hook_that_keeps_exceptions() -> None:
     assert (out, err) == ("True True\n", "")
 
 
+def test_exceptions_that_another_thread_drops(one: Victim) -> None:
+    """F3: the thread is told of each fault, however many there are."""
+    count = 17_000
+    box: list[MapFaultError] = []
+    filled, emptied = threading.Lock(), threading.Lock()
+
+    def work() -> None:
+        for _ in range(count):
+            try:
+                view[LOST]
+                chance()
+            except MapFaultError as error:
+                box.append(error)
+            filled.release()
+            emptied.acquire()
+
+    view = memoryview(one.map)
+    for lock in filled, emptied:
+        lock.acquire()
+    thread = threading.Thread(target=work)
+    thread.start()
+    told = 0
+    for _ in range(count):
+        filled.acquire()
+        told += len(box)
+        box.clear()
+        emptied.release()
+    thread.join()
+    assert told == count
+    view.release()
+
+
 @pytest.mark.parametrize("what", ["other map", "other byte", "reported"])
 def test_what_happens_while_the_exception_is_made(
     one: Victim, tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch

@@ -436,33 +436,35 @@ fn is_stuck(py: Python<'_>) -> bool {
 }
 
 thread_local! {
-    /// How many exceptions in turn were made at one instruction of this thread, and which that is.
-    static MADE: Cell<(u32, usize)> = const { Cell::new((0, 0)) };
+    /// How many exceptions in turn were made at one instruction of this thread, which that is, and [`FINALIZED`] then.
+    static MADE: Cell<(u32, usize, u32)> = const { Cell::new((0, 0, 0)) };
 }
+
+/// How many exceptions were finalized undisturbed, in any thread: what a pool's thread has met is dropped by whoever asks for the result.
+static FINALIZED: AtomicU32 = AtomicU32::new(0);
 
 /// An exception is being made in this thread. A hook of the program's that shows exceptions and meets a missing byte each time could be
 /// called for ever: CPython 3.12, for one, takes an exception after an `except` clause for one of its `try`. So after some at one instruction
 /// no more are requested, and the faults stay with their maps, until one is finalized undisturbed. A program that collects such exceptions in a
 /// loop does the same, and is let alone for as long.
 pub(super) fn count_made(py: Python<'_>) {
-    let (before, there) = MADE.get();
-    let here = frames::instruction(py);
-    let in_turn = if here == there { before + 1 } else { 0 };
-    MADE.set((in_turn, here));
+    let (before, there, then) = MADE.get();
+    let (here, now) = (frames::instruction(py), FINALIZED.load(Ordering::Relaxed));
+    let in_turn = if (here, now) == (there, then) { before + 1 } else { 0 };
+    MADE.set((in_turn, here, now));
     if in_turn >= MOST_MADE {
         MUTED.insert(thread_key());
     }
 }
 
-/// An exception is finalized in this thread. It is disturbed if another one is requested.
+/// An exception is finalized in this thread, whichever has met the fault. It is disturbed if another one is requested in this thread.
 pub(super) fn finalized(py: Python<'_>) {
-    let key = thread_key();
-    if interpreter::current(py).is_some_and(|here| here.requested.contains(key)) {
+    if interpreter::current(py).is_some_and(|here| here.requested.contains(thread_key())) {
         return;
     }
-    MADE.set((0, 0));
+    FINALIZED.fetch_add(1, Ordering::Relaxed);
     if MUTES.load(Ordering::Acquire) > 0 {
-        MUTED.remove(key);
+        MUTED.clear();
     }
 }
 

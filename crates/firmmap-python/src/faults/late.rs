@@ -4,7 +4,7 @@ use firmmap::fault::UnreportedFault;
 use pyo3::exceptions::PyOSError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyType;
+use pyo3::types::{PyList, PyType};
 
 use super::frames::{self, Place};
 use super::interpreter::{self, Kept};
@@ -57,7 +57,9 @@ pub(crate) fn make<'py>(module: Module<'_, 'py>, args: Arguments<'_, 'py>, names
 /// `_LateFault.__init__`: the exception is made, and raised.
 fn made<'py>(error: &Bound<'py, PyAny>) -> Returned<'py> {
     let py = error.py();
-    let numbers: Vec<usize> = attribute(error, c"_numbers")?.extract()?;
+    // A list, or somebody has put something else there.
+    let numbers = attribute(error, c"_numbers")?.cast_into_exact::<PyList>()?;
+    let numbers = numbers.iter().map(|number| number.extract()).collect::<Result<Vec<usize>, _>>()?;
     set_attribute(error, c"_numbers", new_list(py)?.into_any())?;
     forget_told(numbers.chunks_exact(2).map(|pair| (pair[0], pair[1])));
     interrupt::end_claim(py, is_own_waiting);
