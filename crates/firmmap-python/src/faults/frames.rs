@@ -320,12 +320,11 @@ pub(super) fn has_moved_on(py: Python<'_>, here: &Interpreter, thread: usize) ->
 
 /// A number for the instruction that this thread is at; 0 without one.
 pub(super) fn instruction(py: Python<'_>) -> usize {
-    running(py).and_then(|frame| frame.map_or(Ok(0), |frame| number(&frame))).unwrap_or(0)
-}
-
-fn number(frame: &Bound<'_, PyAny>) -> PyResult<usize> {
-    let index = exact_int(attribute(frame, c"f_lasti")?.as_borrowed()).unwrap_or(0);
-    Ok((frame.as_ptr() as usize).wrapping_mul(31).wrapping_add_signed(index))
+    let number = |frame: Bound<'_, PyAny>| -> PyResult<usize> {
+        let index = exact_int(attribute(&frame, c"f_lasti")?.as_borrowed()).unwrap_or(0);
+        Ok((frame.as_ptr() as usize).wrapping_mul(31).wrapping_add_signed(index))
+    };
+    running(py).and_then(|frame| frame.map_or(Ok(0), number)).unwrap_or(0)
 }
 
 /// Whether Python code runs in this thread: not at the end of the program, say.

@@ -139,12 +139,7 @@ fn forget_told(numbers: impl Iterator<Item = (usize, usize)> + Clone) -> bool {
 
 /// `_call_renewing(function, name, args, kwargs)`: calls what installs handlers of signals, and makes the guard the first one again before any other
 /// thread runs Python code. `name` is that of the function.
-pub(crate) fn call_renewing<'py>(
-    module: Module<'_, 'py>,
-    args: Arguments<'_, 'py>,
-    names: Names<'_, 'py>,
-) -> Returned<'py> {
-    let _ = module;
+pub(crate) fn call_renewing<'py>(_: Module<'_, 'py>, args: Arguments<'_, 'py>, names: Names<'_, 'py>) -> Returned<'py> {
     let mut args = ArgParser::new(args, names, 4, 4)?;
     let (function, name) = (args.required("function")?, args.required("name")?);
     let (positional, named) = (args.required("args")?, args.required("kwargs")?);
