@@ -288,7 +288,7 @@ clean: ## remove everything that was built or downloaded
 	cargo clean
 	rm -rf .venv .venvs .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
-.venv/ready: requirements-dev.txt requirements-build.txt requirements-test.txt scripts/venv.sh
+.venv/ready: requirements-dev.txt requirements-build.txt requirements-test.txt requirements-types.txt scripts/venv.sh
 	@scripts/venv.sh $(PYTHON) .venv requirements-dev.txt
 	@touch $@
 

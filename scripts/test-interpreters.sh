@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs the Python tests under the newest CPythons: Debian's unstable suite (debootstrap) has them, with debug builds and CPython's own
-# tests. Each runs test_mmap with both modules, the tests of files with both, and pytest (with numpy, pandas, pyarrow and Pillow); the
-# debug builds, of 3.14 and 3.15, run the tests that need none of these, and those of what calls leave behind. As root. What is tested is
-# what is committed here, and the wheel in $TARGET.
+# tests. Each runs test_mmap with both modules, the tests of files with both, stubtest, and pytest (with numpy, pandas, pyarrow and
+# Pillow); the debug builds, of 3.14 and 3.15, run the tests that need none of these, and those of what calls leave behind. As root.
+# What is tested is what is committed here, and the wheel in $TARGET.
 # usage: scripts/test-interpreters.sh VERSION…   (of 3.13 3.14 3.15)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -43,6 +43,8 @@ step "test_mmap of each, with both modules"
 attempt test_mmap scripts/each-python.sh --needs test.test_mmap "$tests/run_cpython_tests.py"
 step "tests of files of each, with files and with firmmap.open()"
 attempt "tests of files" scripts/each-python.sh --together --needs test.test_io "$tests/run_cpython_file_tests.py"
+step "the stub beside the package of each"
+attempt stub scripts/each-python.sh --together --with types -m mypy.stubtest firmmap --allowlist "$tests/stubtest-allowlist.txt"
 step "pytest"
 attempt pytest scripts/each-python.sh --together -m pytest -q -p no:cacheprovider
 for version in ${debug[@]+"${debug[@]}"}; do

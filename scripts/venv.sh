@@ -14,7 +14,7 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     exit 1
 fi
 
-wanted=$("$python" -c 'import sys; print(sys.version)'; cat requirements-{build,test}.txt "$requirements")
+wanted=$("$python" -c 'import sys; print(sys.version)'; cat requirements-{build,test,types}.txt "$requirements")
 if "$directory/bin/python" -c '' 2>/dev/null && [[ $(cat "$directory/made-of" 2>/dev/null) == "$wanted" ]]; then
     exit
 fi
