@@ -9,8 +9,8 @@ use crate::sys::number;
 pub(crate) use crate::sys::buffer::Argument;
 use crate::sys::exception::{Exception, PyResult, PyTypeError};
 pub(crate) use crate::sys::number::{
-    Slice, byte, c_int, clipped, exact_int, find_small_ints, int, is_index, item_index, item_value, limited, named_int,
-    named_ssize, offset, python_byte, python_int, python_uint, small_int, ssize,
+    Slice, byte, c_int, clipped, exact_int, find_slice_parts, find_small_ints, int, is_index, item_index, item_value,
+    limited, named_int, named_ssize, offset, python_byte, python_int, python_uint, small_int, ssize,
 };
 use crate::sys::objects::{class_name, new_string};
 pub(crate) use crate::sys::trampoline::Args;

@@ -42,6 +42,7 @@ fn fill(module: &Bound<'_, PyModule>) -> sys::exception::PyResult<()> {
     faults::register(py)?;
     faults::add_words(module)?;
     args::find_small_ints(py)?;
+    args::find_slice_parts(py)?;
     module.setattr("mmap", mmap::type_object::create(module)?)?;
     module.setattr("MappedFile", mapped_file::type_object::create(module)?)?;
     module.setattr("Residency", mapped_file::residency::create(module)?)?;

@@ -65,6 +65,26 @@ def test_slices(mmap: ModuleType) -> None:
                 assert result == data[start:stop:step], (start, stop, step)
 
 
+class Int(int):
+    """An int that is not exactly one."""
+
+
+ANY_BOUNDS: list[Any] = [True, 2**63, -(2**63) - 1, -(2**70), Index(3), Index(-2), Int(7), Int(-4)]
+
+
+@pytest.mark.parametrize("bound", ANY_BOUNDS)
+def test_slices_of_any_ints(mmap: ModuleType, bound: Any) -> None:
+    """A1: slices of what stands for an int, or is none of a machine's, read and assign what bytes and bytearrays do."""
+    expected = bytearray(b"0123456789")
+    m = filled(mmap, expected)
+    for number, other in enumerate([*BOUNDS, *ANY_BOUNDS]):
+        for step in [*STEPS, *ANY_BOUNDS]:
+            for key in (slice(bound, other, step), slice(other, bound, step)):
+                assert m[key] == expected[key], key
+                m[key] = expected[key] = bytes(64 + number + index for index in range(len(expected[key])))
+                assert m[:] == expected, key
+
+
 def test_slice_assignment(mmap: ModuleType) -> None:
     """A1: every slice, extended or not, is assigned what a bytearray is."""
     for start in BOUNDS:

@@ -172,8 +172,11 @@ impl SharedFile {
 
     #[inline]
     fn count_release(&mut self) {
-        self.exports = self.exports.saturating_sub(1);
-        self.file.set_lent(self.exports > 0);
+        // There is one: CPython releases what it was given.
+        if let Some(left) = self.exports.checked_sub(1) {
+            self.exports = left;
+            self.file.set_lent(left > 0);
+        }
     }
 
     /// Whether another thread is appending. Such a thread has a reference: if there is none, it was a thread of the parent process.

@@ -178,18 +178,16 @@ unsafe extern "C" fn assign_subscript(
 }
 
 unsafe extern "C" fn get_buffer(this: *mut ffi::PyObject, view: *mut ffi::Py_buffer, flags: c_int) -> c_int {
-    // SAFETY: CPython passes a buffer; without an owner it is one that was not filled.
-    unsafe { (*view).obj = ptr::null_mut() };
-    let fast = |this: This<'_>| {
-        if !buffer::is_granted(flags, views::is_readonly(this)) {
-            return None;
-        }
-        let export = views::try_export(this)?;
-        // SAFETY: CPython wants this buffer filled; counting it as exported has made the memory stay.
-        unsafe { buffer::fill_granted(this.as_ptr(), view, &export, flags) };
-        Some(0)
+    let fast = |this| match flags {
+        // What memoryview asks for, apart: nothing depends on the flags then.
+        // SAFETY: CPython wants this buffer filled.
+        ffi::PyBUF_FULL_RO => unsafe { try_fill(this, view, ffi::PyBUF_FULL_RO) },
+        // SAFETY: as above.
+        _ => unsafe { try_fill(this, view, flags) },
     };
     let slow = move |this: This<'_>| {
+        // SAFETY: as above; without an owner it is one that was not filled.
+        unsafe { (*view).obj = ptr::null_mut() };
         let export = views::export(this)?;
         // SAFETY: as above.
         let result = unsafe { buffer::fill(this.as_ptr(), view, &export, flags) };
@@ -197,6 +195,20 @@ unsafe extern "C" fn get_buffer(this: *mut ffi::PyObject, view: *mut ffi::Py_buf
     };
     // SAFETY: CPython calls a slot with an instance of its class, and while attached.
     unsafe { typeobject::fast_number(this, fast, slow) }
+}
+
+/// # Safety
+///
+/// - CPython wants the buffer filled.
+#[inline(always)]
+unsafe fn try_fill(this: This<'_>, view: *mut ffi::Py_buffer, flags: c_int) -> Option<c_int> {
+    if !buffer::is_granted(flags, views::is_readonly(this)) {
+        return None;
+    }
+    let export = views::try_export(this)?;
+    // SAFETY: the caller's promise; counting it as exported has made the memory stay.
+    unsafe { buffer::fill_granted(this.as_ptr(), view, &export, flags) };
+    Some(0)
 }
 
 unsafe extern "C" fn release_buffer(this: *mut ffi::PyObject, _: *mut ffi::Py_buffer) {

@@ -265,10 +265,11 @@ pub(crate) struct Export {
     pub readonly: bool,
 }
 
-/// Whether [`fill_granted`] can fill a view in. CPython refuses one to write to what is read-only, and two flags that are not for views.
+/// Whether [`fill_granted`] can fill a view in. CPython refuses one to write to what is read-only, and flags that are not for views,
+/// [`ffi::PyBUF_READ`] and larger; among which are the rarer ones for views with indirections.
 #[inline(always)]
 pub(crate) fn is_granted(flags: c_int, readonly: bool) -> bool {
-    let is_request = flags != ffi::PyBUF_READ && flags != ffi::PyBUF_WRITE;
+    let is_request = flags == ffi::PyBUF_FULL_RO || (0..ffi::PyBUF_READ).contains(&flags);
     is_request && !(readonly && flags & ffi::PyBUF_WRITABLE != 0)
 }
 

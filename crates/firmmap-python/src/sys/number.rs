@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::exception::{Exception, PyOverflowError, PyResult, PyTypeError};
-use super::objects::{class_name, digits, has_immortals};
+use super::objects::{attribute, class_name, digits, has_immortals};
 use pyo3::prelude::*;
 use pyo3::types::PySlice;
 use pyo3::{Borrowed, ffi};
@@ -263,6 +263,28 @@ fn checked<T: PartialEq + From<i8>>(py: Python<'_>, value: T) -> PyResult<T> {
     if is_error { Err(Exception::fetch(py)) } else { Ok(value) }
 }
 
+/// Where slices have their start, their stop and their step: one after the other, this far from the start of the object. The stable ABI
+/// does not say: [`find_slice_parts`] finds out. `usize::MAX` until then, and where they are otherwise.
+static SLICE_PARTS: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+/// Finds the parts of slices, so that most are converted without calls.
+pub(crate) fn find_slice_parts(py: Python<'_>) -> PyResult<()> {
+    const PART: usize = size_of::<*mut ffi::PyObject>();
+    let parts = [python_int(py, 1 << 20)?, python_int(py, 1 << 21)?, python_int(py, 1 << 22)?];
+    let [start, stop, step] = parts.each_ref().map(Bound::as_ptr);
+    // SAFETY: live objects.
+    let slice = unsafe { ffi::PySlice_New(start, stop, step) };
+    // SAFETY: a new reference, or null with an exception set.
+    let slice = unsafe { Bound::from_owned_ptr_or_opt(py, slice) }.ok_or_else(|| Exception::fetch(py))?;
+    let size: usize = attribute(slice.get_type().as_any(), c"__basicsize__")?.extract()?;
+    // SAFETY: the object has so many bytes, of which the last words are these; nobody else has it.
+    let words = unsafe { std::slice::from_raw_parts(slice.as_ptr().cast::<*mut ffi::PyObject>(), size / PART) };
+    if let Some(first) = words.windows(3).position(|three| three == [start, stop, step]) {
+        SLICE_PARTS.store(first * PART, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
 /// The three numbers of a slice, before they are fitted to a length.
 #[derive(Clone, Copy)]
 pub(crate) struct Slice {
@@ -281,6 +303,30 @@ impl Slice {
     /// Converts the numbers of a slice, which may run `__index__` methods.
     #[inline]
     pub(crate) fn unpack(object: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        Self::of_ints(object).map_or_else(|| Self::of_any(object), Ok)
+    }
+
+    /// The numbers of a slice of ints whose step is none or a small one.
+    #[inline(always)]
+    fn of_ints(object: Borrowed<'_, '_, PyAny>) -> Option<Self> {
+        let first = SLICE_PARTS.load(Ordering::Relaxed);
+        if first == usize::MAX {
+            return None;
+        }
+        let parts = object.as_ptr().wrapping_byte_add(first).cast::<*mut ffi::PyObject>();
+        let part = |index| {
+            // SAFETY: a slice has three there, which it never changes.
+            let part = unsafe { parts.wrapping_add(index).read() };
+            // SAFETY: the slice holds it.
+            unsafe { Borrowed::from_ptr(object.py(), part) }
+        };
+        let bound = |part: Borrowed<'_, '_, PyAny>, none| if part.is_none() { Some(none) } else { exact_int(part) };
+        let step = if part(2).is_none() { 1 } else { small_int(part(2)).filter(|&step| step > 0)? };
+        Some(Self { start: bound(part(0), 0)?, stop: bound(part(1), isize::MAX)?, step: step.into() })
+    }
+
+    #[inline(never)]
+    fn of_any(object: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
         let [mut start, mut stop, mut step] = [const { MaybeUninit::<isize>::uninit() }; 3];
         let (first, second, third) = (start.as_mut_ptr(), stop.as_mut_ptr(), step.as_mut_ptr());
         // SAFETY: the object is a slice; the call fills the three numbers, or fails.
