@@ -13,8 +13,9 @@ from typing import BinaryIO
 
 import pytest
 
-pytest.register_assert_rewrite("support")
+pytest.register_assert_rewrite("support", "fault_support")
 
+import fault_support  # noqa: E402
 import support  # noqa: E402
 
 # Its operations are those of the constructor of Unix.
@@ -40,6 +41,14 @@ def steady_path(tmp_path: Path) -> Iterator[Path]:
             yield Path(directory)
     else:
         yield tmp_path
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> Iterator[fault_support.Victim]:
+    """A map of a file that has lost its second half."""
+    with fault_support.victim(tmp_path) as it:
+        it.truncate(fault_support.LEFT)
+        yield it
 
 
 @pytest.fixture

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import _thread
+import ctypes
 import functools
 import importlib
 import os
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +24,10 @@ firmmap: Any = importlib.import_module("firmmap")
 MapFaultError: Any = firmmap.MapFaultError
 
 PAGE: int = firmmap.PAGESIZE
+# A map that has lost its second half, and a byte in that.
+N = 4 * PAGE
+LEFT = 2 * PAGE
+LOST = 3 * PAGE + 5
 
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="the guard is tested on Linux")
 
@@ -112,6 +119,53 @@ def chance() -> None:
     """Bytecodes at which CPython looks for what is to be raised."""
     for _ in range(3):
         pass
+
+
+def until(done: Callable[[], bool]) -> None:
+    """Waits, in Python, so that this thread can be told meanwhile."""
+    deadline = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def address(m: Any) -> tuple[int, Any]:
+    """Where the map lies, and what keeps it there."""
+    holder = (ctypes.c_char * len(m)).from_buffer(m)
+    return ctypes.addressof(holder), holder
+
+
+def in_thread(work: Callable[[], object], *, is_python: bool = True) -> list[BaseException]:
+    """Runs work in a new thread, while this one is busy in Python. What was raised in it."""
+    caught: list[BaseException] = []
+    done = []
+
+    def run() -> None:
+        try:
+            work()
+            chance()
+        except BaseException as error:
+            caught.append(error)
+        finally:
+            done.append(True)
+
+    _thread.start_new_thread(run, ())
+    until(lambda: bool(done))
+    return caught
+
+
+def by_index(m: Any) -> object:
+    with memoryview(m) as view:
+        value: object = view[LOST]
+        chance()
+        return value
+
+
+def written_by_memoryview(m: Any) -> object:
+    with memoryview(m) as view:
+        view[LOST] = 1
+        chance()
+    return None
 
 
 PRELUDE = """
