@@ -696,3 +696,48 @@ def test_a_flush_during_a_large_write_forgets_nothing(tmp_path: Path, how: str) 
         else:
             with contextlib.suppress(firmmap.MapFaultError):
                 m.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there the file is mapped anew, with the GIL")
+@pytest.mark.parametrize("mode", ["r+", "a+"])
+def test_closing_during_a_large_append(tmp_path: Path, mode: Any) -> None:
+    """G10: what is in the file is written, also for who is told of it when the map is closed."""
+    path, data = tmp_path / "log", b"x" * (32 << 20)
+    for _ in range(3):
+        path.write_bytes(b"")
+        results: list[int] = []
+        m = firmmap.open(path, mode, capacity=64 << 20)
+        thread = threading.Thread(target=lambda m=m, results=results: results.append(m.write(data)))
+        thread.start()
+        while path.stat().st_size == 0:
+            pass
+        m.close()
+        thread.join()
+        assert (results, path.stat().st_size) == ([len(data)], len(data))
+
+
+APPENDER = """
+import os, sys, time
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND)
+for number in range(int(sys.argv[2])):
+    os.write(fd, b"%09d\\n" % number)
+    time.sleep(0.00002)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="maps have no capacity there")
+@pytest.mark.parametrize(("more", "views"), [(30_000, True), (2_000_000, False)])
+def test_truncate_to_more_than_others_append(tmp_path: Path, more: int, views: bool) -> None:
+    """G6, G10: making a file longer cuts off nothing, whoever appends to it meanwhile."""
+    path, records = tmp_path / "log", 2_000
+    path.write_bytes(b"")
+    appender = subprocess.Popen([sys.executable, "-c", APPENDER, path, str(records)])
+    with firmmap.open(path, "r+", capacity=512 << 20) as m:
+        view = memoryview(m) if views else None
+        while appender.poll() is None and len(m) < 256 << 20:
+            m.seek(0, 2)
+            m.truncate(len(m) + more)
+        if view is not None:
+            view.release()
+    assert appender.wait() == 0
+    assert path.read_bytes().replace(b"\0", b"") == b"".join(b"%09d\n" % number for number in range(records))

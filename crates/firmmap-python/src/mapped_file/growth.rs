@@ -134,7 +134,7 @@ pub(crate) fn resize_method<'py>(this: This<'py>, args: Args<'py>) -> Returned<'
 
 enum ResizeStep {
     Done(usize),
-    /// To that length, without the GIL; after that it may be truncated exactly.
+    /// To that length, without the GIL.
     Grow(Arc<firmmap::Mmap>, usize),
     /// Other threads have references to the mapping, which has to move or shrink.
     Busy,
@@ -143,23 +143,16 @@ enum ResizeStep {
 fn set_len(this: This<'_>, size: Option<isize>) -> PyResult<usize> {
     let py = this.py;
     let mut guard = None;
-    // The length that the map was given without the GIL.
-    let mut grown_to = None;
     loop {
         let done = this.open_now(py, |open| {
-            // What others have done after that stays.
-            if let Some(len) = grown_to.filter(|&len| open.file.len() != len) {
-                return Ok(ResizeStep::Done(len));
-            }
-            if size.is_none() {
-                // The descriptor's position is ours.
-                open.sync_from_descriptor()?;
-            }
-            let len = match (grown_to, size) {
-                (Some(len), _) => len,
-                (None, None) => open.file.position(),
-                (None, Some(size)) => {
+            let len = match size {
+                Some(size) => {
                     usize::try_from(size).map_err(|_| PyValueError::new_err(format!("length {size} is negative")))?
+                }
+                None => {
+                    // The descriptor's position is ours.
+                    open.sync_from_descriptor()?;
+                    open.file.position()
                 }
             };
             check_regular(open, "truncate")?;
@@ -183,13 +176,22 @@ fn set_len(this: This<'_>, size: Option<isize>) -> PyResult<usize> {
         match done {
             ResizeStep::Done(len) => return Ok(len),
             ResizeStep::Grow(map, len) => {
-                let result = detached(py, || map.grow(len));
-                this.state.with(py, |state| state.as_mut().map(|open| open.file.growing = false));
+                let result = detached(py, || map.grow_exactly(len));
+                this.state.with(py, |state| {
+                    if let Some(open) = state {
+                        open.file.growing = false;
+                        open.changes += 1;
+                        // Unless another thread has changed that meanwhile.
+                        if result.is_ok() && open.file.len() == len {
+                            open.file.note_end(len);
+                        }
+                    }
+                });
                 match result {
+                    Ok(()) => return Ok(len),
                     // Another thread has made it longer than that, so that it becomes shorter now.
-                    Err(failed) if failed.kind() != ErrorKind::InvalidInput => return Err(error(failed)),
-                    Err(_) => {}
-                    Ok(_) => grown_to = Some(len),
+                    Err(failed) if failed.kind() == ErrorKind::InUse => {}
+                    Err(failed) => return Err(error(failed)),
                 }
             }
             ResizeStep::Busy => ResizeGuard::wait(&mut guard, &*this, py)?,

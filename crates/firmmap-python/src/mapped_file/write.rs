@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 
 use super::growth::{self, Grown};
-use super::{MappedFile, This, error, none};
+use super::{MappedFile, Open, This, error, none};
 use crate::args::{self, Args, Argument};
 use crate::common::{DETACHED_COPY, Mapped, ResizeGuard, Returned};
 use crate::sys::detach::detached;
@@ -96,16 +96,20 @@ fn write_all(this: &MappedFile, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
                     Some(position) => map.write_growing_at(bytes, position).map(|()| position),
                     None => map.append(bytes),
                 });
-                let is_done = this.open_now(py, |open| {
-                    open.file.appending = false;
-                    open.changes += 1;
+                let is_done: PyResult<_> = this.state.with(py, |state| {
+                    // What is written is written, also if the map was closed meanwhile.
+                    if let Some(open) = state {
+                        open.file.appending = false;
+                        open.changes += 1;
+                    }
                     let start = match result {
                         // Others have made the file longer than the capacity meanwhile, and nothing is written: the map has to move.
                         Err(failed) if failed.kind() == ErrorKind::BeyondCapacity => return Ok(false),
                         result => result.map_err(error)?,
                     };
                     // Unless another thread has moved it meanwhile.
-                    if position.is_none_or(|position| open.file.position() == position) {
+                    let is_here = |open: &&mut Open| position.is_none_or(|position| open.file.position() == position);
+                    if let Some(open) = state.as_mut().filter(is_here) {
                         open.move_to(start + bytes.len());
                     }
                     Ok(true)

@@ -350,7 +350,9 @@ impl MappedFile {
     /// ```
     pub fn truncate(&mut self, len: usize) -> Result<()> {
         if self.is_shared() && len >= self.map.len() && len <= self.map.capacity() {
-            return self.map.grow_exactly(len);
+            self.map.grow_exactly(len)?;
+            self.short = false;
+            return Ok(());
         }
         let map = self.exclusive("truncating")?;
         if map.must_move(len) {

@@ -119,9 +119,16 @@ pub(crate) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::
     file.read_exact_at(buffer, offset)
 }
 
-/// Refuses to extend a file from `from` to `to` bytes if its disk has not enough free space, before any is allocated. A file system that
-/// does not report its free space is trusted.
+/// Refuses to extend a file from `from` to `to` bytes if the process may not make it so long, or if its disk has not enough free space, before
+/// any is allocated. A file system that does not report its free space is trusted.
 pub(crate) fn check_space(file: &File, from: u64, to: u64) -> io::Result<()> {
+    if length_limit().is_some_and(|limit| to > limit) {
+        return Err(io::Error::from_raw_os_error(libc::EFBIG));
+    }
+    check_free_space(file, from, to)
+}
+
+fn check_free_space(file: &File, from: u64, to: u64) -> io::Result<()> {
     let wanted = to.saturating_sub(from);
     match free_space(file) {
         Some(free) if free < wanted && free < wanted.saturating_sub(allocated_behind(file, from)) => {
@@ -285,7 +292,7 @@ fn reserve(_file: &File, _from: u64, _to: u64) -> io::Result<()> {
 /// Allocates space on the disk for the first `len` bytes of a file that is not shorter, where the file system supports that. What does not
 /// fit is refused before any is allocated.
 pub(crate) fn fill_holes(file: &File, len: u64) -> io::Result<()> {
-    check_space(file, 0, len)?;
+    check_free_space(file, 0, len)?;
     // Elsewhere it is allocated behind the end only.
     if !cfg!(any(linux_kernel, target_os = "freebsd")) {
         return Ok(());

@@ -18,6 +18,8 @@ crate::scenarios! {
         writing_to_a_full_disk_as_a_file,
         space_that_a_file_has_behind_its_end,
         a_failed_write_gives_back_what_others_have_appended,
+        growing_beyond_a_limit_is_refused_at_once,
+        truncating_to_a_greater_length_keeps_what_others_append,
         growing_beyond_a_limit_keeps_what_others_append,
         processes_append_in_turns,
         processes_append_at_once,
@@ -253,6 +255,62 @@ fn a_failed_write_gives_back_what_others_have_appended() {
         assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &limits) }, 0);
         assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::EFBIG));
     });
+}
+
+/// G6, G10: what a process may not write is refused before anything is written, and before the system ends the process for it.
+fn growing_beyond_a_limit_is_refused_at_once() {
+    const LIMIT: usize = 200_000;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
+    std::fs::write(&path, b"here").unwrap();
+    let limit = libc::rlimit { rlim_cur: LIMIT as libc::rlim_t, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: sets the limits of this process.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &limit) }, 0);
+    for append in [false, true] {
+        let file = File::options().read(true).write(true).append(append).open(&path).unwrap();
+        let map = MmapOptions::new().capacity(1 << 30).access(Access::Write).map(&file).unwrap();
+        let bytes = vec![1; LIMIT];
+        for result in [map.append(&bytes).map(drop), map.write_growing_at(&bytes, 4), map.grow(LIMIT + 1)] {
+            assert_eq!(std::io::Error::from(result.unwrap_err()).raw_os_error(), Some(libc::EFBIG));
+            assert_eq!((map.len(), std::fs::read(&path).unwrap()), (4, b"here".to_vec()));
+        }
+        assert_eq!(map.append(&bytes[..LIMIT / 4]).unwrap(), 4);
+        drop(map);
+        file.set_len(4).unwrap();
+    }
+}
+
+/// G6, G10: who makes a file much longer, while others append to it, cuts off nothing of theirs.
+fn truncating_to_a_greater_length_keeps_what_others_append() {
+    const RECORDS: usize = 2_000;
+    let record = |number| format!("{number:09}\n");
+    for is_shared in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, done) = (directory.path().join("file"), directory.path().join("done"));
+        std::fs::write(&path, b"").unwrap();
+        let append = || {
+            let mut file = File::options().append(true).open(&path).unwrap();
+            for number in 0..RECORDS {
+                file.write_all(record(number).as_bytes()).unwrap();
+                std::thread::sleep(std::time::Duration::from_micros(20));
+            }
+            std::fs::write(&done, b"").unwrap();
+        };
+        forked(append, || {
+            let file = File::options().read(true).write(true).open(&path).unwrap();
+            let mut file = MmapOptions::new().capacity(1 << 30).map_mode(&file, Mode::ReadWrite).unwrap();
+            let _share = is_shared.then(|| file.share());
+            while !done.exists() && file.len() < 500 << 20 {
+                file.refresh().unwrap();
+                // More than all that can be appended until then.
+                file.truncate(file.len() + RECORDS * 11).unwrap();
+            }
+        });
+        let mut left = std::fs::read(&path).unwrap();
+        left.retain(|&byte| byte != 0);
+        let expected: String = (0..RECORDS).map(record).collect();
+        assert!(left == expected.as_bytes(), "{} of {}", left.len(), expected.len());
+    }
 }
 
 /// G10: the limit is found out by the system, at the same time as others append: their bytes are not cut off.

@@ -120,6 +120,20 @@ impl Mmap {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn grow(&self, len: usize) -> Result<()> {
+        self.grow_to(len, false)
+    }
+
+    /// [`grow`](Self::grow), for who truncates: a file that is longer is cut off where the map ends. What others append while a shorter one
+    /// grows stays behind that, as with ftruncate(2). A map that others have extended meanwhile is `InUse`. Hidden: for the Python class.
+    #[doc(hidden)]
+    pub fn grow_exactly(&self, len: usize) -> Result<()> {
+        self.grow_to(len, true).map_err(|error| match error.kind() {
+            ErrorKind::InvalidInput => Detail::InUse { operation: "truncating" }.into(),
+            _ => error,
+        })
+    }
+
+    fn grow_to(&self, len: usize, cuts: bool) -> Result<()> {
         self.check_growth()?;
         let _lock = self.growth.lock();
         if len < self.len() {
@@ -127,27 +141,12 @@ impl Mmap {
         }
         self.check_capacity("growing", len)?;
         if let Some((file, file_len)) = self.whole_file("growing")? {
-            self.lengthen(file, file_len, self.end(len)?).map_err(|error| Error::os("growing", error))?;
+            let end = self.end(len)?;
+            let changed = if cuts && file_len > end { file.set_len(end) } else { self.lengthen(file, file_len, end) };
+            changed.map_err(|error| Error::os("growing", error))?;
         }
         self.region.grow(len);
         Ok(())
-    }
-
-    /// [`grow`](Self::grow), after which the file ends where the map does. A map that others have extended meanwhile is `InUse`.
-    pub(crate) fn grow_exactly(&self, len: usize) -> Result<()> {
-        self.grow(len).map_err(|error| match error.kind() {
-            ErrorKind::InvalidInput => Detail::InUse { operation: "truncating" }.into(),
-            _ => error,
-        })?;
-        let _lock = self.growth.lock();
-        let end = self.end(len)?;
-        match self.backing() {
-            // Unless another thread has extended the map meanwhile.
-            Some(file) if self.len() == len && self.file_len()? > end => {
-                file.get().and_then(|file| file.set_len(end)).map_err(|error| Error::os("truncating", error))
-            }
-            _ => Ok(()),
-        }
     }
 
     /// Writes `bytes` at the end of the file, extending file and map, and returns the index at which they begin.

@@ -84,6 +84,23 @@ impl Undo<'_> {
     }
 }
 
+/// Takes back the part of an append that was written, to a file that had `before` bytes: if nobody else has appended after it. Errors are ignored.
+fn take_back_appended(file: &File, before: u64, written: &[u8]) {
+    let len = written.len() as u64;
+    let Some(start) = sys::file_len(file).ok().and_then(|now| now.checked_sub(len)) else { return };
+    // What others have appended before it is not known to be there, nor that it is this which follows.
+    let is_there = || {
+        let mut chunk = [0; 4096];
+        written.chunks(chunk.len()).zip((start..).step_by(chunk.len())).all(|(written, offset)| {
+            let found = &mut chunk[..written.len()];
+            sys::read_exact_at(file, found, offset).is_ok() && *found == *written
+        })
+    };
+    if len > 0 && (start == before || start > before && is_there()) {
+        sys::restore_len(file, start, start + len..=start + len);
+    }
+}
+
 impl Mmap {
     /// Writes `bytes` within the map's capacity. Returns where they begin.
     pub(super) fn write_growing(&self, bytes: &[u8], place: Place) -> Result<usize> {
@@ -200,13 +217,11 @@ impl Mmap {
         if bytes.len() >= LARGE_WRITE {
             sys::check_space(file, file_len, file_len + bytes.len() as u64).map_err(writing)?;
         }
-        let mut undo = Undo { file, before: file_len, reached: file_len, saved: (0, Vec::new()) };
         if let Err(failed) = sys::append_all(file, bytes, file_len) {
             if failed.written == 0 && sys::appending(file) == Appending::Copied {
                 return Ok(None);
             }
-            undo.reached += failed.written as u64;
-            undo.take_back();
+            take_back_appended(file, file_len, &bytes[..failed.written]);
             return Err(writing(failed.error));
         }
         let start = self.len_in(file_len)?;
@@ -257,5 +272,36 @@ impl Mmap {
             true => sys::allocate(file, file_len, end),
             false => Ok(()),
         }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::FileExt;
+
+    use super::*;
+
+    /// What is left of a file with `before` bytes, after which these were appended, when a failed append of `written` is taken back.
+    fn left_of(before: u64, appended: &[u8], written: &[u8]) -> Vec<u8> {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&vec![b'.'; before as usize], 0).unwrap();
+        file.write_all_at(appended, before).unwrap();
+        take_back_appended(&file, before, written);
+        let mut left = vec![0; sys::file_len(&file).unwrap() as usize];
+        file.read_exact_at(&mut left, 0).unwrap();
+        left
+    }
+
+    #[test]
+    fn a_failed_append_takes_back_its_own_bytes_only() {
+        assert_eq!(left_of(3, b"ours", b"ours"), b"...");
+        assert_eq!(left_of(3, b"theirsours", b"ours"), b"...theirs");
+        assert_eq!(left_of(3, b"ourstheirs", b"ours"), b"...ourstheirs");
+        assert_eq!(left_of(3, b"theirs", b""), b"...theirs");
+        // Somebody else has made the file shorter.
+        assert_eq!(left_of(0, b"s", b"ours"), b"s");
+        let (long, others) = (vec![7; 10_001], vec![8; 5_000]);
+        assert_eq!(left_of(0, &[&others[..], &long].concat(), &long), others);
+        assert_eq!(left_of(0, &[&long[..], &others].concat(), &long).len(), 15_001);
     }
 }
