@@ -56,22 +56,18 @@ pub(crate) fn granularity() -> usize {
 pub(crate) fn file_info(source: Source<'_>) -> io::Result<FileInfo> {
     #[cfg(target_os = "linux")]
     {
-        let mut answer = MaybeUninit::<libc::statx>::uninit();
-        let (fd, path, flags) = (source.as_raw_fd(), c"".as_ptr(), libc::AT_EMPTY_PATH);
-        let wanted = libc::STATX_TYPE | libc::STATX_INO | libc::STATX_SIZE;
-        // SAFETY: the descriptor is open while it is borrowed, the path ends in a zero byte, and the buffer is a `statx`.
-        let result = unsafe { libc::syscall(libc::SYS_statx, fd, path, flags, wanted, answer.as_mut_ptr()) };
-        if result == 0 {
-            // SAFETY: the call has succeeded, so it has filled the buffer.
-            let answer = unsafe { answer.assume_init() };
-            let device = libc::makedev(answer.stx_dev_major, answer.stx_dev_minor);
-            let id = FileId { device, inode: answer.stx_ino };
-            return Ok(info(source, answer.stx_mode.into(), answer.stx_size, answer.stx_blksize as usize, id));
-        }
-        let error = io::Error::last_os_error();
-        // Before Linux 4.11, and where a sandbox does not know the call.
-        if !matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) {
-            return Err(error);
+        let mut answer = MaybeUninit::uninit();
+        match statx(source, &mut answer) {
+            Ok(()) => {
+                // SAFETY: the call has succeeded, so it has filled the buffer.
+                let answer = unsafe { answer.assume_init_ref() };
+                let device = libc::makedev(answer.stx_dev_major, answer.stx_dev_minor);
+                let id = FileId { device, inode: answer.stx_ino };
+                return Ok(info(source, answer.stx_mode.into(), answer.stx_size, answer.stx_blksize as usize, id));
+            }
+            // Before Linux 4.11, and where a sandbox does not know the call.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {}
+            Err(error) => return Err(error),
         }
     }
     #[cfg(not(linux_kernel))]
@@ -88,6 +84,30 @@ pub(crate) fn file_info(source: Source<'_>) -> io::Result<FileInfo> {
     let stat = unsafe { stat.assume_init() };
     let id = FileId { device: stat.st_dev as u64, inode: stat.st_ino as u64 };
     Ok(info(source, stat.st_mode.into(), stat.st_size.try_into().unwrap_or(0), stat.st_blksize as usize, id))
+}
+
+/// statx(2), of the descriptor: without a path, which Linux takes from 6.11 on, and which saves up to a sixth of the call; or with an empty one.
+#[cfg(target_os = "linux")]
+#[inline]
+fn statx(source: Source<'_>, answer: &mut MaybeUninit<libc::statx>) -> io::Result<()> {
+    use std::ffi::c_char;
+    use std::sync::atomic::{AtomicPtr, Ordering};
+
+    static PATH: AtomicPtr<c_char> = AtomicPtr::new(std::ptr::null_mut());
+    let empty = c"".as_ptr().cast_mut();
+    let wanted = libc::STATX_TYPE | libc::STATX_INO | libc::STATX_SIZE;
+    loop {
+        let (fd, path, flags) = (source.as_raw_fd(), PATH.load(Ordering::Relaxed), libc::AT_EMPTY_PATH);
+        // SAFETY: the descriptor is open while it is borrowed, the path is null or ends in a zero byte, and the buffer is a `statx`.
+        if unsafe { libc::syscall(libc::SYS_statx, fd, path, flags, wanted, answer.as_mut_ptr()) } == 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        if error.raw_os_error() != Some(libc::EFAULT) || !path.is_null() {
+            return Err(error);
+        }
+        PATH.store(empty, Ordering::Relaxed);
+    }
 }
 
 #[allow(clippy::unnecessary_cast, clippy::useless_conversion, reason = "the numbers have another type on every system")]
