@@ -122,10 +122,16 @@ pub(crate) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::
 /// Refuses to extend a file from `from` to `to` bytes if the process may not make it so long, or if its disk has not enough free space, before
 /// any is allocated. A file system that does not report its free space is trusted.
 pub(crate) fn check_space(file: &File, from: u64, to: u64) -> io::Result<()> {
-    if length_limit().is_some_and(|limit| to > limit) {
+    check_limit(to)?;
+    check_free_space(file, from, to)
+}
+
+/// Refuses a length that the process may not give to a file (`RLIMIT_FSIZE`): the system would also send `SIGXFSZ`.
+pub(crate) fn check_limit(len: u64) -> io::Result<()> {
+    if length_limit().is_some_and(|limit| len > limit) {
         return Err(io::Error::from_raw_os_error(libc::EFBIG));
     }
-    check_free_space(file, from, to)
+    Ok(())
 }
 
 fn check_free_space(file: &File, from: u64, to: u64) -> io::Result<()> {
@@ -233,7 +239,11 @@ pub(crate) fn extend(file: &File, to: u64) -> io::Result<()> {
 
 /// ftruncate(2), unless others have extended the file that far meanwhile: it would cut off what they have appended.
 pub(crate) fn set_longer(file: &File, to: u64) -> io::Result<()> {
-    if file_len(file)? < to { file.set_len(to) } else { Ok(()) }
+    if file_len(file)? >= to {
+        return Ok(());
+    }
+    check_limit(to)?;
+    file.set_len(to)
 }
 
 /// Whether the file system or the kernel cannot allocate space. Sandboxes refuse the call with `EPERM`. So does a file that must not grow;
@@ -322,9 +332,7 @@ pub(crate) fn punch(file: &File, len: u64) -> io::Result<bool> {
         return Ok(true);
     }
     // The system would not give it that length again.
-    if length_limit().is_some_and(|limit| len > limit) {
-        return Err(io::Error::from_raw_os_error(libc::EFBIG));
-    }
+    check_limit(len)?;
     let now = file_len(file)?;
     file.set_len(0)?;
     file.set_len(now)?;

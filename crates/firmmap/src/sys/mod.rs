@@ -34,9 +34,9 @@ pub(crate) use fork::register as at_fork;
 #[cfg(linux_kernel)]
 pub(crate) use growth::evict;
 pub(crate) use growth::{
-    RESERVES, allocate, append_all, appending, check_shortens, check_space, device_len, extend, fill_holes, generation,
-    has_append_flag, has_hidden_bytes, is_pseudo, punch, read_exact_at, seek_sparse, set_longer, shared_memory, touch,
-    write_all_at, zero,
+    RESERVES, allocate, append_all, appending, check_limit, check_shortens, check_space, device_len, extend,
+    fill_holes, generation, has_append_flag, has_hidden_bytes, is_pseudo, punch, read_exact_at, seek_sparse,
+    set_longer, shared_memory, touch, write_all_at, zero,
 };
 pub(crate) use immutable::why_mutable;
 pub(crate) use mapped_path::mapped_path;

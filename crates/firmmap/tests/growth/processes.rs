@@ -266,9 +266,10 @@ fn growing_beyond_a_limit_is_refused_at_once() {
     let limit = libc::rlimit { rlim_cur: LIMIT as libc::rlim_t, rlim_max: libc::RLIM_INFINITY };
     // SAFETY: sets the limits of this process.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &limit) }, 0);
-    for append in [false, true] {
+    for (append, sparse) in [(false, false), (true, false), (false, true)] {
         let file = File::options().read(true).write(true).append(append).open(&path).unwrap();
-        let map = MmapOptions::new().capacity(1 << 30).access(Access::Write).map(&file).unwrap();
+        let options = MmapOptions::new().capacity(1 << 30).access(Access::Write).sparse(sparse);
+        let map = options.map(&file).unwrap();
         let bytes = vec![1; LIMIT];
         for result in [map.append(&bytes).map(drop), map.write_growing_at(&bytes, 4), map.grow(LIMIT + 1)] {
             assert_eq!(std::io::Error::from(result.unwrap_err()).raw_os_error(), Some(libc::EFBIG));
@@ -276,6 +277,8 @@ fn growing_beyond_a_limit_is_refused_at_once() {
         }
         assert_eq!(map.append(&bytes[..LIMIT / 4]).unwrap(), 4);
         drop(map);
+        let mut map = options.map_mode(&file, Mode::ReadWrite).unwrap();
+        assert_eq!(std::io::Error::from(map.truncate(LIMIT + 1).unwrap_err()).raw_os_error(), Some(libc::EFBIG));
         file.set_len(4).unwrap();
     }
 }

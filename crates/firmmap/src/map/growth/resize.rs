@@ -54,6 +54,9 @@ impl Mmap {
     pub(crate) fn resize_allocated(&mut self, len: usize) -> Result<()> {
         self.check_resizable()?;
         self.file_of(len.min(self.len()), "truncating")?;
+        if self.origin.sparse && len > self.len() {
+            sys::check_limit(self.end(len)?).map_err(|error| Error::os("truncating", error))?;
+        }
         // Anonymous memory and holes are on no disk, and are allocated when they are used.
         let is_taken_later = self.origin.anonymous || self.origin.sparse;
         self.set_len(len, if is_taken_later { FileResize::Length } else { FileResize::Allocate })
