@@ -135,7 +135,7 @@ def address(m: Any) -> tuple[int, Any]:
     return ctypes.addressof(holder), holder
 
 
-def in_thread(work: Callable[[], object], *, is_python: bool = True) -> list[BaseException]:
+def in_thread(work: Callable[[], object]) -> list[BaseException]:
     """Runs work in a new thread, while this one is busy in Python. What was raised in it."""
     caught: list[BaseException] = []
     done = []

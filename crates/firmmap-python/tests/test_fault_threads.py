@@ -175,24 +175,22 @@ def test_new_thread_is_not_told_of_what_an_old_one_has_met(one: Victim) -> None:
     one.map.close()
 
 
-def test_operation_in_another_thread_does_not_take_the_report_away(one: Victim) -> None:
-    """F3: both are told, the thread with the operation and the one that has met the fault."""
-    start, holder = address(one.map)
-    buffer = ctypes.create_string_buffer(N)
+def silent_beside(operation: Callable[[], object], access: Callable[[], object], rounds: int) -> int:
+    """After how many accesses this thread was told nothing, while another one does an operation again and again."""
     ends = threading.Event()
 
-    def poke() -> None:
+    def work() -> None:
         while not ends.is_set():
             with contextlib.suppress(MapFaultError):
-                one.map[0]
+                operation()
 
-    thread = threading.Thread(target=poke)
+    thread = threading.Thread(target=work)
     thread.start()
     silent = 0
     try:
-        for _ in range(200):
+        for _ in range(rounds):
             try:
-                LIBC.memcpy(buffer, ctypes.c_void_p(start + N - 1), 1)
+                access()
                 chance()
                 silent += 1
             except MapFaultError:
@@ -200,6 +198,16 @@ def test_operation_in_another_thread_does_not_take_the_report_away(one: Victim) 
     finally:
         ends.set()
         thread.join()
+    return silent
+
+
+def test_operation_in_another_thread_does_not_take_the_report_away(one: Victim) -> None:
+    """F3: both are told, the thread with the operation and the one that has met the fault."""
+    start, holder = address(one.map)
+    buffer = ctypes.create_string_buffer(N)
+    silent = silent_beside(
+        lambda: one.map[0], lambda: LIBC.memcpy(buffer, ctypes.c_void_p(start + N - 1), 1), rounds=200
+    )
     assert silent == 0
     del holder
     gc.collect()
@@ -421,28 +429,12 @@ def test_large_operation_in_another_thread_does_not_either(tmp_path: Path) -> No
         m = firmmap.mmap(file.fileno(), 0)
         start, holder = address(m)
         file.truncate(length - 4 * PAGE)
-        ends = threading.Event()
-
-        def search() -> None:
-            while not ends.is_set():
-                with contextlib.suppress(MapFaultError):
-                    m.find(b"x", 0, length - 8 * PAGE)
-
-        thread = threading.Thread(target=search)
-        thread.start()
-        silent = 0
         buffer = ctypes.create_string_buffer(8)
-        try:
-            for _ in range(100):
-                try:
-                    LIBC.memcpy(buffer, ctypes.c_void_p(start + length - 8), 8)
-                    chance()
-                    silent += 1
-                except MapFaultError:
-                    pass
-        finally:
-            ends.set()
-            thread.join()
+        silent = silent_beside(
+            lambda: m.find(b"x", 0, length - 8 * PAGE),
+            lambda: LIBC.memcpy(buffer, ctypes.c_void_p(start + length - 8), 8),
+            rounds=100,
+        )
         assert silent == 0
         del holder
         gc.collect()

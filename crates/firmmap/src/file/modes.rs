@@ -104,7 +104,7 @@ impl MmapOptions {
             // A file can be larger than memory: what is not written to is none.
             options = options.no_reserve();
         }
-        let how = if self.sparse { FileResize::Length } else { FileResize::Allocate };
+        let how = if self.sparse { FileResize::Holes } else { FileResize::Allocate };
         let change = FileChange { extend: mode.writes().then_some(how), empty: mode.empties() };
         let info = source.info()?;
         let growable = mode.writes() && self.track_file && info.regular;

@@ -127,7 +127,7 @@ pub(crate) fn check_space(file: &File, from: u64, to: u64) -> io::Result<()> {
 }
 
 /// Refuses a length that the process may not give to a file (`RLIMIT_FSIZE`): the system would also send `SIGXFSZ`.
-pub(crate) fn check_limit(len: u64) -> io::Result<()> {
+fn check_limit(len: u64) -> io::Result<()> {
     if length_limit().is_some_and(|limit| len > limit) {
         return Err(io::Error::from_raw_os_error(libc::EFBIG));
     }

@@ -42,11 +42,6 @@ pub(crate) fn check_space(_file: &File, _from: u64, _to: u64) -> io::Result<()> 
     Ok(())
 }
 
-/// No process has a limit of its own.
-pub(crate) fn check_limit(_len: u64) -> io::Result<()> {
-    Ok(())
-}
-
 /// Extends a file, with space allocated on the disk. What others append at the same time is not cut off.
 pub(crate) fn allocate(file: &File, _from: u64, to: u64) -> io::Result<()> {
     super::os::lengthen(file, to)

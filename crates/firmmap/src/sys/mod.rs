@@ -34,9 +34,9 @@ pub(crate) use fork::register as at_fork;
 #[cfg(linux_kernel)]
 pub(crate) use growth::evict;
 pub(crate) use growth::{
-    RESERVES, allocate, append_all, appending, check_limit, check_shortens, check_space, device_len, extend,
-    fill_holes, generation, has_append_flag, has_hidden_bytes, is_pseudo, punch, read_exact_at, seek_sparse,
-    set_longer, shared_memory, touch, write_all_at, zero,
+    RESERVES, allocate, append_all, appending, check_shortens, check_space, device_len, extend, fill_holes, generation,
+    has_append_flag, has_hidden_bytes, is_pseudo, punch, read_exact_at, seek_sparse, set_longer, shared_memory, touch,
+    write_all_at, zero,
 };
 pub(crate) use immutable::why_mutable;
 pub(crate) use mapped_path::mapped_path;
@@ -199,6 +199,8 @@ pub(crate) enum FileResize {
     Keep,
     /// Its length changes; no space is allocated on the disk.
     Length,
+    /// Its length changes; if it grows, it is by a hole.
+    Holes,
     /// Its length changes; if it grows, space is allocated on the disk.
     Allocate,
 }
@@ -207,6 +209,7 @@ impl FileLenChange<'_> {
     pub(crate) fn apply(&self) -> io::Result<()> {
         match (self.file, self.how) {
             (None, _) | (_, FileResize::Keep) => Ok(()),
+            (Some(file), FileResize::Holes) if self.new > self.old => set_longer(file.get()?, self.new),
             (Some(file), FileResize::Allocate) if self.new > self.old => allocate(file.get()?, self.old, self.new),
             (Some(file), _) => file.get()?.set_len(self.new),
         }

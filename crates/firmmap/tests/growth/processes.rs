@@ -279,6 +279,8 @@ fn growing_beyond_a_limit_is_refused_at_once() {
         drop(map);
         let mut map = options.map_mode(&file, Mode::ReadWrite).unwrap();
         assert_eq!(std::io::Error::from(map.truncate(LIMIT + 1).unwrap_err()).raw_os_error(), Some(libc::EFBIG));
+        let opened = options.len(LIMIT + 1).map_mode(&file, Mode::ReadWrite);
+        assert_eq!(std::io::Error::from(opened.unwrap_err()).raw_os_error(), Some(libc::EFBIG));
         file.set_len(4).unwrap();
     }
 }

@@ -54,12 +54,13 @@ impl Mmap {
     pub(crate) fn resize_allocated(&mut self, len: usize) -> Result<()> {
         self.check_resizable()?;
         self.file_of(len.min(self.len()), "truncating")?;
-        if self.origin.sparse && len > self.len() {
-            sys::check_limit(self.end(len)?).map_err(|error| Error::os("truncating", error))?;
-        }
         // Anonymous memory and holes are on no disk, and are allocated when they are used.
-        let is_taken_later = self.origin.anonymous || self.origin.sparse;
-        self.set_len(len, if is_taken_later { FileResize::Length } else { FileResize::Allocate })
+        let how = match (self.origin.anonymous, self.origin.sparse) {
+            (true, _) => FileResize::Length,
+            (false, true) => FileResize::Holes,
+            (false, false) => FileResize::Allocate,
+        };
+        self.set_len(len, how)
     }
 
     fn set_len(&mut self, len: usize, how: FileResize) -> Result<()> {
