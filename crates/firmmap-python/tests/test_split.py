@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import pickle
 import random
@@ -68,6 +69,23 @@ def test_every_record_is_in_one_range(path: Path, data: bytes, boundary: bytes, 
     """S1: boundaries of one byte and more, such as overlap themselves, and such as are not there."""
     offset = min(offset, len(data))
     check(path, data, ends(data[offset:], boundary), offset, boundary=boundary)
+
+
+def test_boundaries_of_formats() -> None:
+    """S1: they go to other processes by their names, and have what a compiled pattern has."""
+    for name in ("FASTA", "FASTQ"):
+        boundary = getattr(firmmap, name)
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+            assert pickle.loads(pickle.dumps(boundary, protocol)) is boundary
+        assert copy.copy(boundary) is copy.deepcopy(boundary) is boundary
+        assert repr(boundary) == f"firmmap.{name}"
+        assert re.compile(boundary.pattern, boundary.flags).groups == 0
+        with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+            _ = boundary.nothing
+    records = b">one\nACGT\n>two\nAC\n"
+    with firmmap.anonymous(len(records)) as m:
+        m[:] = records
+        assert [FASTA(m, goal) for goal in (1, 10, 11, 18)] == [10, 10, 18, 18]
 
 
 def test_records_of_formats(path: Path) -> None:

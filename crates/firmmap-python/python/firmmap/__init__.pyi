@@ -49,7 +49,19 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from io import BufferedIOBase, RawIOBase
 from types import TracebackType
-from typing import Any, BinaryIO, Final, Literal, NoReturn, Self, SupportsIndex, TypeAlias, final, overload
+from typing import (
+    Any,
+    BinaryIO,
+    Final,
+    Literal,
+    NoReturn,
+    Self,
+    SupportsIndex,
+    TypeAlias,
+    final,
+    overload,
+    type_check_only,
+)
 
 from _typeshed import FileDescriptorOrPath, ReadableBuffer, StrOrBytesPath, WriteableBuffer
 from typing_extensions import disjoint_base
@@ -1031,8 +1043,14 @@ class Residency:
     def runs(self) -> list[range]:
         """The bytes that are in memory: a list of ranges of indices in the map."""
 
-FASTA: Final[re.Pattern[bytes]]
-FASTQ: Final[re.Pattern[bytes]]
+@type_check_only
+class _Boundary:
+    def __call__(self, m: MappedFile, goal: int) -> int: ...
+    # What the compiled pattern has.
+    def __getattr__(self, name: str) -> Any: ...
+
+FASTA: Final[_Boundary]
+FASTQ: Final[_Boundary]
 
 class FileRange:
     """A part of a file: a path and numbers, which pickle, and open wherever the path leads to the same file.

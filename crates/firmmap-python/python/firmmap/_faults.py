@@ -3,7 +3,6 @@
 import _signal  # type: ignore[import-not-found]  # typeshed does not know it
 import _thread
 import errno
-import functools
 import os
 import sys
 
@@ -103,7 +102,7 @@ def _telling(fork):
     expects them, and CPython drops them.
     """
 
-    @functools.wraps(fork)
+    @_in_place_of(fork)
     def telling():
         _firmmap._tell_faults()
         result = fork()
@@ -116,8 +115,25 @@ def _telling(fork):
     return telling
 
 
+def _in_place_of(function):
+    """Return a decorator that gives its function the appearance of the other one, as functools.wraps() does.
+
+    functools takes longer to load than this package.
+    """
+
+    def dress(wrapper):
+        for name in ("__module__", "__name__", "__qualname__", "__doc__"):
+            # What a program has put in its place may lack them.
+            if hasattr(function, name):
+                setattr(wrapper, name, getattr(function, name))
+        wrapper.__wrapped__ = function
+        return wrapper
+
+    return dress
+
+
 def _renewing(function):
-    @functools.wraps(function)
+    @_in_place_of(function)
     def wrapper(*args, **kwargs):
         # In one call, within which no other thread runs Python code.
         return _firmmap._call_renewing(function, function.__name__, args, kwargs)

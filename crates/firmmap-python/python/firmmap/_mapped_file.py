@@ -1,6 +1,5 @@
 """The Python half of MappedFile: its registration, and what a pickle calls."""
 
-import functools
 import io
 import os
 import sys
@@ -70,7 +69,9 @@ class Unmapped:
     def __getattr__(self, name):
         # A method is loaded by its name: what multiprocessing loads so must not fail before it is called.
         if callable(getattr(self._kind, name, None)):
-            return functools.partial(Unmapped._fail, self)
+            from functools import partial  # what each program loads does without
+
+            return partial(Unmapped._fail, self)
         self._fail()
 
     def __repr__(self):

@@ -1,17 +1,52 @@
-"""Ranges of whole records: split(), FileRange, and the boundaries of two formats."""
+"""Ranges of whole records: split(), FileRange, and the boundaries of two formats.
 
-import operator
+Each program that imports the package loads this: what takes long to load (re) is loaded where it is needed.
+"""
+
 import os
-import re
-from itertools import pairwise
+from _operator import index  # operator itself is not needed, and is a file more to load
 
 from . import _firmmap
 from ._mapped_file import too_short
 
+
+class Boundary:
+    """A compiled pattern of bytes, where a match ends a record; compiled when it is first used."""
+
+    __slots__ = ("_name", "_pattern")
+
+    def __init__(self, name, pattern):
+        self._name = name
+        self._pattern = pattern
+
+    def __call__(self, m, goal):
+        return _match_end(m, self._compile(), goal)
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            # Such as __deepcopy__: it is copied as what it is.
+            raise AttributeError(f"'Boundary' object has no attribute {name!r}")
+        return getattr(self._compile(), name)
+
+    def __repr__(self):
+        return f"firmmap.{self._name}"
+
+    def __reduce__(self):
+        return self._name
+
+    def _compile(self):
+        import re
+
+        # Which keeps what it has compiled.
+        return re.compile(self._pattern)
+
+
+# Where pickle looks for the two by their names.
+Boundary.__module__ = "firmmap"
 # A record of FASTA begins with a '>'. One of FASTQ has four lines, of which the first begins with an '@' and the third
 # with a '+'; the fourth, of qualities, may begin with either.
-FASTA = re.compile(rb"\n(?=>)")
-FASTQ = re.compile(rb"\n(?=@[^\n]*\n[^\n]*\n\+)")
+FASTA = Boundary("FASTA", rb"\n(?=>)")
+FASTQ = Boundary("FASTQ", rb"\n(?=@[^\n]*\n[^\n]*\n\+)")
 
 
 class FileRange:
@@ -135,6 +170,8 @@ def split(path, parts=None, *, size=None, boundary=b"\n", record=None, offset=0,
     length bytes from offset on are split, or all to the end. If check is true, the
     ranges refuse to be opened once the file has changed.
     """
+    from itertools import pairwise
+
     if (parts is None) == (size is None):
         raise TypeError("split() takes either parts or size")
     if isinstance(path, int):
@@ -144,7 +181,7 @@ def split(path, parts=None, *, size=None, boundary=b"\n", record=None, offset=0,
     path = os.path.abspath(os.fsdecode(path))
     parts = None if parts is None else _number("parts", parts, 1)
     size = None if size is None else _number("size", size, 1)
-    offset = operator.index(offset)
+    offset = index(offset)
     record = None if record is None else _number("record", record, 1)
     find = _boundary(boundary) if record is None else _record(record)
     stamps = []
@@ -190,20 +227,28 @@ def _cuts(m, parts, find):
 
 def _boundary(boundary):
     """Return the function that finds the first end of a record at a goal or behind it."""
-    if isinstance(boundary, re.Pattern):
-        if not isinstance(boundary.pattern, bytes):
-            raise TypeError(f"boundary must be a pattern of bytes, not of str: {boundary.pattern!r}")
-        return lambda m, goal: _match_end(m, boundary, goal)
     if callable(boundary):
-        return lambda m, goal: operator.index(boundary(m, goal))
+        return lambda m, goal: index(boundary(m, goal))
     try:
         sub = bytes(memoryview(boundary))
     except TypeError:
-        name = type(boundary).__name__
-        raise TypeError(f"boundary must be bytes-like, a compiled pattern or a callable, not {name}") from None
+        sub = None
+    if sub is None:
+        return _pattern_end(boundary)
     if not sub:
         raise ValueError("boundary is empty")
     return lambda m, goal: m._boundary_end(sub, goal)
+
+
+def _pattern_end(pattern):
+    import re
+
+    if not isinstance(pattern, re.Pattern):
+        name = type(pattern).__name__
+        raise TypeError(f"boundary must be bytes-like, a compiled pattern or a callable, not {name}")
+    if not isinstance(pattern.pattern, bytes):
+        raise TypeError(f"boundary must be a pattern of bytes, not of str: {pattern.pattern!r}")
+    return lambda m, goal: _match_end(m, pattern, goal)
 
 
 def _match_end(m, pattern, goal):
@@ -225,14 +270,14 @@ def _record(length):
 
 
 def _stamp(stamp):
-    stamp = tuple(map(operator.index, stamp))
+    stamp = tuple(map(index, stamp))
     if len(stamp) != 2:
         raise ValueError(f"stamp must be a size and a time of modification, not {stamp}")
     return stamp
 
 
 def _number(name, value, least):
-    value = operator.index(value)
+    value = index(value)
     if value < least:
         raise ValueError(f"{name} must be at least {least}, not {value}")
     return value

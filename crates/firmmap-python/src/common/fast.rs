@@ -26,7 +26,7 @@ pub(crate) fn try_len<M: Mapped>(this: Receiver<'_, M>) -> Option<isize> {
 #[inline(always)]
 pub(crate) fn try_position<M: Mapped>(this: Receiver<'_, M>) -> Option<RawResult<'_>> {
     let position = leaf::position(&*this, this.py)?;
-    Some(RawResult::int(this.py, position as isize))
+    Some(RawResult::size(this.py, position))
 }
 
 /// Whether the map is closed, if it is not.
@@ -44,14 +44,14 @@ pub(crate) fn try_seek<'py, M: Mapped>(this: Receiver<'py, M>, args: Args<'py>) 
     let distance = args::exact_int(args.get(0)?)?;
     let whence = args.get(1).map_or(Some(0), args::exact_int)?;
     let position = leaf::seek(&*this, this.py, distance, whence)?;
-    Some(RawResult::int(this.py, position as isize))
+    Some(RawResult::size(this.py, position))
 }
 
 /// `read_byte()`: the byte at the position.
 #[inline(always)]
 pub(crate) fn try_byte<M: Mapped>(this: Receiver<'_, M>) -> Option<RawResult<'_>> {
     let byte = leaf::byte(&*this, this.py)?;
-    Some(RawResult::byte(this.py, byte))
+    Some(RawResult::size(this.py, byte.into()))
 }
 
 /// `read(count)`, where there are as many.
@@ -93,7 +93,7 @@ pub(crate) fn try_write_byte_with_args<'py, M: Mapped>(
 pub(crate) fn try_write<'py, M: Mapped>(this: Receiver<'py, M>, data: Object<'_, 'py>) -> Option<RawResult<'py>> {
     let bytes = exact_bytes(data)?;
     leaf::write(&*this, this.py, bytes)?;
-    Some(RawResult::int(this.py, bytes.len() as isize))
+    Some(RawResult::size(this.py, bytes.len()))
 }
 
 #[inline(always)]
@@ -144,7 +144,7 @@ fn try_search<'py, M: Mapped>(this: Receiver<'py, M>, args: Args<'py>, direction
 #[inline(always)]
 pub(crate) fn try_small_item<'py, M: Mapped>(this: Receiver<'py, M>, key: Object<'_, 'py>) -> Option<RawResult<'py>> {
     let byte = leaf::item(&*this, this.py, args::small_int(key)?.into())?;
-    Some(RawResult::byte(this.py, byte))
+    Some(RawResult::size(this.py, byte.into()))
 }
 
 /// `m[i]`, once the index is converted.

@@ -20,12 +20,10 @@ pub(crate) fn python_int(py: Python<'_>, value: isize) -> PyResult<Bound<'_, PyA
 
 /// As [`python_int`]: a new reference, or null with an exception set.
 #[inline(always)]
-pub(super) fn int_object(_py: Python<'_>, value: isize) -> *mut ffi::PyObject {
-    // CPython is faster where it need not look for a sign.
+pub(super) fn int_object(py: Python<'_>, value: isize) -> *mut ffi::PyObject {
     match usize::try_from(value) {
+        Ok(value) => size_object(py, value),
         // SAFETY: attached, as the token says.
-        Ok(value) => unsafe { ffi::PyLong_FromSize_t(value) },
-        // SAFETY: as above.
         Err(_) => unsafe { ffi::PyLong_FromSsize_t(value) },
     }
 }
@@ -52,8 +50,8 @@ const SMALL_INT: u32 = if size_of::<usize>() == 8 { 5 } else { 4 };
 /// Where CPython has the ints of all bytes, which it keeps as long as the process, one after the other. The stable ABI does not say:
 /// [`find_small_ints`] finds out. [`NOWHERE`] until then, and where it has them otherwise.
 static SMALL_INTS: AtomicUsize = AtomicUsize::new(NOWHERE);
-/// The same, if references to them are not counted: since 3.12.
-static IMMORTAL_INTS: AtomicUsize = AtomicUsize::new(NOWHERE);
+/// How many of them, from zero on, have references that are not counted: all since 3.12, and none before.
+static IMMORTAL_INTS: AtomicUsize = AtomicUsize::new(0);
 
 /// Finds the ints that CPython keeps, so that conversions of bytes need not call it.
 pub(crate) fn find_small_ints(py: Python<'_>) -> PyResult<()> {
@@ -66,7 +64,7 @@ pub(crate) fn find_small_ints(py: Python<'_>) -> PyResult<()> {
     };
     if ints.iter().enumerate().all(is_there) {
         SMALL_INTS.store(first, Ordering::Relaxed);
-        IMMORTAL_INTS.store(if has_immortals(py) { first } else { NOWHERE }, Ordering::Relaxed);
+        IMMORTAL_INTS.store(if has_immortals(py) { ints.len() } else { 0 }, Ordering::Relaxed);
     }
     Ok(())
 }
@@ -79,21 +77,21 @@ pub(crate) fn small_int(object: Borrowed<'_, '_, PyAny>) -> Option<u8> {
     (distance < 256 << SMALL_INT).then_some((distance >> SMALL_INT) as u8)
 }
 
-/// As [`python_int`], for a byte: a new reference, or null with an exception set.
+/// As [`python_int`], for what has no sign: a new reference, or null with an exception set.
 #[inline(always)]
-pub(super) fn byte_object(py: Python<'_>, value: u8) -> *mut ffi::PyObject {
-    let first = IMMORTAL_INTS.load(Ordering::Relaxed);
-    if first == NOWHERE {
-        return int_object(py, value.into());
+pub(super) fn size_object(_py: Python<'_>, value: usize) -> *mut ffi::PyObject {
+    if value >= IMMORTAL_INTS.load(Ordering::Relaxed) {
+        // SAFETY: attached, as the token says.
+        return unsafe { ffi::PyLong_FromSize_t(value) };
     }
-    std::ptr::with_exposed_provenance_mut(first + (usize::from(value) << SMALL_INT))
+    std::ptr::with_exposed_provenance_mut(SMALL_INTS.load(Ordering::Relaxed) + (value << SMALL_INT))
 }
 
 /// As [`python_int`], for a byte.
 #[inline]
 pub(crate) fn python_byte(py: Python<'_>, value: u8) -> PyResult<Bound<'_, PyAny>> {
     // SAFETY: a new reference, or null with an exception set.
-    unsafe { Bound::from_owned_ptr_or_opt(py, byte_object(py, value)) }.ok_or_else(|| Exception::fetch(py))
+    unsafe { Bound::from_owned_ptr_or_opt(py, size_object(py, value.into())) }.ok_or_else(|| Exception::fetch(py))
 }
 
 /// The value of an exact int that fits: the conversion runs no Python code and raises nothing.

@@ -15,7 +15,7 @@ use pyo3::{Borrowed, ffi};
 
 use super::exception::{Exception, PyResult};
 use super::hang;
-use super::number::{byte_object, int_object};
+use super::number::{int_object, size_object};
 use super::objects::{Object, none_object};
 use super::owned::Owned;
 use super::trampoline::{Args, borrowed, enter, enter_held};
@@ -404,15 +404,12 @@ impl<'py> RawResult<'py> {
 
     #[inline(always)]
     pub(crate) fn int(py: Python<'py>, value: isize) -> Self {
-        if let Ok(value) = u8::try_from(value) {
-            return Self::byte(py, value);
-        }
         Self(int_object(py, value), std::marker::PhantomData)
     }
 
     #[inline(always)]
-    pub(crate) fn byte(py: Python<'py>, value: u8) -> Self {
-        Self(byte_object(py, value), std::marker::PhantomData)
+    pub(crate) fn size(py: Python<'py>, value: usize) -> Self {
+        Self(size_object(py, value), std::marker::PhantomData)
     }
 
     #[inline(always)]
