@@ -91,13 +91,7 @@ impl Origin {
 
     /// Whether a mapping can be longer than the part of it that is used.
     pub(crate) fn reserves(&self) -> bool {
-        // A mapping of huge pages extends its file, or takes pages away from other processes.
-        #[cfg(linux_kernel)]
-        let huge =
-            self.parameters.flags.contains(crate::MapFlags::HUGETLB) || self.parameters.granularity > sys::page_size();
-        #[cfg(not(linux_kernel))]
-        let huge = false;
-        sys::RESERVES && !huge
+        self.parameters.reserves()
     }
 }
 

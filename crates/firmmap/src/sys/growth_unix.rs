@@ -134,6 +134,25 @@ fn check_limit(len: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// Refuses a length that the process may not give to a file, or that its file system cannot (where that can be asked), which it reports
+/// as `EFBIG`. Nothing changes.
+pub(crate) fn check_len(file: &File, len: u64) -> io::Result<()> {
+    check_limit(len)?;
+    #[cfg(linux_kernel)]
+    if let (Ok(last), true) = (libc::off64_t::try_from(len.saturating_sub(1)), len > 0) {
+        // A byte cannot be cut out of a file, nor what is behind its end: but fallocate(2) first looks at the greatest length.
+        // SAFETY: the descriptor is open while it is borrowed.
+        let result = unsafe { libc::fallocate64(file.as_raw_fd(), libc::FALLOC_FL_COLLAPSE_RANGE, last, 1) };
+        let error = io::Error::last_os_error();
+        if result == -1 && error.raw_os_error() == Some(libc::EFBIG) {
+            return Err(error);
+        }
+    }
+    #[cfg(not(linux_kernel))]
+    let _ = file;
+    Ok(())
+}
+
 fn check_free_space(file: &File, from: u64, to: u64) -> io::Result<()> {
     let wanted = to.saturating_sub(from);
     match free_space(file) {

@@ -31,6 +31,8 @@ use std::ops::RangeInclusive;
 
 #[cfg(unix)]
 pub(crate) use fork::register as at_fork;
+#[cfg(unix)]
+pub(crate) use growth::check_len;
 #[cfg(linux_kernel)]
 pub(crate) use growth::evict;
 pub(crate) use growth::{
@@ -79,6 +81,16 @@ impl Parameters {
             (true, true) => Access::Copy,
             (true, false) => Access::Write,
         }
+    }
+
+    /// Whether a mapping can be longer than the part of it that is used, and than its file.
+    pub(crate) fn reserves(&self) -> bool {
+        // A mapping of huge pages extends its file, or takes pages away from other processes.
+        #[cfg(linux_kernel)]
+        let huge = self.flags.contains(crate::MapFlags::HUGETLB) || self.granularity > page_size();
+        #[cfg(not(linux_kernel))]
+        let huge = false;
+        RESERVES && !huge
     }
 }
 
@@ -213,6 +225,19 @@ impl FileLenChange<'_> {
             (Some(file), FileResize::Allocate) if self.new > self.old => allocate(file.get()?, self.old, self.new),
             (Some(file), _) => file.get()?.set_len(self.new),
         }
+    }
+
+    /// Why the file could not be changed either, after the new mapping has failed. That is the error to report: it is about the file, and what
+    /// the standard library of Python reports, which changes the file first.
+    #[cfg(unix)]
+    pub(crate) fn refusal(&self) -> Option<io::Error> {
+        let Some(Ok(file)) = self.file.filter(|_| self.new > self.old).map(TrackedFile::get) else { return None };
+        match self.how {
+            FileResize::Keep => Ok(()),
+            FileResize::Length | FileResize::Holes => check_len(file, self.new),
+            FileResize::Allocate => check_space(file, self.old, self.new).and_then(|()| check_len(file, self.new)),
+        }
+        .err()
     }
 
     /// Undoes the change, after the new mapping has failed.

@@ -393,7 +393,7 @@ pub(crate) fn knows_advice(advice: Advice) -> bool {
     check(unsafe { libc::madvise(std::ptr::null_mut(), 0, advice.as_raw()) }).is_ok()
 }
 
-/// Changes the length of a mapping, and of its file before it. `None` stands for a mapping of zero bytes.
+/// Changes the length of a mapping and of its file. `None` stands for a mapping of zero bytes.
 pub(crate) fn resize(
     mapping: &mut Option<Mapping>,
     request: Option<&Request<'_>>,
@@ -401,13 +401,14 @@ pub(crate) fn resize(
 ) -> io::Result<()> {
     let old_len = mapping.as_ref().map_or(0, |mapping| mapping.len);
     let new_len = request.map_or(0, |request| request.len);
-    // The step that can fail comes first: what follows can be undone, or does not fail (a mapping that shrinks).
-    if change.new >= change.old || new_len <= old_len {
+    // A mapping that shrinks does not fail. Where one may not reach beyond the end of its file, the file has to become longer first.
+    let reserves = request.is_none_or(|request| request.parameters.reserves());
+    if new_len <= old_len || change.new >= change.old && !reserves {
         change.apply()?;
         return remap(mapping, request).inspect_err(|_| change.undo());
     }
-    // The mapping grows into a part of the file whose end is to be cut off.
-    remap(mapping, request)?;
+    // To undo a change of the file would cut off what others have appended meanwhile, or be forbidden; to undo this is neither.
+    remap(mapping, request).map_err(|error| change.refusal().unwrap_or(error))?;
     change.apply().inspect_err(|_| {
         let old = request.filter(|_| old_len > 0).map(|request| Request { len: old_len, ..*request });
         // The first error is the one to report.

@@ -21,6 +21,7 @@ crate::scenarios! {
         growing_beyond_a_limit_is_refused_at_once,
         truncating_to_a_greater_length_keeps_what_others_append,
         growing_beyond_a_limit_keeps_what_others_append,
+        resizing_beyond_the_addresses_keeps_what_others_append,
         processes_append_in_turns,
         processes_append_at_once,
         killed_while_appending,
@@ -349,6 +350,31 @@ fn growing_beyond_a_limit_keeps_what_others_append() {
         let expected: String = (0..RECORDS).map(|number| format!("{number:09}\n")).collect();
         assert!(map.to_vec(..).unwrap() == expected.as_bytes(), "{}", path.display());
     }
+}
+
+/// G10: a map that cannot be longer has not changed its file, at the same time as others append to that.
+fn resizing_beyond_the_addresses_keeps_what_others_append() {
+    const RECORDS: usize = 20_000;
+    limit_addresses();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
+    std::fs::write(&path, b"content\n\n").unwrap();
+    let append = || {
+        let mut file = File::options().append(true).open(&path).unwrap();
+        (1..RECORDS).for_each(|number| writeln!(file, "{number:09}").unwrap());
+    };
+    let mut map = MmapOptions::new().access(Access::Write).open(&path).unwrap();
+    let len = map.len();
+    forked(append, || {
+        while std::fs::metadata(&path).unwrap().len() < (RECORDS * 10 - 1) as u64 {
+            let error = std::io::Error::from(map.resize(1 << 30).unwrap_err());
+            assert_eq!(error.raw_os_error(), Some(libc::ENOMEM));
+            assert_eq!((map.len(), map.get(3).unwrap()), (len, b't'));
+        }
+    });
+    let expected: String = (1..RECORDS).map(|number| format!("{number:09}\n")).collect();
+    let found = std::fs::read(&path).unwrap();
+    assert!(found.starts_with(b"content\n\n") && found[len..] == *expected.as_bytes(), "{} bytes", found.len());
 }
 
 /// A writer's record of that number.
@@ -704,14 +730,19 @@ fn processes_write_their_own_ranges() {
     assert!(std::fs::read(&path).unwrap() == bytes(0, processes * part));
 }
 
-/// G6: where addresses are limited, a capacity that is too large is an error, and growth gets what it needs and no more.
-fn addresses_are_limited() {
+/// Leaves this process 64 MiB of addresses.
+fn limit_addresses() {
     let status = std::fs::read_to_string("/proc/self/statm").unwrap();
     let used: u64 = status.split(' ').next().unwrap().parse::<u64>().unwrap() * page() as u64;
     let rlim_cur = libc::rlim_t::try_from(used + (64 << 20)).unwrap();
     let limit = libc::rlimit { rlim_cur, rlim_max: libc::RLIM_INFINITY };
     // SAFETY: the limit is a whole `rlimit`.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
+}
+
+/// G6: where addresses are limited, a capacity that is too large is an error, and growth gets what it needs and no more.
+fn addresses_are_limited() {
+    limit_addresses();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("file");
     std::fs::write(&path, b"content").unwrap();

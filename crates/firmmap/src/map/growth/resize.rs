@@ -2,6 +2,8 @@
 
 use std::io;
 
+#[cfg(windows)]
+use super::write::take_back_appended;
 use crate::access::Protection;
 use crate::error::{Detail, Error, ErrorKind, Result};
 use crate::map::{MapSource, Mmap};
@@ -118,8 +120,11 @@ impl Mmap {
         let now = before.max(end);
         let grown = self.remap_file(self.origin.capacity_for(new_len), new_len, FileResize::Keep, now, now);
         grown.and_then(|()| self.write_all_at(bytes, position)).inspect_err(|_| {
-            let how = if end > before { FileResize::Length } else { FileResize::Keep };
-            let _ = self.remap_file(self.origin.capacity_for(len), len, how, now, before);
+            // The first error is the one to report.
+            let _ = self.remap_file(self.origin.capacity_for(len), len, FileResize::Keep, now, now);
+            if let (true, Ok(Some((file, _)))) = (end > before, self.whole_file("writing")) {
+                sys::restore_len(file, before, end..=end);
+            }
         })
     }
 
@@ -132,7 +137,7 @@ impl Mmap {
             return Err(Detail::NoFile { operation: "writing" }.into());
         };
         if let Err(failed) = sys::append_all(file, bytes, before) {
-            sys::restore_len(file, before, before + 1..=before + failed.written as u64);
+            take_back_appended(file, before, &bytes[..failed.written]);
             return Err(Error::os("writing", failed.error));
         }
         let ours = before + bytes.len() as u64;
@@ -140,7 +145,7 @@ impl Mmap {
         let (start, end) = (self.len_in(before)?, self.len_in(now)?);
         self.remap_file(end, end, FileResize::Keep, now, now).inspect_err(|_| {
             if let Ok(Some((file, _))) = self.whole_file("writing") {
-                sys::restore_len(file, before, ours..=ours);
+                take_back_appended(file, before, bytes);
             }
         })?;
         if now == ours {

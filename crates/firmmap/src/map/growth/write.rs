@@ -85,7 +85,7 @@ impl Undo<'_> {
 }
 
 /// Takes back the part of an append that was written, to a file that had `before` bytes: if nobody else has appended after it. Errors are ignored.
-fn take_back_appended(file: &File, before: u64, written: &[u8]) {
+pub(super) fn take_back_appended(file: &File, before: u64, written: &[u8]) {
     let len = written.len() as u64;
     let Some(start) = sys::file_len(file).ok().and_then(|now| now.checked_sub(len)) else { return };
     // What others have appended before it is not known to be there, nor that it is this which follows.
