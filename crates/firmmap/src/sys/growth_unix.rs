@@ -134,18 +134,28 @@ fn check_limit(len: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Refuses a length that the process may not give to a file, or that its file system cannot (where that can be asked), which it reports
-/// as `EFBIG`. Nothing changes.
+/// Refuses a length that a file cannot have, with the system's error: because of a limit of the process, and on Linux also of its file system
+/// or a seal. Nothing changes.
 pub(crate) fn check_len(file: &File, len: u64) -> io::Result<()> {
     check_limit(len)?;
     #[cfg(linux_kernel)]
-    if let (Ok(last), true) = (libc::off64_t::try_from(len.saturating_sub(1)), len > 0) {
-        // A byte cannot be cut out of a file, nor what is behind its end: but fallocate(2) first looks at the greatest length.
-        // SAFETY: the descriptor is open while it is borrowed.
-        let result = unsafe { libc::fallocate64(file.as_raw_fd(), libc::FALLOC_FL_COLLAPSE_RANGE, last, 1) };
-        let error = io::Error::last_os_error();
-        if result == -1 && error.raw_os_error() == Some(libc::EFBIG) {
-            return Err(error);
+    {
+        let source = file.as_raw_fd();
+        // No file has a byte there, so none is copied. But the place that it would be copied to is looked at first.
+        let mut from = libc::off64_t::MAX - 1;
+        if let Ok(mut to) = libc::off64_t::try_from(len.saturating_sub(1)) {
+            let (from, to) = (&raw mut from, &raw mut to);
+            // SAFETY: the descriptor is open while it is borrowed; both offsets live until the call has returned.
+            let result = unsafe { libc::syscall(libc::SYS_copy_file_range, source, from, source, to, 1usize, 0) };
+            let error = io::Error::last_os_error();
+            if result == -1 && error.raw_os_error() == Some(libc::EFBIG) {
+                return Err(error);
+            }
+        }
+        // SAFETY: the descriptor is open while it is borrowed; the operation takes no argument.
+        let seals = unsafe { libc::fcntl(source, libc::F_GET_SEALS) };
+        if seals > 0 && seals & libc::F_SEAL_GROW != 0 {
+            return Err(io::Error::from_raw_os_error(libc::EPERM));
         }
     }
     #[cfg(not(linux_kernel))]

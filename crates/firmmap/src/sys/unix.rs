@@ -247,7 +247,7 @@ impl Mapping {
     ///
     /// The mremap(2) of NetBSD has other arguments, and has no way to stay where it is if it cannot grow there. The other
     /// systems have none. Building with `--cfg firmmap_no_mremap` does without it on Linux, for the tests.
-    fn remap(&mut self, request: &Request<'_>) -> io::Result<()> {
+    fn remap(&mut self, request: &Request<'_>) -> io::Result<Option<Self>> {
         #[cfg(all(linux_kernel, not(firmmap_no_mremap)))]
         {
             let (mapped_len, unit) = mapped_len(request)?;
@@ -257,7 +257,7 @@ impl Mapping {
             match mapped(base) {
                 Ok(base) => {
                     (self.base, self.len, self.mapped_len, self.page_size) = (base, request.len, mapped_len, unit);
-                    Ok(())
+                    Ok(None)
                 }
                 // Advice or protection for a part has split the mapping into several areas, which cannot grow as one. Huge pages
                 // cannot grow in place.
@@ -273,8 +273,8 @@ impl Mapping {
         self.remap_by_mapping(request)
     }
 
-    /// [`remap`](Self::remap) without mremap(2): maps a second time, then drops the first mapping. To shrink, unmaps the end.
-    fn remap_by_mapping(&mut self, request: &Request<'_>) -> io::Result<()> {
+    /// [`remap`](Self::remap) without mremap(2): maps a second time. To shrink, unmaps the end.
+    fn remap_by_mapping(&mut self, request: &Request<'_>) -> io::Result<Option<Self>> {
         let (mapped_len, unit) = mapped_len(request)?;
         let end = |len| round_up(len, unit).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM));
         let (old_end, new_end) = (end(self.mapped_len)?, end(mapped_len)?);
@@ -285,7 +285,7 @@ impl Mapping {
                 check(unsafe { libc::munmap(rest, old_end - new_end) })?;
             }
             (self.len, self.mapped_len) = (request.len, mapped_len);
-            return Ok(());
+            return Ok(None);
         }
         let private = request.parameters.private;
         if private != request.source.is_none() {
@@ -298,8 +298,26 @@ impl Mapping {
             // SAFETY: both mappings are at least that long, and they are different ones.
             unsafe { std::ptr::copy_nonoverlapping(self.base.as_ptr(), new.base.as_ptr(), kept) };
         }
-        *self = new;
-        Ok(())
+        Ok(Some(std::mem::replace(self, new)))
+    }
+
+    /// Brings pages into memory that the system would have brought there when it mapped them, had they been in the file already: those
+    /// behind the first `old_len` bytes where memory is locked, and all of a new mapping whose flags say so.
+    #[cfg(linux_kernel)]
+    fn populate(&self, old_len: usize, flags: MapFlags, is_new: bool) {
+        let start = old_len.next_multiple_of(self.page_size).min(self.mapped_len);
+        let rest = Span { start, len: self.mapped_len - start };
+        // Nobody has touched these pages yet: there is nothing to lose. This is refused where memory is locked.
+        // SAFETY: the range is in our mapping.
+        let result = check(unsafe { libc::madvise(self.address(rest), rest.len, libc::MADV_DONTNEED) });
+        if result.is_err_and(|error| error.raw_os_error() == Some(libc::EINVAL)) {
+            // SAFETY: the range is in our mapping; mlock changes no bytes.
+            let _ = check(unsafe { libc::mlock(self.address(rest), rest.len) });
+        }
+        if is_new && flags.contains(MapFlags::POPULATE) {
+            // What cannot be read is no error, as with the flag.
+            let _ = self.advise(Span { start: 0, len: self.len }, Advice::POPULATE_READ);
+        }
     }
 
     /// msync(2), and on macOS `F_FULLFSYNC`, without which the bytes stay in the disk's own cache.
@@ -405,24 +423,38 @@ pub(crate) fn resize(
     let reserves = request.is_none_or(|request| request.parameters.reserves());
     if new_len <= old_len || change.new >= change.old && !reserves {
         change.apply()?;
-        return remap(mapping, request).inspect_err(|_| change.undo());
+        return remap(mapping, request).map(drop).inspect_err(|_| change.undo());
     }
     // To undo a change of the file would cut off what others have appended meanwhile, or be forbidden; to undo this is neither.
-    remap(mapping, request).map_err(|error| change.refusal().unwrap_or(error))?;
-    change.apply().inspect_err(|_| {
-        let old = request.filter(|_| old_len > 0).map(|request| Request { len: old_len, ..*request });
-        // The first error is the one to report.
-        let _ = remap(mapping, old.as_ref());
-    })
+    let replaced = remap(mapping, request).map_err(|error| change.refusal().unwrap_or(error))?;
+    if let Err(error) = change.apply() {
+        match (replaced, request) {
+            (Some(old), _) => *mapping = Some(old),
+            // The first error is the one to report.
+            (None, Some(request)) if old_len > 0 => drop(remap(mapping, Some(&Request { len: old_len, ..*request }))),
+            (None, _) => *mapping = None,
+        }
+        return Err(error);
+    }
+    #[cfg(linux_kernel)]
+    if let (Some(mapping), Some(request), true) = (mapping.as_ref(), request, change.new > change.old) {
+        mapping.populate(old_len, request.parameters.flags, old_len == 0 || replaced.is_some());
+    }
+    Ok(())
 }
 
-fn remap(mapping: &mut Option<Mapping>, request: Option<&Request<'_>>) -> io::Result<()> {
+/// Returns the mapping that was replaced, if another one was made in its place. It is dropped only when nothing can fail any more, as it has
+/// locks and advice that the other one lacks.
+fn remap(mapping: &mut Option<Mapping>, request: Option<&Request<'_>>) -> io::Result<Option<Mapping>> {
     match (mapping.as_mut(), request) {
         (Some(mapping), Some(request)) => mapping.remap(request),
-        (None, Some(request)) => Mapping::new(request).map(|new| *mapping = Some(new)),
+        (None, Some(request)) => {
+            *mapping = Some(Mapping::new(request)?);
+            Ok(None)
+        }
         (_, None) => {
             *mapping = None;
-            Ok(())
+            Ok(None)
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Resizing where it depends on mmap(2) and mremap(2): private maps of files, failures half-way, what is left over.
 
+#![allow(unsafe_code)]
+
 #[cfg(target_os = "linux")]
 use crate::common::assert_same;
 use crate::common::{Scratch, assert_bytes, page, pattern};
@@ -138,6 +140,9 @@ fn a_resize_that_fails_keeps_the_file() {
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 #[test]
 fn lengths_that_can_be_stored_but_not_mapped() {
+    use std::fs::Metadata;
+    use std::os::unix::fs::MetadataExt;
+
     let Ok(file) = tempfile::tempfile_in("/dev/shm") else {
         crate::skipped::skipped("no /dev/shm here");
         return;
@@ -146,15 +151,57 @@ fn lengths_that_can_be_stored_but_not_mapped() {
     let mut map = options.map(&file).unwrap();
     map.write_all_at(&pattern(2 * page()), 0).unwrap();
     for len in [1 << 50, isize::MAX as usize - page(), isize::MAX as usize] {
+        let before = file.metadata().unwrap();
         map.resize(len).unwrap_err();
         assert_eq!(map.file_len().unwrap(), 2 * page() as u64);
         assert_bytes(&map, &pattern(2 * page()));
+        // Not even its times have changed.
+        let times = |file: &Metadata| (file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec());
+        assert_eq!(times(&file.metadata().unwrap()), times(&before));
     }
     map.resize(0).unwrap();
     map.resize(isize::MAX as usize).unwrap_err();
     assert_eq!((map.len(), map.file_len().unwrap()), (0, 0));
     map.resize(5).unwrap();
     assert_bytes(&map, &[0; 5]);
+}
+
+// C9, R3: a map that has several kernel mappings is made anew to grow, but not before its file has.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_resize_that_fails_keeps_what_was_set_for_pages() {
+    use std::fs::File;
+    use std::os::fd::{AsRawFd, FromRawFd};
+
+    // SAFETY: a name that ends in a zero byte.
+    let descriptor = unsafe { libc::memfd_create(c"sealed".as_ptr(), libc::MFD_ALLOW_SEALING) };
+    assert!(descriptor >= 0);
+    // SAFETY: it was just created, and is nobody else's.
+    let file = unsafe { File::from_raw_fd(descriptor) };
+    file.set_len(3 * page() as u64).unwrap();
+    // SAFETY: the descriptor is open.
+    assert_eq!(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_GROW) }, 0);
+    let mut map = MmapOptions::new().access(Access::Write).map(&file).unwrap();
+    map.advise_range(..page(), firmmap::Advice::DONT_DUMP).unwrap();
+    for len in [5 * page(), isize::MAX as usize - page()] {
+        crate::common::refused_by_system(map.resize(len), libc::EPERM);
+        assert!(crate::common::has_vm_flag(&map, "dd"));
+        assert_bytes(&map, &vec![0; 3 * page()]);
+    }
+    map.resize(2 * page()).unwrap();
+    assert!(crate::common::has_vm_flag(&map, "dd"));
+}
+
+// C9, P1: the new pages of memory that is locked are brought into memory, as mremap(2) would have done.
+#[cfg(all(target_os = "linux", not(firmmap_no_mremap)))]
+#[test]
+fn locked_maps_that_grow_are_in_memory() {
+    let scratch = Scratch::new(&pattern(page()));
+    let mut map = scratch.map(Access::Write);
+    map.lock().unwrap();
+    map.resize(20 * page()).unwrap();
+    assert!(crate::common::has_vm_flag(&map, "lo"));
+    assert_eq!(map.residency(..).unwrap().resident(), 20);
 }
 
 // C9: a file that must not change its length.
