@@ -53,10 +53,10 @@ from ._split import FASTA as FASTA
 from ._split import FASTQ as FASTQ
 from ._split import FileRange as FileRange
 from ._split import split as split
-from ._star import lazy as _lazy
+from ._star import names as _names
 
 _connect()
 
 # No name is left to a __getattr__ of the module: CPython up to 3.13 looks up every name of a module that has one
 # three times slower.
-__all__ = _lazy(globals())
+__all__ = _names(globals())

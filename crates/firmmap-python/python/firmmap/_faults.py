@@ -95,7 +95,7 @@ def _main_thread():
     return threading.main_thread().ident if threading else 0
 
 
-def _telling(fork):
+def _telling(fork, _):
     """Return os.fork or os.forkpty, which first tells of a fault that its thread has just met.
 
     The exception would else be raised in a function that is registered for forks: nobody there
@@ -123,23 +123,95 @@ def _in_place_of(function):
 
     def dress(wrapper):
         for name in ("__module__", "__name__", "__qualname__", "__doc__"):
-            # What a program has put in its place may lack them.
-            if hasattr(function, name):
-                setattr(wrapper, name, getattr(function, name))
+            # What a program has put in its place may lack them, or have something else there.
+            if isinstance(value := getattr(function, name, None), str):
+                setattr(wrapper, name, value)
+        if isinstance(attributes := getattr(function, "__dict__", None), dict):
+            wrapper.__dict__.update(attributes)
         wrapper.__wrapped__ = function
         return wrapper
 
     return dress
 
 
-def _renewing(function):
+def _renewing(function, name):
     @_in_place_of(function)
     def wrapper(*args, **kwargs):
         # In one call, within which no other thread runs Python code.
-        return _firmmap._call_renewing(function, function.__name__, args, kwargs)
+        return _firmmap._call_renewing(function, name, args, kwargs)
 
     wrapper._renews_fault_guard = True
     return wrapper
+
+
+def _connect_pools():
+    """Have pools of threads and processes hand over a fault in place of a result, as far as they are loaded.
+
+    A task that ends with an access to missing bytes has returned before its thread is told.
+    """
+    names = ("concurrent.futures.process", "concurrent.futures.thread", "multiprocessing.pool")
+    process, threads, pool = map(sys.modules.get, names)
+    if hasattr(threads, "_base") and hasattr(threads, "_WorkItem"):
+        _firmmap._ask_before_results(threads._base.Future)
+    if hasattr(process, "_sendback_result"):
+        _firmmap._ask_before_sending(process)
+    if hasattr(pool, "worker") and not hasattr(pool.worker, "_asks_for_faults"):
+        pool.worker = _asking(pool.worker)
+
+
+def _asking(worker):
+    @_in_place_of(worker)
+    def asking(inqueue, outqueue, *args, **kwargs):
+        return worker(inqueue, _AskingQueue(outqueue), *args, **kwargs)
+
+    asking._asks_for_faults = True
+    return asking
+
+
+class _AskingQueue:
+    """What multiprocessing.pool needs of a queue for results."""
+
+    def __init__(self, queue):
+        self.put = _firmmap._asking_put(queue)
+        self._queue = queue
+
+    def __getattr__(self, name):
+        return getattr(self._queue, name)
+
+
+def _find_pool(name, path, target):
+    """Leave finding to the others, and connect what they have found once it is loaded."""
+    for finder in sys.meta_path:
+        find = None if finder is _AwaitPools else getattr(finder, "find_spec", None)
+        spec = None if find is None else find(name, path, target)
+        if spec is not None:
+            if hasattr(spec.loader, "exec_module"):
+                spec.loader = _Loading(spec.loader)
+            return spec
+    return None
+
+
+class _AwaitPools:
+    """A finder of modules that waits for pools to be loaded."""
+
+    _awaits_pools = True
+    # A native function, in which nothing is raised: CPython imports while it shows an exception, say.
+    find_spec = _firmmap._pool_finder(_find_pool)
+
+
+class _Loading:
+    """A loader that is its module's until that is loaded."""
+
+    def __init__(self, loader):
+        self._loader = loader
+
+    def __getattr__(self, name):
+        return getattr(self._loader, name)
+
+    def exec_module(self, module):
+        module.__loader__ = module.__spec__.loader = self._loader
+        self._loader.exec_module(module)
+        _connect_pools()
 
 
 def connect():
@@ -153,6 +225,9 @@ def connect():
     is_first = _firmmap._connect_faults(_make_error, _main_thread())
     if is_first and hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_firmmap._faults_after_fork)
+    _connect_pools()
+    if not any(hasattr(finder, "_awaits_pools") for finder in sys.meta_path):
+        sys.meta_path.insert(0, _AwaitPools)
     for module, name, wrap, mark in (
         (os, "fork", _telling, "_tells_faults"),
         (os, "forkpty", _telling, "_tells_faults"),
@@ -163,4 +238,4 @@ def connect():
     ):
         function = getattr(module, name, None)
         if function is not None and not hasattr(function, mark):
-            setattr(module, name, wrap(function))
+            setattr(module, name, wrap(function, name))

@@ -23,7 +23,7 @@ class Boundary:
         return _match_end(m, self._compile(), goal)
 
     def __getattr__(self, name):
-        if name.startswith("__"):
+        if name.startswith("_"):
             # Such as __deepcopy__: it is copied as what it is.
             raise AttributeError(f"'Boundary' object has no attribute {name!r}")
         return getattr(self._compile(), name)

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::interpreter::{self, Interpreter, Kept};
 use crate::args::{exact_int, python_uint};
 use crate::sys::exception::{Exception, PyResult};
-use crate::sys::objects::{attribute, call, new_string};
+use crate::sys::objects::{attribute, call, call_method, new_string};
 
 /// Who gets an exception that is raised in this thread now.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -126,6 +126,9 @@ pub(super) fn place(py: Python<'_>) -> Place {
             TRACES.store(true, Ordering::Relaxed);
             return Ok(Place::Later);
         }
+        if is_about_to_send(frame.clone())? {
+            return Ok(Place::Later);
+        }
         let place = place_from(frame.clone())?;
         let is_inside = matches!(place, Place::Entered | Place::Afterwards) && is_entered(&frame)?;
         set_entered(if is_inside { addresses(&frame) } else { [0, 0] });
@@ -233,6 +236,26 @@ fn place_from(mut frame: Bound<'_, PyAny>) -> PyResult<Place> {
     }
 }
 
+/// Whether a process of a pool has run a task, or is making text of the traceback of its exception. It [asks](super::pools) for faults before
+/// it sends anything.
+fn is_about_to_send(frame: Bound<'_, PyAny>) -> PyResult<bool> {
+    let mut is_first = true;
+    let mut frame = Some(frame);
+    while let Some(this) = frame {
+        let module = module(&this)?;
+        if let Some("concurrent.futures.process" | "multiprocessing.pool") = module.as_ref().map(text).transpose()? {
+            let function = attribute(&code(&this), c"co_name")?.cast_into::<PyString>()?;
+            return Ok(match text(&function)? {
+                "_process_worker" | "worker" => is_first,
+                function => function == "__init__",
+            });
+        }
+        is_first = false;
+        frame = caller(&this)?;
+    }
+    Ok(false)
+}
+
 /// Whether a frame has just begun to run a function that traces or profiles the program (`sys.settrace`). What it is told of, the program has
 /// met; and CPython takes a function away that such an exception leaves, so that debuggers and coverage.py go on without it.
 fn is_tracer(frame: &Bound<'_, PyAny>) -> PyResult<bool> {
@@ -331,6 +354,31 @@ pub(super) fn instruction(py: Python<'_>) -> usize {
 pub(super) fn is_any_running(_py: Python<'_>) -> bool {
     // SAFETY: attached, as the token says; a borrowed reference, or null.
     !unsafe { ffi::PyEval_GetGlobals() }.is_null()
+}
+
+/// The frame of what runs in this thread, if that is this function of this module.
+fn running_function<'py>(py: Python<'py>, of_module: &str, function: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let Some(frame) = running(py)? else { return Ok(None) };
+    let name = attribute(&code(&frame), c"co_name")?.cast_into::<PyString>()?;
+    let is = text(&name)? == function && matches!(module(&frame)?, Some(module) if text(&module)? == of_module);
+    Ok(is.then_some(frame))
+}
+
+/// Whether a thread of `concurrent.futures` is what runs: it hands over the result of a task, or its exception.
+pub(super) fn is_pool_of_threads(py: Python<'_>) -> bool {
+    running_function(py, "concurrent.futures.thread", "run").is_ok_and(|frame| frame.is_some())
+}
+
+/// Whether a thread of `multiprocessing.pool` is what runs, and has handed over what its task has returned: it drops what is raised then.
+pub(super) fn has_handed_over(py: Python<'_>) -> bool {
+    let is_returned = running_function(py, "multiprocessing.pool", "worker").and_then(|frame| {
+        let Some(frame) = frame else { return Ok(false) };
+        let result = call_method(&attribute(&frame, c"f_locals")?, c"get", [new_string(py, "result")?])?;
+        // `(True, …)`, or the exception of the task.
+        let Ok(result) = result.cast_into::<PyTuple>() else { return Ok(false) };
+        Ok(result.get_item(0).and_then(|is_returned| is_returned.is_truthy()).unwrap_or(false))
+    });
+    is_returned.unwrap_or(false)
 }
 
 /// The frame of the Python code that runs in this thread, if there is any.

@@ -542,6 +542,14 @@ pub(crate) fn withdraw(is_still_waiting: impl FnOnce() -> bool) {
     cancel(here, key);
 }
 
+/// Withdraws the exception that was requested in this thread, which is told by the one that is made now: until [`begin_claim`], when it
+/// releases a view.
+pub(super) fn take_over(here: &Interpreter) {
+    let key = thread_key();
+    cancel(here, key);
+    here.deferred.insert(key);
+}
+
 /// Withdraws the exception that was requested in this thread, if it was. The thread is attached.
 fn cancel(here: &Interpreter, key: usize) {
     if here.requested.remove(key) {

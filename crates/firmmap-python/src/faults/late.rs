@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyType};
 
 use super::frames::{self, Place};
-use super::interpreter::{self, Kept};
+use super::interpreter::{self, Interpreter, Kept};
 use super::interrupt::{self, Untraced};
 use super::{Arguments, EIO, MESSAGE, Module, NOTE, Names, forget_told, is_own_waiting, list, make_error, own_faults};
 use crate::args::{ArgParser, python_int};
@@ -26,11 +26,26 @@ pub(crate) fn make<'py>(module: Module<'_, 'py>, args: Arguments<'_, 'py>, names
     let mut args = ArgParser::new(args, names, 1, 1)?;
     let class = args.required("cls")?;
     args.finish()?;
+    let place = frames::place_of_requested(py);
+    let is_dropped = matches!(place, Place::Entered | Place::Cleared | Place::Afterwards | Place::Dropped)
+        || frames::has_handed_over(py);
+    make_of(class, is_dropped)
+}
+
+/// The exception for the faults of this thread, which is raised nowhere: whoever takes it is told.
+pub(super) fn taken<'py>(here: &Interpreter, class: Bound<'py, PyAny>) -> Returned<'py> {
+    interrupt::take_over(here);
+    let error = make_of(class, false)?;
+    made(&error)?;
+    set_attribute(&error, c"_untold", new_list(error.py())?.into_any())?;
+    Ok(error)
+}
+
+fn make_of(class: Bound<'_, PyAny>, is_dropped: bool) -> Returned<'_> {
+    let py = class.py();
     let own = own_faults();
     interrupt::begin_claim(py, !own.is_empty());
     interrupt::count_made(py);
-    let place = frames::place_of_requested(py);
-    let is_dropped = matches!(place, Place::Entered | Place::Cleared | Place::Afterwards | Place::Dropped);
     let shown_by = interpreter::current(py).filter(|_| is_dropped && !own.is_empty());
     if let Some(here) = shown_by {
         let _untraced = Untraced::new(py);

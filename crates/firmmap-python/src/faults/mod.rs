@@ -8,6 +8,8 @@ pub(crate) mod interpreter;
 mod interrupt;
 #[allow(unsafe_code)]
 pub(crate) mod late;
+#[allow(unsafe_code)]
+pub(crate) mod pools;
 
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -13,7 +13,7 @@ use pyo3::types::{PyDict, PyTuple, PyType};
 
 use super::exception::{Exception, PyResult, PyRuntimeError};
 use super::hang;
-use super::objects::set_attribute;
+use super::objects::{Returned, set_attribute};
 use super::trampoline::enter;
 use super::typeobject::{Receiver, Table, has_methods};
 
@@ -214,30 +214,26 @@ unsafe extern "C" fn free(module: *mut c_void) {
     unsafe { clear(module.cast()) };
 }
 
-/// Runs a function of the module that takes arguments.
+/// Runs a function or method that takes arguments, with what it is called for: the module that has the function, or the instance.
 ///
 /// # Safety
 ///
 /// - The arguments are those of a call with `METH_VARARGS | METH_KEYWORDS`, and the thread is attached.
-pub(crate) unsafe fn call<'py>(
-    module: *mut ffi::PyObject,
+pub(crate) unsafe fn call<'py, T: pyo3::PyTypeCheck>(
+    this: *mut ffi::PyObject,
     args: *mut ffi::PyObject,
     names: *mut ffi::PyObject,
-    body: impl FnOnce(
-        &Bound<'py, PyModule>,
-        &Bound<'py, PyTuple>,
-        Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Bound<'py, PyAny>>,
+    body: impl FnOnce(&Bound<'py, T>, &Bound<'py, PyTuple>, Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>>,
 ) -> *mut ffi::PyObject {
     let body = |py: Python<'py>| {
-        // SAFETY: the caller's promise: the module that has the function.
-        let module = unsafe { Bound::from_borrowed_ptr(py, module) }.cast_into::<PyModule>()?;
+        // SAFETY: the caller's promise: a live object.
+        let this = unsafe { Bound::from_borrowed_ptr(py, this) }.cast_into::<T>()?;
         // SAFETY: the caller's promise: a live tuple.
         let args = unsafe { Bound::from_borrowed_ptr(py, args) }.cast_into::<PyTuple>()?;
         // SAFETY: the caller's promise: a live dict, or null.
         let names = unsafe { Bound::from_borrowed_ptr_or_opt(py, names) };
         let names = names.map(Bound::cast_into::<PyDict>).transpose()?;
-        body(&module, &args, names.as_ref()).map(Bound::into_ptr)
+        body(&this, &args, names.as_ref()).map(Bound::into_ptr)
     };
     // SAFETY: the caller's promise.
     unsafe { enter(ptr::null_mut(), body) }
@@ -270,7 +266,7 @@ macro_rules! noargs_function {
     }};
 }
 
-/// A method without arguments for a class of Python's: see [`set_method`].
+/// A method for a class of Python's, which takes the instance and, where it has a signature, a tuple and perhaps a dict: see [`set_method`].
 macro_rules! native_method {
     ($name:literal, $function:path) => {{
         unsafe extern "C" fn entry(this: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
@@ -287,6 +283,23 @@ macro_rules! native_method {
             ml_meth: ffi::PyMethodDefPointer { PyCFunction: entry },
             ml_flags: ffi::METH_NOARGS,
             ml_doc: c"".as_ptr(),
+        });
+        &METHOD
+    }};
+    ($name:literal, $function:path, $signature:literal) => {{
+        unsafe extern "C" fn entry(
+            this: *mut ffi::PyObject,
+            args: *mut ffi::PyObject,
+            names: *mut ffi::PyObject,
+        ) -> *mut ffi::PyObject {
+            // SAFETY: CPython calls this as the flags below say, and while attached.
+            unsafe { $crate::sys::module::call(this, args, names, $function) }
+        }
+        static METHOD: $crate::sys::module::NativeMethod = $crate::sys::module::NativeMethod(ffi::PyMethodDef {
+            ml_name: $name.as_ptr(),
+            ml_meth: ffi::PyMethodDefPointer { PyCFunctionWithKeywords: entry },
+            ml_flags: ffi::METH_VARARGS | ffi::METH_KEYWORDS,
+            ml_doc: $signature.as_ptr(),
         });
         &METHOD
     }};
@@ -309,6 +322,15 @@ pub(crate) fn set_method(class: &Bound<'_, PyType>, method: &'static NativeMetho
     // SAFETY: a string that ends in a zero byte.
     let name = unsafe { CStr::from_ptr(method.0.ml_name) };
     set_attribute(class.as_any(), name, descriptor)
+}
+
+/// A function that is none of Python's, as [`set_method`], for an object that it is called with.
+pub(crate) fn new_function<'py>(object: &Bound<'py, PyAny>, function: &'static NativeMethod) -> Returned<'py> {
+    let definition = std::ptr::from_ref(&function.0).cast_mut();
+    // SAFETY: a live object, and a definition that lives for ever, which CPython does not change.
+    let function = unsafe { ffi::PyCFunction_NewEx(definition, object.as_ptr(), std::ptr::null_mut()) };
+    // SAFETY: a new reference, or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_opt(object.py(), function) }.ok_or_else(|| Exception::fetch(object.py()))
 }
 
 pub(crate) use {function, native_method, noargs_function};
