@@ -184,7 +184,7 @@ def complaints(standard: Run, firmmap: Run) -> list[str]:
     for module, ended in zip(MODULES, (standard, firmmap), strict=True):
         if not any(outcome == "passed" for outcome in ended.outcomes.values()):
             found.append(f"no test has passed with {module}:\n{ended.output[-3000:]}")
-        expected = "process mmap standard" if module == "standard" else "process firmmap replaced"
+        expected = "process mmap" if module == "standard" else "process firmmap"
         found += [f"{ended.processes[line]} {line}" for line in ended.processes if line != expected]
         found += ended.wrong
         if not ended.maps:
