@@ -64,7 +64,7 @@ fn functions() -> Vec<ffi::PyMethodDef> {
         function!(c"_keep_fault_classes", faults::keep_classes, PRIVATE),
         function!(c"_connect_faults", faults::connect, PRIVATE),
         function!(c"_ask_before_results", faults::pools::ask_before_results, PRIVATE),
-        function!(c"_ask_before_sending", faults::pools::ask_before_sending, PRIVATE),
+        function!(c"_asking_sender", faults::pools::asking_sender, PRIVATE),
         function!(c"_asking_put", faults::pools::asking_put, PRIVATE),
         function!(c"_pool_finder", faults::pools::pool_finder, PRIVATE),
         noargs_function!(c"_tell_faults", faults::tell, PRIVATE),

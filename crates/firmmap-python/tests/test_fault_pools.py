@@ -140,6 +140,31 @@ for name in [name for name in sys.modules if name.partition(".")[0] == "firmmap"
 import firmmap
 from concurrent.futures import ThreadPoolExecutor as Pool
 """,
+    "again": """
+import firmmap, sys, concurrent.futures.thread
+for name in [name for name in sys.modules if name.partition(".")[0] == "concurrent"]:
+    del sys.modules[name]
+from concurrent.futures import ThreadPoolExecutor as Pool
+""",
+    "behind what is not what it seems": """
+import sys, types
+class Odd(types.ModuleType):
+    def __getattr__(self, name):
+        raise RuntimeError(name)
+class Finder:
+    def find_spec(self, *arguments):
+        return None
+    def __getattr__(self, name):
+        return Finder()
+sys.modules["multiprocessing.pool"] = Odd("multiprocessing.pool")
+sys.meta_path.insert(0, Finder())
+import firmmap
+del sys.modules["multiprocessing.pool"]
+for name in [name for name in sys.modules if name.partition(".")[0] == "firmmap"]:
+    del sys.modules[name]
+import firmmap
+from concurrent.futures import ThreadPoolExecutor as Pool
+""",
 }
 
 
@@ -150,7 +175,10 @@ def test_pools_that_are_loaded_before_or_after(order: str) -> None:
         import concurrent.futures.thread as module, inspect, sys
         assert module.__loader__ is module.__spec__.loader and "Pool" in inspect.getsource(module)
         assert type(module.__loader__).__name__ == "SourceFileLoader", module.__loader__
-        assert sum(hasattr(finder, "_awaits_pools") for finder in sys.meta_path) == 1
+        assert sum(isinstance(finder, type) and hasattr(finder, "_awaits_pools") for finder in sys.meta_path) == 1
+        import copy, importlib.util
+        loader = importlib.util.find_spec("multiprocessing.pool").loader
+        assert copy.copy(loader).get_filename() == loader.get_filename()
         file, m = mapped(firmmap)
         view = memoryview(m)
         file.truncate(0)

@@ -149,14 +149,24 @@ def _connect_pools():
 
     A task that ends with an access to missing bytes has returned before its thread is told.
     """
-    names = ("concurrent.futures.process", "concurrent.futures.thread", "multiprocessing.pool")
-    process, threads, pool = map(sys.modules.get, names)
-    if hasattr(threads, "_base") and hasattr(threads, "_WorkItem"):
-        _firmmap._ask_before_results(threads._base.Future)
-    if hasattr(process, "_sendback_result"):
-        _firmmap._ask_before_sending(process)
-    if hasattr(pool, "worker") and not hasattr(pool.worker, "_asks_for_faults"):
-        pool.worker = _asking(pool.worker)
+    try:
+        names = ("concurrent.futures.process", "concurrent.futures.thread", "multiprocessing.pool")
+        process, threads, pool = map(sys.modules.get, names)
+        future = getattr(getattr(threads, "_base", None), "Future", None)
+        if hasattr(getattr(future, "set_result", None), "__code__"):
+            future._firmmap_set_result, future._firmmap_set_exception = future.set_result, future.set_exception
+            _firmmap._ask_before_results(future)
+        if hasattr(getattr(process, "_sendback_result", None), "__code__"):
+            process._firmmap_sendback_result = process._sendback_result
+            process._sendback_result = _firmmap._asking_sender(process)
+        if hasattr(pool, "worker") and not hasattr(pool.worker, "_asks_for_faults"):
+            pool.worker = _asking(pool.worker)
+        is_awaiting = any(isinstance(finder, type) and "_awaits_pools" in vars(finder) for finder in sys.meta_path)
+        if not is_awaiting:
+            sys.meta_path.insert(0, _AwaitPools)
+    except Exception:
+        # What a program has put there is not what it seems. Only the tasks of its pools are less well off.
+        return
 
 
 def _asking(worker):
@@ -173,10 +183,8 @@ class _AskingQueue:
 
     def __init__(self, queue):
         self.put = _firmmap._asking_put(queue)
-        self._queue = queue
-
-    def __getattr__(self, name):
-        return getattr(self._queue, name)
+        # Of a pool of processes.
+        self._reader = getattr(queue, "_reader", None)
 
 
 def _find_pool(name, path, target):
@@ -206,7 +214,13 @@ class _Loading:
         self._loader = loader
 
     def __getattr__(self, name):
+        if name == "_loader":
+            raise AttributeError(name)
         return getattr(self._loader, name)
+
+    def __reduce_ex__(self, protocol):
+        # A copy is one of the module's.
+        return self._loader.__reduce_ex__(protocol)
 
     def exec_module(self, module):
         module.__loader__ = module.__spec__.loader = self._loader
@@ -226,8 +240,6 @@ def connect():
     if is_first and hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_firmmap._faults_after_fork)
     _connect_pools()
-    if not any(hasattr(finder, "_awaits_pools") for finder in sys.meta_path):
-        sys.meta_path.insert(0, _AwaitPools)
     for module, name, wrap, mark in (
         (os, "fork", _telling, "_tells_faults"),
         (os, "forkpty", _telling, "_tells_faults"),

@@ -31,15 +31,9 @@ pub(crate) enum Kept {
     GetTrace,
     /// `sys.getprofile`.
     GetProfile,
-    /// `concurrent.futures.Future.set_result`.
-    SetResult,
-    /// `concurrent.futures.Future.set_exception`.
-    SetException,
-    /// `concurrent.futures.process._sendback_result`.
-    SendBack,
 }
 
-const KEPT: usize = Kept::SendBack as usize + 1;
+const KEPT: usize = Kept::GetProfile as usize + 1;
 
 /// How many threads of one interpreter can be recorded. A signal handler cannot allocate memory for more.
 pub(super) const THREADS: usize = 512;

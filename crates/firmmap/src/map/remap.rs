@@ -6,7 +6,7 @@ use crate::access::Protection;
 use crate::error::{Detail, Error, Result};
 use crate::map::Mmap;
 use crate::range;
-use crate::sys::{self, FileResize};
+use crate::sys::{self, FileResize, TrackedFile};
 
 impl Mmap {
     /// Changes the length of the map to `len` bytes and, unlike [`resize`](Self::resize), leaves the file alone.
@@ -99,6 +99,8 @@ impl Mmap {
             return Err(Detail::Unsupported { what: "another length without moving" }.into());
         }
         if self.origin.anonymous {
+            let compared = self.file.as_ref().map(TrackedFile::get).transpose();
+            compared.map_err(|error| Error::os("resize", error))?;
             return self.remap_file(self.origin.capacity_for(len), len, FileResize::Keep, 0, 0);
         }
         let file_len = self.file_len()?;

@@ -195,7 +195,7 @@ pub(crate) struct MappingInfo {
     pub origin: usize,
 }
 
-/// What resizing a map does to its file.
+/// What resizing a map does to its file, whose descriptor was compared when its length `old` was asked for.
 pub(crate) struct FileLenChange<'a> {
     /// `None` for anonymous memory.
     pub file: Option<&'a TrackedFile>,
@@ -219,11 +219,11 @@ pub(crate) enum FileResize {
 
 impl FileLenChange<'_> {
     pub(crate) fn apply(&self) -> io::Result<()> {
-        match (self.file, self.how) {
+        match (self.file.map(TrackedFile::fresh), self.how) {
             (None, _) | (_, FileResize::Keep) => Ok(()),
-            (Some(file), FileResize::Holes) if self.new > self.old => set_longer(file.get()?, self.new),
-            (Some(file), FileResize::Allocate) if self.new > self.old => allocate(file.get()?, self.old, self.new),
-            (Some(file), _) => file.get()?.set_len(self.new),
+            (Some(file), FileResize::Holes) if self.new > self.old => set_longer(file, self.new),
+            (Some(file), FileResize::Allocate) if self.new > self.old => allocate(file, self.old, self.new),
+            (Some(file), _) => file.set_len(self.new),
         }
     }
 

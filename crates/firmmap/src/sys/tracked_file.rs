@@ -35,7 +35,8 @@ impl FileId {
     }
 }
 
-/// A map's own descriptor. It is handed out by [`get`](Self::get) and [`with_len`](Self::with_len), which compare first.
+/// A map's own descriptor. It is handed out by [`get`](Self::get) and [`with_len`](Self::with_len), which compare first, once for each
+/// operation.
 pub(crate) struct TrackedFile {
     file: ManuallyDrop<File>,
     id: FileId,
@@ -69,7 +70,7 @@ impl TrackedFile {
         self.checked().map(|(file, info)| (file, info.len))
     }
 
-    /// The file, for the call that opens it: it cannot have been closed yet.
+    /// The file, for a call that has just opened it, or has just [compared](Self::with_len).
     pub(crate) fn fresh(&self) -> &File {
         &self.file
     }

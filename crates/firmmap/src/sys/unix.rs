@@ -311,11 +311,10 @@ impl Mapping {
         // SAFETY: the range is in our mapping.
         let result = check(unsafe { libc::madvise(self.address(rest), rest.len, libc::MADV_DONTNEED) });
         if result.is_err_and(|error| error.raw_os_error() == Some(libc::EINVAL)) {
-            // SAFETY: the range is in our mapping; mlock changes no bytes.
-            let _ = check(unsafe { libc::mlock(self.address(rest), rest.len) });
+            // Not mlock(2), which would end MLOCK_ONFAULT. What cannot be read is no error, as where the system does it.
+            let _ = self.advise(rest, Advice::POPULATE_READ);
         }
         if is_new && flags.contains(MapFlags::POPULATE) {
-            // What cannot be read is no error, as with the flag.
             let _ = self.advise(Span { start: 0, len: self.len }, Advice::POPULATE_READ);
         }
     }

@@ -277,7 +277,7 @@ pub(crate) fn resize(
     request: Option<&Request<'_>>,
     change: &FileLenChange<'_>,
 ) -> io::Result<()> {
-    let file = change.file.map(TrackedFile::get).transpose()?;
+    let file = change.file.map(TrackedFile::fresh);
     if file.is_some() && mapping.as_ref().is_some_and(|old| old.parameters.access == Access::Copy) {
         // Its changes exist only in the old view.
         return Err(io::ErrorKind::Unsupported.into());

@@ -199,6 +199,7 @@ impl Mmap {
         self.refresh_alone()
     }
 
+    /// Changes mapping and file. The caller has just asked for the length `old` of the file.
     pub(crate) fn remap_file(
         &mut self,
         capacity: usize,
@@ -212,8 +213,7 @@ impl Mmap {
         if self.origin.anonymous {
             self.region.touch(len.min(self.len()))?;
         }
-        let file = self.file.as_ref().map(TrackedFile::get).transpose();
-        let source = file.map_err(|error| Error::os("resize", error))?.map(sys::source);
+        let source = self.file.as_ref().map(|file| sys::source(file.fresh()));
         let (aligned, start, total) = range::aligned(self.offset(), capacity, self.origin.parameters.granularity)?;
         if let (0, true, Some(file)) = (capacity, self.origin.reserves(), &self.file) {
             // Before the mapping ends that keeps the inode alive. If this is refused, the map is none the worse.
