@@ -278,13 +278,8 @@ macro_rules! native_method {
             // SAFETY: CPython calls this while attached.
             unsafe { $crate::sys::trampoline::enter(std::ptr::null_mut(), call) }
         }
-        static METHOD: $crate::sys::module::NativeMethod = $crate::sys::module::NativeMethod(ffi::PyMethodDef {
-            ml_name: $name.as_ptr(),
-            ml_meth: ffi::PyMethodDefPointer { PyCFunction: entry },
-            ml_flags: ffi::METH_NOARGS,
-            ml_doc: c"".as_ptr(),
-        });
-        &METHOD
+        const ENTRY: ffi::PyMethodDefPointer = ffi::PyMethodDefPointer { PyCFunction: entry };
+        $crate::sys::module::native_method!(@define $name, ENTRY, ffi::METH_NOARGS, c"")
     }};
     ($name:literal, $function:path, $signature:literal) => {{
         unsafe extern "C" fn entry(
@@ -295,10 +290,14 @@ macro_rules! native_method {
             // SAFETY: CPython calls this as the flags below say, and while attached.
             unsafe { $crate::sys::module::call(this, args, names, $function) }
         }
+        const ENTRY: ffi::PyMethodDefPointer = ffi::PyMethodDefPointer { PyCFunctionWithKeywords: entry };
+        $crate::sys::module::native_method!(@define $name, ENTRY, ffi::METH_VARARGS | ffi::METH_KEYWORDS, $signature)
+    }};
+    (@define $name:literal, $entry:expr, $flags:expr, $signature:literal) => {{
         static METHOD: $crate::sys::module::NativeMethod = $crate::sys::module::NativeMethod(ffi::PyMethodDef {
             ml_name: $name.as_ptr(),
-            ml_meth: ffi::PyMethodDefPointer { PyCFunctionWithKeywords: entry },
-            ml_flags: ffi::METH_VARARGS | ffi::METH_KEYWORDS,
+            ml_meth: $entry,
+            ml_flags: $flags,
             ml_doc: $signature.as_ptr(),
         });
         &METHOD
