@@ -1,9 +1,9 @@
 """What ``from firmmap import *`` gives: what ``from mmap import *`` gives, and MapFaultError."""
 
 # What importlib.machinery and importlib.util have, which take longer to load than the package.
+import _frozen_importlib as bootstrap
+import _frozen_importlib_external as external
 import sys
-from _frozen_importlib import BuiltinImporter, module_from_spec  # type: ignore[import-not-found]
-from _frozen_importlib_external import PathFinder  # type: ignore[import-not-found]
 
 # What the standard module has in no version.
 _OWN = frozenset(
@@ -40,11 +40,11 @@ def _public_names_of_mmap():
 
 def _load():
     """Load the standard module without entering it into sys.modules; None if the interpreter cannot."""
-    for finder in BuiltinImporter, PathFinder:
+    for finder in bootstrap.BuiltinImporter, external.PathFinder:
         spec = finder.find_spec("mmap")
         if spec is not None and spec.loader is not None:
             try:
-                module = module_from_spec(spec)
+                module = bootstrap.module_from_spec(spec)
                 spec.loader.exec_module(module)
             except ImportError:
                 return None
