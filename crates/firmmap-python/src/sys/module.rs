@@ -239,18 +239,25 @@ pub(crate) unsafe fn call<'py, T: pyo3::PyTypeCheck>(
     unsafe { enter(ptr::null_mut(), body) }
 }
 
-/// A function of the module that takes the module, a tuple and perhaps a dict.
-macro_rules! function {
-    ($name:literal, $function:path, $doc:expr) => {{
+/// The entry of what CPython calls with `METH_VARARGS | METH_KEYWORDS`.
+macro_rules! entry_with_arguments {
+    ($function:path) => {{
         unsafe extern "C" fn entry(
-            module: *mut ffi::PyObject,
+            this: *mut ffi::PyObject,
             args: *mut ffi::PyObject,
             names: *mut ffi::PyObject,
         ) -> *mut ffi::PyObject {
-            // SAFETY: CPython calls this as the flags below say, and while attached.
-            unsafe { $crate::sys::module::call(module, args, names, $function) }
+            // SAFETY: CPython calls this as the flags say, and while attached.
+            unsafe { $crate::sys::module::call(this, args, names, $function) }
         }
-        let entry = ffi::PyMethodDefPointer { PyCFunctionWithKeywords: entry };
+        ffi::PyMethodDefPointer { PyCFunctionWithKeywords: entry }
+    }};
+}
+
+/// A function of the module that takes the module, a tuple and perhaps a dict.
+macro_rules! function {
+    ($name:literal, $function:path, $doc:expr) => {{
+        let entry = $crate::sys::module::entry_with_arguments!($function);
         $crate::sys::typeobject::def($name, entry, ffi::METH_VARARGS | ffi::METH_KEYWORDS, $doc)
     }};
 }
@@ -282,15 +289,7 @@ macro_rules! native_method {
         $crate::sys::module::native_method!(@define $name, ENTRY, ffi::METH_NOARGS, c"")
     }};
     ($name:literal, $function:path, $signature:literal) => {{
-        unsafe extern "C" fn entry(
-            this: *mut ffi::PyObject,
-            args: *mut ffi::PyObject,
-            names: *mut ffi::PyObject,
-        ) -> *mut ffi::PyObject {
-            // SAFETY: CPython calls this as the flags below say, and while attached.
-            unsafe { $crate::sys::module::call(this, args, names, $function) }
-        }
-        const ENTRY: ffi::PyMethodDefPointer = ffi::PyMethodDefPointer { PyCFunctionWithKeywords: entry };
+        const ENTRY: ffi::PyMethodDefPointer = $crate::sys::module::entry_with_arguments!($function);
         $crate::sys::module::native_method!(@define $name, ENTRY, ffi::METH_VARARGS | ffi::METH_KEYWORDS, $signature)
     }};
     (@define $name:literal, $entry:expr, $flags:expr, $signature:literal) => {{
@@ -332,4 +331,4 @@ pub(crate) fn new_function<'py>(object: &Bound<'py, PyAny>, function: &'static N
     unsafe { Bound::from_owned_ptr_or_opt(object.py(), function) }.ok_or_else(|| Exception::fetch(object.py()))
 }
 
-pub(crate) use {function, native_method, noargs_function};
+pub(crate) use {entry_with_arguments, function, native_method, noargs_function};
